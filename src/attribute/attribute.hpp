@@ -1,0 +1,94 @@
+// attribute(): a Run's samples and spans → who used how many joules, with low/high and their kind. Pure: no descriptors,
+// no clocks, no threads, no environment. The formulas and what they can and cannot know: docs/methodology.md.
+//
+// Fold: construct, push() every block (each group's blocks in time order; groups may interleave), finish().
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/channel.hpp"
+#include "model/charge.hpp"
+#include "model/sample.hpp"
+#include "model/span.hpp"
+
+namespace prony {
+
+// One channel over the measured window (the span of kind `run`; the whole recording where there is none).
+struct ChannelLedger {
+  ChannelId channel;
+  // Law 2: last − first reading of the whole recording, wraps undone. The parties below add up to this, to rounding.
+  Estimate recorded;
+  std::optional<Estimate> target, foreign, prony, idle;  // absent with a reason in `absent`
+  Estimate unattributed;  // outside the window, ticks without any CPU time, no CPU accounting
+  // The measured window alone.
+  bool resolvable = true;
+  std::optional<double> needed_s;     // not resolvable: the window length it would take
+  std::optional<Estimate> gross;      // absent when not resolvable or nothing was read
+  std::optional<Estimate> active;     // gross − idle; absent without a baseline
+  std::optional<Estimate> target_active;
+  std::optional<double> target_share;  // of the energy split by CPU time (gross, or active where there is a baseline)
+  std::optional<double> mean_w, peak_w;
+  Duration peak_over;                  // the length of the window that `peak_w` is a mean over
+  bool headline = false;               // one of the non-overlapping top-level domains that make the headline joules
+  std::uint64_t wraps = 0, resets = 0, gaps = 0;
+  Duration gap_time;
+  std::vector<std::pair<std::string, std::string>> absent;  // field → reason
+};
+
+// A span's energy from one channel. Only for headline channels' spans of kind request, prefill, decode, phase and user.
+struct SpanEnergy {
+  SpanId span;
+  ChannelId channel;
+  bool resolvable = true;
+  std::optional<double> needed_s;
+  std::optional<Estimate> gross;    // all the domain drew in the span's window
+  std::optional<Estimate> charged;  // what of the target's share is charged to this span: these close
+};
+
+// A channel that is not energy, over the measured window (a span's own window: see SpanGauge).
+struct GaugeLedger {
+  ChannelId channel;
+  double min = 0, mean = 0, max = 0;  // counters: the increase in the window is in `increase`
+  double first = 0, last = 0;
+  std::optional<double> increase;
+  std::uint64_t readings = 0, gaps = 0;
+};
+struct SpanGauge {
+  SpanId span;
+  ChannelId channel;
+  double min = 0, mean = 0, max = 0;
+  std::uint64_t readings = 0;
+};
+
+struct Ledger {
+  Interval window;      // the measured window
+  Interval recorded;    // first tick's begin … last tick's end
+  std::vector<ChannelLedger> energy;
+  std::vector<SpanEnergy> spans;
+  std::vector<GaugeLedger> gauges;
+  std::vector<SpanGauge> span_gauges;  // requests × gauge channels of temperature, frequency, memory
+  std::vector<Charge> charges;         // flat: every charge of every energy channel; Σ per channel = recorded (law 1)
+  std::optional<Estimate> headline_j;  // Σ gross of the headline channels
+  bool headline_modelled = false;
+  std::string cpu_split;               // "by CPU time, in windows of 100 ms" or why there is none
+};
+
+class Attribution {
+ public:
+  Attribution(std::span<const Channel> channels, std::span<const Group> groups, std::span<const Span> spans);
+  ~Attribution();
+  Attribution(Attribution&&) noexcept;
+  Attribution& operator=(Attribution&&) noexcept;
+  void push(const TickBlock& block);
+  [[nodiscard]] Ledger finish();  // may be called at any time: the ledger of the prefix; pushing may go on
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace prony

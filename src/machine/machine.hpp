@@ -1,0 +1,63 @@
+// Machine: the port to the machine that is measured. Live, captured and simulated machines implement it, so that every
+// sensor runs the same code on all three. Paths are the live machine's ("/sys/class/powercap"); the implementation knows
+// where they lead. Thread promise: the Machine may be used from any thread; a File from one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "model/time.hpp"
+
+namespace prony {
+
+// A kept-open file. read() gives what a pread(…, 0) gives now.
+class File {
+ public:
+  virtual ~File() = default;
+  // Bytes read into `buffer` (0…size), or −errno. No allocation, no throw.
+  [[nodiscard]] virtual std::int64_t read(std::span<char> buffer) noexcept = 0;
+};
+
+enum class MachineKind { live, captured, simulated };
+
+class Machine {
+ public:
+  virtual ~Machine() = default;
+
+  [[nodiscard]] virtual MachineKind kind() const noexcept = 0;
+  // CLOCK_MONOTONIC of this machine; simulated machines have their own.
+  [[nodiscard]] virtual Instant now() const noexcept = 0;
+  // One pair of monotonic and wall readings.
+  [[nodiscard]] virtual Anchor anchor() const noexcept = 0;
+
+  [[nodiscard]] virtual Result<std::unique_ptr<File>> open(const std::string& path) = 0;
+  // Names in a directory, sorted naturally (hwmon2 before hwmon10); links are listed as what they lead to.
+  [[nodiscard]] virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;
+  // At most 64 KiB of text, trailing white space trimmed.
+  [[nodiscard]] virtual Result<std::string> read_text(const std::string& path) = 0;
+  // Target of a symbolic link, as written in it.
+  [[nodiscard]] virtual Result<std::string> read_link(const std::string& path) = 0;
+  [[nodiscard]] virtual bool exists(const std::string& path) = 0;
+
+  // CPU time that a whole process (all threads, dead ones too) has used: clock_gettime on its process clock.
+  [[nodiscard]] virtual Result<Duration> process_cpu_time(std::int64_t pid) noexcept = 0;
+  // CPU time of this program itself, all threads.
+  [[nodiscard]] virtual Duration own_cpu_time() const noexcept = 0;
+  // Logical CPUs online.
+  [[nodiscard]] virtual unsigned cpu_count() = 0;
+};
+
+struct LiveMachineOptions {
+  std::string sysfs = "/sys";    // --sysfs DIR
+  std::string procfs = "/proc";  // --procfs DIR
+};
+[[nodiscard]] std::unique_ptr<Machine> make_live_machine(const LiveMachineOptions& options = {});
+// `root` holds proc/ and sys/ of another machine. The clock is the live one, process clocks are absent.
+[[nodiscard]] std::unique_ptr<Machine> make_captured_machine(const std::string& root);
+
+}  // namespace prony

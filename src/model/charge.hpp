@@ -1,0 +1,45 @@
+// Estimates and charges: how much of a quantity a channel gives to whom, with low, high and what they promise.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "model/channel.hpp"
+#include "model/span.hpp"
+
+namespace prony {
+
+enum class EstimateKind {
+  bound,        // cannot be outside low…high
+  interval_95,  // low…high covers the truth in 95 % of cases
+  range,        // modelled: no coverage claimed
+};
+[[nodiscard]] std::string_view to_string(EstimateKind kind) noexcept;  // "bound", "interval(0.95)", "range"
+// The weaker promise of the two: bound > interval > range.
+[[nodiscard]] constexpr EstimateKind weaker(EstimateKind a, EstimateKind b) noexcept { return a < b ? b : a; }
+
+struct Estimate {
+  double value = 0;  // in the channel's energy unit: J
+  double low = 0;
+  double high = 0;
+  EstimateKind kind = EstimateKind::bound;
+};
+// Sums of systematic errors: low with low, high with high.
+[[nodiscard]] constexpr Estimate operator+(const Estimate& a, const Estimate& b) {
+  return {a.value + b.value, a.low + b.low, a.high + b.high, weaker(a.kind, b.kind)};
+}
+
+// To whom energy goes. Together they are the whole of a channel's recorded energy (law 1).
+enum class Party { target, foreign, prony, idle, unattributed };
+[[nodiscard]] std::string_view to_string(Party party) noexcept;
+
+struct Charge {
+  ChannelId channel;
+  Party party = Party::unattributed;
+  SpanId span;         // the span it is charged to; none for the parties other than target, or for the target's rest
+  Estimate joules;
+  std::string method;  // "cpu-time share", "last − first reading", …
+};
+
+}  // namespace prony

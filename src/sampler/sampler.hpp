@@ -1,0 +1,58 @@
+// Sampler: reads sensors on absolute deadlines in lanes of their own and hands blocks of ticks to one consumer.
+// No allocation on a tick. A consumer that is too slow costs whole ticks of the lane that fills first, counted, and never
+// delays a tick. Thread promise: start/stop/take from the owner's threads as said; one thread per lane inside.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "machine/machine.hpp"
+#include "model/sample.hpp"
+#include "sensors/sensor.hpp"
+
+namespace prony {
+
+struct LanePlan {
+  std::string name;                // "fast", "slow", or the sensor's name for a blocking one
+  Duration interval;
+  std::vector<Sensor*> sensors;    // read in this order; not owned; used by the lane's thread only while running
+  Group group;                     // channels in the same order: Σ sensors' channels
+};
+
+struct LaneStats {
+  std::string name;
+  std::uint64_t ticks = 0;      // made
+  std::uint64_t missed = 0;     // deadlines that passed without a tick
+  std::uint64_t late = 0;       // ticks that began over one interval late
+  std::uint64_t dropped = 0;    // ticks made but lost because the consumer did not take them
+  Duration cpu;                 // CPU time of the lane's thread
+  Duration worst_lateness;
+  Duration worst_tick;          // longest begin → end
+};
+
+class Sampler {
+ public:
+  [[nodiscard]] static std::unique_ptr<Sampler> create(Machine& machine, std::vector<LanePlan> lanes);
+  virtual ~Sampler() = default;  // stops
+
+  // Starts the lanes; each makes its first tick at once. Returns when every non-blocking lane has made it.
+  [[nodiscard]] virtual Result<void> start() = 0;
+  // One more tick of every lane now, out of schedule (window edges); waits for the non-blocking ones.
+  virtual void tick_now() = 0;
+  virtual void stop() = 0;  // after a last tick; idempotent
+
+  // Consumer: the next block that holds ticks (full, or older than `max_age`), or null after `wait`. Give it back with
+  // recycle(). One consumer thread.
+  [[nodiscard]] virtual std::unique_ptr<TickBlock> take(Duration wait, Duration max_age) = 0;
+  virtual void recycle(std::unique_ptr<TickBlock> block) = 0;
+
+  // The newest reading of a lane's channels, for a live display; empty before the first tick.
+  [[nodiscard]] virtual std::vector<Reading> latest(GroupId group, Instant& at) const = 0;
+  [[nodiscard]] virtual std::vector<LaneStats> stats() const = 0;
+};
+
+}  // namespace prony

@@ -1,0 +1,60 @@
+// Sensor: reads some channels of a Machine. One file, one catalogue row, one test, one docs page per sensor.
+//
+// A sensor is made once (probing may be slow and may allocate), then read() is called on every tick of its lane by one
+// thread: kept-open files, no allocation, no throw, no clock policy, no idea of sinks. It never prints.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "machine/machine.hpp"
+#include "model/channel.hpp"
+#include "model/manifest.hpp"
+#include "model/sample.hpp"
+
+namespace prony {
+
+// Which lane reads it. fast: cheap and worth every tick. slow: once a second is plenty, or a read costs over 100 µs.
+// blocking: may hang (BMC, plug); gets a thread of its own.
+enum class LaneKind { fast, slow, blocking };
+[[nodiscard]] std::string_view to_string(LaneKind lane) noexcept;
+
+class Sensor {
+ public:
+  virtual ~Sensor() = default;
+  [[nodiscard]] virtual LaneKind lane() const noexcept = 0;
+  // What it reads; fixed after construction. Ids and part_of are relative to this list (0-based): the app renumbers them.
+  [[nodiscard]] virtual std::span<const Channel> channels() const noexcept = 0;
+  // One Reading per channel, in that order. A channel that cannot be read now gets Quality::gap.
+  virtual void read(std::span<Reading> out) noexcept = 0;
+  // Why channels are gaps now, for the Run's events; called off the tick when gaps appeared. Empty: nothing to say.
+  [[nodiscard]] virtual std::vector<Unavailable> complaints() { return {}; }
+};
+
+struct SensorOptions {
+  // rapl may be asked to include channels that stay off by default; kept small on purpose.
+  bool every_channel = false;
+};
+
+// What a sensor found on this machine: the sensor if anything can be read, and what could not, with reason and remedy.
+struct Probe {
+  std::unique_ptr<Sensor> sensor;        // null: nothing to read here; then `unavailable` says why
+  std::vector<Unavailable> unavailable;  // also partial: a zone that is unreadable while others work
+};
+
+struct SensorRow {
+  std::string_view name;  // "rapl"
+  std::string_view help;  // one line: what it sees
+  Probe (*make)(Machine&, const SensorOptions&);
+  bool stand_in = false;  // used only if no other sensor gives measured energy of the CPU (cpu-model)
+};
+
+// Every sensor there is, in every build, in the order in which they are shown.
+[[nodiscard]] std::span<const SensorRow> sensor_catalogue();
+
+}  // namespace prony

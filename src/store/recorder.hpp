@@ -1,0 +1,54 @@
+// Recorder: appends a Run to its file while it is recorded. One SQLite database; the format is in docs/run-format.md.
+// Thread promise: one thread (the writer). kill −9 at any moment loses at most the last second. Errors: `full` when the
+// disk is full (recording stops, everything before stays readable), `denied`/`absent` when the place cannot be written.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/result.hpp"
+#include "model/channel.hpp"
+#include "model/manifest.hpp"
+#include "model/sample.hpp"
+#include "model/span.hpp"
+
+namespace prony {
+
+struct RecorderOptions {
+  bool overwrite = false;           // --force
+  Duration commit_every = milliseconds(500);
+};
+
+class Recorder {
+ public:
+  // Creates the file (and missing parent directories). An existing file is an error (usage) unless overwrite.
+  [[nodiscard]] static Result<std::unique_ptr<Recorder>> create(const std::filesystem::path& path,
+                                                                const RecorderOptions& options);
+  virtual ~Recorder() = default;
+
+  [[nodiscard]] virtual Result<void> begin(const Manifest& manifest, std::span<const Channel> channels,
+                                           std::span<const Group> groups, const Anchor& anchor) = 0;
+  // Blocks of one group must come in time order. Buffers and commits by itself every commit_every.
+  [[nodiscard]] virtual Result<void> append(const TickBlock& block) = 0;
+  [[nodiscard]] virtual Result<void> add_span(const Span& span) = 0;
+  [[nodiscard]] virtual Result<void> add_event(const Event& event) = 0;
+  [[nodiscard]] virtual Result<void> add_anchor(const Anchor& anchor) = 0;
+  [[nodiscard]] virtual Result<void> add_process(const ProcessRecord& process) = 0;
+  [[nodiscard]] virtual Result<void> add_total(const Total& total) = 0;
+  [[nodiscard]] virtual Result<void> add_unavailable(const Unavailable& unavailable) = 0;
+  // Drains the span ring (see spans_path) into the Run. Call a few times a second, and once before close.
+  [[nodiscard]] virtual Result<void> drain_spans() = 0;
+  // Writes everything buffered and commits.
+  [[nodiscard]] virtual Result<void> flush() = 0;
+  // Compacts, checkpoints, sets the state, removes the span file. The Recorder is of no use afterwards.
+  [[nodiscard]] virtual Result<void> close(RunState state) = 0;
+
+  // The ring file that workloads write to (PRONY_SPANS); created by create().
+  [[nodiscard]] virtual const std::filesystem::path& spans_path() const noexcept = 0;
+  // Whether the destination lies on a disk that could be tested for free space, and how much there is.
+  [[nodiscard]] virtual std::uint64_t bytes_written() const noexcept = 0;
+};
+
+}  // namespace prony

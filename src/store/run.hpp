@@ -1,0 +1,44 @@
+// Run: what was recorded, opened for reading. Everything Prony prints is computed from this and nothing else.
+// Opening a Run whose recorder died recovers what is left in its span file and marks it interrupted (in memory where the
+// file cannot be written). Thread promise: one thread at a time. Samples are streamed by block, never loaded whole.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/result.hpp"
+#include "model/channel.hpp"
+#include "model/manifest.hpp"
+#include "model/sample.hpp"
+#include "model/span.hpp"
+
+namespace prony {
+
+class Run {
+ public:
+  // Errors: absent, denied, malformed (not a Run, or a newer schema), with what to do.
+  [[nodiscard]] static Result<std::unique_ptr<Run>> open(const std::filesystem::path& path);
+  virtual ~Run() = default;
+
+  [[nodiscard]] virtual const std::filesystem::path& path() const noexcept = 0;
+  [[nodiscard]] virtual RunState state() const noexcept = 0;
+  [[nodiscard]] virtual const Manifest& manifest() const noexcept = 0;
+  [[nodiscard]] virtual const std::vector<Channel>& channels() const noexcept = 0;
+  [[nodiscard]] virtual const std::vector<Group>& groups() const noexcept = 0;
+  [[nodiscard]] virtual const std::vector<Anchor>& anchors() const noexcept = 0;
+  [[nodiscard]] virtual const std::vector<Event>& events() const noexcept = 0;
+  [[nodiscard]] virtual const std::vector<ProcessRecord>& processes() const noexcept = 0;
+  [[nodiscard]] virtual const std::vector<Total>& totals() const noexcept = 0;
+  // All spans, ordered by begin; a span without an end is `unfinished` and ends with the last thing that was recorded.
+  [[nodiscard]] virtual const std::vector<Span>& spans() const noexcept = 0;
+  // Spans that the rings dropped, and slots found half written.
+  [[nodiscard]] virtual std::uint64_t spans_lost() const noexcept = 0;
+
+  // Blocks of one group in time order; return false from `visit` to stop.
+  [[nodiscard]] virtual Result<void> for_each_block(GroupId group,
+                                                    const std::function<bool(const TickBlock&)>& visit) const = 0;
+};
+
+}  // namespace prony
