@@ -10,14 +10,18 @@
 #if defined(__cpp_lib_expected)
 #include <expected>
 namespace prony {
-template <class T, class E> using Expected = std::expected<T, E>;
-template <class E> using Unexpected = std::unexpected<E>;
+template <class T, class E>
+using Expected = std::expected<T, E>;
+template <class E>
+using Unexpected = std::unexpected<E>;
 }  // namespace prony
 #else
 #include <tl/expected.hpp>
 namespace prony {
-template <class T, class E> using Expected = tl::expected<T, E>;
-template <class E> using Unexpected = tl::unexpected<E>;
+template <class T, class E>
+using Expected = tl::expected<T, E>;
+template <class E>
+using Unexpected = tl::unexpected<E>;
 }  // namespace prony
 #endif
 
@@ -46,7 +50,8 @@ struct Error {
   bool operator==(const Error&) const = default;
 };
 
-template <class T> using Result = Expected<T, Error>;
+template <class T>
+using Result = Expected<T, Error>;
 
 // `return fail(ErrorCode::absent, "no such zone", path);`
 [[nodiscard]] inline Unexpected<Error> fail(ErrorCode code, std::string what, std::string where = {},

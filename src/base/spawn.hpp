@@ -16,19 +16,19 @@
 namespace prony {
 
 struct SpawnOptions {
-  std::vector<std::string> arguments;                              // argv; argv[0] is looked up in PATH
-  std::vector<std::pair<std::string, std::string>> environment;    // added to (or replacing in) the inherited one
-  int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;               // −1: inherited, untouched
-  std::string cgroup_procs;   // file to write the child's pid to before exec; empty: none
+  std::vector<std::string> arguments;                            // argv; argv[0] is looked up in PATH
+  std::vector<std::pair<std::string, std::string>> environment;  // added to (or replacing in) the inherited one
+  int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;             // −1: inherited, untouched
+  std::string cgroup_procs;  // file to write the child's pid to before exec; empty: none
   bool die_with_parent = false;
-  bool hold = false;          // wait in the child, before exec, until release()
+  bool hold = false;  // wait in the child, before exec, until release()
 };
 
 // How it ended.
 struct ExitStatus {
   int code = 0;           // exit code if !signalled
   int signal = 0;         // signal number if killed by one, else 0
-  struct rusage usage {}; // of it and of the descendants it waited for
+  struct rusage usage{};  // of it and of the descendants it waited for
   // The shell's convention: code, or 128 + signal.
   [[nodiscard]] int shell_code() const noexcept { return signal != 0 ? 128 + signal : code; }
 };

@@ -43,7 +43,8 @@ void for_each_line(std::string_view text, const std::function<void(std::string_v
 [[nodiscard]] std::size_t display_width(std::string_view text) noexcept;
 
 // The candidate nearest to `word` by edit distance, if it is near enough to be a slip of the finger.
-[[nodiscard]] std::optional<std::string> nearest_name(std::string_view word, const std::vector<std::string>& candidates);
+[[nodiscard]] std::optional<std::string> nearest_name(std::string_view word,
+                                                      const std::vector<std::string>& candidates);
 
 // Whole file, at most `limit` bytes; a longer one is an error (code full).
 [[nodiscard]] Result<std::string> read_whole_file(const std::string& path, std::size_t limit);
