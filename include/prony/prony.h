@@ -1,10 +1,10 @@
 /* libprony: spans from any program into the Run that Prony is recording. C ABI, version 1.
  *
  * prony_open() maps the span file named by the argument or, if that is NULL, by the environment variable PRONY_SPANS
- * (Prony sets it for what it starts). Where nobody records, everything below is a cheap no-op: programs keep their calls.
- * Every thread writes into a ring of its own; nothing blocks, nothing allocates after a thread's first span. What does
- * not fit is dropped and counted; the count is part of the Run. Times are CLOCK_MONOTONIC.
- * Thread promise: every function may be called from any thread. A span may be ended by another thread than began it.
+ * (Prony sets it for what it starts). Where nobody records, everything below is a cheap no-op: programs keep their
+ * calls. Every thread writes into a ring of its own; nothing blocks, nothing allocates after a thread's first span.
+ * What does not fit is dropped and counted; the count is part of the Run. Times are CLOCK_MONOTONIC. Thread promise:
+ * every function may be called from any thread. A span may be ended by another thread than began it.
  */
 #ifndef PRONY_H
 #define PRONY_H
@@ -35,7 +35,8 @@ enum prony_span_kind {
 };
 enum prony_status { PRONY_OK = 0, PRONY_FAILED = 1 };
 
-/* 0: a recorder listens; 1: nobody records (no path given); <0: −errno of why the file could not be used. Idempotent. */
+/* 0: a recorder listens; 1: nobody records (no path given); <0: −errno of why the file could not be used. Idempotent.
+ */
 int prony_open(const char* span_file);
 void prony_close(void);
 /* 1 if spans are being recorded, else 0. */

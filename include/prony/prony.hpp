@@ -13,8 +13,7 @@ class ScopedSpan {
  public:
   explicit ScopedSpan(int kind, const char* name = nullptr, prony_span parent = 0) noexcept
       : span_(::prony_span_begin(kind, name, parent)), exceptions_(std::uncaught_exceptions()) {}
-  ScopedSpan(ScopedSpan&& other) noexcept
-      : span_(std::exchange(other.span_, 0)), exceptions_(other.exceptions_) {}
+  ScopedSpan(ScopedSpan&& other) noexcept : span_(std::exchange(other.span_, 0)), exceptions_(other.exceptions_) {}
   ScopedSpan(const ScopedSpan&) = delete;
   ScopedSpan& operator=(const ScopedSpan&) = delete;
   ScopedSpan& operator=(ScopedSpan&&) = delete;

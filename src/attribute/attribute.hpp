@@ -1,5 +1,6 @@
-// attribute(): a Run's samples and spans → who used how many joules, with low/high and their kind. Pure: no descriptors,
-// no clocks, no threads, no environment. The formulas and what they can and cannot know: docs/methodology.md.
+// attribute(): a Run's samples and spans → who used how many joules, with low/high and their kind. Pure: no
+// descriptors, no clocks, no threads, no environment. The formulas and what they can and cannot know:
+// docs/methodology.md.
 //
 // Fold: construct, push() every block (each group's blocks in time order; groups may interleave), finish().
 #pragma once
@@ -26,14 +27,14 @@ struct ChannelLedger {
   Estimate unattributed;  // outside the window, ticks without any CPU time, no CPU accounting
   // The measured window alone.
   bool resolvable = true;
-  std::optional<double> needed_s;     // not resolvable: the window length it would take
-  std::optional<Estimate> gross;      // absent when not resolvable or nothing was read
-  std::optional<Estimate> active;     // gross − idle; absent without a baseline
+  std::optional<double> needed_s;  // not resolvable: the window length it would take
+  std::optional<Estimate> gross;   // absent when not resolvable or nothing was read
+  std::optional<Estimate> active;  // gross − idle; absent without a baseline
   std::optional<Estimate> target_active;
   std::optional<double> target_share;  // of the energy split by CPU time (gross, or active where there is a baseline)
   std::optional<double> mean_w, peak_w;
-  Duration peak_over;                  // the length of the window that `peak_w` is a mean over
-  bool headline = false;               // one of the non-overlapping top-level domains that make the headline joules
+  Duration peak_over;     // the length of the window that `peak_w` is a mean over
+  bool headline = false;  // one of the non-overlapping top-level domains that make the headline joules
   std::uint64_t wraps = 0, resets = 0, gaps = 0;
   Duration gap_time;
   std::vector<std::pair<std::string, std::string>> absent;  // field → reason
@@ -65,8 +66,8 @@ struct SpanGauge {
 };
 
 struct Ledger {
-  Interval window;      // the measured window
-  Interval recorded;    // first tick's begin … last tick's end
+  Interval window;    // the measured window
+  Interval recorded;  // first tick's begin … last tick's end
   std::vector<ChannelLedger> energy;
   std::vector<SpanEnergy> spans;
   std::vector<GaugeLedger> gauges;
@@ -74,7 +75,7 @@ struct Ledger {
   std::vector<Charge> charges;         // flat: every charge of every energy channel; Σ per channel = recorded (law 1)
   std::optional<Estimate> headline_j;  // Σ gross of the headline channels
   bool headline_modelled = false;
-  std::string cpu_split;               // "by CPU time, in windows of 100 ms" or why there is none
+  std::string cpu_split;  // "by CPU time, in windows of 100 ms" or why there is none
 };
 
 class Attribution {

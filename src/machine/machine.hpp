@@ -1,6 +1,6 @@
 // Machine: the port to the machine that is measured. Live, captured and simulated machines implement it, so that every
-// sensor runs the same code on all three. Paths are the live machine's ("/sys/class/powercap"); the implementation knows
-// where they lead. Thread promise: the Machine may be used from any thread; a File from one thread at a time.
+// sensor runs the same code on all three. Paths are the live machine's ("/sys/class/powercap"); the implementation
+// knows where they lead. Thread promise: the Machine may be used from any thread; a File from one thread at a time.
 #pragma once
 
 #include <cstdint>

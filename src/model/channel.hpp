@@ -35,8 +35,8 @@ enum class Measure {
   data,         // bytes moved since a start
   count,        // 1
 };
-[[nodiscard]] std::string_view to_string(Measure measure) noexcept;   // "energy"
-[[nodiscard]] std::string_view unit_of(Measure measure) noexcept;     // "J"
+[[nodiscard]] std::string_view to_string(Measure measure) noexcept;  // "energy"
+[[nodiscard]] std::string_view unit_of(Measure measure) noexcept;    // "J"
 [[nodiscard]] std::optional<Measure> measure_from(std::string_view text) noexcept;
 
 enum class ChannelKind { counter, gauge };  // counter: only differences mean something; gauge: each reading does
@@ -71,14 +71,14 @@ struct Channel {
   ChannelKind kind = ChannelKind::gauge;
   Origin origin = Origin::measured;
   Scope scope = Scope::host;
-  double scale = 1;            // unit per count; reading × scale is in unit_of(measure)
-  std::uint64_t range = 0;     // counter: the reading wraps to 0 at this count (readings are < range); 0 = never wraps
-  double max_rate = 0;         // largest believable |change| in unit per second (W for energy); 0 = not known
-  Duration update_period;      // documented period at which the source renews its value; 0 = at every read or not known
-  double resolution = 1;       // step of the reading, in counts
+  double scale = 1;         // unit per count; reading × scale is in unit_of(measure)
+  std::uint64_t range = 0;  // counter: the reading wraps to 0 at this count (readings are < range); 0 = never wraps
+  double max_rate = 0;      // largest believable |change| in unit per second (W for energy); 0 = not known
+  Duration update_period;   // documented period at which the source renews its value; 0 = at every read or not known
+  double resolution = 1;    // step of the reading, in counts
   std::optional<ChannelId> part_of;  // this channel's energy is inside that one's: never add the two
-  bool coverage_known = true;        // false: nobody told whether it overlaps other sensors' domains; never added to them
-  std::optional<PowerModel> model;   // set for modelled power: see PowerModel
+  bool coverage_known = true;  // false: nobody told whether it overlaps other sensors' domains; never added to them
+  std::optional<PowerModel> model;  // set for modelled power: see PowerModel
 };
 
 // Channels that give joules: energy counters, power gauges, modelled channels.

@@ -37,7 +37,7 @@ enum class Party { target, foreign, prony, idle, unattributed };
 struct Charge {
   ChannelId channel;
   Party party = Party::unattributed;
-  SpanId span;         // the span it is charged to; none for the parties other than target, or for the target's rest
+  SpanId span;  // the span it is charged to; none for the parties other than target, or for the target's rest
   Estimate joules;
   std::string method;  // "cpu-time share", "last − first reading", …
 };

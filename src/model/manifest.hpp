@@ -46,8 +46,8 @@ struct ProcessRecord {
   std::int64_t pid = 0;
   std::uint64_t start_ticks = 0;  // field 22 of /proc/PID/stat: with the pid, the identity
   std::int64_t parent = 0;
-  std::string name;               // comm
-  Interval seen;                  // first and last time it was seen alive (or its exit event)
+  std::string name;  // comm
+  Interval seen;     // first and last time it was seen alive (or its exit event)
   std::int64_t cpu_user_ns = 0;
   std::int64_t cpu_system_ns = 0;
   bool exited = false;

@@ -36,8 +36,13 @@ class TickBlock {
  public:
   TickBlock() = default;
   TickBlock(GroupId group, std::size_t channels, std::size_t capacity)
-      : group_(group), channels_(channels), capacity_(capacity), begin_ns_(capacity), end_ns_(capacity),
-        raw_(channels * capacity), quality_(channels * capacity, Quality::gap) {}
+      : group_(group),
+        channels_(channels),
+        capacity_(capacity),
+        begin_ns_(capacity),
+        end_ns_(capacity),
+        raw_(channels * capacity),
+        quality_(channels * capacity, Quality::gap) {}
 
   [[nodiscard]] GroupId group() const noexcept { return group_; }
   [[nodiscard]] std::size_t channels() const noexcept { return channels_; }
@@ -77,8 +82,8 @@ class TickBlock {
   std::size_t capacity_ = 0;
   std::size_t ticks_ = 0;
   std::vector<std::int64_t> begin_ns_, end_ns_;
-  std::vector<std::int64_t> raw_;       // raw_[channel * capacity + tick]
-  std::vector<Quality> quality_;        // same layout
+  std::vector<std::int64_t> raw_;  // raw_[channel * capacity + tick]
+  std::vector<Quality> quality_;   // same layout
 };
 
 }  // namespace prony

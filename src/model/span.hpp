@@ -19,8 +19,8 @@ struct SpanId {
 
 // The numbers are part of the ring format and of the C ABI: only ever add at the end.
 enum class SpanKind : std::uint16_t {
-  run = 0,       // the measured command or worker, from release to end
-  phase = 1,     // load, warm-up, gap, baseline-before, baseline-after, …: time that belongs to no request
+  run = 0,    // the measured command or worker, from release to end
+  phase = 1,  // load, warm-up, gap, baseline-before, baseline-after, …: time that belongs to no request
   request = 2,
   tokenise = 3,
   prefill = 4,
@@ -29,7 +29,7 @@ enum class SpanKind : std::uint16_t {
   batch = 7,
   layer = 8,
   process = 9,
-  user = 10,     // a span that a user's program named
+  user = 10,  // a span that a user's program named
 };
 [[nodiscard]] std::string_view to_string(SpanKind kind) noexcept;
 [[nodiscard]] std::optional<SpanKind> span_kind_from(std::string_view text) noexcept;
@@ -46,8 +46,8 @@ struct Span {
   Interval interval;
   std::int64_t pid = 0;
   std::uint32_t thread = 0;  // ring number: spans of one ring were written by one thread
-  std::vector<std::pair<std::string, std::int64_t>> counts;      // "prompt_tokens" → 14
-  std::vector<std::pair<std::string, std::string>> attributes;   // "finish" → "length"
+  std::vector<std::pair<std::string, std::int64_t>> counts;     // "prompt_tokens" → 14
+  std::vector<std::pair<std::string, std::string>> attributes;  // "finish" → "length"
 
   [[nodiscard]] std::optional<std::int64_t> count(std::string_view key) const {
     for (const auto& [name_, value] : counts)

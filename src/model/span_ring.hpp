@@ -1,12 +1,14 @@
 // The span ring: the file through which everything that happens in a workload reaches the meter.
 //
 // One file per Run (`<run>.spans`, beside the Run while it records). A header page, then `ring_count` rings of
-// `slots_per_ring` slots. Each writing thread of each process claims one ring with a fetch_add on `claimed` (threads that
-// come too late find none and count in `rejected`). One producer per ring, one consumer (Prony), no locks:
+// `slots_per_ring` slots. Each writing thread of each process claims one ring with a fetch_add on `claimed` (threads
+// that come too late find none and count in `rejected`). One producer per ring, one consumer (Prony), no locks:
 //
 //   producer:  if (head - tail == slots_per_ring) { ++lost; return; }
-//              fill slot[head % n] except `sequence`; slot.sequence.store(head + 1, release); head.store(head+1, release)
-//   consumer:  read slots tail … head−1; a slot whose `sequence` ≠ its index + 1 is half written (crash): skip and count it;
+//              fill slot[head % n] except `sequence`; slot.sequence.store(head + 1, release); head.store(head+1,
+//              release)
+//   consumer:  read slots tail … head−1; a slot whose `sequence` ≠ its index + 1 is half written (crash): skip and
+//   count it;
 //              tail.store(…, release)
 //
 // After a crash of the meter the file stays; the next open of the Run drains what is left. Little endian, x86-64 and
@@ -41,19 +43,19 @@ struct Slot {
   std::uint64_t span;                   // id; unique in the Run: (ring + 1) << 40 | counter
   std::uint64_t parent;
   std::int64_t value;
-  std::uint16_t kind;     // SpanKind, or SpanStatus for `end`
+  std::uint16_t kind;  // SpanKind, or SpanStatus for `end`
   SlotType type;
-  std::uint8_t length;    // bytes used in `text`; 255 = more follows in text slots
+  std::uint8_t length;  // bytes used in `text`; 255 = more follows in text slots
   char text[slot_text_bytes];
 };
 static_assert(sizeof(Slot) == 64);
 
 struct alignas(64) RingHeader {
-  alignas(64) std::atomic<std::uint64_t> head;      // written by the producer
-  std::atomic<std::uint64_t> lost;                  // spans' slots dropped because the ring was full
-  std::atomic<std::int64_t> pid;                    // of the producer
-  std::atomic<std::int64_t> thread;                 // gettid of the producer
-  alignas(64) std::atomic<std::uint64_t> tail;      // written by the consumer
+  alignas(64) std::atomic<std::uint64_t> head;  // written by the producer
+  std::atomic<std::uint64_t> lost;              // spans' slots dropped because the ring was full
+  std::atomic<std::int64_t> pid;                // of the producer
+  std::atomic<std::int64_t> thread;             // gettid of the producer
+  alignas(64) std::atomic<std::uint64_t> tail;  // written by the consumer
 };
 static_assert(sizeof(RingHeader) == 128);
 
@@ -63,8 +65,8 @@ struct alignas(4096) FileHeader {
   std::uint32_t ring_count;
   std::uint32_t slots_per_ring;
   std::atomic<std::uint32_t> claimed;
-  std::atomic<std::uint64_t> rejected;  // threads that found no free ring
-  std::atomic<std::uint32_t> recording; // 1 while a meter drains; 0: producers may skip writing
+  std::atomic<std::uint64_t> rejected;   // threads that found no free ring
+  std::atomic<std::uint32_t> recording;  // 1 while a meter drains; 0: producers may skip writing
 };
 static_assert(sizeof(FileHeader) == 4096);
 

@@ -1,5 +1,5 @@
-// Table: named, typed columns and rows pulled one at a time; what reports make and sinks write. A cell without a value is
-// absent (never 0, −1 or NaN). Thread promise: one thread at a time.
+// Table: named, typed columns and rows pulled one at a time; what reports make and sinks write. A cell without a value
+// is absent (never 0, −1 or NaN). Thread promise: one thread at a time.
 #pragma once
 
 #include <cstdint>

@@ -23,7 +23,8 @@ constexpr Dimension operator-(Dimension a, Dimension b) {
   return {a.energy - b.energy, a.time - b.time, a.data - b.data, a.temperature - b.temperature, a.charge - b.charge};
 }
 
-template <Dimension D> class Quantity {
+template <Dimension D>
+class Quantity {
  public:
   constexpr Quantity() = default;
   constexpr explicit Quantity(double value) : value_(value) {}
@@ -44,19 +45,32 @@ template <Dimension D> class Quantity {
   double value_ = 0;
 };
 
-template <Dimension D> constexpr Quantity<D> operator+(Quantity<D> a, Quantity<D> b) {
+template <Dimension D>
+constexpr Quantity<D> operator+(Quantity<D> a, Quantity<D> b) {
   return Quantity<D>(a.value() + b.value());
 }
-template <Dimension D> constexpr Quantity<D> operator-(Quantity<D> a, Quantity<D> b) {
+template <Dimension D>
+constexpr Quantity<D> operator-(Quantity<D> a, Quantity<D> b) {
   return Quantity<D>(a.value() - b.value());
 }
-template <Dimension D> constexpr Quantity<D> operator*(double k, Quantity<D> a) { return Quantity<D>(k * a.value()); }
-template <Dimension D> constexpr Quantity<D> operator*(Quantity<D> a, double k) { return Quantity<D>(k * a.value()); }
-template <Dimension D> constexpr Quantity<D> operator/(Quantity<D> a, double k) { return Quantity<D>(a.value() / k); }
-template <Dimension A, Dimension B> constexpr auto operator*(Quantity<A> a, Quantity<B> b) {
+template <Dimension D>
+constexpr Quantity<D> operator*(double k, Quantity<D> a) {
+  return Quantity<D>(k * a.value());
+}
+template <Dimension D>
+constexpr Quantity<D> operator*(Quantity<D> a, double k) {
+  return Quantity<D>(k * a.value());
+}
+template <Dimension D>
+constexpr Quantity<D> operator/(Quantity<D> a, double k) {
+  return Quantity<D>(a.value() / k);
+}
+template <Dimension A, Dimension B>
+constexpr auto operator*(Quantity<A> a, Quantity<B> b) {
   return Quantity<A + B>(a.value() * b.value());
 }
-template <Dimension A, Dimension B> constexpr auto operator/(Quantity<A> a, Quantity<B> b) {
+template <Dimension A, Dimension B>
+constexpr auto operator/(Quantity<A> a, Quantity<B> b) {
   if constexpr (A == B) {
     return a.value() / b.value();
   } else {

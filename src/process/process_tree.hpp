@@ -28,14 +28,15 @@ enum class TreeRung { automatic, cgroup, exit_events, subreaper, polling };
 struct TreeUsage {
   double cpu_user_s = 0, cpu_system_s = 0;
   std::optional<double> cpu_unattributed_s;  // seen by the rung as the tree's, but not assignable to user/system
-  std::uint64_t rss_peak_bytes = 0;          // largest sum over the tree at a tick (or a single process's ru_maxrss if larger)
+  std::uint64_t rss_peak_bytes = 0;  // largest sum over the tree at a tick (or a single process's ru_maxrss if larger)
   std::optional<std::uint64_t> pss_peak_bytes;
   std::optional<std::uint64_t> minor_faults, major_faults, voluntary_switches, involuntary_switches;
-  std::optional<std::uint64_t> read_bytes, write_bytes;         // reached storage
+  std::optional<std::uint64_t> read_bytes, write_bytes;              // reached storage
   std::optional<std::uint64_t> read_calls_bytes, write_calls_bytes;  // rchar, wchar: through read and write calls
-  std::uint64_t processes = 0;               // ever seen in the tree
-  std::optional<std::uint64_t> short_lived;  // of them, began and ended between two ticks; absent where the rung cannot know
-  std::vector<Unavailable> unavailable;      // fields that could not be had, with the reason
+  std::uint64_t processes = 0;                                       // ever seen in the tree
+  std::optional<std::uint64_t>
+      short_lived;  // of them, began and ended between two ticks; absent where the rung cannot know
+  std::vector<Unavailable> unavailable;  // fields that could not be had, with the reason
 };
 
 class ProcessTree {
@@ -46,9 +47,10 @@ class ProcessTree {
   virtual ~ProcessTree() = default;
 
   virtual void prepare(SpawnOptions& options) = 0;
-  virtual void attach(const Child& root) = 0;           // after spawn, before release
+  virtual void attach(const Child& root) = 0;  // after spawn, before release
   [[nodiscard]] virtual TreeRung rung() const noexcept = 0;
-  [[nodiscard]] virtual std::string why_not_better() const = 0;  // reason why the rungs above were not used; may be empty
+  [[nodiscard]] virtual std::string why_not_better()
+      const = 0;  // reason why the rungs above were not used; may be empty
   // The sensor of the tree's channels; owned by the tree. Its reads run on the sampler's thread.
   [[nodiscard]] virtual Sensor& sensor() noexcept = 0;
   // Slow things (PSS, listing of /proc, process names), called about once a second from a thread of the app.

@@ -1,6 +1,6 @@
 // Sampler: reads sensors on absolute deadlines in lanes of their own and hands blocks of ticks to one consumer.
-// No allocation on a tick. A consumer that is too slow costs whole ticks of the lane that fills first, counted, and never
-// delays a tick. Thread promise: start/stop/take from the owner's threads as said; one thread per lane inside.
+// No allocation on a tick. A consumer that is too slow costs whole ticks of the lane that fills first, counted, and
+// never delays a tick. Thread promise: start/stop/take from the owner's threads as said; one thread per lane inside.
 #pragma once
 
 #include <cstdint>
@@ -17,21 +17,21 @@
 namespace prony {
 
 struct LanePlan {
-  std::string name;                // "fast", "slow", or the sensor's name for a blocking one
+  std::string name;  // "fast", "slow", or the sensor's name for a blocking one
   Duration interval;
-  std::vector<Sensor*> sensors;    // read in this order; not owned; used by the lane's thread only while running
-  Group group;                     // channels in the same order: Σ sensors' channels
+  std::vector<Sensor*> sensors;  // read in this order; not owned; used by the lane's thread only while running
+  Group group;                   // channels in the same order: Σ sensors' channels
 };
 
 struct LaneStats {
   std::string name;
-  std::uint64_t ticks = 0;      // made
-  std::uint64_t missed = 0;     // deadlines that passed without a tick
-  std::uint64_t late = 0;       // ticks that began over one interval late
-  std::uint64_t dropped = 0;    // ticks made but lost because the consumer did not take them
-  Duration cpu;                 // CPU time of the lane's thread
+  std::uint64_t ticks = 0;    // made
+  std::uint64_t missed = 0;   // deadlines that passed without a tick
+  std::uint64_t late = 0;     // ticks that began over one interval late
+  std::uint64_t dropped = 0;  // ticks made but lost because the consumer did not take them
+  Duration cpu;               // CPU time of the lane's thread
   Duration worst_lateness;
-  Duration worst_tick;          // longest begin → end
+  Duration worst_tick;  // longest begin → end
 };
 
 class Sampler {

@@ -28,7 +28,8 @@ class Sensor {
  public:
   virtual ~Sensor() = default;
   [[nodiscard]] virtual LaneKind lane() const noexcept = 0;
-  // What it reads; fixed after construction. Ids and part_of are relative to this list (0-based): the app renumbers them.
+  // What it reads; fixed after construction. Ids and part_of are relative to this list (0-based): the app renumbers
+  // them.
   [[nodiscard]] virtual std::span<const Channel> channels() const noexcept = 0;
   // One Reading per channel, in that order. A channel that cannot be read now gets Quality::gap.
   virtual void read(std::span<Reading> out) noexcept = 0;

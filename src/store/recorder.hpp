@@ -17,7 +17,7 @@
 namespace prony {
 
 struct RecorderOptions {
-  bool overwrite = false;           // --force
+  bool overwrite = false;  // --force
   Duration commit_every = milliseconds(500);
 };
 

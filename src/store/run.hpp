@@ -1,6 +1,6 @@
 // Run: what was recorded, opened for reading. Everything Prony prints is computed from this and nothing else.
-// Opening a Run whose recorder died recovers what is left in its span file and marks it interrupted (in memory where the
-// file cannot be written). Thread promise: one thread at a time. Samples are streamed by block, never loaded whole.
+// Opening a Run whose recorder died recovers what is left in its span file and marks it interrupted (in memory where
+// the file cannot be written). Thread promise: one thread at a time. Samples are streamed by block, never loaded whole.
 #pragma once
 
 #include <filesystem>

@@ -15,9 +15,9 @@
 namespace prony {
 
 struct Progress {
-  std::size_t done = 0, total = 0;   // requests
-  double tokens_per_s = 0;           // of the last request; 0 = not known
-  std::string note;                  // "loading", "warm-up", …
+  std::size_t done = 0, total = 0;  // requests
+  double tokens_per_s = 0;          // of the last request; 0 = not known
+  std::string note;                 // "loading", "warm-up", …
 };
 
 // How a workload ended. `failures`: one line each, in order; empty = all went well.
@@ -35,7 +35,8 @@ class Workload {
   // What to spawn; the app adds the span file, the tree's rung and holds it until sensors run.
   [[nodiscard]] virtual SpawnOptions command() = 0;
   // The child was released: drive it to its end. Blocks. Reaps the child.
-  [[nodiscard]] virtual Result<WorkloadOutcome> run(Child& child, const std::function<void(const Progress&)>& progress) = 0;
+  [[nodiscard]] virtual Result<WorkloadOutcome> run(Child& child,
+                                                    const std::function<void(const Progress&)>& progress) = 0;
   // From a signal-handling thread: stop as soon as may be; run() then returns.
   virtual void cancel(int signal) noexcept = 0;
 };
