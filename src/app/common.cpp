@@ -1,0 +1,124 @@
+#include "app/common.hpp"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/text.hpp"
+
+namespace prony::app {
+
+std::string error_text(const Error& error) {
+  std::string text = "prony: " + error.what;
+  if (!error.where.empty()) text += ": " + printable(error.where, 400);
+  text += '\n';
+  for_each_line(error.fix, [&](std::string_view line) { text += "       " + std::string(line) + '\n'; });
+  return text;
+}
+
+void print_error(const Error& error) {
+  const std::string text = error_text(error);
+  (void)std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+void print_note(std::string_view text) {
+  const std::string line = "prony: " + std::string(text) + '\n';
+  (void)std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+Terminal terminal_of(int fd) {
+  Terminal terminal;
+  terminal.is_terminal = ::isatty(fd) == 1;
+  const char* columns = std::getenv("COLUMNS");
+  const auto asked = columns == nullptr ? std::nullopt : parse_u64(columns);
+  struct winsize size{};
+  if (asked && *asked > 0) {
+    terminal.width = *asked;
+  } else if (terminal.is_terminal && ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    terminal.width = size.ws_col;
+  }
+  terminal.width = std::clamp<std::size_t>(terminal.width, 40, 400);
+  const char* no_colour = std::getenv("NO_COLOR");
+  const char* kind = std::getenv("TERM");
+  terminal.colour = terminal.is_terminal && (no_colour == nullptr || *no_colour == '\0') &&
+                    (kind == nullptr || std::string_view(kind) != "dumb");
+  return terminal;
+}
+
+void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings) {
+  const auto text = [&](const std::string& name, std::string& value, const std::string& help, const char* type) {
+    const std::string default_text = value;
+    settings.watch(name, command.add_option("--" + name, value, help)->type_name(type), default_text);
+  };
+  text("interval", o.interval, "Time between ticks, 1ms to 60s (default 10ms)", "DURATION");
+  text("out", o.out, "The Run file (default runs/<utc>-<name>.prony)", "PATH");
+  settings.watch("force", command.add_flag("--force", o.force, "Overwrite the Run file if it exists"), "false");
+  text("json", o.json, "Also write the summary as JSON", "FILE");
+  text("csv", o.csv, "Also write samples.csv and requests.csv", "DIR");
+  text("sensors", o.sensors, "Only these sensors (see `prony sensors`)", "NAME,NAME");
+  text("sysfs", o.sysfs, "Read this tree instead of /sys", "DIR");
+  text("procfs", o.procfs, "Read this tree instead of /proc", "DIR");
+  text("baseline", o.baseline, "Measure the idle machine this long before and after", "DURATION");
+  settings.watch("tag", command.add_option("--tag", o.tags, "Keep k=v with the Run; may be repeated")->type_name("K=V"),
+                 "");
+  settings.watch("quiet", command.add_flag("--quiet", o.quiet, "Print no summary and no live line"), "false");
+  settings.watch("die-with-prony",
+                 command.add_flag("--die-with-prony", o.die_with_prony, "End the whole tree if Prony dies"), "false");
+  text("tree", o.tree, "How to follow the tree: automatic, cgroup, exit-events, subreaper, polling", "RUNG");
+  command.add_option("--config", o.config, "Options as lines of TOML (flag > environment > file > default)")
+      ->type_name("FILE");
+}
+
+std::vector<std::string> config_keys() {
+  return {"interval", "out",      "force",      "json",        "csv",   "sensors",        "sysfs",
+          "procfs",   "baseline", "tag",        "quiet",       "tree",  "die-with-prony", "engine",
+          "model",    "prompts",  "max-tokens", "temperature", "top-k", "top-p",          "seed",
+          "threads",  "ctx",      "repeat",     "warmup",      "gap",   "keep-output",    "timeout"};
+}
+
+std::string config_file(const RecordOptions& options) {
+  if (!options.config.empty()) return options.config;
+  if (const char* named = std::getenv("PRONY_CONFIG"); named != nullptr && *named != '\0') return named;
+  std::filesystem::path home;
+  if (const char* xdg = std::getenv("XDG_CONFIG_HOME"); xdg != nullptr && *xdg != '\0') {
+    home = xdg;
+  } else if (const char* user = std::getenv("HOME"); user != nullptr && *user != '\0') {
+    home = std::filesystem::path(user) / ".config";
+  } else {
+    return {};
+  }
+  const std::filesystem::path file = home / "prony" / "config.toml";
+  std::error_code ignored;
+  return std::filesystem::exists(file, ignored) ? file.string() : std::string{};
+}
+
+Result<Duration> duration_setting(const std::string& text, std::string_view option, Duration least, Duration most) {
+  const auto ns = parse_duration_ns(text);
+  const std::string name = "--" + std::string(option);
+  if (!ns)
+    return fail(ErrorCode::usage, "'" + printable(text, 40) + "' is not a duration", name,
+                "Write a number with its unit: 10ms, 2s, 1m.");
+  if (*ns < least.ns || *ns > most.ns)
+    return fail(
+        ErrorCode::usage, "'" + text + "' is out of range", name,
+        "It may be " + format_number(least.seconds().value()) + "s to " + format_number(most.seconds().value()) + "s.");
+  return Duration{*ns};
+}
+
+std::string file_name_word(std::string_view text) {
+  std::string word;
+  for (const char c : text) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-';
+    word += plain ? c : '-';
+    if (word.size() == 60) break;
+  }
+  while (!word.empty() && (word.front() == '.' || word.front() == '-')) word.erase(0, 1);
+  return word.empty() ? "run" : word;
+}
+
+}  // namespace prony::app

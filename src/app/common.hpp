@@ -1,0 +1,65 @@
+// What the subcommands share: the options of everything that records, errors in words, the terminal's properties.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/settings.hpp"
+#include "base/result.hpp"
+#include "model/time.hpp"
+
+namespace prony::app {
+
+// Prony's own exit codes; CMD's own wins in `prony run`. `prony help exit-codes` prints the table.
+namespace exit_code {
+inline constexpr int ok = 0;
+inline constexpr int failed_requests = 1;  // measured, but a request or the worker failed
+inline constexpr int own_failure = 125;    // bad usage, cannot record, cannot read the Run, …
+inline constexpr int not_executable = 126;
+inline constexpr int not_found = 127;
+}  // namespace exit_code
+
+// "prony: what: where" and what to do, indented, on stderr.
+void print_error(const Error& error);
+void print_note(std::string_view text);
+[[nodiscard]] std::string error_text(const Error& error);
+
+struct Terminal {
+  bool is_terminal = false;
+  std::size_t width = 100;  // of a terminal, or COLUMNS, or 100
+  bool colour = false;      // terminal, and neither NO_COLOR nor TERM=dumb
+};
+[[nodiscard]] Terminal terminal_of(int fd);
+
+struct RecordOptions {
+  std::string interval = "10ms";
+  std::string out;
+  bool force = false;
+  std::string json;
+  std::string csv;
+  std::string sensors;
+  std::string sysfs = "/sys";
+  std::string procfs = "/proc";
+  std::string baseline;
+  std::vector<std::string> tags;
+  bool quiet = false;
+  std::string config;
+  bool die_with_prony = false;
+  std::string tree = "automatic";
+};
+// Adds the options of everything that records to `command`, and watches them.
+void add_record_options(CLI::App& command, RecordOptions& options, Settings& settings);
+// Names of all options that a configuration file may set, of every recording subcommand.
+[[nodiscard]] std::vector<std::string> config_keys();
+// The file that --config, PRONY_CONFIG or $XDG_CONFIG_HOME/prony/config.toml names; empty: none.
+[[nodiscard]] std::string config_file(const RecordOptions& options);
+
+[[nodiscard]] Result<Duration> duration_setting(const std::string& text, std::string_view option, Duration least,
+                                                Duration most);
+// A word made safe as part of a file name: "org/model:tag" → "org-model-tag".
+[[nodiscard]] std::string file_name_word(std::string_view text);
+
+}  // namespace prony::app

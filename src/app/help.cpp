@@ -1,0 +1,74 @@
+// `prony help [TOPIC]`: what does not fit a --help screen.
+#include <cstdio>
+#include <memory>
+
+#include "app/common.hpp"
+#include "app/subcommand.hpp"
+#include "base/text.hpp"
+
+namespace prony::app {
+
+namespace {
+
+constexpr const char* exit_codes_text =
+    R"(Exit codes
+
+  prony run -- CMD   the code of CMD, even if recording failed; 128 + n if signal n killed it
+  0                  all went well
+  1                  prony llm: measured, but a request or the worker failed (the summary says which)
+  125                Prony itself failed: bad usage, a place that cannot be written, a Run that cannot be read
+  126                CMD was found but cannot be executed
+  127                CMD was not found
+)";
+
+constexpr const char* signs_text =
+    R"(Signs in the tables
+
+  ~        modelled, not measured: no sensor sees this; low and high are a range without a promise
+  –        no number: not resolvable by this sensor in so short a time, or absent; the line below says why
+  ±        half of high − low. `prony show RUN --json` has low_j, high_j and their kind:
+           bound (the truth cannot be outside), interval(0.95) (covers it in 95 % of cases), range (modelled)
+)";
+
+struct Topic {
+  std::string_view name;
+  std::string_view help;
+  const char* text;
+};
+constexpr Topic topics[] = {{"exit-codes", "what each exit code means", exit_codes_text},
+                            {"signs", "what ~, – and ± mean", signs_text}};
+
+int help(const std::string& name) {
+  for (const Topic& topic : topics) {
+    if (topic.name != name) continue;
+    std::fputs(topic.text, stdout);
+    return exit_code::ok;
+  }
+  if (!name.empty()) {
+    std::vector<std::string> names;
+    for (const Topic& topic : topics) names.emplace_back(topic.name);
+    const auto near = nearest_name(name, names);
+    print_error({ErrorCode::usage,
+                 "no help on '" + printable(name, 40) + "'",
+                 {},
+                 near ? "Did you mean '" + *near + "'?" : "`prony help` lists the topics."});
+    return exit_code::own_failure;
+  }
+  std::fputs("Subcommands (prony SUBCOMMAND --help says more):\n", stdout);
+  for (const Subcommand& row : subcommands())
+    std::printf("  %-10s %s\n", std::string(row.name).c_str(), std::string(row.help).c_str());
+  std::fputs("\nTopics (prony help TOPIC):\n", stdout);
+  for (const Topic& topic : topics)
+    std::printf("  %-10s %s\n", std::string(topic.name).c_str(), std::string(topic.help).c_str());
+  return exit_code::ok;
+}
+
+}  // namespace
+
+std::function<int(const CommandWords&)> add_help(CLI::App& command) {
+  auto topic = std::make_shared<std::string>();
+  command.add_option("TOPIC", *topic, "exit-codes, signs");
+  return [topic](const CommandWords&) { return help(*topic); };
+}
+
+}  // namespace prony::app

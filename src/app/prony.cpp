@@ -1,0 +1,112 @@
+#include "app/prony.hpp"
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cstdio>
+#include <exception>
+
+#include "app/common.hpp"
+#include "app/subcommand.hpp"
+#include "base/text.hpp"
+
+namespace prony::app {
+
+namespace {
+
+constexpr std::array<Subcommand, 7> rows{{
+    {"run", "Measure any program: time, memory, joules",
+     "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
+     &add_run},
+    {"llm", "Ask a language model and say what every prompt cost",
+     "  prony llm --engine llama --model model.gguf\n  prony llm --model model.gguf --prompts prompts.jsonl "
+     "--max-tokens "
+     "256 --repeat 5\n",
+     &add_llm},
+    {"sensors", "What can be measured here, and why not the rest", "  prony sensors\n  prony sensors --json\n",
+     &add_sensors},
+    {"show", "The summary of a recorded Run", "  prony show runs/20261120T225801-demo.prony\n  prony show RUN --json\n",
+     &add_show},
+    {"export", "Samples, spans, charges or channels as CSV or JSON Lines",
+     "  prony export RUN --format csv --table samples > samples.csv\n  prony export RUN --format jsonl --table spans\n",
+     &add_export},
+    {"synth", "Make a model with random weights: real compute, meaningless text",
+     "  prony synth llama --params 15M -o tiny.gguf\n  prony synth llama --params 100M --quant f16 --seed 7 -o "
+     "model.gguf\n",
+     &add_synth},
+    {"help", "Exit codes and signs explained", "  prony help exit-codes\n  prony help signs\n", &add_help},
+}};
+
+int usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* where = &app;
+  if (const auto parsed = app.get_subcommands(); !parsed.empty()) where = parsed.front();
+  Error told{ErrorCode::usage, error.what(), {}, {}};
+  for (char& c : told.what)
+    if (c == '\n') c = ' ';
+  // CLI11 names what it did not expect; the nearest option or subcommand is what was meant, most likely.
+  std::vector<std::string> known;
+  for (const CLI::Option* option : where->get_options()) known.push_back(option->get_name());
+  if (where == &app)
+    for (const Subcommand& row : rows) known.emplace_back(row.name);
+  for (const std::string& word : where->remaining(true)) {
+    const auto near = nearest_name(word.substr(0, word.find('=')), known);
+    told.what = "unknown " + std::string(word.starts_with('-') ? "option" : "word") + " '" + printable(word, 60) + "'";
+    told.fix = near ? "Did you mean " + *near + "?\n" : "";
+    break;
+  }
+  const std::string name = where == &app ? "prony" : "prony " + where->get_name();
+  told.fix += "`" + name + " --help` shows what there is.";
+  print_error(told);
+  return exit_code::own_failure;
+}
+
+int run_line(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  CommandWords after_dashes;
+  if (const auto dashes = std::find(words.begin(), words.end(), "--"); dashes != words.end()) {
+    after_dashes.assign(dashes + 1, words.end());
+    words.erase(dashes, words.end());
+  }
+  CLI::App app("Prony measures what AI inference costs: energy, time, memory and heat.", "prony");
+  app.set_version_flag("--version", std::string("prony ") + PRONY_VERSION);
+  app.require_subcommand(1);
+  app.footer("Start with:  prony sensors    prony run -- COMMAND    prony help\n");
+  std::vector<std::function<int(const CommandWords&)>> actions;
+  for (const Subcommand& row : rows) {
+    CLI::App* command = app.add_subcommand(std::string(row.name), std::string(row.help));
+    command->footer("Examples:\n" + std::string(row.examples));
+    actions.push_back(row.add(*command));
+  }
+  std::reverse(words.begin(), words.end());  // CLI11 takes a vector from its end
+  try {
+    app.parse(words);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    if (argc == 1) {
+      std::fputs(app.help().c_str(), stderr);
+      return exit_code::own_failure;
+    }
+    return usage_error(app, error);
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (app.got_subcommand(std::string(rows[i].name))) return actions[i](after_dashes);
+  return exit_code::own_failure;
+}
+
+}  // namespace
+
+std::span<const Subcommand> subcommands() { return rows; }
+
+int prony_main(int argc, char** argv) {
+  try {
+    return run_line(argc, argv);
+  } catch (const std::exception& error) {  // a bug, or no memory: said once, here, and nowhere else
+    print_error({ErrorCode::unavailable,
+                 std::string("internal error: ") + error.what(),
+                 {},
+                 "Please report it with the command line you used."});
+    return exit_code::own_failure;
+  }
+}
+
+}  // namespace prony::app

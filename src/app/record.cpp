@@ -1,0 +1,301 @@
+#include "app/record.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+
+#include "app/live_line.hpp"
+#include "app/session.hpp"
+#include "app/signals.hpp"
+#include "base/text.hpp"
+#include "process/guard.hpp"
+#include "sensors/machine_facts.hpp"
+
+namespace prony::app {
+
+namespace {
+
+constexpr SpanId run_span_id{1};
+
+// 20261120T225801, from the wall clock: for file names only.
+std::string compact_utc(std::int64_t wall_ns) {
+  std::string compact;
+  for (const char c : format_utc(wall_ns).substr(0, 19))
+    if (c != '-' && c != ':') compact += c;
+  return compact;
+}
+
+Result<std::filesystem::path> choose_path(const RecordPlan& plan, std::int64_t wall_ns) {
+  if (!plan.options.out.empty()) return std::filesystem::path(plan.options.out);
+  const std::string stem = compact_utc(wall_ns) + "-" + file_name_word(plan.name);
+  std::filesystem::path path = std::filesystem::path("runs") / (stem + ".prony");
+  std::error_code ignored;
+  for (int n = 2; std::filesystem::exists(path, ignored) && n < 1000; ++n)
+    path = std::filesystem::path("runs") / (stem + "-" + std::to_string(n) + ".prony");
+  return path;
+}
+
+Result<void> add_tags(const std::vector<std::string>& tags, Manifest& manifest) {
+  for (const std::string& tag : tags) {
+    const std::size_t equals = tag.find('=');
+    if (equals == 0 || equals == std::string::npos)
+      return fail(ErrorCode::usage, "'" + printable(tag, 60) + "' is not k=v", "--tag",
+                  "Write for example: --tag board=pi5");
+    manifest.set("tag." + tag.substr(0, equals), tag.substr(equals + 1), "flag");
+  }
+  return {};
+}
+
+struct Measured {
+  int exit_code = exit_code::ok;
+  bool released = false;
+};
+
+// One recording, in the order in which things happen.
+class Recording {
+ public:
+  explicit Recording(RecordPlan plan) : plan_(std::move(plan)) {}
+  [[nodiscard]] Result<Measured> measure();
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] bool recorded() const { return recorded_; }
+
+ private:
+  [[nodiscard]] Result<void> prepare();
+  [[nodiscard]] Result<void> spawn_held();
+  [[nodiscard]] Result<WorkloadOutcome> drive();
+  void baseline(std::string_view name, SpanId id);
+  void conclude(const Result<WorkloadOutcome>& outcome);
+  void add_target_totals(const ExitStatus& exit);
+  [[nodiscard]] int exit_code_of(const Result<WorkloadOutcome>& outcome) const;
+
+  RecordPlan plan_;
+  Duration interval_, baseline_;
+  std::filesystem::path path_;
+  std::unique_ptr<Machine> machine_;  // what is measured: follows --sysfs and --procfs
+  std::unique_ptr<Machine> live_;     // where the command runs: always this machine
+  std::unique_ptr<ProcessTree> tree_;
+  std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<Session> session_;
+  std::optional<Guard> guard_;
+  Manifest manifest_;
+  Child child_;
+  Span run_span_;
+  SignalRelay signals_;  // before any thread is made
+  bool recorded_ = false;
+  bool exec_failed_ = false;
+  std::atomic<bool> stop_baseline_ = false;
+};
+
+Result<void> Recording::prepare() {
+  const RecordOptions& o = plan_.options;
+  auto interval = duration_setting(o.interval, "interval", milliseconds(1), milliseconds(60'000));
+  if (!interval) return Unexpected<Error>(interval.error());
+  interval_ = *interval;
+  if (!o.baseline.empty()) {
+    auto length = duration_setting(o.baseline, "baseline", milliseconds(0), milliseconds(3'600'000));
+    if (!length) return Unexpected<Error>(length.error());
+    baseline_ = *length;
+  }
+  const auto rung = tree_rung_from(o.tree);
+  if (!rung)
+    return fail(ErrorCode::usage, "'" + printable(o.tree, 40) + "' is no way to follow a process tree", "--tree",
+                "It may be automatic, cgroup, exit-events, subreaper or polling.");
+  for (const auto& [option, directory] : {std::pair{"--sysfs", o.sysfs}, std::pair{"--procfs", o.procfs}}) {
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(directory, ignored))
+      return fail(ErrorCode::usage, "'" + printable(directory, 200) + "' is not a directory", option);
+  }
+  machine_ = make_live_machine({.sysfs = o.sysfs, .procfs = o.procfs});
+  live_ = make_live_machine();
+  auto sensors = open_sensors(*machine_, o.sensors);
+  if (!sensors) return Unexpected<Error>(sensors.error());
+  auto tree = ProcessTree::create(*live_, *rung);
+  if (!tree) return Unexpected<Error>(tree.error());
+  tree_ = std::move(*tree);
+
+  const Anchor now = live_->anchor();
+  auto path = choose_path(plan_, now.wall_ns);
+  if (!path) return Unexpected<Error>(path.error());
+  path_ = *path;
+  auto recorder = Recorder::create(path_, RecorderOptions{.overwrite = o.force});
+  if (!recorder) return Unexpected<Error>(recorder.error());
+  recorder_ = std::move(*recorder);
+
+  manifest_.set("run.kind", plan_.kind, "prony");
+  manifest_.set("run.started_utc", format_utc(now.wall_ns), "machine");
+  manifest_.set("prony.version", PRONY_VERSION, "prony");
+  manifest_.set("target.rung", std::string(to_string(tree_->rung())), "prony");
+  if (!tree_->why_not_better().empty()) manifest_.set("target.why_not_better", tree_->why_not_better(), "prony");
+  for (const Fact& fact : plan_.facts) manifest_.set(fact.key, fact.value, fact.origin);
+  describe_machine(*machine_, manifest_);
+  if (auto tagged = add_tags(o.tags, manifest_); !tagged) return tagged;
+  session_ = std::make_unique<Session>(*machine_, std::move(*sensors), tree_->sensor(), interval_);
+  return {};
+}
+
+Result<void> Recording::spawn_held() {
+  SpawnOptions options = plan_.workload->command();
+  options.hold = true;
+  options.die_with_parent = plan_.options.die_with_prony;
+  const std::string spans = std::filesystem::absolute(recorder_->spans_path()).string();
+  options.environment.emplace_back("PRONY_SPANS", spans);
+  tree_->prepare(options);
+  if (plan_.options.die_with_prony) {
+    auto guard = start_guard(options);
+    if (!guard) return Unexpected<Error>(guard.error());
+    guard_ = std::move(*guard);
+  }
+  auto child = spawn(options);
+  if (!child) return Unexpected<Error>(child.error());
+  child_ = std::move(*child);
+  if (guard_) guard_->arm(child_.pid(), options.cgroup_procs);
+  tree_->attach(child_);
+  return {};
+}
+
+void Recording::baseline(std::string_view name, SpanId id) {
+  if (baseline_.ns == 0 || stop_baseline_) return;
+  Span span;
+  span.id = id;
+  span.kind = SpanKind::phase;
+  span.name = name;
+  session_->tick_now();
+  span.interval.begin = machine_->now();
+  const Instant end = span.interval.begin + baseline_;
+  while (machine_->now() < end && !stop_baseline_) {
+    const Duration left = std::min(end - machine_->now(), milliseconds(50));
+    std::this_thread::sleep_for(std::chrono::nanoseconds(std::max<std::int64_t>(0, left.ns)));
+  }
+  span.interval.end = machine_->now();
+  session_->tick_now();
+  if (stop_baseline_) span.status = SpanStatus::failed;
+  session_->add(span);
+}
+
+Result<WorkloadOutcome> Recording::drive() {
+  run_span_.id = run_span_id;
+  run_span_.kind = SpanKind::run;
+  run_span_.name = plan_.name;
+  run_span_.status = SpanStatus::unfinished;
+  run_span_.pid = child_.pid();
+  session_->tick_now();
+  run_span_.interval.begin = run_span_.interval.end = machine_->now();
+  session_->add(run_span_);
+  if (auto released = child_.release(); !released) {
+    exec_failed_ = true;
+    return Unexpected<Error>(released.error());
+  }
+  LiveLine line(*session_, plan_.kind, plan_.options.quiet);
+  std::jthread survey([this](const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    while (!wake.wait_for(lock, stop, std::chrono::seconds(1), [&] { return stop.stop_requested(); })) tree_->survey();
+  });
+  auto outcome = plan_.workload->run(child_, [&](const Progress& progress) { line.update(progress); });
+  run_span_.interval.end = machine_->now();
+  const bool good = outcome && outcome->exit.shell_code() == 0 && outcome->failures.empty();
+  run_span_.status = good ? SpanStatus::ok : SpanStatus::failed;
+  session_->add(run_span_);
+  return outcome;
+}
+
+void Recording::add_target_totals(const ExitStatus& exit) {
+  const TreeUsage usage = tree_->finish(exit);
+  const std::string method(to_string(tree_->rung()));
+  const auto total = [&](const char* name, double value) { session_->add(Total{"target", name, value, method}); };
+  const auto maybe = [&](const char* name, const std::optional<std::uint64_t>& value) {
+    if (value) total(name, static_cast<double>(*value));
+  };
+  session_->add(Total{"target", "wall_s", run_span_.interval.length().seconds().value(), "monotonic clock"});
+  total("cpu_user_s", usage.cpu_user_s);
+  total("cpu_system_s", usage.cpu_system_s);
+  if (usage.cpu_unattributed_s) total("cpu_unattributed_s", *usage.cpu_unattributed_s);
+  total("rss_peak_bytes", static_cast<double>(usage.rss_peak_bytes));
+  maybe("pss_peak_bytes", usage.pss_peak_bytes);
+  maybe("minor_faults", usage.minor_faults);
+  maybe("major_faults", usage.major_faults);
+  maybe("voluntary_switches", usage.voluntary_switches);
+  maybe("involuntary_switches", usage.involuntary_switches);
+  maybe("read_bytes", usage.read_bytes);
+  maybe("write_bytes", usage.write_bytes);
+  maybe("read_calls_bytes", usage.read_calls_bytes);
+  maybe("write_calls_bytes", usage.write_calls_bytes);
+  total("processes", static_cast<double>(usage.processes));
+  maybe("short_lived", usage.short_lived);
+  session_->add(Total{"target", "exit_code", static_cast<double>(exit.code), "wait"});
+  if (exit.signal != 0) session_->add(Total{"target", "exit_signal", static_cast<double>(exit.signal), "wait"});
+  for (const Unavailable& missing : usage.unavailable) session_->add(missing);
+  for (const ProcessRecord& process : tree_->processes()) session_->add(process);
+}
+
+void Recording::conclude(const Result<WorkloadOutcome>& outcome) {
+  session_->settle(milliseconds(250));
+  baseline(phase::baseline_after, SpanId{3});
+  session_->stop_sampling();
+  add_target_totals(outcome ? outcome->exit : ExitStatus{});
+  if (outcome) {
+    for (const auto& [key, value] : outcome->facts) session_->add(Fact{key, value, "worker"});
+    for (const std::string& failure : outcome->failures)
+      session_->add(Event{run_span_.interval.end, "workload-failed", plan_.name, failure});
+  } else {
+    session_->add(Event{run_span_.interval.end, "workload-failed", plan_.name, outcome.error().what});
+  }
+  recorded_ = session_->finish(RunState::complete);
+}
+
+int Recording::exit_code_of(const Result<WorkloadOutcome>& outcome) const {
+  if (!outcome)
+    return outcome.error().code == ErrorCode::absent   ? exit_code::not_found
+           : outcome.error().code == ErrorCode::denied ? exit_code::not_executable
+                                                       : exit_code::own_failure;
+  if (plan_.kind == "run") return outcome->exit.shell_code();
+  if (!outcome->failures.empty() || outcome->requests_failed > 0) return exit_code::failed_requests;
+  return outcome->exit.shell_code();
+}
+
+Result<Measured> Recording::measure() {
+  if (auto ready = prepare(); !ready) return Unexpected<Error>(ready.error());
+  if (auto held = spawn_held(); !held) return Unexpected<Error>(held.error());
+  signals_.relay([this](int number, bool from_terminal) {
+    stop_baseline_ = true;
+    const bool terminal_key = from_terminal && (number == SIGINT || number == SIGQUIT);
+    if (!terminal_key || plan_.interrupt_cancels) plan_.workload->cancel(number);
+  });
+  if (auto started = session_->start(std::move(recorder_), manifest_); !started)
+    return Unexpected<Error>(started.error());
+  baseline(phase::baseline_before, SpanId{2});
+  const auto outcome = drive();
+  if (guard_) guard_->disarm();
+  if (!outcome) print_error(outcome.error());
+  if (exec_failed_) {  // nothing ran: leave no Run behind
+    session_->stop_sampling();
+    (void)session_->finish(RunState::interrupted);
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+    return Measured{exit_code_of(outcome), false};
+  }
+  conclude(outcome);
+  if (outcome)
+    for (const std::string& failure : outcome->failures) print_note(failure);
+  return Measured{exit_code_of(outcome), true};
+}
+
+}  // namespace
+
+int record(RecordPlan plan) {
+  const RecordOptions options = plan.options;
+  Recording recording(std::move(plan));
+  const auto measured = recording.measure();
+  if (!measured) {
+    print_error(measured.error());
+    return exit_code::own_failure;
+  }
+  if (measured->released) (void)print_run(recording.path().string(), options);
+  return measured->exit_code;
+}
+
+}  // namespace prony::app

@@ -1,0 +1,29 @@
+// record(): measures a workload from start to end into a Run, prints what the Run says, and gives the exit code.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/common.hpp"
+#include "model/manifest.hpp"
+#include "workloads/workload.hpp"
+
+namespace prony::app {
+
+struct RecordPlan {
+  std::string kind;  // "run", "llm": what the summary looks like
+  std::string name;  // for the file name: "python3", "synthetic-llama-15M"
+  std::unique_ptr<Workload> workload;
+  std::vector<Fact> facts;  // settings, engine, model, command
+  RecordOptions options;
+  bool interrupt_cancels = false;  // Ctrl-C stops the work (llm) instead of being the command's own affair (run)
+};
+
+[[nodiscard]] int record(RecordPlan plan);
+
+// Summary text, JSON and CSV of a finished Run, as `prony show` and the end of a recording print them.
+// False: something could not be written (already said).
+[[nodiscard]] bool print_run(const std::string& run_path, const RecordOptions& options);
+
+}  // namespace prony::app

@@ -1,0 +1,55 @@
+// `prony run [options] -- CMD…`
+#include <filesystem>
+#include <memory>
+
+#include "app/record.hpp"
+#include "app/subcommand.hpp"
+#include "base/text.hpp"
+#include "workloads/command.hpp"
+
+namespace prony::app {
+
+namespace {
+
+struct RunOptions {
+  RecordOptions record;
+  Settings settings;
+};
+
+int run_command(RunOptions& options, CommandWords words) {
+  if (words.empty()) {
+    print_error(
+        {ErrorCode::usage, "no command to measure", {}, "Write it after two dashes:  prony run -- python3 train.py"});
+    return exit_code::own_failure;
+  }
+  if (auto resolved = options.settings.resolve(config_file(options.record), config_keys()); !resolved) {
+    print_error(resolved.error());
+    return exit_code::own_failure;
+  }
+  RecordPlan plan;
+  plan.kind = "run";
+  plan.name = std::filesystem::path(words.front()).filename().string();
+  plan.options = options.record;
+  plan.facts = options.settings.facts();
+  std::string line;
+  for (const std::string& word : words) line += (line.empty() ? "" : " ") + word;
+  plan.facts.push_back({"run.command", line, "flag"});
+  plan.workload = make_command_workload(std::move(words));
+  return record(std::move(plan));
+}
+
+}  // namespace
+
+std::function<int(const CommandWords&)> add_run(CLI::App& command) {
+  auto options = std::make_shared<RunOptions>();
+  add_record_options(command, options->record, options->settings);
+  command.prefix_command();
+  return [options, &command](const CommandWords& after_dashes) {
+    // Without "--" the first word that is no option begins the command.
+    CommandWords words = command.remaining(false);
+    words.insert(words.end(), after_dashes.begin(), after_dashes.end());
+    return run_command(*options, std::move(words));
+  };
+}
+
+}  // namespace prony::app

@@ -1,0 +1,296 @@
+#include "app/session.hpp"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/text.hpp"
+
+namespace prony::app {
+
+namespace {
+
+constexpr Duration slow_interval = milliseconds(1000);
+
+bool gives_measured_host_energy(const Sensor& sensor) {
+  return std::any_of(sensor.channels().begin(), sensor.channels().end(), [](const Channel& channel) {
+    return gives_energy(channel) && channel.scope == Scope::host && channel.origin != Origin::modelled;
+  });
+}
+
+std::vector<std::string> catalogue_names() {
+  std::vector<std::string> names;
+  for (const SensorRow& row : sensor_catalogue()) names.emplace_back(row.name);
+  return names;
+}
+
+Result<std::vector<std::string>> chosen_names(const std::string& only) {
+  const std::vector<std::string> known = catalogue_names();
+  std::vector<std::string> chosen;
+  for (const std::string_view part : split(only, ',')) {
+    const std::string name(trim(part));
+    if (name.empty()) continue;
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      const auto near = nearest_name(name, known);
+      return fail(ErrorCode::usage, "no sensor is called '" + printable(name, 40) + "'", "--sensors",
+                  near ? "Did you mean '" + *near + "'? `prony sensors` lists them." : "`prony sensors` lists them.");
+    }
+    chosen.push_back(name);
+  }
+  return chosen;
+}
+
+void sleep_for(Duration duration) { std::this_thread::sleep_for(std::chrono::nanoseconds(duration.ns)); }
+
+}  // namespace
+
+Result<SensorSet> open_sensors(Machine& machine, const std::string& only) {
+  const auto chosen = chosen_names(only);
+  if (!chosen) return Unexpected<Error>(chosen.error());
+  SensorSet set;
+  bool energy = false;
+  for (const SensorRow& row : sensor_catalogue()) {
+    const bool asked = std::find(chosen->begin(), chosen->end(), row.name) != chosen->end();
+    if (!chosen->empty() && !asked) continue;
+    if (row.stand_in && energy && !asked) continue;
+    Probe probe = row.make(machine, SensorOptions{});
+    set.unavailable.insert(set.unavailable.end(), probe.unavailable.begin(), probe.unavailable.end());
+    if (!probe.sensor) continue;
+    energy = energy || gives_measured_host_energy(*probe.sensor);
+    set.sensors.push_back(std::move(probe.sensor));
+  }
+  return set;
+}
+
+Session::Session(Machine& machine, SensorSet sensors, Sensor& tree, Duration interval)
+    : machine_(machine), set_(std::move(sensors)) {
+  const auto lane_of = [&](const Sensor& sensor) -> LanePlan& {
+    std::string name(to_string(sensor.lane()));
+    if (sensor.lane() == LaneKind::blocking && !sensor.channels().empty()) name = sensor.channels().front().sensor;
+    for (LanePlan& lane : lanes_)
+      if (lane.name == name) return lane;
+    const Duration lane_interval = sensor.lane() == LaneKind::fast ? interval : std::max(interval, slow_interval);
+    LanePlan lane;
+    lane.name = name;
+    lane.interval = lane_interval;
+    lane.group = Group{GroupId{static_cast<std::uint32_t>(lanes_.size())}, name, lane_interval, {}};
+    lanes_.push_back(std::move(lane));
+    return lanes_.back();
+  };
+  const auto add_sensor = [&](Sensor& sensor) {
+    const auto first = static_cast<std::uint32_t>(channels_.size());
+    LanePlan& lane = lane_of(sensor);
+    lane.sensors.push_back(&sensor);
+    for (Channel channel : sensor.channels()) {
+      channel.id = ChannelId{static_cast<std::uint32_t>(channels_.size())};
+      if (channel.part_of) channel.part_of = ChannelId{first + channel.part_of->value};
+      lane.group.channels.push_back(channel.id);
+      channels_.push_back(std::move(channel));
+    }
+  };
+  add_sensor(tree);
+  for (const auto& sensor : set_.sensors) add_sensor(*sensor);
+  for (const LanePlan& lane : lanes_) groups_.push_back(lane.group);
+  last_power_.resize(channels_.size());
+  sampler_ = Sampler::create(machine_, lanes_);
+}
+
+Session::~Session() {
+  if (carrier_.joinable()) {
+    carrier_.request_stop();
+    carrier_.join();
+  }
+}
+
+Result<void> Session::start(std::unique_ptr<Recorder> recorder, const Manifest& manifest) {
+  recorder_ = std::move(recorder);
+  Manifest whole = manifest;
+  whole.unavailable.insert(whole.unavailable.end(), set_.unavailable.begin(), set_.unavailable.end());
+  if (auto begun = recorder_->begin(whole, channels_, groups_, machine_.anchor()); !begun) return begun;
+  if (auto started = sampler_->start(); !started) return started;
+  carrier_ = std::jthread([this](const std::stop_token& stop) { carry(stop); });
+  return {};
+}
+
+void Session::record_failure(const Error& error) {
+  if (failed_.exchange(true)) return;
+  Error said = error;
+  said.what = "recording has stopped: " + said.what;
+  if (said.fix.empty()) said.fix = "What was recorded so far can be read. The command goes on, unmeasured.";
+  print_error(said);
+}
+
+template <class F>
+void Session::write(F&& call) {
+  const std::scoped_lock lock(recorder_mutex_);
+  if (failed_ || !recorder_) return;
+  if (auto done = call(*recorder_); !done) record_failure(done.error());
+}
+
+void Session::carry_one(Duration wait, Duration max_age) {
+  auto block = sampler_->take(wait, max_age);
+  if (!block) return;
+  write([&](Recorder& recorder) { return recorder.append(*block); });
+  sampler_->recycle(std::move(block));
+}
+
+void Session::carry(const std::stop_token& stop) {
+  Instant next_anchor = machine_.now() + milliseconds(10'000);
+  Instant next_complaint = machine_.now() + milliseconds(1000);
+  while (!stop.stop_requested()) {
+    carry_one(milliseconds(100), milliseconds(250));
+    write([](Recorder& recorder) { return recorder.drain_spans(); });
+    const Instant now = machine_.now();
+    if (now >= next_complaint) {
+      complain();
+      next_complaint = now + milliseconds(1000);
+    }
+    if (now >= next_anchor) {
+      write([&](Recorder& recorder) { return recorder.add_anchor(machine_.anchor()); });
+      next_anchor = now + milliseconds(10'000);
+    }
+  }
+}
+
+void Session::complain() {
+  for (const auto& sensor : set_.sensors) {
+    for (const Unavailable& complaint : sensor->complaints()) {
+      if (std::find(complained_.begin(), complained_.end(), complaint.subject) != complained_.end()) continue;
+      complained_.push_back(complaint.subject);
+      add(Event{machine_.now(), "sensor-lost", complaint.subject, complaint.reason});
+      add(complaint);
+    }
+  }
+}
+
+void Session::settle(Duration limit) {
+  const Instant end = machine_.now() + limit;
+  sampler_->tick_now();
+  struct Watched {
+    GroupId group;
+    std::size_t position;
+    std::int64_t raw;
+  };
+  std::vector<Watched> waiting;
+  for (const LanePlan& lane : lanes_) {
+    if (lane.name != to_string(LaneKind::fast)) continue;
+    Instant at;
+    const std::vector<Reading> readings = sampler_->latest(lane.group.id, at);
+    for (std::size_t i = 0; i < readings.size(); ++i) {
+      const Channel& channel = channels_[lane.group.channels[i].value];
+      const bool counts = channel.measure == Measure::energy && channel.kind == ChannelKind::counter;
+      if (counts && readings[i].quality != Quality::gap) waiting.push_back({lane.group.id, i, readings[i].raw});
+    }
+  }
+  while (!waiting.empty() && machine_.now() < end) {
+    sleep_for(milliseconds(1));
+    std::erase_if(waiting, [&](const Watched& watched) {
+      Instant at;
+      const std::vector<Reading> readings = sampler_->latest(watched.group, at);
+      return readings[watched.position].raw != watched.raw || readings[watched.position].quality == Quality::gap;
+    });
+  }
+}
+
+void Session::stop_sampling() {
+  sampler_->stop();
+  if (carrier_.joinable()) {
+    carrier_.request_stop();
+    carrier_.join();
+  }
+  while (true) {
+    auto block = sampler_->take(Duration{0}, Duration{0});
+    if (!block) break;
+    write([&](Recorder& recorder) { return recorder.append(*block); });
+    sampler_->recycle(std::move(block));
+  }
+  complain();
+  write([](Recorder& recorder) { return recorder.drain_spans(); });
+  write([&](Recorder& recorder) { return recorder.add_anchor(machine_.anchor()); });
+}
+
+bool Session::finish(RunState state) {
+  for (const LaneStats& lane : sampler_->stats()) {
+    const std::string subject = "sampler." + lane.name;
+    const auto total = [&](const char* name, double value) { add(Total{subject, name, value, "counted"}); };
+    total("ticks", static_cast<double>(lane.ticks));
+    total("missed", static_cast<double>(lane.missed));
+    total("late", static_cast<double>(lane.late));
+    total("dropped", static_cast<double>(lane.dropped));
+    add(Total{subject, "cpu_s", lane.cpu.seconds().value(), "thread clock"});
+    add(Total{subject, "worst_lateness_s", lane.worst_lateness.seconds().value(), "monotonic clock"});
+  }
+  struct rusage own{};
+  ::getrusage(RUSAGE_SELF, &own);
+  add(Total{"prony", "rss_peak_bytes", static_cast<double>(own.ru_maxrss) * 1024, "getrusage"});
+  // The last thing before the file is closed: what comes after (compaction, printing) is not part of any window.
+  add(Total{"prony", "cpu_s", machine_.own_cpu_time().seconds().value(), "process clock"});
+  const std::scoped_lock lock(recorder_mutex_);
+  if (!recorder_) return false;
+  if (auto closed = recorder_->close(failed_ ? RunState::interrupted : state); !closed && !failed_) {
+    record_failure(closed.error());
+  }
+  return !failed_;
+}
+
+void Session::add(const Span& span) {
+  write([&](Recorder& recorder) { return recorder.add_span(span); });
+}
+void Session::add(const Event& event) {
+  write([&](Recorder& recorder) { return recorder.add_event(event); });
+}
+void Session::add(const Total& total) {
+  write([&](Recorder& recorder) { return recorder.add_total(total); });
+}
+void Session::add(const Fact& fact) {
+  write([&](Recorder& recorder) { return recorder.add_fact(fact); });
+}
+void Session::add(const ProcessRecord& process) {
+  write([&](Recorder& recorder) { return recorder.add_process(process); });
+}
+void Session::add(const Unavailable& unavailable) {
+  write([&](Recorder& recorder) { return recorder.add_unavailable(unavailable); });
+}
+
+double Session::watts_now(bool& modelled) {
+  modelled = false;
+  double measured_w = 0, modelled_w = 0;
+  bool any_measured = false, any_modelled = false;
+  for (const LanePlan& lane : lanes_) {
+    Instant at;
+    const std::vector<Reading> readings = sampler_->latest(lane.group.id, at);
+    for (std::size_t i = 0; i < readings.size(); ++i) {
+      const Channel& channel = channels_[lane.group.channels[i].value];
+      const bool top = gives_energy(channel) && channel.scope == Scope::host && !channel.part_of;
+      if (!top || readings[i].quality == Quality::gap) continue;
+      const double value = static_cast<double>(readings[i].raw) * channel.scale;
+      auto& [last_at, last_value] = last_power_[channel.id.value];
+      const double seconds = (at - last_at).seconds().value();
+      const double rate = seconds > 0 ? (value - last_value) / seconds : -1;
+      const bool known = last_at.ns != 0 && rate >= 0;
+      last_at = at;
+      last_value = value;
+      if (channel.model) {
+        if (!known) continue;
+        const double load = std::clamp(rate / channel.model->cpus, 0.0, 1.0);
+        modelled_w += (channel.model->idle + load * (channel.model->full - channel.model->idle)).value();
+        any_modelled = true;
+      } else if (channel.kind == ChannelKind::gauge) {
+        measured_w += value;
+        any_measured = true;
+      } else if (known) {
+        measured_w += rate;
+        any_measured = true;
+      }
+    }
+  }
+  modelled = !any_measured && any_modelled;
+  if (any_measured) return measured_w;
+  return any_modelled ? modelled_w : -1;
+}
+
+std::string Session::spans_path() const { return recorder_ ? recorder_->spans_path().string() : std::string{}; }
+
+}  // namespace prony::app

@@ -1,0 +1,88 @@
+// Session: everything that measures, opened for one Run: sensors on their lanes, the sampler, the recorder and the one
+// thread that carries ticks and spans from there to here. It knows nothing of what is being measured.
+// Thread promise: made, started and finished by one thread; the adders may be called from any.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "app/common.hpp"
+#include "base/result.hpp"
+#include "machine/machine.hpp"
+#include "process/process_tree.hpp"
+#include "sampler/sampler.hpp"
+#include "sensors/sensor.hpp"
+#include "store/recorder.hpp"
+
+namespace prony::app {
+
+// The sensors chosen and made, and what could not be had.
+struct SensorSet {
+  std::vector<std::unique_ptr<Sensor>> sensors;
+  std::vector<Unavailable> unavailable;
+};
+// `only`: comma-separated catalogue names, empty = all. Unknown names are an error with the nearest name.
+[[nodiscard]] Result<SensorSet> open_sensors(Machine& machine, const std::string& only);
+
+class Session {
+ public:
+  // Channels of the sensors, then of `tree`, numbered through and laid on lanes.
+  Session(Machine& machine, SensorSet sensors, Sensor& tree, Duration interval);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Writes the beginning of the Run, starts the lanes and the carrying thread.
+  [[nodiscard]] Result<void> start(std::unique_ptr<Recorder> recorder, const Manifest& manifest);
+  // One more tick of every lane, now.
+  void tick_now() { sampler_->tick_now(); }
+  // Goes on sampling until every counter that moved at all has moved again, so that its last edge is known from both
+  // sides; at most `limit`.
+  void settle(Duration limit);
+  // Stops the lanes and writes what they still hold; spans too.
+  void stop_sampling();
+  // Writes totals of the lanes and of Prony itself, closes the file. False: recording had failed (already said).
+  [[nodiscard]] bool finish(RunState state);
+
+  void add(const Span& span);
+  void add(const Event& event);
+  void add(const Total& total);
+  void add(const Fact& fact);
+  void add(const ProcessRecord& process);
+  void add(const Unavailable& unavailable);
+
+  // Newest sum of the headline channels' power, for the live line; negative: not known yet. `modelled` says which kind.
+  [[nodiscard]] double watts_now(bool& modelled);
+  [[nodiscard]] std::string spans_path() const;
+  [[nodiscard]] bool failed() const noexcept { return failed_; }
+  [[nodiscard]] const std::vector<Channel>& channels() const noexcept { return channels_; }
+
+ private:
+  void carry(const std::stop_token& stop);
+  void carry_one(Duration wait, Duration max_age);
+  void complain();
+  void record_failure(const Error& error);
+  template <class F>
+  void write(F&& call);
+
+  Machine& machine_;
+  SensorSet set_;
+  std::vector<Channel> channels_;
+  std::vector<Group> groups_;
+  std::vector<LanePlan> lanes_;
+  std::unique_ptr<Sampler> sampler_;
+  std::mutex recorder_mutex_;
+  std::unique_ptr<Recorder> recorder_;
+  std::atomic<bool> failed_ = false;
+  std::vector<std::string> complained_;                 // subjects already told, so that each is told once
+  std::vector<std::pair<Instant, double>> last_power_;  // per channel: when and what watts_now read
+  std::jthread carrier_;
+};
+
+}  // namespace prony::app

@@ -1,0 +1,105 @@
+// `prony show RUN`: the summary again, from the Run alone. Also prints it at the end of a recording.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+
+#include "app/record.hpp"
+#include "app/subcommand.hpp"
+#include "app/write_file.hpp"
+#include "base/text.hpp"
+#include "reports/summary.hpp"
+#include "reports/summary_json.hpp"
+#include "reports/summary_text.hpp"
+#include "store/run.hpp"
+
+namespace prony::app {
+
+namespace {
+
+struct ShowOptions {
+  std::string path;
+  bool json = false;
+  bool settings = false;
+};
+
+TextOptions text_options(int fd) {
+  const Terminal terminal = terminal_of(fd);
+  TextOptions options;
+  options.width = terminal.width;
+  options.colour = terminal.colour;
+  return options;
+}
+
+int show(const ShowOptions& options) {
+  auto run = Run::open(options.path);
+  if (!run) {
+    print_error(run.error());
+    return exit_code::own_failure;
+  }
+  const auto summary = summarise(**run);
+  if (!summary) {
+    print_error(summary.error());
+    return exit_code::own_failure;
+  }
+  std::string text;
+  if (options.json) {
+    text = to_json(*summary).dump(2) + "\n";
+  } else if (options.settings) {
+    text = settings_text(*summary, text_options(STDOUT_FILENO));
+  } else {
+    text = to_text(*summary, text_options(STDOUT_FILENO));
+  }
+  if (auto written = write_file("-", text); !written) {
+    print_error(written.error());
+    return exit_code::own_failure;
+  }
+  return exit_code::ok;
+}
+
+Result<void> write_csv_folder(const Run& run, const std::string& folder) {
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  if (failed) return Unexpected<Error>(error_from_errno(failed.value(), folder, "cannot make the folder"));
+  for (const char* name : {"samples", "requests"}) {
+    const std::string path = (std::filesystem::path(folder) / (std::string(name) + ".csv")).string();
+    if (auto written = export_table(run, name, "csv", path); !written) return written;
+  }
+  return {};
+}
+
+bool told(const Result<void>& done) {
+  if (!done) print_error(done.error());
+  return done.has_value();
+}
+
+}  // namespace
+
+bool print_run(const std::string& run_path, const RecordOptions& options) {
+  auto run = Run::open(run_path);
+  if (!run) return told(Unexpected<Error>(run.error()));
+  const auto summary = summarise(**run);
+  if (!summary) return told(Unexpected<Error>(summary.error()));
+  bool good = true;
+  if (!options.quiet) {
+    const std::string text = to_text(*summary, text_options(STDERR_FILENO));
+    good = std::fwrite(text.data(), 1, text.size(), stderr) == text.size() && good;
+  }
+  if (!options.json.empty()) good = told(write_file(options.json, to_json(*summary).dump(2) + "\n")) && good;
+  if (!options.csv.empty()) good = told(write_csv_folder(**run, options.csv)) && good;
+  return good;
+}
+
+std::function<int(const CommandWords&)> add_show(CLI::App& command) {
+  auto options = std::make_shared<ShowOptions>();
+  command.add_option("RUN", options->path, "A Run file")->required();
+  command.add_flag("--json", options->json, "As JSON; the names carry units");
+  command.add_flag("--settings", options->settings, "Every effective setting and where it came from");
+  return [options](const CommandWords&) { return show(*options); };
+}
+
+}  // namespace prony::app

@@ -1,0 +1,29 @@
+// Signals while something is measured: blocked in every thread, taken by one that waits for them, passed on by rule.
+#pragma once
+
+#include <signal.h>
+
+#include <functional>
+#include <thread>
+
+namespace prony::app {
+
+class SignalRelay {
+ public:
+  // Blocks the signals at once (so that no thread made later is hit); nothing is taken before relay().
+  SignalRelay();
+  ~SignalRelay();
+  SignalRelay(const SignalRelay&) = delete;
+  SignalRelay& operator=(const SignalRelay&) = delete;
+
+  // `handler(signal, from_terminal)`: from_terminal is true for Ctrl-C and Ctrl-\, which the kernel sends to the whole
+  // foreground process group, the measured command included.
+  void relay(std::function<void(int, bool)> handler);
+
+ private:
+  sigset_t taken_{};
+  sigset_t before_{};
+  std::jthread thread_;
+};
+
+}  // namespace prony::app

@@ -1,0 +1,35 @@
+// Subcommand: one file each; a row {name, help, add}. `add` describes its options to CLI11 and returns what to run once
+// the line is parsed. Rows are listed in the order in which `prony --help` shows them.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace prony::app {
+
+// What stands after "--": the command to measure, untouched by option parsing.
+using CommandWords = std::vector<std::string>;
+
+struct Subcommand {
+  std::string_view name;
+  std::string_view help;
+  std::string_view examples;  // two lines, shown at the end of --help
+  std::function<int(const CommandWords&)> (*add)(CLI::App&);
+};
+
+[[nodiscard]] std::span<const Subcommand> subcommands();
+
+// One per file.
+[[nodiscard]] std::function<int(const CommandWords&)> add_run(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_llm(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_sensors(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_show(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_export(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_synth(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_help(CLI::App& command);
+
+}  // namespace prony::app
