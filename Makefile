@@ -1,0 +1,60 @@
+# The two commands are `make demo` and `make test`; each does all its own set-up. `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
+RELEASE := build/release
+DEV := build/dev
+PYTHON := python3
+
+.PHONY: help demo test check build bench lint format test-asan test-tsan fuzz test-aarch64 install clean
+
+help: ## this list
+	@echo "make TARGET, where TARGET is one of"
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## set up, build, run a synthetic 100M model and say what every prompt cost; then hold it against known joules
+	@tools/demo.sh
+
+test: ## set up and run every test; the last line counts them
+	@tools/setup.sh core demo test
+	@$(PYTHON) tools/run_tests.py
+
+check: ## the everyday loop: build, unit tests, include table (under a minute when warm)
+	@$(PYTHON) tools/run_tests.py --stages house,unit
+
+build: ## an optimised build in build/release
+	@tools/setup.sh core
+	@[ -f $(RELEASE)/build.ninja ] || cmake --preset release
+	@cmake --build $(RELEASE) -j$(JOBS)
+
+bench: ## measure what Prony itself costs; rewrites the table in docs/performance.md
+	@tools/setup.sh core bench
+	@[ -f build/bench/build.ninja ] || cmake --preset bench
+	@cmake --build build/bench -j$(JOBS)
+	@$(PYTHON) bench/run.py build/bench
+
+lint: ## include table, rules of the house, formatting, clang-tidy
+	@$(PYTHON) tools/run_tests.py --stages house,format,tidy
+
+format: ## rewrite the sources as .clang-format says
+	@git ls-files '*.cpp' '*.hpp' '*.c' '*.h' | xargs clang-format-19 -i
+
+test-asan: ## unit tests under the address and undefined-behaviour sanitizers
+	@$(PYTHON) tools/run_tests.py --stages asan
+
+test-tsan: ## sampler, client, store and process tests under the thread sanitizer
+	@$(PYTHON) tools/run_tests.py --stages tsan
+
+fuzz: ## every fuzz target for SECONDS (default 60) each
+	@$(PYTHON) tools/run_tests.py --stages fuzz --fuzz-seconds $(or $(SECONDS),60)
+
+test-aarch64: ## cross-build for aarch64 and run the unit tests under qemu-user
+	@$(PYTHON) tools/run_tests.py --stages aarch64
+
+install: build ## install into PREFIX (default /usr/local)
+	@cmake --install $(RELEASE) $(if $(PREFIX),--prefix $(PREFIX))
+
+clean: ## remove everything that was built (not the fetched llama.cpp)
+	@rm -rf build/release build/dev build/bench build/asan build/tsan build/clang build/fuzz build/aarch64 build/demo

@@ -1,0 +1,115 @@
+"""The checks of the house see the breach that they are there for. Each test plants one in a small tree."""
+
+import os
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import check_house  # noqa: E402
+import check_layers  # noqa: E402
+
+TABLE = """
+| part | what it is | may include | must not touch |
+|---|---|---|---|
+| base | low | – | |
+| model | data | base | files, threads, clocks |
+| sensors | reads | base model machine/machine.hpp | |
+| machine | the port | base model | |
+| app | all | * | |
+"""
+
+
+class Tree:
+    def __init__(self, files):
+        self.files = {"ARCHITECTURE.md": TABLE, "src/base/a.hpp": "", "src/model/a.hpp": "", "src/sensors/a.hpp": "",
+                      "src/machine/a.hpp": "", "src/app/a.hpp": "", **files}
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        for path, text in self.files.items():
+            full = os.path.join(self.folder.name, path)
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            with open(full, "w", encoding="utf-8") as file:
+                file.write(text)
+        return self.folder.name
+
+    def __exit__(self, *_):
+        self.folder.cleanup()
+
+
+class Layers(unittest.TestCase):
+    def breaches(self, files):
+        with Tree(files) as root:
+            return check_layers.check(root)
+
+    def test_a_tree_that_keeps_the_table_passes(self):
+        self.assertEqual(self.breaches({"src/model/x.cpp": '#include "base/a.hpp"\n#include <vector>\n'}), [])
+
+    def test_an_include_against_the_table_is_named_with_its_line(self):
+        found = self.breaches({"src/base/x.cpp": '\n#include "model/a.hpp"\n'})
+        self.assertEqual(len(found), 1)
+        self.assertIn("src/base/x.cpp:2", found[0])
+
+    def test_a_row_that_allows_one_header_allows_no_other_of_that_part(self):
+        self.assertEqual(self.breaches({"src/sensors/x.cpp": '#include "machine/machine.hpp"\n'}), [])
+        self.assertEqual(len(self.breaches({"src/sensors/x.cpp": '#include "machine/a.hpp"\n'})), 1)
+
+    def test_the_app_may_include_all(self):
+        self.assertEqual(self.breaches({"src/app/x.cpp": '#include "sensors/a.hpp"\n'}), [])
+
+    def test_a_pure_part_that_opens_a_file_or_reads_a_clock_is_seen(self):
+        self.assertEqual(len(self.breaches({"src/model/x.cpp": "#include <fstream>\n"})), 1)
+        self.assertEqual(len(self.breaches({"src/model/x.cpp": "void f() { clock_gettime(0, nullptr); }\n"})), 1)
+        self.assertEqual(self.breaches({"src/model/x.cpp": "// #include <thread>\n/* clock_gettime( */\n"}), [])
+
+    def test_a_part_without_a_row_is_seen(self):
+        self.assertEqual(len(self.breaches({"src/cellar/x.cpp": "\n"})), 1)
+
+    def test_an_engine_that_reaches_into_src_is_seen(self):
+        self.assertEqual(len(self.breaches({"engines/x/main.cpp": '#include "base/a.hpp"\n'})), 1)
+        self.assertEqual(self.breaches({"engines/x/main.cpp": '#include "prony/prony.h"\n#include "own.hpp"\n'}), [])
+
+    def test_a_table_that_cannot_be_read_is_a_breach(self):
+        self.assertEqual(len(self.breaches({"ARCHITECTURE.md": "no table"})), 1)
+
+
+class House(unittest.TestCase):
+    GOOD = {
+        "src/sensors/catalog.cpp": '    {"rapl", "energy", make_rapl},\n',
+        "src/sinks/catalog.cpp": '    {"csv", "commas", make_csv},\n',
+        "docs/sensors/rapl.md": "", "docs/sinks/csv.md": "",
+        "tests/sensors/rapl_test.cpp": "", "tests/sinks/csv_test.cpp": "",
+    }
+
+    def breaches(self, **changes):
+        files = {**self.GOOD, **changes.get("files", {})}
+        for path in changes.get("without", []):
+            del files[path]
+        with Tree(files) as root:
+            return check_house.check(root)[0]
+
+    def test_a_house_in_order_passes(self):
+        self.assertEqual(self.breaches(), [])
+
+    def test_a_row_without_a_page_or_a_test_is_seen(self):
+        self.assertEqual(len(self.breaches(without=["docs/sensors/rapl.md"])), 1)
+        self.assertEqual(len(self.breaches(without=["tests/sinks/csv_test.cpp"])), 1)
+
+    def test_a_path_of_somebodys_machine_is_seen(self):
+        self.assertEqual(len(self.breaches(files={"docs/x.md": "see /home/ann/prony\n"})), 1)
+        self.assertEqual(self.breaches(files={"docs/x.md": "see /usr/share/doc, tests/work/x, ~/work/x\n"}), [])
+
+    def test_a_long_file_needs_a_reason(self):
+        long = "int x;\n" * 700
+        self.assertEqual(len(self.breaches(files={"src/base/x.cpp": long})), 1)
+        self.assertEqual(self.breaches(files={"src/base/x.cpp": "// Long because it is a table.\n" + long}), [])
+
+    def test_a_long_function_is_noted(self):
+        body = "int f(int a) {\n" + "  ++a;\n" * 90 + "  return a;\n}\n"
+        with Tree({**self.GOOD, "src/base/x.cpp": body}) as root:
+            self.assertEqual(len(check_house.check(root)[1]), 1)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
