@@ -1,0 +1,261 @@
+#include "reports/summary.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "model/metrics.hpp"
+
+namespace prony {
+
+namespace {
+
+using ChildMap = std::map<std::uint64_t, std::vector<const Span*>>;
+
+const Channel* find_channel(const Run& run, ChannelId id) {
+  for (const Channel& channel : run.channels())
+    if (channel.id == id) return &channel;
+  return nullptr;
+}
+
+std::vector<EnergyRow> energy_rows(const Run& run, std::vector<ChannelLedger>& ledgers) {
+  std::vector<EnergyRow> rows;
+  for (ChannelLedger& ledger : ledgers) {
+    const Channel* channel = find_channel(run, ledger.channel);
+    if (channel == nullptr) continue;
+    EnergyRow row{*channel, std::nullopt, std::move(ledger)};
+    if (channel->part_of)
+      if (const Channel* whole = find_channel(run, *channel->part_of)) row.part_of = whole->name;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+HeadlineJoules headline_of(const std::vector<SpanJoules>& parts, const std::vector<EnergyRow>& rows) {
+  HeadlineJoules sum;
+  bool any = false, all_gross = true, all_charged = true;
+  const auto add = [](std::optional<Estimate>& total, const Estimate& part) { total = total ? *total + part : part; };
+  for (const SpanJoules& part : parts) {
+    if (!rows[part.row].ledger.headline) continue;
+    any = true;
+    if (part.energy.gross) add(sum.gross, *part.energy.gross);
+    if (part.energy.charged) add(sum.charged, *part.energy.charged);
+    all_gross = all_gross && part.energy.gross.has_value();
+    all_charged = all_charged && part.energy.charged.has_value();
+    sum.resolvable = sum.resolvable && part.energy.resolvable;
+    if (part.energy.needed_s) sum.needed_s = std::max(sum.needed_s.value_or(0), *part.energy.needed_s);
+  }
+  if (!any || !all_gross) sum.gross.reset();
+  if (!any || !all_charged) sum.charged.reset();
+  return sum;
+}
+
+struct Gathering {
+  Summary& summary;
+  std::map<std::uint64_t, std::vector<SpanJoules>> joules;
+  std::map<std::uint64_t, std::vector<SpanGaugeRow>> gauges;
+
+  std::vector<SpanJoules> joules_of(SpanId id) const {
+    const auto found = joules.find(id.value);
+    return found == joules.end() ? std::vector<SpanJoules>{} : found->second;
+  }
+};
+
+void keep(RequestRow& row, std::optional<double>& field, const char* name, const metrics::Maybe<double>& value) {
+  if (value) {
+    field = *value;
+  } else {
+    row.absent.push_back({name, value.error().reason, ""});
+  }
+}
+
+void gather_gaps(RequestRow& row, const std::vector<double>& gaps) {
+  row.itl.count = gaps.size();
+  if (gaps.empty()) {
+    row.absent.push_back({"itl", "no token spans were recorded for two or more tokens", ""});
+    return;
+  }
+  row.itl.max_s = *std::max_element(gaps.begin(), gaps.end());
+  keep(row, row.itl.mean_s, "itl.mean_s", metrics::mean(gaps));
+  keep(row, row.itl.sd_s, "itl.sd_s", metrics::sd(gaps));
+  keep(row, row.itl.p50_s, "itl.p50_s", metrics::percentile(gaps, 0.50));
+  keep(row, row.itl.p90_s, "itl.p90_s", metrics::percentile(gaps, 0.90));
+  keep(row, row.itl.p95_s, "itl.p95_s", metrics::percentile(gaps, 0.95));
+  keep(row, row.itl.p99_s, "itl.p99_s", metrics::percentile(gaps, 0.99));
+}
+
+double seconds_between(Instant from, Instant to) { return (to - from).seconds().value(); }
+
+RequestRow request_row(const Gathering& all, const Span& span, const std::vector<const Span*>& children) {
+  RequestRow row;
+  row.span = span;
+  row.prompt = span.attribute("prompt").value_or("");
+  row.answer = span.attribute("answer").value_or("");
+  row.finish = span.attribute("finish").value_or("");
+  row.begin_s = seconds_between(all.summary.window.begin, span.interval.begin);
+  const metrics::RequestTimes times = metrics::request_times(span, children);
+  row.prompt_tokens = times.prompt_tokens;
+  row.output_tokens = times.output_tokens;
+  if (!row.prompt_tokens) row.absent.push_back({"prompt_tokens", "the worker did not give it", ""});
+  if (!row.output_tokens) row.absent.push_back({"output_tokens", "the worker did not give it", ""});
+  keep(row, row.ttft_s, "ttft_s", metrics::ttft_s(times));
+  keep(row, row.e2e_s, "e2e_s", metrics::e2e_s(times));
+  keep(row, row.tpot_s, "tpot_s", metrics::tpot_s(times));
+  keep(row, row.prefill_tokens_per_s, "prefill_tokens_per_s", metrics::prefill_tokens_per_s(times));
+  keep(row, row.decode_tokens_per_s, "decode_tokens_per_s", metrics::decode_tokens_per_s(times));
+  gather_gaps(row, metrics::itl_s(times));
+  row.energy = all.joules_of(span.id);
+  for (const Span* child : children) {
+    const double length_s = child->interval.length().seconds().value();
+    if (child->kind == SpanKind::tokenise) row.tokenise_s = length_s;
+    if (child->kind == SpanKind::prefill) {
+      row.prefill_s = length_s;
+      row.prefill_energy = all.joules_of(child->id);
+    }
+    if (child->kind == SpanKind::decode) row.decode_energy = all.joules_of(child->id);
+  }
+  row.headline = headline_of(row.energy, all.summary.energy);
+  row.prefill = headline_of(row.prefill_energy, all.summary.energy);
+  row.decode = headline_of(row.decode_energy, all.summary.energy);
+  if (const auto found = all.gauges.find(span.id.value); found != all.gauges.end()) row.gauges = found->second;
+  return row;
+}
+
+void gather_spans(const Run& run, const Gathering& all) {
+  ChildMap children;
+  for (const Span& span : run.spans())
+    if (span.parent.value != 0) children[span.parent.value].push_back(&span);
+  for (const Span& span : run.spans()) {
+    if (span.kind == SpanKind::request) {
+      all.summary.requests.push_back(request_row(all, span, children[span.id.value]));
+    } else if (span.kind == SpanKind::phase) {
+      PhaseRow row{span,
+                   seconds_between(all.summary.window.begin, span.interval.begin),
+                   span.interval.length().seconds().value(),
+                   all.joules_of(span.id),
+                   {}};
+      row.headline = headline_of(row.energy, all.summary.energy);
+      all.summary.phases.push_back(std::move(row));
+    }
+  }
+}
+
+void gather_totals(const Run& run, Summary& summary) {
+  constexpr std::string_view lane_prefix = "sampler.";
+  for (const Total& total : run.totals()) {
+    if (total.subject == "target") {
+      if (total.name == "exit_code") summary.exit_code = static_cast<std::int64_t>(total.value);
+      if (total.name == "exit_signal") summary.exit_signal = static_cast<std::int64_t>(total.value);
+      if (total.name == "wall_s") summary.wall_s = total.value;
+      summary.process.push_back(total);
+    } else if (total.subject == "prony") {
+      summary.prony.push_back(total);
+    } else if (total.subject.starts_with(lane_prefix)) {
+      const std::string name = total.subject.substr(lane_prefix.size());
+      auto lane = std::find_if(summary.lanes.begin(), summary.lanes.end(), [&](auto& l) { return l.name == name; });
+      if (lane == summary.lanes.end()) lane = summary.lanes.insert(lane, LaneRow{name, {}, {}, {}, {}, {}});
+      if (total.name == "ticks") lane->ticks = total.value;
+      if (total.name == "missed") lane->missed = total.value;
+      if (total.name == "late") lane->late = total.value;
+      if (total.name == "dropped") lane->dropped = total.value;
+      if (total.name == "cpu_s") lane->cpu_s = total.value;
+    }
+  }
+}
+
+// Requests that ran the same prompt, in order of first appearance.
+void gather_repeated(Summary& summary) {
+  std::vector<std::pair<std::string, std::vector<double>>> rates;
+  for (const RequestRow& row : summary.requests) {
+    if (row.prompt.empty() || row.span.status != SpanStatus::ok || !row.decode_tokens_per_s) continue;
+    auto found = std::find_if(rates.begin(), rates.end(), [&](const auto& r) { return r.first == row.prompt; });
+    if (found == rates.end()) found = rates.insert(found, {row.prompt, {}});
+    found->second.push_back(*row.decode_tokens_per_s);
+  }
+  for (const auto& [prompt, values] : rates)
+    if (const auto interval = metrics::mean_interval_95(values))
+      summary.repeated.push_back({prompt, values.size(), interval->mean, interval->low, interval->high});
+}
+
+// What the ledger and the totals lack, by the JSON's own names.
+void gather_absent(Summary& summary) {
+  auto& out = summary.unavailable;
+  for (const EnergyRow& row : summary.energy) {
+    for (const auto& [field, reason] : row.ledger.absent)
+      out.push_back({"energy[" + row.channel.name + "]." + field, reason, ""});
+    if (!row.ledger.resolvable)
+      out.push_back({"energy[" + row.channel.name + "].gross_j", "the window is too short for this sensor",
+                     "measure for at least needed_s"});
+  }
+  if (!summary.headline_j && summary.energy.empty())
+    out.push_back({"energy", "no channel that gives joules was recorded", "prony sensors says why"});
+  const bool ended = summary.state == RunState::complete;
+  if (!summary.wall_s) out.push_back({"wall_s", ended ? "not recorded" : "recording stopped before the end", ""});
+  if (!summary.exit_code && !summary.exit_signal)
+    out.push_back({"exit_code", ended ? "not recorded" : "recording stopped before the end", ""});
+  for (const RequestRow& row : summary.requests)
+    for (const Unavailable& absent : row.absent)
+      out.push_back({"requests[" + row.span.name + "]." + absent.subject, absent.reason, absent.remedy});
+}
+
+}  // namespace
+
+std::optional<double> Summary::process_total(std::string_view name) const {
+  for (const Total& total : process)
+    if (total.name == name) return total.value;
+  return std::nullopt;
+}
+
+std::optional<double> Summary::prony_total(std::string_view name) const {
+  for (const Total& total : prony)
+    if (total.name == name) return total.value;
+  return std::nullopt;
+}
+
+std::string Summary::fact(std::string_view key) const { return manifest.get(key).value_or(""); }
+
+Result<Summary> summarise(const Run& run) {
+  Attribution attribution(run.channels(), run.groups(), run.spans());
+  for (const Group& group : run.groups()) {
+    const auto read = run.for_each_block(group.id, [&](const TickBlock& block) {
+      attribution.push(block);
+      return true;
+    });
+    if (!read) return Unexpected<Error>(read.error());
+  }
+  return summarise(run, attribution.finish());
+}
+
+Summary summarise(const Run& run, Ledger ledger) {
+  Summary summary;
+  summary.path = run.path().lexically_normal().string();
+  summary.state = run.state();
+  summary.manifest = run.manifest();
+  summary.kind = summary.fact("run.kind").empty() ? "run" : summary.fact("run.kind");
+  summary.events = run.events();
+  summary.spans_lost = run.spans_lost();
+  summary.unavailable = run.manifest().unavailable;
+  summary.window = ledger.window;
+  summary.recorded = ledger.recorded;
+  summary.headline_j = ledger.headline_j;
+  summary.headline_modelled = ledger.headline_modelled;
+  summary.cpu_split = ledger.cpu_split;
+  summary.charges = std::move(ledger.charges);
+  summary.energy = energy_rows(run, ledger.energy);
+  gather_totals(run, summary);
+
+  Gathering all{summary, {}, {}};
+  for (SpanEnergy& energy : ledger.spans)
+    for (std::size_t row = 0; row < summary.energy.size(); ++row)
+      if (summary.energy[row].channel.id == energy.channel) all.joules[energy.span.value].push_back({row, energy});
+  for (const SpanGauge& gauge : ledger.span_gauges)
+    if (const Channel* channel = find_channel(run, gauge.channel))
+      all.gauges[gauge.span.value].push_back({*channel, gauge});
+  for (const GaugeLedger& gauge : ledger.gauges)
+    if (const Channel* channel = find_channel(run, gauge.channel)) summary.gauges.push_back({*channel, gauge});
+  gather_spans(run, all);
+  gather_repeated(summary);
+  gather_absent(summary);
+  return summary;
+}
+
+}  // namespace prony

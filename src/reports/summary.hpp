@@ -1,0 +1,122 @@
+// Summary: all that is told about a Run, as one plain struct; the text, the JSON and the tables are made from it, so
+// they cannot disagree. Units are in the names. Thread promise: plain values; summarise() reads the Run from one
+// thread. Errors: those of reading the Run's blocks. Absent figures are named in `unavailable` with their reason.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "attribute/attribute.hpp"
+#include "base/result.hpp"
+#include "model/channel.hpp"
+#include "model/charge.hpp"
+#include "model/manifest.hpp"
+#include "model/span.hpp"
+#include "store/run.hpp"
+
+namespace prony {
+
+struct EnergyRow {
+  Channel channel;
+  std::optional<std::string> part_of;  // the name of the channel that holds this one's energy
+  ChannelLedger ledger;
+};
+
+// The energy of one span from one channel; `row` is an index into Summary::energy.
+struct SpanJoules {
+  std::size_t row = 0;
+  SpanEnergy energy;
+};
+
+// The same over all headline channels: given only where every one of them can tell.
+struct HeadlineJoules {
+  std::optional<Estimate> gross;
+  std::optional<Estimate> charged;
+  bool resolvable = true;  // of gross
+  std::optional<double> needed_s;
+};
+
+struct GaugeRow {
+  Channel channel;
+  GaugeLedger ledger;
+};
+struct SpanGaugeRow {
+  Channel channel;
+  SpanGauge gauge;
+};
+
+// Statistics of the gaps between one request's output tokens; percentiles only from their least counts.
+struct GapStatistics {
+  std::size_t count = 0;
+  std::optional<double> mean_s, sd_s, p50_s, p90_s, p95_s, p99_s, max_s;
+};
+
+struct RequestRow {
+  Span span;
+  std::string prompt, answer, finish;  // may be empty: not recorded
+  std::optional<std::int64_t> prompt_tokens, output_tokens;
+  double begin_s = 0;  // since the begin of the measured window
+  std::optional<double> tokenise_s, prefill_s, ttft_s, e2e_s, tpot_s, prefill_tokens_per_s, decode_tokens_per_s;
+  GapStatistics itl;
+  std::vector<SpanJoules> energy, prefill_energy, decode_energy;
+  HeadlineJoules headline, prefill, decode;
+  std::vector<SpanGaugeRow> gauges;
+  std::vector<Unavailable> absent;  // field → reason, within this request
+};
+
+struct PhaseRow {
+  Span span;
+  double begin_s = 0, duration_s = 0;
+  std::vector<SpanJoules> energy;
+  HeadlineJoules headline;
+};
+
+// A row for each distinct prompt that ran at least twice: 95 % interval of the mean (Student's t).
+struct Repeated {
+  std::string prompt;
+  std::size_t count = 0;
+  double mean = 0, low = 0, high = 0;  // tok/s
+};
+
+struct LaneRow {
+  std::string name;
+  std::optional<double> ticks, missed, late, dropped, cpu_s;
+};
+
+struct Summary {
+  std::string path;  // as the Run was opened, without "." steps
+  RunState state = RunState::complete;
+  std::string kind;  // "run" or "llm"
+  Manifest manifest;
+  std::optional<std::int64_t> exit_code, exit_signal;
+  std::optional<double> wall_s;
+  std::vector<Total> process;  // of the measured command: subject "target"
+  std::vector<Total> prony;
+  std::vector<LaneRow> lanes;
+  std::vector<EnergyRow> energy;
+  std::optional<Estimate> headline_j;
+  bool headline_modelled = false;
+  std::string cpu_split;
+  std::vector<GaugeRow> gauges;
+  std::vector<RequestRow> requests;
+  std::vector<PhaseRow> phases;
+  std::vector<Charge> charges;
+  std::vector<Repeated> repeated;
+  std::vector<Event> events;
+  std::vector<Unavailable> unavailable;
+  std::uint64_t spans_lost = 0;
+  Interval window, recorded;
+
+  [[nodiscard]] std::optional<double> process_total(std::string_view name) const;
+  [[nodiscard]] std::optional<double> prony_total(std::string_view name) const;
+  [[nodiscard]] std::string fact(std::string_view key) const;  // "" if not there
+};
+
+// Folds the Run's blocks through Attribution and gathers everything. Opens nothing.
+[[nodiscard]] Result<Summary> summarise(const Run& run);
+// The same with a ledger that was folded before.
+[[nodiscard]] Summary summarise(const Run& run, Ledger ledger);
+
+}  // namespace prony

@@ -1,0 +1,349 @@
+#include "reports/summary_text.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "reports/figures.hpp"
+#include "reports/text_layout.hpp"
+#include "reports/text_parts.hpp"
+
+namespace prony {
+
+namespace {
+
+using Items = std::vector<std::string>;
+using layout::Tone;
+
+// An untrusted word (a name from a file, a command line): no control characters, not endless.
+std::string safe(std::string_view text, std::size_t columns = 80) { return printable(text, columns); }
+
+// Single quotes where the shell would need them, so that the printed command can be pasted.
+std::string shell_word(const std::string& text) {
+  const auto plain = [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c >= 0x80 ||
+           std::string_view("._-/+:,=@%").find(static_cast<char>(c)) != std::string_view::npos;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+// "2026-11-20T22:58:01.250Z" → "2026-11-20 22:58 UTC"
+std::string short_utc(const std::string& utc) {
+  return utc.size() >= 16 ? utc.substr(0, 10) + " " + utc.substr(11, 5) + " UTC" : utc;
+}
+
+std::string machine_words(const Summary& s) {
+  std::string words = safe(s.fact("machine.cpu_model"), 48);
+  const std::string virtual_kind = s.fact("machine.virtual");
+  if (!virtual_kind.empty() && virtual_kind != "no" && virtual_kind != "none") words += words.empty() ? "VM" : " (VM)";
+  return words;
+}
+
+std::string counted_words(const std::string& rung) {
+  if (rung == "cgroup" || rung == "exit-events") return ", all counted";
+  if (rung == "subreaper") return ", counted where they were waited for";
+  return ", shorter ones than a tick are missed";
+}
+
+std::string cpu_words(const Summary& s) {
+  const auto user = s.process_total("cpu_user_s");
+  const auto system = s.process_total("cpu_system_s");
+  if (!user || !system) return {};
+  std::string words = figures::seconds(*user + *system) + " CPU";
+  const auto cpus = parse_finite(s.fact("machine.cpus"));
+  if (cpus && *cpus > 0 && s.wall_s && *s.wall_s > 0)
+    words += " (" + figures::percent((*user + *system) / *s.wall_s / *cpus) + " of " + figures::count(*cpus) +
+             (*cpus == 1 ? " core)" : " cores)");
+  return words;
+}
+
+std::string processes_words(const Summary& s) {
+  const auto processes = s.process_total("processes");
+  if (!processes) return {};
+  std::string words = figures::count(*processes) + (*processes == 1 ? " process" : " processes");
+  if (*processes > 1) {
+    const auto brief = s.process_total("short_lived");
+    words += " (" + (brief ? figures::count(*brief) + " short-lived" : std::string("short-lived unknown")) +
+             counted_words(s.fact("target.rung")) + ")";
+  }
+  return words;
+}
+
+Items usage_items(const Summary& s) {
+  Items items;
+  if (s.wall_s) items.push_back(figures::seconds(*s.wall_s) + " wall");
+  if (const std::string cpu = cpu_words(s); !cpu.empty()) items.push_back(cpu);
+  if (const auto peak = s.process_total("rss_peak_bytes")) items.push_back("peak " + figures::bytes(*peak));
+  if (const std::string processes = processes_words(s); !processes.empty()) items.push_back(processes);
+  return items;
+}
+
+std::string exit_words(const Summary& s) {
+  if (s.exit_signal && *s.exit_signal != 0) return "killed by signal " + std::to_string(*s.exit_signal);
+  if (s.exit_code) return "exit " + std::to_string(*s.exit_code);
+  return s.state == RunState::complete ? "exit not recorded" : "end not recorded";
+}
+
+std::string headline(const Summary& s, const TextOptions& o) {
+  Items items;
+  if (s.kind == "llm") {
+    items.push_back("prony llm");
+    const std::string engine =
+        s.fact("engine.name") + (s.fact("engine.version").empty() ? "" : " " + s.fact("engine.version"));
+    const std::string threads = s.fact("setting.threads");
+    for (const std::string& item :
+         {safe(s.fact("model.name"), 60), safe(engine, 40),
+          parse_u64(threads) ? threads + (threads == "1" ? " thread" : " threads") : std::string(), machine_words(s),
+          short_utc(safe(s.fact("run.started_utc")))})
+      if (!item.empty()) items.push_back(item);
+  } else {
+    const std::string command = safe(s.fact("run.command"), o.width > 60 ? o.width - 20 : 40);
+    items.push_back(command.empty() ? "prony run" : command);
+    items.push_back(exit_words(s));
+    for (std::string& item : usage_items(s)) items.push_back(std::move(item));
+  }
+  const std::string text = layout::joined(items, o.width, 1);
+  const std::size_t first = text.find('\n');
+  return layout::paint(text.substr(0, first), Tone::strong, o.colour) + text.substr(first);
+}
+
+// What of the energy that was split by CPU time went to programs other than this one and Prony; 0 where not split.
+double others_share(const Summary& s) {
+  const auto target = text::headline_party(s, &ChannelLedger::target);
+  const auto foreign = text::headline_party(s, &ChannelLedger::foreign);
+  const auto own = text::headline_party(s, &ChannelLedger::prony);
+  if (!target || !foreign) return 0;
+  const double sum = target->value + foreign->value + (own ? own->value : 0);
+  return sum > 0 ? foreign->value / sum : 0;
+}
+
+std::string warnings(const Summary& s, const TextOptions& o) {
+  std::string out;
+  const auto warn = [&](const std::string& text) {
+    out += layout::labelled("WARNING", {text}, o.width, Tone::warning, o.colour);
+  };
+  if (s.state == RunState::interrupted)
+    warn("interrupted: recording stopped before the end; what follows is what was recorded until then");
+  if (s.state == RunState::recording) warn("still being recorded: figures are provisional");
+  for (const RequestRow& row : s.requests) {
+    const bool failed = row.span.status == SpanStatus::failed || row.finish == "error";
+    if (failed) warn("prompt " + safe(row.span.name, 40) + " failed: its tokens and times are not a complete answer's");
+    if (row.span.status == SpanStatus::unfinished)
+      warn("prompt " + safe(row.span.name, 40) + " was begun and never ended");
+  }
+  for (const Event& event : s.events)
+    if (event.kind != "note" && event.kind != "spans-lost" && event.kind != "ticks-dropped")
+      warn(event.kind + ": " + safe(event.subject, 60) + ": " + safe(event.text, 200));
+  if (const double others = others_share(s); others > 0.10)
+    warn("others took " + figures::percent(others) +
+         " of the CPU-split energy: close them and measure again, or read this program's share and not gross");
+  if (s.spans_lost > 0)
+    warn(figures::count(static_cast<double>(s.spans_lost)) +
+         " spans were lost (the program wrote faster than they were taken): per-prompt figures are incomplete");
+  return out;
+}
+
+// One line per headline domain: what a prompt's joules are a part of.
+std::string machine_lines(const Summary& s, const TextOptions& o) {
+  std::string out;
+  for (const EnergyRow& row : s.energy) {
+    const ChannelLedger& l = row.ledger;
+    if (!l.headline) continue;
+    const bool is_modelled = text::modelled(row.channel);
+    const std::string mark = is_modelled ? " ~" : "";
+    Items items{text::domain_name(s, row) + (is_modelled ? " (modelled ~)" : " (" + row.channel.sensor + ")")};
+    if (l.gross) items.push_back("gross " + figures::joules(*l.gross, is_modelled));
+    if (l.idle) items.push_back("idle " + figures::joules(l.idle->value, is_modelled));
+    if (l.target) items.push_back("this program " + figures::joules(l.target->value, is_modelled));
+    if (l.foreign) items.push_back("others " + figures::joules(l.foreign->value, is_modelled));
+    if (l.prony) items.push_back("Prony " + figures::joules(l.prony->value, is_modelled));
+    if (l.mean_w) items.push_back("mean " + figures::watts(*l.mean_w) + mark);
+    if (l.peak_w)
+      items.push_back("peak " + figures::watts(*l.peak_w) + mark + " over " +
+                      figures::seconds(l.peak_over.seconds().value()));
+    out += layout::labelled(out.empty() ? "machine" : "", items, o.width, Tone::plain, o.colour);
+  }
+  return out;
+}
+
+std::string doubt_words(const Summary& s) {
+  EstimateKind kind = EstimateKind::bound;
+  bool any = false;
+  for (const EnergyRow& row : s.energy) {
+    if (!row.ledger.headline || !row.ledger.gross) continue;
+    kind = weaker(kind, row.ledger.gross->kind);
+    any = true;
+  }
+  if (!any) return {};
+  if (kind == EstimateKind::bound) return "± is a bound: the sensor's readings exclude anything outside it";
+  if (kind == EstimateKind::interval_95) return "± covers the truth in 95 % of cases";
+  return "± is the range of the power model: no coverage claimed";
+}
+
+// Highest reading wins: the hottest sensor is the one that would throttle.
+const GaugeRow* hottest(const Summary& s) {
+  const GaugeRow* best = nullptr;
+  for (const GaugeRow& row : s.gauges)
+    if (row.channel.measure == Measure::temperature && row.ledger.readings > 0 &&
+        (best == nullptr || row.ledger.max > best->ledger.max))
+      best = &row;
+  return best;
+}
+
+std::string clock_words(const Summary& s) {
+  double low = 0, high = 0, sum = 0, count = 0;
+  for (const GaugeRow& row : s.gauges) {
+    if (row.channel.measure != Measure::frequency || row.ledger.readings == 0) continue;
+    low = count == 0 ? row.ledger.min : std::min(low, row.ledger.min);
+    high = count == 0 ? row.ledger.max : std::max(high, row.ledger.max);
+    sum += row.ledger.mean;
+    ++count;
+  }
+  if (count == 0) return {};
+  const double mean = sum / count;
+  if (mean > 0 && (high - low) / mean <= 0.05) return "clock steady at " + figures::hertz(mean);
+  return "clock " + figures::hertz(low) + " to " + figures::hertz(high) + ", mean " + figures::hertz(mean);
+}
+
+std::string modelled_words(const Summary& s) {
+  std::string words = "no energy sensor here: joules are modelled";
+  if (s.headline_j && s.headline_j->value > 0)
+    words += " (−" + figures::percent((s.headline_j->value - s.headline_j->low) / s.headline_j->value) + " … +" +
+             figures::percent((s.headline_j->high - s.headline_j->value) / s.headline_j->value) + ")";
+  return words + ", see `prony sensors`";
+}
+
+std::string conditions(const Summary& s, const TextOptions& o) {
+  Items items;
+  if (s.headline_j && s.headline_modelled) items.push_back(modelled_words(s));
+  if (!s.headline_j) items.push_back("no joules: see `prony sensors`");
+  if (const std::string words = clock_words(s); !words.empty()) items.push_back(words);
+  if (const GaugeRow* row = hottest(s))
+    items.push_back(figures::significant(row->ledger.first, 2) + " °C → " + figures::significant(row->ledger.last, 2) +
+                    " °C, at most " + figures::significant(row->ledger.max, 2) + " °C (" +
+                    safe(row->channel.domain, 30) + ")");
+  double ticks = 0, missed = 0, dropped = 0;
+  for (const LaneRow& lane : s.lanes) {
+    ticks += lane.ticks.value_or(0);
+    missed += lane.missed.value_or(0);
+    dropped += lane.dropped.value_or(0);
+  }
+  if (missed + dropped > 0)
+    items.push_back(figures::count(missed) + " ticks missed, " + figures::count(dropped) + " dropped of " +
+                    figures::count(ticks + missed));
+  return layout::labelled("conditions", items, o.width, Tone::plain, o.colour);
+}
+
+std::string input_output(const Summary& s, const TextOptions& o) {
+  Items items;
+  const auto add = [&](const char* before, std::string_view name, std::string (*format)(double), const char* after) {
+    if (const auto value = s.process_total(name)) items.push_back(before + format(*value) + after);
+  };
+  add("read ", "read_bytes", figures::bytes, "");
+  add("written ", "write_bytes", figures::bytes, "");
+  add("", "major_faults", figures::count, " major faults");
+  add("", "minor_faults", figures::count, " minor");
+  add("", "voluntary_switches", figures::count, " waits");
+  add("", "involuntary_switches", figures::count, " preemptions");
+  add("PSS peak ", "pss_peak_bytes", figures::bytes, "");
+  return layout::labelled("memory, files", items, o.width, Tone::plain, o.colour);
+}
+
+std::string own_cost(const Summary& s, const TextOptions& o) {
+  Items items;
+  if (const auto own = text::headline_party(s, &ChannelLedger::prony))
+    items.push_back(figures::joules(own->value, s.headline_modelled));
+  if (const auto cpu = s.prony_total("cpu_s")) {
+    std::string words = figures::seconds(*cpu) + " CPU";
+    if (s.wall_s && *s.wall_s > 0) words += " (" + figures::percent(*cpu / *s.wall_s) + " of a core)";
+    items.push_back(words);
+  }
+  if (const auto peak = s.prony_total("rss_peak_bytes")) items.push_back("peak " + figures::bytes(*peak));
+  return layout::labelled("Prony itself", items, o.width, Tone::plain, o.colour);
+}
+
+// What is missing and could be mended: the next step is in the remedy.
+std::string remedies(const Summary& s, const TextOptions& o) {
+  std::string out;
+  for (const Unavailable& one : s.manifest.unavailable)
+    if (!one.remedy.empty())
+      out += layout::labelled(out.empty() ? "not measured" : "",
+                              {safe(one.subject, 40) + ": " + safe(one.reason, 200) + ". " + safe(one.remedy, 300)},
+                              o.width, Tone::plain, o.colour);
+  return out;
+}
+
+std::string energy_notes(const Summary& s, const TextOptions& o, const Items& left_out) {
+  std::string out;
+  const auto line = [&](const char* label, const Items& items) {
+    out += layout::labelled(label, items, o.width, Tone::plain, o.colour);
+  };
+  const Items too_short = text::unresolvable(s);
+  for (std::size_t i = 0; i < too_short.size(); ++i) line(i == 0 ? "not resolvable" : "", {too_short[i]});
+  Items doubt;
+  if (const std::string words = doubt_words(s); !words.empty()) doubt.push_back(words);
+  if (s.headline_modelled && s.headline_j) doubt.push_back("~ marks modelled figures");
+  line("doubt", doubt);
+  const bool baseline =
+      std::any_of(s.energy.begin(), s.energy.end(), [](const auto& r) { return r.ledger.active.has_value(); });
+  if (!baseline && !s.energy.empty()) line("idle, active", {"absent: no baseline (measure one with --baseline 3s)"});
+  if (!s.cpu_split.empty() && !s.energy.empty()) line("split", {safe(s.cpu_split, 200)});
+  if (!left_out.empty()) {
+    Items columns{"not shown at this width: " + left_out.front()};
+    columns.insert(columns.end(), left_out.begin() + 1, left_out.end());
+    line("columns", columns);
+  }
+  return out;
+}
+
+std::string saved(const Summary& s, const TextOptions& o) {
+  const std::string path = shell_word(printable(s.path, 400));
+  const std::string table = s.kind == "llm" ? "requests" : "samples";
+  return layout::labelled(
+      "saved", {path, "`prony show " + path + "`", "`prony export " + path + " --format csv --table " + table + "`"},
+      o.width, Tone::plain, o.colour);
+}
+
+}  // namespace
+
+std::string to_text(const Summary& s, const TextOptions& given) {
+  const TextOptions o{std::max<std::size_t>(given.width, 40), given.colour};
+  std::string out = headline(s, o) + warnings(s, o) + "\n";
+  const bool llm = s.kind == "llm";
+  const bool has_table = llm ? !s.requests.empty() : !s.energy.empty();
+  const text::Part table = !has_table ? text::Part{} : llm ? text::requests_table(s, o) : text::energy_table(s, o);
+  if (has_table) out += table.text + "\n";
+  if (llm) {
+    if (s.requests.empty())
+      out += layout::labelled("prompts", {"none were recorded"}, o.width, Tone::warning, o.colour);
+    out += layout::labelled("where it went", text::where_it_went(s), o.width, Tone::plain, o.colour);
+    out += machine_lines(s, o);
+    Items usage = usage_items(s);
+    usage.insert(usage.begin(), exit_words(s));
+    out += layout::labelled("worker", usage, o.width, Tone::plain, o.colour);
+  }
+  out += energy_notes(s, o, table.left_out) + conditions(s, o) + input_output(s, o);
+  if (!s.headline_modelled && s.headline_j)
+    out += layout::labelled("not visible", {"what no domain above covers (disks, fans, losses of the power supply)"},
+                            o.width, Tone::plain, o.colour);
+  out += remedies(s, o) + own_cost(s, o);
+  if (llm && !s.requests.empty())
+    out += layout::labelled("repeatable?", text::repeatability(s), o.width, Tone::plain, o.colour);
+  return out + saved(s, o);
+}
+
+std::string settings_text(const Summary& s, const TextOptions& o) {
+  layout::TextTable table;
+  table.columns = {{"setting", false, 0, 0}, {"value", false, 0, 12}, {"from", false, 0, 0}};
+  constexpr std::string_view prefix = "setting.";
+  for (const Fact& fact : s.manifest.facts)
+    if (fact.key.starts_with(prefix))
+      table.rows.push_back({safe(fact.key.substr(prefix.size()), 40), safe(fact.value, 400), safe(fact.origin, 40)});
+  if (table.rows.empty()) return " no settings were recorded in this Run\n";
+  Items left_out;
+  return table.render(std::max<std::size_t>(o.width, 40), o.colour, left_out);
+}
+
+}  // namespace prony

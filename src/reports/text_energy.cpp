@@ -1,0 +1,134 @@
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "reports/figures.hpp"
+#include "reports/text_layout.hpp"
+#include "reports/text_parts.hpp"
+
+namespace prony::text {
+
+namespace {
+
+using figures::none;
+
+// Wholes before their parts; depth for the indent.
+void in_tree_order(const Summary& summary, const std::optional<std::string>& whole, std::size_t depth,
+                   std::vector<std::pair<const EnergyRow*, std::size_t>>& out) {
+  if (depth > 8) return;  // part_of in a circle: a damaged file
+  for (const EnergyRow& row : summary.energy) {
+    const bool known = std::any_of(summary.energy.begin(), summary.energy.end(),
+                                   [&](const EnergyRow& other) { return row.part_of == other.channel.name; });
+    if (row.part_of == whole || (!whole && row.part_of && !known)) {
+      out.emplace_back(&row, depth);
+      in_tree_order(summary, row.channel.name, depth + 1, out);
+    }
+  }
+}
+
+std::string cell(const std::optional<Estimate>& estimate, bool is_modelled) {
+  return estimate ? figures::joules(*estimate, is_modelled) : std::string(none);
+}
+
+// Where a figure comes from, in the fewest words: "measured, rapl, bound", "modelled, range".
+std::string source_of(const EnergyRow& row) {
+  std::string words = std::string(to_string(row.channel.origin)) + ", " + row.channel.sensor;
+  if (row.ledger.gross) words += ", " + std::string(to_string(row.ledger.gross->kind));
+  if (!row.channel.coverage_known) words += ", coverage unknown";
+  return words;
+}
+
+std::string power(const std::optional<double>& watts, bool is_modelled) {
+  return watts ? figures::watts(*watts) + (is_modelled ? " ~" : "") : std::string(none);
+}
+
+}  // namespace
+
+bool modelled(const Channel& channel) { return channel.origin == Origin::modelled; }
+
+std::string domain_name(const Summary& summary, const EnergyRow& row) {
+  const auto same = std::count_if(summary.energy.begin(), summary.energy.end(),
+                                  [&](const EnergyRow& other) { return other.channel.domain == row.channel.domain; });
+  return row.channel.domain.empty() || same > 1 ? row.channel.name : row.channel.domain;
+}
+
+std::optional<Estimate> headline_party(const Summary& summary, std::optional<Estimate> ChannelLedger::* party) {
+  std::optional<Estimate> sum;
+  for (const EnergyRow& row : summary.energy) {
+    if (!row.ledger.headline) continue;
+    const auto& part = row.ledger.*party;
+    if (!part) return std::nullopt;
+    sum = sum ? *sum + *part : *part;
+  }
+  return sum;
+}
+
+Part energy_table(const Summary& summary, const TextOptions& options) {
+  const auto& rows = summary.energy;
+  const bool baseline =
+      std::any_of(rows.begin(), rows.end(), [](const EnergyRow& r) { return r.ledger.active.has_value(); });
+  layout::TextTable table;
+  table.columns = {{"domain", false, 0, 8},
+                   {"gross", true, 0, 0},
+                   {baseline ? "idle" : "", true, 7, 0},
+                   {baseline ? "active" : "", true, 6, 0},
+                   {baseline ? "this program's active" : "this program", true, 1, 0},
+                   {"share", true, 2, 0},
+                   {"others", true, 5, 0},
+                   {"mean", true, 3, 0},
+                   {"peak", true, 4, 0},
+                   {"source", false, 8, 0}};
+  std::vector<std::pair<const EnergyRow*, std::size_t>> ordered;
+  in_tree_order(summary, std::nullopt, 0, ordered);
+  for (const auto& [row, depth] : ordered) {
+    const ChannelLedger& l = row->ledger;
+    const bool is_modelled = modelled(row->channel);
+    const std::string indent = depth == 0 ? "" : std::string(2 * (depth - 1), ' ') + "└ ";
+    table.rows.push_back({indent + domain_name(summary, *row) + (is_modelled ? " ~" : ""), cell(l.gross, is_modelled),
+                          baseline ? cell(l.idle, is_modelled) : "", baseline ? cell(l.active, is_modelled) : "",
+                          cell(baseline ? l.target_active : l.target, is_modelled),
+                          l.target_share ? figures::percent(*l.target_share) : std::string(none),
+                          cell(l.foreign, is_modelled), power(l.mean_w, is_modelled), power(l.peak_w, is_modelled),
+                          source_of(*row)});
+  }
+  const auto heads = std::count_if(rows.begin(), rows.end(), [](const EnergyRow& r) { return r.ledger.headline; });
+  if (heads > 1 && summary.headline_j) {
+    std::vector<std::string> sum(table.columns.size());
+    sum[0] = "sum of " + std::to_string(heads);
+    sum[1] = cell(summary.headline_j, summary.headline_modelled);
+    sum[4] = cell(headline_party(summary, baseline ? &ChannelLedger::target_active : &ChannelLedger::target),
+                  summary.headline_modelled);
+    table.rows.push_back(std::move(sum));
+    table.tones.assign(table.rows.size(), layout::Tone::plain);
+    table.tones.back() = layout::Tone::strong;
+  }
+  Part part;
+  if (!table.rows.empty()) part.text = table.render(options.width, options.colour, part.left_out);
+  return part;
+}
+
+std::vector<std::string> unresolvable(const Summary& summary) {
+  std::vector<std::string> out;
+  for (const EnergyRow& row : summary.energy) {
+    if (row.ledger.resolvable) continue;
+    std::string line = domain_name(summary, row) + ": the run is too short for this sensor";
+    if (row.ledger.needed_s) line += "; it takes at least " + figures::seconds(*row.ledger.needed_s);
+    out.push_back(line);
+  }
+  std::size_t count = 0;
+  double needed = 0;
+  for (const RequestRow& row : summary.requests) {
+    if (row.headline.resolvable) continue;
+    ++count;
+    needed = std::max(needed, row.headline.needed_s.value_or(0));
+  }
+  if (count > 0) {
+    std::string line =
+        std::to_string(count) + " of " + std::to_string(summary.requests.size()) + " prompts: too short for the sensor";
+    if (needed > 0)
+      line += "; a prompt would have to last " + figures::seconds(needed) + " (try a larger --max-tokens)";
+    out.push_back(line);
+  }
+  return out;
+}
+
+}  // namespace prony::text

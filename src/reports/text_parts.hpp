@@ -1,0 +1,37 @@
+// The parts that summary_text.cpp puts together: tables of energy and of requests, and what is derived for them.
+// Pure; internal to reports.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reports/summary.hpp"
+#include "reports/summary_text.hpp"
+
+namespace prony::text {
+
+// A text part and the notes that its reader needs (columns left out, what is not resolvable).
+struct Part {
+  std::string text;
+  std::vector<std::string> left_out;
+};
+
+[[nodiscard]] bool modelled(const Channel& channel);
+// Shown name of a row: its domain, or the channel's name where two rows share the domain.
+[[nodiscard]] std::string domain_name(const Summary& summary, const EnergyRow& row);
+[[nodiscard]] Part energy_table(const Summary& summary, const TextOptions& options);
+[[nodiscard]] Part requests_table(const Summary& summary, const TextOptions& options);
+
+// Σ over the headline channels of one party; absent if one of them cannot tell.
+[[nodiscard]] std::optional<Estimate> headline_party(const Summary& summary,
+                                                     std::optional<Estimate> ChannelLedger::* party);
+// Whether requests are told by what is charged to them (else by gross).
+[[nodiscard]] bool tells_charged(const Summary& summary);
+// "load 7 % ▌", … of the program's energy; empty where it cannot be split.
+[[nodiscard]] std::vector<std::string> where_it_went(const Summary& summary);
+// What the unresolvable figures would take, one sentence each.
+[[nodiscard]] std::vector<std::string> unresolvable(const Summary& summary);
+[[nodiscard]] std::vector<std::string> repeatability(const Summary& summary);
+
+}  // namespace prony::text

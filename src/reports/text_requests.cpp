@@ -1,0 +1,206 @@
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.hpp"
+#include "model/metrics.hpp"
+#include "reports/figures.hpp"
+#include "reports/text_layout.hpp"
+#include "reports/text_parts.hpp"
+
+namespace prony::text {
+
+namespace {
+
+using figures::none;
+
+std::string or_none(const std::optional<double>& value, std::string (*format)(double)) {
+  return value ? format(*value) : std::string(none);
+}
+std::string rate(double value) { return figures::significant(value, 3) + " tok/s"; }
+std::string tokens(const std::optional<std::int64_t>& value) {
+  return value ? figures::count(static_cast<double>(*value)) : std::string(none);
+}
+
+const std::optional<Estimate>& told(const HeadlineJoules& joules, bool charged) {
+  return charged ? joules.charged : joules.gross;
+}
+
+// A share of a window that the sensor cannot resolve is no better than the window.
+bool shows(const RequestRow& row, bool charged) { return row.headline.resolvable && told(row.headline, charged); }
+
+std::string prompt_cell(const RequestRow& row) {
+  const std::string text = row.prompt.empty() ? row.span.name : "\"" + row.prompt + "\"";
+  const bool failed = row.span.status != SpanStatus::ok || row.finish == "error";
+  return failed ? std::string(row.span.status == SpanStatus::unfinished ? "unfinished: " : "failed: ") + text : text;
+}
+
+std::vector<std::string> request_cells(const Summary& summary, const RequestRow& row, std::size_t number,
+                                       bool charged) {
+  const bool is_modelled = summary.headline_modelled;
+  const bool visible = shows(row, charged);
+  std::string per_token{none};
+  if (visible && row.output_tokens && *row.output_tokens > 0)
+    per_token =
+        figures::joules(told(row.headline, charged)->value / static_cast<double>(*row.output_tokens), is_modelled);
+  const bool gross = row.headline.resolvable && row.headline.gross;
+  return {std::to_string(number),
+          prompt_cell(row),
+          tokens(row.prompt_tokens),
+          tokens(row.output_tokens),
+          or_none(row.ttft_s, figures::seconds),
+          or_none(row.e2e_s, figures::seconds),
+          or_none(row.prefill_tokens_per_s, rate),
+          or_none(row.decode_tokens_per_s, rate),
+          visible ? figures::joules(*told(row.headline, charged), is_modelled) : std::string(none),
+          per_token,
+          charged ? (gross ? figures::joules(*row.headline.gross, is_modelled) : std::string(none)) : std::string()};
+}
+
+// Median from eleven values on, the mean below: a median of eight is a figure that the next run will not repeat.
+std::string centre(const std::vector<double>& values, std::string (*format)(double), std::string& name) {
+  if (const auto median = metrics::percentile(values, 0.5)) {
+    name = "p50";
+    return format(*median);
+  }
+  const auto average = metrics::mean(values);
+  name = average ? "mean" : "";
+  return average ? format(*average) : std::string(none);
+}
+
+struct Sums {
+  std::int64_t in = 0, out = 0, out_with_energy = 0;
+  std::vector<double> ttft, e2e, prefill, decode;
+  std::optional<Estimate> energy, gross;
+  std::size_t with_energy = 0;
+};
+
+Sums sums_of(const Summary& summary, bool charged) {
+  Sums sums;
+  const auto add = [](std::optional<Estimate>& sum, const Estimate& part) { sum = sum ? *sum + part : part; };
+  for (const RequestRow& row : summary.requests) {
+    sums.in += row.prompt_tokens.value_or(0);
+    sums.out += row.output_tokens.value_or(0);
+    if (row.ttft_s) sums.ttft.push_back(*row.ttft_s);
+    if (row.e2e_s) sums.e2e.push_back(*row.e2e_s);
+    if (row.prefill_tokens_per_s) sums.prefill.push_back(*row.prefill_tokens_per_s);
+    if (row.decode_tokens_per_s) sums.decode.push_back(*row.decode_tokens_per_s);
+    if (!shows(row, charged)) continue;
+    ++sums.with_energy;
+    sums.out_with_energy += row.output_tokens.value_or(0);
+    add(sums.energy, *told(row.headline, charged));
+    if (row.headline.gross) add(sums.gross, *row.headline.gross);
+  }
+  return sums;
+}
+
+void add_sum_rows(const Summary& summary, bool charged, layout::TextTable& table) {
+  const Sums sums = sums_of(summary, charged);
+  const bool is_modelled = summary.headline_modelled;
+  std::string ttft_name, e2e_name, prefill_name, decode_name;
+  const std::string ttft = centre(sums.ttft, figures::seconds, ttft_name);
+  const std::string e2e = centre(sums.e2e, figures::seconds, e2e_name);
+  const std::string prefill = centre(sums.prefill, rate, prefill_name);
+  const std::string decode = centre(sums.decode, rate, decode_name);
+  const std::size_t all = summary.requests.size();
+  const bool some = sums.energy.has_value();
+  const bool per = some && sums.out_with_energy > 0;
+  table.rows.push_back(
+      {"", std::to_string(all) + (all == 1 ? " prompt" : " prompts"), figures::count(static_cast<double>(sums.in)),
+       figures::count(static_cast<double>(sums.out)), ttft, e2e, prefill, decode,
+       some ? figures::joules(*sums.energy, is_modelled) : std::string(none),
+       per ? figures::joules(sums.energy->value / static_cast<double>(sums.out_with_energy), is_modelled)
+           : std::string(none),
+       charged ? (sums.gross ? figures::joules(*sums.gross, is_modelled) : std::string(none)) : std::string()});
+  const std::string sum_name = !some                     ? ""
+                               : sums.with_energy == all ? "sum"
+                                                         : "sum of " + std::to_string(sums.with_energy);
+  table.rows.push_back({"", "", "", "", ttft_name, e2e_name, prefill_name, decode_name, sum_name,
+                        per ? "sum ÷ sum" : "", charged ? sum_name : ""});
+  table.tones.assign(all, layout::Tone::plain);
+  table.tones.push_back(layout::Tone::strong);
+  table.tones.push_back(layout::Tone::dim);
+}
+
+}  // namespace
+
+bool tells_charged(const Summary& summary) {
+  return std::any_of(summary.requests.begin(), summary.requests.end(),
+                     [](const RequestRow& row) { return row.headline.charged.has_value(); });
+}
+
+Part requests_table(const Summary& summary, const TextOptions& options) {
+  const bool charged = tells_charged(summary);
+  layout::TextTable table;
+  table.columns = {{"#", true, 7, 0},
+                   {"prompt", false, 0, 12},
+                   {"in", true, 5, 0},
+                   {"out", true, 1, 0},
+                   {"TTFT", true, 2, 0},
+                   {"whole", true, 8, 0},
+                   {"prefill", true, 9, 0},
+                   {"decode", true, 3, 0},
+                   {charged ? "charged" : "gross", true, 0, 0},
+                   {"per out-token", true, 4, 0},
+                   {charged ? "gross" : "", true, 10, 0}};
+  for (std::size_t i = 0; i < summary.requests.size(); ++i)
+    table.rows.push_back(request_cells(summary, summary.requests[i], i + 1, charged));
+  add_sum_rows(summary, charged, table);
+  Part part;
+  part.text = table.render(options.width, options.colour, part.left_out);
+  return part;
+}
+
+std::vector<std::string> where_it_went(const Summary& summary) {
+  const auto target = headline_party(summary, &ChannelLedger::target);
+  if (!target || target->value <= 0) return {};
+  double prefill = 0, decode = 0, requests = 0, load = 0, warm_up = 0;
+  for (const RequestRow& row : summary.requests) {
+    if (row.headline.charged) requests += row.headline.charged->value;
+    if (row.prefill.charged) prefill += row.prefill.charged->value;
+    if (row.decode.charged) decode += row.decode.charged->value;
+  }
+  for (const PhaseRow& row : summary.phases) {
+    if (!row.headline.charged) continue;
+    if (row.span.name == phase::load) load += row.headline.charged->value;
+    if (row.span.name == phase::warm_up) warm_up += row.headline.charged->value;
+  }
+  std::vector<std::string> items;
+  const auto add = [&](const char* name, double joules) {
+    const double share = joules / target->value;
+    if (std::abs(share) < 0.0005) return;
+    items.push_back(std::string(name) + " " + figures::percent(share) + " " + layout::bar(share, 10));
+  };
+  add("load", load);
+  add("warm-up", warm_up);
+  add("prefill", prefill);
+  add("decode", decode);
+  add("rest of the prompts", requests - prefill - decode);
+  add("between", target->value - requests - load - warm_up);
+  if (!items.empty()) items.push_back("of this program's " + figures::joules(target->value, summary.headline_modelled));
+  return items;
+}
+
+std::vector<std::string> repeatability(const Summary& summary) {
+  if (!summary.repeated.empty()) {
+    double worst = 0;
+    std::size_t least = summary.repeated.front().count;
+    for (const Repeated& row : summary.repeated) {
+      if (row.mean > 0) worst = std::max(worst, (row.high - row.mean) / row.mean);
+      least = std::min(least, row.count);
+    }
+    return {std::to_string(summary.repeated.size()) + (summary.repeated.size() == 1 ? " prompt" : " prompts") +
+                " ran at least " + std::to_string(least) + " times",
+            "decode rates: ±" + figures::percent(worst) + " at worst (95 % interval of the mean)"};
+  }
+  std::vector<double> rates;
+  for (const RequestRow& row : summary.requests)
+    if (row.decode_tokens_per_s && row.span.status == SpanStatus::ok) rates.push_back(*row.decode_tokens_per_s);
+  if (rates.size() < 2) return {"one measurement says nothing about that: run --repeat 5 for an interval"};
+  const double average = *metrics::mean(rates);
+  const auto off = std::count_if(rates.begin(), rates.end(),
+                                 [&](double value) { return std::abs(value - average) > 0.05 * average; });
+  return {std::to_string(off) + " of " + std::to_string(rates.size()) +
+          " prompts decode more than 5 % off the mean: run --repeat 5 for an interval"};
+}
+
+}  // namespace prony::text
