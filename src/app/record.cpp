@@ -79,7 +79,7 @@ class Recording {
   std::unique_ptr<ProcessTree> tree_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<Session> session_;
-  std::optional<Guard> guard_;
+  std::optional<Guard> guard_;  // started before the first thread
   Manifest manifest_;
   Child child_;
   Span run_span_;
@@ -143,16 +143,13 @@ Result<void> Recording::spawn_held() {
   const std::string spans = std::filesystem::absolute(recorder_->spans_path()).string();
   options.environment.emplace_back("PRONY_SPANS", spans);
   tree_->prepare(options);
-  if (plan_.options.die_with_prony) {
-    auto guard = start_guard(options);
-    if (!guard) return Unexpected<Error>(guard.error());
-    guard_ = std::move(*guard);
-  }
+  options.signals = signals_.before();
   auto child = spawn(options);
   if (!child) return Unexpected<Error>(child.error());
   child_ = std::move(*child);
-  if (guard_) guard_->arm(child_.pid(), options.cgroup_procs);
   tree_->attach(child_);
+  if (guard_)
+    if (auto armed = guard_->arm(tree_->guard_target()); !armed) return armed;
   return {};
 }
 
@@ -248,16 +245,19 @@ void Recording::conclude(const Result<WorkloadOutcome>& outcome) {
 }
 
 int Recording::exit_code_of(const Result<WorkloadOutcome>& outcome) const {
-  if (!outcome)
-    return outcome.error().code == ErrorCode::absent   ? exit_code::not_found
-           : outcome.error().code == ErrorCode::denied ? exit_code::not_executable
-                                                       : exit_code::own_failure;
+  if (exec_failed_) return outcome.error().code == ErrorCode::absent ? exit_code::not_found : exit_code::not_executable;
+  if (!outcome) return exit_code::own_failure;
   if (plan_.kind == "run") return outcome->exit.shell_code();
   if (!outcome->failures.empty() || outcome->requests_failed > 0) return exit_code::failed_requests;
   return outcome->exit.shell_code();
 }
 
 Result<Measured> Recording::measure() {
+  if (plan_.options.die_with_prony) {
+    auto guard = start_guard();
+    if (!guard) return Unexpected<Error>(guard.error());
+    guard_.emplace(std::move(*guard));
+  }
   if (auto ready = prepare(); !ready) return Unexpected<Error>(ready.error());
   if (auto held = spawn_held(); !held) return Unexpected<Error>(held.error());
   signals_.relay([this](int number, bool from_terminal) {

@@ -8,10 +8,10 @@
 
 namespace prony::app {
 
-SignalRelay::SignalRelay() {
+SignalRelay::SignalRelay() : before_(current_signal_state()) {
   ::sigemptyset(&taken_);
   for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2}) ::sigaddset(&taken_, number);
-  ::pthread_sigmask(SIG_BLOCK, &taken_, &before_);
+  ::pthread_sigmask(SIG_BLOCK, &taken_, nullptr);
 }
 
 SignalRelay::~SignalRelay() {
@@ -19,7 +19,7 @@ SignalRelay::~SignalRelay() {
     thread_.request_stop();
     thread_.join();
   }
-  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &before_.mask, nullptr);
 }
 
 void SignalRelay::relay(std::function<void(int, bool)> handler) {

@@ -6,6 +6,8 @@
 #include <functional>
 #include <thread>
 
+#include "base/spawn.hpp"
+
 namespace prony::app {
 
 class SignalRelay {
@@ -16,13 +18,15 @@ class SignalRelay {
   SignalRelay(const SignalRelay&) = delete;
   SignalRelay& operator=(const SignalRelay&) = delete;
 
+  // What was in force before: what a command that is started meanwhile shall inherit.
+  [[nodiscard]] const SignalState& before() const noexcept { return before_; }
   // `handler(signal, from_terminal)`: from_terminal is true for Ctrl-C and Ctrl-\, which the kernel sends to the whole
   // foreground process group, the measured command included.
   void relay(std::function<void(int, bool)> handler);
 
  private:
   sigset_t taken_{};
-  sigset_t before_{};
+  SignalState before_;
   std::jthread thread_;
 };
 
