@@ -266,7 +266,8 @@ def stage_fuzz(tally, options):
     if not shutil.which("clang++-19"):
         tally.skip("fuzz: clang-19 with libFuzzer is not installed")
         return
-    if not build(tally, "fuzz", ["--preset", "fuzz"]):
+    configure = ["--preset", "fuzz", "-DPRONY_SANITIZE=fuzzer-no-link,address,undefined"]
+    if not build(tally, "fuzz", configure, ["fuzzers"]):
         return
     where = os.path.join(ROOT, "build/fuzz/tests/fuzz")
     programs = sorted(f for f in os.listdir(where) if f.startswith("fuzz_") and os.access(os.path.join(where, f), os.X_OK)
