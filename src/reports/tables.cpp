@@ -1,0 +1,311 @@
+#include "reports/tables.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "base/text.hpp"
+#include "reports/samples_table.hpp"
+#include "reports/summary.hpp"
+
+namespace prony {
+
+namespace {
+
+constexpr std::array<TableName, 5> names{{
+    {"samples", "one row a tick: time stamps and every channel in its unit"},
+    {"spans", "one row a span: run, phases, prompts, prefill, decode, tokens"},
+    {"charges", "one row a charge: a channel's joules by party and span; they add up to what was recorded"},
+    {"channels", "one row a channel: what it is, and its energy over the Run"},
+    {"requests", "one row a prompt: tokens, times, rates, joules, prompt and answer"},
+}};
+
+// Rows that fit in memory: all but the samples.
+class RowsTable final : public Table {
+ public:
+  std::vector<Column> header;
+  std::vector<std::vector<Cell>> rows;
+  const std::vector<Column>& columns() const noexcept override { return header; }
+  Result<bool> next(std::vector<Cell>& row) override {
+    if (at_ == rows.size()) return false;
+    row = rows[at_++];
+    return true;
+  }
+
+ private:
+  std::size_t at_ = 0;
+};
+
+Cell text(std::string_view words) { return words.empty() ? Cell{} : Cell{std::string(words)}; }
+template <class T>
+Cell maybe(const std::optional<T>& value) {
+  return value ? Cell{*value} : Cell{};
+}
+Cell number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+Cell value_of(const std::optional<Estimate>& e) { return e ? Cell{e->value} : Cell{}; }
+Cell low_of(const std::optional<Estimate>& e) { return e ? Cell{e->low} : Cell{}; }
+Cell high_of(const std::optional<Estimate>& e) { return e ? Cell{e->high} : Cell{}; }
+Cell kind_of(const std::optional<Estimate>& e) { return e ? Cell{std::string(to_string(e->kind))} : Cell{}; }
+
+// Counts and attributes become columns of their own, in order of first appearance; an attribute that shares a column's
+// name gets "attribute." before its own.
+std::unique_ptr<Table> spans_table(const Run& run) {
+  auto table = std::make_unique<RowsTable>();
+  table->header = {
+      {"id", ""},     {"parent", "empty: none"}, {"kind", ""}, {"status", ""}, {"name", ""}, {"begin_ns", ""},
+      {"end_ns", ""}, {"duration_s", ""},        {"pid", ""},  {"thread", ""}};
+  std::map<std::string, std::size_t, std::less<>> counts, attributes;
+  const auto taken = [&](const std::string& name) {
+    return std::any_of(table->header.begin(), table->header.end(), [&](const Column& c) { return c.name == name; });
+  };
+  const auto add = [&](auto& columns, const std::string& key, const std::string& prefix) {
+    if (columns.contains(key)) return;
+    columns.emplace(key, table->header.size());
+    table->header.push_back({taken(key) ? prefix + key : key, ""});
+  };
+  for (const Span& span : run.spans()) {
+    for (const auto& entry : span.counts) add(counts, entry.first, "count.");
+  }
+  for (const Span& span : run.spans()) {
+    for (const auto& entry : span.attributes) add(attributes, entry.first, "attribute.");
+  }
+  for (const Span& span : run.spans()) {
+    std::vector<Cell> row{number(span.id.value),
+                          span.parent.value == 0 ? Cell{} : number(span.parent.value),
+                          text(to_string(span.kind)),
+                          text(to_string(span.status)),
+                          text(span.name),
+                          span.interval.begin.ns,
+                          span.interval.end.ns,
+                          span.interval.length().seconds().value(),
+                          span.pid,
+                          number(span.thread)};
+    row.resize(table->header.size());
+    for (const auto& [key, value] : span.counts) row[counts.at(key)] = value;
+    for (const auto& [key, value] : span.attributes) row[attributes.at(key)] = value;
+    table->rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+const EnergyRow* energy_row(const Summary& summary, ChannelId id) {
+  for (const EnergyRow& row : summary.energy)
+    if (row.channel.id == id) return &row;
+  return nullptr;
+}
+
+std::unique_ptr<Table> charges_table(const Run& run, const Summary& summary) {
+  auto table = std::make_unique<RowsTable>();
+  table->header = {{"channel", ""},
+                   {"domain", ""},
+                   {"origin", ""},
+                   {"party", "target, foreign, prony, idle or unattributed"},
+                   {"span", "empty: charged to no span"},
+                   {"span_kind", ""},
+                   {"span_name", ""},
+                   {"charged_j", ""},
+                   {"low_j", ""},
+                   {"high_j", ""},
+                   {"kind", "what low and high promise"},
+                   {"method", ""}};
+  std::map<std::uint64_t, const Span*> spans;
+  for (const Span& span : run.spans()) spans.emplace(span.id.value, &span);
+  for (const Charge& charge : summary.charges) {
+    const EnergyRow* row = energy_row(summary, charge.channel);
+    const auto found = charge.span.value == 0 ? spans.end() : spans.find(charge.span.value);
+    const Span* span = found == spans.end() ? nullptr : found->second;
+    table->rows.push_back({text(row ? row->channel.name : ""), text(row ? row->channel.domain : ""),
+                           text(row ? to_string(row->channel.origin) : ""), text(to_string(charge.party)),
+                           charge.span.value == 0 ? Cell{} : number(charge.span.value),
+                           text(span ? to_string(span->kind) : ""), text(span ? span->name : ""), charge.joules.value,
+                           charge.joules.low, charge.joules.high, text(to_string(charge.joules.kind)),
+                           text(charge.method)});
+  }
+  return table;
+}
+
+std::unique_ptr<Table> channels_table(const Run& run, const Summary& summary) {
+  auto table = std::make_unique<RowsTable>();
+  table->header = {{"channel", ""},
+                   {"sensor", ""},
+                   {"device", ""},
+                   {"domain", ""},
+                   {"measure", ""},
+                   {"unit", ""},
+                   {"kind", ""},
+                   {"origin", ""},
+                   {"scope", ""},
+                   {"scale", "unit per count of the reading"},
+                   {"range", "counts at which the counter wraps; empty: never"},
+                   {"max_rate", "unit per second"},
+                   {"update_period_s", "empty: at every read, or not known"},
+                   {"resolution", "counts"},
+                   {"part_of", ""},
+                   {"coverage_known", "0: may overlap other domains, never added to them"},
+                   {"headline", ""},
+                   {"recorded_j", "last − first reading of the whole Run"},
+                   {"gross_j", "in the measured window"},
+                   {"low_j", "of gross_j"},
+                   {"high_j", "of gross_j"},
+                   {"estimate_kind", ""},
+                   {"wraps", ""},
+                   {"resets", ""},
+                   {"gaps", ""},
+                   {"model", ""}};
+  for (const Channel& channel : run.channels()) {
+    const EnergyRow* row = energy_row(summary, channel.id);
+    Cell part_of;
+    if (channel.part_of)
+      for (const Channel& whole : run.channels())
+        if (whole.id == *channel.part_of) part_of = whole.name;
+    const auto gross = row ? row->ledger.gross : std::nullopt;
+    table->rows.push_back({text(channel.name),
+                           text(channel.sensor),
+                           text(channel.device),
+                           text(channel.domain),
+                           text(to_string(channel.measure)),
+                           text(unit_of(channel.measure)),
+                           text(to_string(channel.kind)),
+                           text(to_string(channel.origin)),
+                           text(to_string(channel.scope)),
+                           channel.scale,
+                           channel.range == 0 ? Cell{} : number(channel.range),
+                           channel.max_rate == 0 ? Cell{} : Cell{channel.max_rate},
+                           channel.update_period.ns == 0 ? Cell{} : Cell{channel.update_period.seconds().value()},
+                           channel.resolution,
+                           part_of,
+                           std::int64_t{channel.coverage_known ? 1 : 0},
+                           row ? Cell{std::int64_t{row->ledger.headline ? 1 : 0}} : Cell{},
+                           row ? Cell{row->ledger.recorded.value} : Cell{},
+                           value_of(gross),
+                           low_of(gross),
+                           high_of(gross),
+                           kind_of(gross),
+                           row ? number(row->ledger.wraps) : Cell{},
+                           row ? number(row->ledger.resets) : Cell{},
+                           row ? number(row->ledger.gaps) : Cell{},
+                           text(channel.model ? channel.model->name : "")});
+  }
+  return table;
+}
+
+Cell gauge_of(const RequestRow& row, Measure measure, double SpanGauge::* field) {
+  std::optional<double> most;
+  for (const SpanGaugeRow& gauge : row.gauges)
+    if (gauge.channel.measure == measure && gauge.gauge.readings > 0 && gauge.channel.scope != Scope::prony &&
+        (measure != Measure::memory || gauge.channel.scope == Scope::target))
+      most = std::max(most.value_or(gauge.gauge.*field), gauge.gauge.*field);
+  return maybe(most);
+}
+
+std::unique_ptr<Table> requests_table(const Summary& summary) {
+  auto table = std::make_unique<RowsTable>();
+  table->header = {{"id", ""},
+                   {"status", ""},
+                   {"finish", ""},
+                   {"begin_s", "since the begin of the measured window"},
+                   {"prompt_tokens", ""},
+                   {"output_tokens", ""},
+                   {"tokenise_s", ""},
+                   {"ttft_s", "first token − begin"},
+                   {"e2e_s", "last token − begin"},
+                   {"prefill_tokens_per_s", ""},
+                   {"decode_tokens_per_s", "(output tokens − 1) ÷ (last − first token)"},
+                   {"tpot_s", ""},
+                   {"itl_mean_s", ""},
+                   {"itl_p50_s", ""},
+                   {"itl_p90_s", ""},
+                   {"itl_p95_s", ""},
+                   {"itl_p99_s", ""},
+                   {"itl_max_s", ""},
+                   {"origin", "of the joules: measured or modelled"},
+                   {"gross_j", "all that the headline domains drew in the prompt's window"},
+                   {"low_j", "of gross_j"},
+                   {"high_j", "of gross_j"},
+                   {"kind", "what low and high promise"},
+                   {"resolvable", ""},
+                   {"needed_s", "window that the sensor would need"},
+                   {"charged_j", "this program's share"},
+                   {"charged_low_j", ""},
+                   {"charged_high_j", ""},
+                   {"charged_j_per_output_token", ""},
+                   {"prefill_charged_j", ""},
+                   {"decode_charged_j", ""},
+                   {"temperature_max_celsius", ""},
+                   {"frequency_mean_hz", "of the fastest clock"},
+                   {"rss_max_bytes", ""},
+                   {"prompt", ""},
+                   {"answer", "if kept"}};
+  for (const RequestRow& r : summary.requests) {
+    const bool joules = r.headline.gross || r.headline.charged;
+    Cell per_token;
+    if (r.headline.charged && r.output_tokens && *r.output_tokens > 0)
+      per_token = r.headline.charged->value / static_cast<double>(*r.output_tokens);
+    table->rows.push_back(
+        {text(r.span.name),
+         text(to_string(r.span.status)),
+         text(r.finish),
+         r.begin_s,
+         maybe(r.prompt_tokens),
+         maybe(r.output_tokens),
+         maybe(r.tokenise_s),
+         maybe(r.ttft_s),
+         maybe(r.e2e_s),
+         maybe(r.prefill_tokens_per_s),
+         maybe(r.decode_tokens_per_s),
+         maybe(r.tpot_s),
+         maybe(r.itl.mean_s),
+         maybe(r.itl.p50_s),
+         maybe(r.itl.p90_s),
+         maybe(r.itl.p95_s),
+         maybe(r.itl.p99_s),
+         maybe(r.itl.max_s),
+         text(!joules                     ? ""
+              : summary.headline_modelled ? "modelled"
+                                          : "measured"),
+         value_of(r.headline.gross),
+         low_of(r.headline.gross),
+         high_of(r.headline.gross),
+         kind_of(r.headline.gross),
+         summary.headline_j || !r.energy.empty() ? Cell{std::int64_t{r.headline.resolvable ? 1 : 0}} : Cell{},
+         maybe(r.headline.needed_s),
+         value_of(r.headline.charged),
+         low_of(r.headline.charged),
+         high_of(r.headline.charged),
+         per_token,
+         value_of(r.prefill.charged),
+         value_of(r.decode.charged),
+         gauge_of(r, Measure::temperature, &SpanGauge::max),
+         gauge_of(r, Measure::frequency, &SpanGauge::mean),
+         gauge_of(r, Measure::memory, &SpanGauge::max),
+         text(r.prompt),
+         text(r.answer)});
+  }
+  return table;
+}
+
+}  // namespace
+
+std::span<const TableName> table_names() noexcept { return names; }
+
+Result<std::unique_ptr<Table>> make_table(const Run& run, std::string_view name) {
+  if (name == "samples") return make_samples_table(run);
+  if (name == "spans") return spans_table(run);
+  if (name == "charges" || name == "channels" || name == "requests") {
+    const auto summary = summarise(run);
+    if (!summary) return Unexpected<Error>(summary.error());
+    if (name == "charges") return charges_table(run, *summary);
+    return name == "channels" ? channels_table(run, *summary) : requests_table(*summary);
+  }
+  std::vector<std::string> known;
+  std::string all;
+  for (const TableName& row : names) {
+    known.emplace_back(row.name);
+    all += (all.empty() ? "" : ", ") + known.back();
+  }
+  const auto nearest = nearest_name(name, known);
+  return fail(ErrorCode::usage, "there is no table called '" + printable(name, 40) + "'", "--table",
+              (nearest ? "did you mean '" + *nearest + "'? " : std::string()) + "Tables: " + all);
+}
+
+}  // namespace prony
