@@ -21,6 +21,10 @@ class File {
   virtual ~File() = default;
   // Bytes read into `buffer` (0…size), or −errno. No allocation, no throw.
   [[nodiscard]] virtual std::int64_t read(std::span<char> buffer) noexcept = 0;
+  // After read() failed: opens the same path again in place (the device came back, the driver was reloaded). True:
+  // done, read() now sees the new file. False: the old one stays. No allocation, no throw; costs an open, so not on
+  // every tick.
+  [[nodiscard]] virtual bool reopen() noexcept { return false; }
 };
 
 enum class MachineKind { live, captured, simulated };
@@ -38,7 +42,7 @@ class Machine {
   [[nodiscard]] virtual Result<std::unique_ptr<File>> open(const std::string& path) = 0;
   // Names in a directory, sorted naturally (hwmon2 before hwmon10); links are listed as what they lead to.
   [[nodiscard]] virtual Result<std::vector<std::string>> list(const std::string& directory) = 0;
-  // At most 64 KiB of text, trailing white space trimmed.
+  // The first 64 KiB of a text, trailing white space (and the NUL that ends device-tree strings) trimmed.
   [[nodiscard]] virtual Result<std::string> read_text(const std::string& path) = 0;
   // Target of a symbolic link, as written in it.
   [[nodiscard]] virtual Result<std::string> read_link(const std::string& path) = 0;
@@ -50,6 +54,9 @@ class Machine {
   [[nodiscard]] virtual Duration own_cpu_time() const noexcept = 0;
   // Logical CPUs online.
   [[nodiscard]] virtual unsigned cpu_count() = 0;
+  // Scheduler tick (1/HZ): how stale tick-accounted CPU times may be. The default is the longest that Linux is built
+  // with.
+  [[nodiscard]] virtual Duration tick_period() const noexcept { return milliseconds(10); }
 };
 
 struct LiveMachineOptions {

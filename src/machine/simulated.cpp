@@ -1,0 +1,226 @@
+#include "machine/simulated.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+
+#include "base/text.hpp"
+#include "machine/names.hpp"
+
+namespace prony {
+
+namespace {
+
+struct Node {
+  SimulatedMachine::Text text;
+  bool present = true;
+};
+
+}  // namespace
+
+struct SimulatedMachine::State {
+  mutable std::mutex mutex;
+  Instant now;
+  std::int64_t wall_offset_ns = 1'700'000'000'000'000'000;
+  std::map<std::string, std::shared_ptr<Node>> files;
+  std::map<std::string, std::string> links;
+  std::map<std::string, int> faults;
+  std::map<std::string, std::uint64_t> reopens;
+  std::map<std::int64_t, CpuTime> processes;
+  Duration own_cpu;
+  unsigned cpus = 1;
+  Duration tick = milliseconds(4);
+
+  [[nodiscard]] int fault(const std::string& path) const {
+    const auto found = faults.find(path);
+    return found == faults.end() ? 0 : found->second;
+  }
+  [[nodiscard]] bool is_directory(const std::string& path) const {
+    const auto prefix = path + "/";
+    const auto below = [&](const auto& entries) {
+      const auto next = entries.lower_bound(prefix);
+      return next != entries.end() && next->first.starts_with(prefix);
+    };
+    return below(files) || below(links);
+  }
+};
+
+namespace {
+
+class SimulatedFile final : public File {
+ public:
+  SimulatedFile(std::shared_ptr<SimulatedMachine::State> state, std::shared_ptr<Node> node, std::string path)
+      : state_(std::move(state)), node_(std::move(node)), path_(std::move(path)) {}
+
+  [[nodiscard]] std::int64_t read(std::span<char> buffer) noexcept override {
+    const std::lock_guard lock(state_->mutex);
+    if (const int fault = state_->fault(path_); fault != 0) return -fault;
+    if (!node_->present) return -ENODEV;
+    const auto text = node_->text(state_->now);
+    return static_cast<std::int64_t>(text.copy(buffer.data(), buffer.size()));
+  }
+  [[nodiscard]] bool reopen() noexcept override {
+    const std::lock_guard lock(state_->mutex);
+    ++state_->reopens[path_];
+    const auto found = state_->files.find(path_);
+    if (found == state_->files.end() || state_->fault(path_) != 0) return false;
+    node_ = found->second;
+    return true;
+  }
+
+ private:
+  std::shared_ptr<SimulatedMachine::State> state_;
+  std::shared_ptr<Node> node_;
+  std::string path_;
+};
+
+}  // namespace
+
+SimulatedMachine::SimulatedMachine() : state_(std::make_shared<State>()) {}
+SimulatedMachine::~SimulatedMachine() = default;
+
+void SimulatedMachine::set_now(Instant now) {
+  const std::lock_guard lock(state_->mutex);
+  state_->now = now;
+}
+void SimulatedMachine::advance(Duration step) {
+  const std::lock_guard lock(state_->mutex);
+  state_->now = state_->now + step;
+}
+void SimulatedMachine::set_wall_offset(std::int64_t wall_minus_monotonic_ns) {
+  const std::lock_guard lock(state_->mutex);
+  state_->wall_offset_ns = wall_minus_monotonic_ns;
+}
+void SimulatedMachine::set_file(const std::string& path, std::string text) {
+  set_file(path, [text = std::move(text)](Instant) { return text; });
+}
+void SimulatedMachine::set_file(const std::string& path, Text text) {
+  const std::lock_guard lock(state_->mutex);
+  const auto found = state_->files.find(path);
+  // A file that is there changes for those who hold it open too; one that was removed is a new file.
+  if (found != state_->files.end()) {
+    found->second->text = std::move(text);
+  } else {
+    state_->files[path] = std::make_shared<Node>(Node{std::move(text), true});
+  }
+}
+void SimulatedMachine::set_link(const std::string& path, std::string target) {
+  const std::lock_guard lock(state_->mutex);
+  state_->links[path] = std::move(target);
+}
+void SimulatedMachine::set_fault(const std::string& path, int errno_value) {
+  const std::lock_guard lock(state_->mutex);
+  state_->faults[path] = errno_value;
+}
+void SimulatedMachine::remove(const std::string& path) {
+  const std::lock_guard lock(state_->mutex);
+  const auto found = state_->files.find(path);
+  if (found == state_->files.end()) return;
+  found->second->present = false;
+  state_->files.erase(found);
+}
+std::uint64_t SimulatedMachine::reopens(const std::string& path) const {
+  const std::lock_guard lock(state_->mutex);
+  const auto found = state_->reopens.find(path);
+  return found == state_->reopens.end() ? 0 : found->second;
+}
+void SimulatedMachine::set_process(std::int64_t pid, CpuTime cpu_time) {
+  const std::lock_guard lock(state_->mutex);
+  state_->processes[pid] = std::move(cpu_time);
+}
+void SimulatedMachine::remove_process(std::int64_t pid) {
+  const std::lock_guard lock(state_->mutex);
+  state_->processes.erase(pid);
+}
+void SimulatedMachine::set_own_cpu_time(Duration cpu_time) {
+  const std::lock_guard lock(state_->mutex);
+  state_->own_cpu = cpu_time;
+}
+void SimulatedMachine::set_cpu_count(unsigned cpus) {
+  const std::lock_guard lock(state_->mutex);
+  state_->cpus = cpus;
+}
+void SimulatedMachine::set_tick_period(Duration tick) {
+  const std::lock_guard lock(state_->mutex);
+  state_->tick = tick;
+}
+
+Instant SimulatedMachine::now() const noexcept {
+  const std::lock_guard lock(state_->mutex);
+  return state_->now;
+}
+Anchor SimulatedMachine::anchor() const noexcept {
+  const std::lock_guard lock(state_->mutex);
+  return {state_->now, state_->now.ns + state_->wall_offset_ns, {0}};
+}
+
+Result<std::unique_ptr<File>> SimulatedMachine::open(const std::string& path) {
+  const std::lock_guard lock(state_->mutex);
+  if (const int fault = state_->fault(path); fault != 0)
+    return Unexpected<Error>(error_from_errno(fault, path, "cannot open"));
+  const auto found = state_->files.find(path);
+  if (found == state_->files.end()) return Unexpected<Error>(error_from_errno(ENOENT, path, "cannot open"));
+  return std::make_unique<SimulatedFile>(state_, found->second, path);
+}
+
+Result<std::vector<std::string>> SimulatedMachine::list(const std::string& directory) {
+  const std::lock_guard lock(state_->mutex);
+  if (!state_->is_directory(directory)) return Unexpected<Error>(error_from_errno(ENOENT, directory, "cannot list"));
+  const auto prefix = directory + "/";
+  std::set<std::string> unique;
+  const auto collect = [&](const auto& entries) {
+    for (auto next = entries.lower_bound(prefix); next != entries.end() && next->first.starts_with(prefix); ++next)
+      unique.insert(next->first.substr(prefix.size(), next->first.find('/', prefix.size()) - prefix.size()));
+  };
+  collect(state_->files);
+  collect(state_->links);
+  std::vector<std::string> names(unique.begin(), unique.end());
+  std::sort(names.begin(), names.end(), natural_less);
+  return names;
+}
+
+Result<std::string> SimulatedMachine::read_text(const std::string& path) {
+  const std::lock_guard lock(state_->mutex);
+  if (const int fault = state_->fault(path); fault != 0)
+    return Unexpected<Error>(error_from_errno(fault, path, "cannot read"));
+  const auto found = state_->files.find(path);
+  if (found == state_->files.end()) return Unexpected<Error>(error_from_errno(ENOENT, path, "cannot open"));
+  auto text = found->second->text(state_->now);
+  text.resize(std::min<std::size_t>(text.size(), 64 * 1024));
+  while (!text.empty() && (text.back() == '\0' || trim(std::string_view(text).substr(text.size() - 1)).empty()))
+    text.pop_back();
+  return text;
+}
+
+Result<std::string> SimulatedMachine::read_link(const std::string& path) {
+  const std::lock_guard lock(state_->mutex);
+  const auto found = state_->links.find(path);
+  if (found == state_->links.end()) return Unexpected<Error>(error_from_errno(ENOENT, path, "cannot read link"));
+  return found->second;
+}
+
+bool SimulatedMachine::exists(const std::string& path) {
+  const std::lock_guard lock(state_->mutex);
+  return state_->files.contains(path) || state_->links.contains(path) || state_->is_directory(path);
+}
+
+Result<Duration> SimulatedMachine::process_cpu_time(std::int64_t pid) noexcept {
+  const std::lock_guard lock(state_->mutex);
+  const auto found = state_->processes.find(pid);
+  if (found == state_->processes.end()) return fail(ErrorCode::gone, "no such process", "pid " + std::to_string(pid));
+  return found->second(state_->now);
+}
+Duration SimulatedMachine::own_cpu_time() const noexcept {
+  const std::lock_guard lock(state_->mutex);
+  return state_->own_cpu;
+}
+unsigned SimulatedMachine::cpu_count() {
+  const std::lock_guard lock(state_->mutex);
+  return state_->cpus;
+}
+Duration SimulatedMachine::tick_period() const noexcept {
+  const std::lock_guard lock(state_->mutex);
+  return state_->tick;
+}
+
+}  // namespace prony

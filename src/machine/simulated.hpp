@@ -1,0 +1,63 @@
+// SimulatedMachine: a machine made of functions of its own clock, which moves only when told. Tests set files, faults
+// and process clocks; --simulate will do the same from a description.
+// Thread promise: everything from any thread (one mutex). Ownership: files handed out keep what they need alive.
+// Its files allocate when read: the promise of File is kept in what it returns, not in what it costs.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "machine/machine.hpp"
+
+namespace prony {
+
+class SimulatedMachine final : public Machine {
+ public:
+  using Text = std::function<std::string(Instant)>;  // a file's text at a time of this machine
+  using CpuTime = std::function<Duration(Instant)>;  // a process's CPU time at a time of this machine
+
+  SimulatedMachine();
+  ~SimulatedMachine() override;
+
+  void set_now(Instant now);
+  void advance(Duration step);
+  void set_wall_offset(std::int64_t wall_minus_monotonic_ns);
+
+  void set_file(const std::string& path, std::string text);
+  void set_file(const std::string& path, Text text);
+  void set_link(const std::string& path, std::string target);
+  // Every open and read of `path` fails with this errno until it is 0 again.
+  void set_fault(const std::string& path, int errno_value);
+  // The device leaves: open handles give ENODEV, the path is gone until set_file() puts a new one there.
+  void remove(const std::string& path);
+  [[nodiscard]] std::uint64_t reopens(const std::string& path) const;  // calls of File::reopen(), successful or not
+
+  void set_process(std::int64_t pid, CpuTime cpu_time);
+  void remove_process(std::int64_t pid);
+  void set_own_cpu_time(Duration cpu_time);
+  void set_cpu_count(unsigned cpus);
+  void set_tick_period(Duration tick);
+
+  [[nodiscard]] MachineKind kind() const noexcept override { return MachineKind::simulated; }
+  [[nodiscard]] Instant now() const noexcept override;
+  [[nodiscard]] Anchor anchor() const noexcept override;
+  [[nodiscard]] Result<std::unique_ptr<File>> open(const std::string& path) override;
+  [[nodiscard]] Result<std::vector<std::string>> list(const std::string& directory) override;
+  [[nodiscard]] Result<std::string> read_text(const std::string& path) override;
+  [[nodiscard]] Result<std::string> read_link(const std::string& path) override;
+  [[nodiscard]] bool exists(const std::string& path) override;
+  [[nodiscard]] Result<Duration> process_cpu_time(std::int64_t pid) noexcept override;
+  [[nodiscard]] Duration own_cpu_time() const noexcept override;
+  [[nodiscard]] unsigned cpu_count() override;
+  [[nodiscard]] Duration tick_period() const noexcept override;
+
+  struct State;  // defined in simulated.cpp
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace prony
