@@ -50,10 +50,10 @@ struct SpanEnergy {
   std::optional<Estimate> charged;  // what of the target's share is charged to this span: these close
 };
 
-// A channel that is not energy, over the measured window (a span's own window: see SpanGauge).
+// A channel that is not energy, over the measured window (a span's own window: see SpanGauge). Means are over readings.
 struct GaugeLedger {
   ChannelId channel;
-  double min = 0, mean = 0, max = 0;  // counters: the increase in the window is in `increase`
+  double min = 0, mean = 0, max = 0;  // counters: min and max are first and last, mean is the increase per second
   double first = 0, last = 0;
   std::optional<double> increase;
   std::uint64_t readings = 0, gaps = 0;
@@ -87,8 +87,9 @@ class Attribution {
   void push(const TickBlock& block);
   [[nodiscard]] Ledger finish();  // may be called at any time: the ledger of the prefix; pushing may go on
 
+  struct State;  // inside: src/attribute/state.hpp
+
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 

@@ -1,0 +1,166 @@
+#include "attribute/attribute.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "attribute/state.hpp"
+
+namespace prony {
+
+namespace attribution {
+
+void GaugeStats::Sum::add(double value) {
+  if (readings == 0) min = max = first = value;
+  min = std::min(min, value);
+  max = std::max(max, value);
+  sum += value;
+  last = value;
+  ++readings;
+}
+
+void GaugeStats::add(std::int64_t at, double value, const std::optional<Interval>& window) {
+  if (!window || window->contains(Instant{at})) window_.add(value);
+  if (requests_ == nullptr) return;
+  while (next_request_ < requests_->size() && (*requests_)[next_request_].interval.begin.ns <= at)
+    active_.push_back(next_request_++);
+  std::erase_if(active_, [&](std::size_t index) { return (*requests_)[index].interval.end.ns <= at; });
+  for (const std::size_t index : active_) per_request_[index].add(value);
+}
+
+const Channel* find_cpu_time(std::span<const Channel> channels, Scope scope) {
+  for (const Channel& channel : channels)
+    if (channel.measure == Measure::cpu_time && channel.kind == ChannelKind::counter && channel.scope == scope)
+      return &channel;
+  return nullptr;
+}
+
+const Channel* find_busy(std::span<const Channel> channels) {
+  if (const Channel* busy = find_cpu_time(channels, Scope::host)) return busy;
+  for (const Channel& channel : channels)  // a modelled channel's readings are the same busy time
+    if (channel.model && channel.kind == ChannelKind::counter) return &channel;
+  return nullptr;
+}
+
+namespace {
+
+bool counts_here(SpanKind kind) {
+  return kind == SpanKind::run || kind == SpanKind::phase || kind == SpanKind::request || kind == SpanKind::prefill ||
+         kind == SpanKind::decode || kind == SpanKind::user;
+}
+
+bool seen_per_request(const Channel& channel) {
+  return channel.kind == ChannelKind::gauge &&
+         (channel.measure == Measure::temperature || channel.measure == Measure::frequency ||
+          channel.measure == Measure::memory);
+}
+
+}  // namespace
+
+}  // namespace attribution
+
+using namespace attribution;
+
+void Attribution::State::make_plan(std::span<const Channel> channels) {
+  for (const Span& span : spans) {
+    if (span.kind == SpanKind::run && !run) {
+      run = span.interval;
+      run_span = span.id;
+    }
+    plan.fixed.push_back(span.interval.begin.ns);
+    plan.fixed.push_back(span.interval.end.ns);
+  }
+  std::ranges::sort(plan.fixed);
+  plan.fixed.erase(std::ranges::unique(plan.fixed).begin(), plan.fixed.end());
+  const Channel* busy = find_busy(channels);
+  busy_staleness_s =
+      busy != nullptr && busy->update_period.ns > 0 ? busy->update_period.seconds().value() : unknown_staleness_s;
+  plan.step_ns = std::max(shortest_cell_ns, staleness_per_cell * static_cast<std::int64_t>(busy_staleness_s * 1e9));
+  if (run) {
+    plan.step_ns = std::max(plan.step_ns, run->length().ns / most_cells);
+    plan.grid_begin_ns = run->begin.ns;
+    plan.grid_end_ns = run->end.ns;
+  }
+}
+
+void Attribution::State::make_folds(std::span<const Channel> channels, std::span<const Group> groups) {
+  for (std::size_t index = 0; index < spans.size(); ++index)
+    if (spans[index].kind == SpanKind::request) requests.push_back({spans[index].interval, index});
+  std::ranges::stable_sort(requests, {}, [](const GaugeStats::Request& request) { return request.interval.begin; });
+  std::unordered_map<std::uint32_t, std::int64_t> interval_of;
+  for (const Group& group : groups)
+    for (const ChannelId channel : group.channels) interval_of[channel.value] = group.interval.ns;
+  std::unordered_map<std::uint32_t, std::size_t> fold_of;
+  for (const Channel& channel : channels) {
+    const std::int64_t interval_ns = interval_of[channel.id.value];
+    Fold fold{channel, {}, {}, {}};
+    if (channel.kind == ChannelKind::counter)
+      fold.counter.emplace(channel, interval_ns, &plan);
+    else if (channel.measure == Measure::power)
+      fold.gauge.emplace(channel, interval_ns, &plan);
+    if (!gives_energy(channel)) fold.stats.emplace(seen_per_request(channel) ? &requests : nullptr);
+    fold_of[channel.id.value] = folds.size();
+    folds.push_back(std::move(fold));
+  }
+  for (const Group& group : groups) {
+    auto& list = fold_of_group[group.id.value];
+    for (const ChannelId channel : group.channels) {
+      const auto found = fold_of.find(channel.value);
+      list.push_back(found == fold_of.end() ? folds.size() : found->second);
+    }
+  }
+}
+
+namespace {
+
+void push_channel(Fold& fold, const TickBlock& block, std::size_t column, const std::optional<Interval>& run) {
+  const auto begins = block.begins();
+  const auto ends = block.ends();
+  const auto raws = block.raws(column);
+  const auto qualities = block.qualities(column);
+  for (std::size_t tick = 0; tick < raws.size(); ++tick) {
+    if (qualities[tick] == Quality::gap) {
+      if (fold.counter) fold.counter->gap(ends[tick]);
+      if (fold.gauge) fold.gauge->gap(ends[tick]);
+      if (fold.stats) fold.stats->gap();
+      continue;
+    }
+    if (fold.counter) fold.counter->poll(begins[tick], ends[tick], static_cast<std::uint64_t>(raws[tick]));
+    if (fold.gauge) fold.gauge->poll(begins[tick], ends[tick], raws[tick]);
+    if (fold.stats)
+      fold.stats->add(begins[tick] + (ends[tick] - begins[tick]) / 2,
+                      static_cast<double>(raws[tick]) * fold.channel.scale, run);
+  }
+}
+
+}  // namespace
+
+void Attribution::State::push(const TickBlock& block) {
+  if (block.ticks() == 0) return;
+  const Interval covered{block.begin(0), block.end(block.ticks() - 1)};
+  if (!recorded) recorded = covered;
+  recorded->begin = std::min(recorded->begin, covered.begin);
+  recorded->end = std::max(recorded->end, covered.end);
+  const auto found = fold_of_group.find(block.group().value);
+  if (found == fold_of_group.end()) return;
+  const std::size_t columns = std::min(found->second.size(), block.channels());
+  for (std::size_t column = 0; column < columns; ++column) {
+    const std::size_t index = found->second[column];
+    if (index < folds.size()) push_channel(folds[index], block, column, run);
+  }
+}
+
+Attribution::Attribution(std::span<const Channel> channels, std::span<const Group> groups, std::span<const Span> spans)
+    : state_(std::make_unique<State>()) {
+  for (const Span& span : spans)
+    if (counts_here(span.kind) && span.interval.begin <= span.interval.end) state_->spans.push_back(span);
+  state_->make_plan(channels);
+  state_->make_folds(channels, groups);
+}
+Attribution::~Attribution() = default;
+Attribution::Attribution(Attribution&&) noexcept = default;
+Attribution& Attribution::operator=(Attribution&&) noexcept = default;
+
+void Attribution::push(const TickBlock& block) { state_->push(block); }
+Ledger Attribution::finish() { return state_->ledger(); }
+
+}  // namespace prony

@@ -1,0 +1,116 @@
+// A counter's readings → its cumulative curve at the instants of a Plan. Only transitions (readings that differ from
+// the one before) matter: a poll that returned v ended at e, so the curve is at least v from e on; a transition to v
+// was found by a poll whose predecessor began at b, so the update came after b and the curve is at most v + one step
+// until b. Both hold whatever the update period is. In between, the point estimate is interpolated between the times of
+// transitions. Memory: the last few transitions and the answers. Values in the channel's unit, relative to its first
+// reading. Thread promise: one thread at a time; copying gives an independent fold.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "attribute/plan.hpp"
+#include "model/channel.hpp"
+#include "model/counter.hpp"
+
+namespace prony::attribution {
+
+// The largest power seen may be exceeded where nobody looked; this much more is believed where no largest rate is
+// known.
+inline constexpr double unseen_rate_margin = 1.5;
+
+class CounterCurve {
+ public:
+  CounterCurve(const Channel& channel, std::int64_t interval_ns, const Plan* plan);
+
+  void poll(std::int64_t begin, std::int64_t end, std::uint64_t raw) {
+    if (have_ && raw == last_raw_ && !suspect_) {
+      note_poll(begin, end);
+      return;
+    }
+    changed(begin, end, raw);
+  }
+  void gap(std::int64_t end) {
+    missing_ = true;
+    seen_end_ = end;
+  }
+  void close();  // answers what is pending from what is known now; no poll may follow
+
+  [[nodiscard]] const Instants& instants() const noexcept { return instants_; }
+  [[nodiscard]] bool any() const noexcept { return have_; }
+  [[nodiscard]] double total() const noexcept { return static_cast<double>(total_) * scale_; }  // last − first
+  [[nodiscard]] std::int64_t first_begin() const noexcept { return first_begin_; }
+  [[nodiscard]] std::int64_t last_end() const noexcept { return last_end_; }
+  [[nodiscard]] std::uint64_t transitions() const noexcept { return transitions_; }
+  [[nodiscard]] std::uint64_t wraps() const noexcept { return wraps_; }
+  [[nodiscard]] std::uint64_t resets() const noexcept { return resets_; }
+  [[nodiscard]] std::uint64_t ambiguous() const noexcept { return ambiguous_; }
+  [[nodiscard]] std::uint64_t gaps() const noexcept { return gaps_; }
+  [[nodiscard]] std::int64_t gap_ns() const noexcept { return gap_ns_; }
+  [[nodiscard]] double period_s() const;    // documented or, where longer or unknown, learned; 0: not known
+  [[nodiscard]] Point first_point() const;  // at the begin of the first read
+  [[nodiscard]] Point last_point() const;   // at the end of the last read
+
+ private:
+  struct Mark {  // a transition: what bounds the curve
+    std::int64_t previous_begin = 0, end = 0;
+    double value = 0, spread_low = 0, spread_high = 0;
+  };
+  struct Knot {  // what the point estimate goes through
+    std::int64_t at = 0;
+    double value = 0;
+  };
+  struct Suspect {
+    std::int64_t begin = 0, end = 0;
+    std::uint64_t raw = 0;
+    CounterAdvance advance;
+  };
+
+  void note_poll(std::int64_t begin, std::int64_t end) {
+    if (missing_ || (interval_ns_ > 0 && begin - last_end_ > 2 * interval_ns_)) count_gap(begin);
+    last_begin_ = begin;
+    last_end_ = seen_end_ = end;
+    flat_ = true;
+  }
+  void count_gap(std::int64_t begin);
+  void changed(std::int64_t begin, std::int64_t end, std::uint64_t raw);
+  void resolve_suspect(std::int64_t begin, std::int64_t end, std::uint64_t raw);
+  void begin_curve(std::int64_t begin, std::int64_t end, std::uint64_t raw);
+  void accept(const CounterAdvance& advance, std::int64_t begin, std::int64_t end, std::uint64_t raw);
+  void commit(const Suspect& suspect);
+  void transition(std::int64_t begin, std::int64_t end);
+  void place_knots(std::int64_t begin, std::int64_t end);
+  void add_knot(std::int64_t at, double value);
+  void answer_until(std::int64_t limit);
+  [[nodiscard]] double elapsed_s(std::int64_t end) const;
+  [[nodiscard]] double interpolate(std::int64_t at) const;
+  [[nodiscard]] std::optional<double> believable_rate() const;
+  [[nodiscard]] Point between(std::int64_t at) const;
+  [[nodiscard]] Point open_ended(std::int64_t at) const;
+  [[nodiscard]] const Mark& low_mark(std::int64_t at) const;
+  [[nodiscard]] const Mark& newest() const { return marks_[(mark_count_ - 1) % marks_.size()]; }
+
+  CounterRules rules_;
+  double scale_, step_, max_rate_;
+  std::int64_t interval_ns_, period_ns_;
+  bool renewed_at_every_read_;
+  Instants instants_;
+
+  bool have_ = false, missing_ = false, flat_ = false;
+  std::uint64_t last_raw_ = 0, total_ = 0;
+  std::int64_t first_begin_ = 0, first_end_ = 0, last_begin_ = 0, last_end_ = 0, seen_end_ = 0;
+  std::optional<Suspect> suspect_;
+  double spread_low_ = 0, spread_high_ = 0;
+  std::optional<double> first_high_;  // no more than this at the first read
+  std::array<Mark, 4> marks_{};
+  std::array<Knot, 8> knots_{};
+  std::uint64_t mark_count_ = 0, knot_count_ = 0;
+  std::int64_t first_knot_ = 0;
+  double recent_rate_ = 0, largest_rate_ = 0;
+  std::uint64_t rated_ = 0;
+  std::uint64_t transitions_ = 0, wraps_ = 0, resets_ = 0, ambiguous_ = 0, gaps_ = 0;
+  std::int64_t gap_ns_ = 0;
+};
+
+}  // namespace prony::attribution

@@ -1,0 +1,80 @@
+#include "attribute/curve.hpp"
+
+#include <algorithm>
+
+namespace prony::attribution {
+
+Curve::Curve(const Fold& fold, const Plan& plan)
+    : channel_(&fold.channel), plan_(&plan), counter_(fold.counter), gauge_(fold.gauge) {
+  if (counter_) counter_->close();
+  if (gauge_) gauge_->close();
+}
+
+bool Curve::any() const noexcept { return counter_ ? counter_->any() : gauge_->any(); }
+
+// A modelled channel's curve is busy time: E = idle · Δt + (full − idle) · Δbusy / cpus.
+double Curve::joules(double own, std::int64_t ns) const {
+  if (!channel_->model) return own;
+  const PowerModel& model = *channel_->model;
+  const double since_s = static_cast<double>(std::clamp(ns, first_ns(), last_ns()) - first_ns()) * 1e-9;
+  return model.idle.value() * since_s + (model.full - model.idle).value() * own / model.cpus;
+}
+
+double Curve::total() const { return joules(counter_ ? counter_->total() : gauge_->total(), last_ns()); }
+double Curve::at_fixed(std::size_t index) const { return joules(instants().fixed(index).value, plan_->fixed[index]); }
+double Curve::at_grid(std::int64_t ns) const { return joules(instants().grid(ns), ns); }
+
+double Curve::at(std::int64_t ns) const {
+  const std::size_t index = plan_->index_of(ns);
+  if (index < plan_->fixed.size() && plan_->fixed[index] == ns) return at_fixed(index);
+  if (ns <= first_ns()) return 0;
+  if (ns >= last_ns()) return total();
+  return at_grid(ns);
+}
+
+Measured Curve::measure(const Point& a, const Point& b, double length_s) const {
+  Measured result;
+  const double value = b.value - a.value;
+  const double spread_low = b.spread_low - a.spread_low;
+  const double spread_high = b.spread_high - a.spread_high;
+  result.estimate.value = value;
+  result.estimate.low = value - (b.edge_low + a.edge_high) - spread_low;
+  result.estimate.high = value + (b.edge_high + a.edge_low) + spread_high;
+  if (counter_) result.estimate.low = std::max(result.estimate.low, 0.0);  // a counter does not go back
+  const bool bound = counter_ && a.strict && b.strict && spread_low == 0 && spread_high == 0;
+  result.estimate.kind = bound ? EstimateKind::bound : EstimateKind::interval_95;
+  result.edge_half = (a.edge_width + b.edge_width) / 2;
+  result.known = a.known && b.known;
+  return channel_->model ? modelled(result, length_s) : result;
+}
+
+Measured Curve::modelled(const Measured& busy, double length_s) const {
+  const PowerModel& model = *channel_->model;
+  const auto energy = [&](double busy_s, Watts idle, Watts full) {
+    const double at_full_s = std::min(busy_s / model.cpus, length_s);
+    return idle.value() * (length_s - at_full_s) + full.value() * at_full_s;
+  };
+  Measured result;
+  result.known = busy.known;
+  result.estimate.value =
+      model.idle.value() * length_s + (model.full - model.idle).value() * busy.estimate.value / model.cpus;
+  result.estimate.low = std::min(result.estimate.value, energy(busy.estimate.low, model.idle_low, model.full_low));
+  result.estimate.high = std::max(result.estimate.value, energy(busy.estimate.high, model.idle_high, model.full_high));
+  result.estimate.kind = EstimateKind::range;
+  result.edge_half = (model.full - model.idle).value() / model.cpus * busy.edge_half;
+  return result;
+}
+
+Measured Curve::between_fixed(std::int64_t begin, std::int64_t end) const {
+  const auto from = std::clamp(begin, first_ns(), last_ns());
+  const auto to = std::clamp(end, first_ns(), last_ns());
+  return measure(instants().fixed(plan_->index_of(begin)), instants().fixed(plan_->index_of(end)),
+                 static_cast<double>(to - from) * 1e-9);
+}
+
+Measured Curve::whole() const {
+  return measure(counter_ ? counter_->first_point() : Point{}, counter_ ? counter_->last_point() : gauge_->last_point(),
+                 static_cast<double>(last_ns() - first_ns()) * 1e-9);
+}
+
+}  // namespace prony::attribution

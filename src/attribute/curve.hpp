@@ -1,0 +1,58 @@
+// One channel's closed curve, whatever it was folded from, in its own unit: J for energy (a modelled channel's busy
+// time is turned into joules here), seconds for CPU time. Thread promise: plain value, read only.
+#pragma once
+
+#include <cstdint>
+
+#include "attribute/state.hpp"
+
+namespace prony::attribution {
+
+// What is known of a channel between two instants.
+struct Measured {
+  Estimate estimate;
+  double edge_half = 0;  // half of the doubt that the two edges bring
+  bool known = true;     // false: nothing bounds it
+  [[nodiscard]] bool resolvable() const {
+    return known && edge_half <= largest_edge_share * (estimate.value < 0 ? -estimate.value : estimate.value);
+  }
+};
+
+class Curve {
+ public:
+  Curve(const Fold& fold, const Plan& plan);  // copies the fold's curve and closes the copy
+
+  [[nodiscard]] const Channel& channel() const noexcept { return *channel_; }
+  [[nodiscard]] bool any() const noexcept;
+  [[nodiscard]] bool is_counter() const noexcept { return counter_.has_value(); }
+  [[nodiscard]] const CounterCurve* counter() const noexcept { return counter_ ? &*counter_ : nullptr; }
+  [[nodiscard]] std::uint64_t gaps() const { return counter_ ? counter_->gaps() : gauge_->gaps(); }
+  [[nodiscard]] std::int64_t gap_ns() const { return counter_ ? counter_->gap_ns() : gauge_->gap_ns(); }
+  [[nodiscard]] double period_s() const { return counter_ ? counter_->period_s() : gauge_->period_s(); }
+  [[nodiscard]] std::int64_t first_ns() const { return counter_ ? counter_->first_begin() : gauge_->first_begin(); }
+  [[nodiscard]] std::int64_t last_ns() const { return counter_ ? counter_->last_end() : gauge_->last_end(); }
+
+  [[nodiscard]] double total() const;                      // last − first
+  [[nodiscard]] double at_fixed(std::size_t index) const;  // at plan.fixed[index]
+  [[nodiscard]] double at_grid(std::int64_t ns) const;
+  [[nodiscard]] double at(std::int64_t ns) const;  // a fixed instant, a grid instant, or one outside the readings
+
+  [[nodiscard]] Measured between_fixed(std::int64_t begin, std::int64_t end) const;
+  [[nodiscard]] Measured whole() const;
+  [[nodiscard]] Measured between(Interval interval, bool fixed) const {
+    return fixed ? between_fixed(interval.begin.ns, interval.end.ns) : whole();
+  }
+
+ private:
+  [[nodiscard]] const Instants& instants() const { return counter_ ? counter_->instants() : gauge_->instants(); }
+  [[nodiscard]] double joules(double own, std::int64_t ns) const;
+  [[nodiscard]] Measured measure(const Point& a, const Point& b, double length_s) const;
+  [[nodiscard]] Measured modelled(const Measured& busy, double length_s) const;
+
+  const Channel* channel_;
+  const Plan* plan_;
+  std::optional<CounterCurve> counter_;
+  std::optional<GaugeCurve> gauge_;
+};
+
+}  // namespace prony::attribution

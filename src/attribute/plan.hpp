@@ -1,0 +1,72 @@
+// The instants at which every channel's cumulative curve must be known, and what is known there. Known up front: the
+// edges of spans and of the window (fixed); generated on the fly: a grid on the monotonic clock, aligned to multiples
+// of its step, so that neither block sizes nor the order of groups can move it. Units: ns; values in the channel's own
+// unit. Thread promise: plain data, one owner.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <vector>
+
+namespace prony::attribution {
+
+inline constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
+struct Plan {
+  std::vector<std::int64_t> fixed;  // ascending, unique
+  std::int64_t step_ns = 100'000'000;
+  // Grid points outside first…last are of no interest (the window is known); without a run span everything is.
+  std::int64_t grid_begin_ns = std::numeric_limits<std::int64_t>::min();
+  std::int64_t grid_end_ns = never;
+
+  [[nodiscard]] std::size_t index_of(std::int64_t ns) const;  // of a fixed instant; it must be one
+};
+
+// A cumulative curve at one instant. Between two instants a and b:
+//   value = b.value − a.value
+//   low   = value − (b.edge_low + a.edge_high) − (b.spread_low − a.spread_low)
+//   high  = value + (b.edge_high + a.edge_low) + (b.spread_high − a.spread_high)
+// edge_* is what is not known of this very instant; spread_* is what has accumulated of doubt up to it.
+struct Point {
+  double value = 0;
+  double edge_low = 0, edge_high = 0;
+  double spread_low = 0, spread_high = 0;
+  double edge_width = 0;  // for "resolvable": the doubt that the edge alone brings
+  bool strict = false;    // low and high cannot be wrong
+  bool known = true;      // false: nothing bounds it (a counter that never moved and has no largest rate)
+};
+
+// The pending instants of one channel and the answers so far.
+class Instants {
+ public:
+  explicit Instants(const Plan* plan) : plan_(plan) { points_.reserve(plan->fixed.size()); }
+
+  // The earliest instant that waits for an answer; `never` if none. start() opens the grid at the first reading.
+  [[nodiscard]] std::int64_t next() const noexcept { return next_; }
+  void start(std::int64_t first_ns);
+  void answer(const Point& point);  // for next(), then moves on
+
+  [[nodiscard]] const Point& fixed(std::size_t index) const { return points_[index]; }
+  [[nodiscard]] bool any_fixed_left() const noexcept { return points_.size() < plan_->fixed.size(); }
+  // Value at a grid instant: 0 before the first reading, what finish() said after the last.
+  [[nodiscard]] double grid(std::int64_t ns) const;
+  void finish(double final_value) { final_value_ = final_value; }
+
+ private:
+  [[nodiscard]] std::int64_t next_fixed() const noexcept {
+    return points_.size() < plan_->fixed.size() ? plan_->fixed[points_.size()] : never;
+  }
+  void update();
+
+  const Plan* plan_;
+  std::vector<Point> points_;  // of plan_->fixed, in order
+  std::vector<double> grid_;
+  std::int64_t grid_first_ns_ = never;
+  std::int64_t next_grid_ns_ = never;
+  std::int64_t next_ = never;
+  double final_value_ = 0;
+};
+
+}  // namespace prony::attribution
