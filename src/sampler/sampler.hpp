@@ -32,6 +32,7 @@ struct LaneStats {
   Duration cpu;               // CPU time of the lane's thread
   Duration worst_lateness;
   Duration worst_tick;  // longest begin → end
+  bool stuck = false;   // after stop(): its thread hangs in a sensor and was left behind; see stop()
 };
 
 class Sampler {
@@ -39,14 +40,18 @@ class Sampler {
   [[nodiscard]] static std::unique_ptr<Sampler> create(Machine& machine, std::vector<LanePlan> lanes);
   virtual ~Sampler() = default;  // stops
 
-  // Starts the lanes; each makes its first tick at once. Returns when every non-blocking lane has made it.
+  // Starts the lanes; each makes its first tick at once. Returns when every non-blocking lane has made it. Errors:
+  // usage (a plan that does not add up), unavailable (no thread to be had), transient (a lane did not finish its first
+  // tick within 5 s; the others run).
   [[nodiscard]] virtual Result<void> start() = 0;
-  // One more tick of every lane now, out of schedule (window edges); waits for the non-blocking ones.
+  // One more tick of every lane now, out of schedule (window edges); waits for the non-blocking ones (2 s at most).
   virtual void tick_now() = 0;
-  virtual void stop() = 0;  // after a last tick; idempotent
+  // After a last tick; idempotent. A lane that does not come back from a sensor within 2 s is left behind, its `stuck`
+  // is set, and its sensors (and the Machine they read) must then outlive the program: leak them, do not destroy them.
+  virtual void stop() = 0;
 
   // Consumer: the next block that holds ticks (full, or older than `max_age`), or null after `wait`. Give it back with
-  // recycle(). One consumer thread.
+  // recycle(). One consumer thread. After stop(): what is left, whatever its age, then null without waiting.
   [[nodiscard]] virtual std::unique_ptr<TickBlock> take(Duration wait, Duration max_age) = 0;
   virtual void recycle(std::unique_ptr<TickBlock> block) = 0;
 

@@ -107,9 +107,11 @@ TEST(ClientOpen, NonsenseInARingHeaderCannotLeadAWriteOutOfTheRing) {
 TEST(ClientDisk, AFullDiskCostsSpansAndNotTheProgram) {
   const int code = in_child([] {
     if (unshare(CLONE_NEWNS) != 0) {
-      const auto user = std::to_string(getuid());
+      const auto user = std::to_string(getuid()), group = std::to_string(getgid());
       if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return 77;
       std::ofstream("/proc/self/uid_map") << "0 " << user << " 1";
+      std::ofstream("/proc/self/setgroups") << "deny";
+      std::ofstream("/proc/self/gid_map") << "0 " << group << " 1";
     }
     const std::string folder = "/tmp/prony-tmpfs-" + std::to_string(getpid());
     if (mkdir(folder.c_str(), 0700) != 0) return 77;
