@@ -32,11 +32,14 @@ class Recorder {
                                            std::span<const Group> groups, const Anchor& anchor) = 0;
   // Blocks of one group must come in time order. Buffers and commits by itself every commit_every.
   [[nodiscard]] virtual Result<void> append(const TickBlock& block) = 0;
+  // The same id again replaces the span: a span may be added unfinished and once more when it ended.
   [[nodiscard]] virtual Result<void> add_span(const Span& span) = 0;
   [[nodiscard]] virtual Result<void> add_event(const Event& event) = 0;
   [[nodiscard]] virtual Result<void> add_anchor(const Anchor& anchor) = 0;
   [[nodiscard]] virtual Result<void> add_process(const ProcessRecord& process) = 0;
   [[nodiscard]] virtual Result<void> add_total(const Total& total) = 0;
+  // A fact known only later (engine version, the model's name); the same key again replaces the value.
+  [[nodiscard]] virtual Result<void> add_fact(const Fact& fact) = 0;
   [[nodiscard]] virtual Result<void> add_unavailable(const Unavailable& unavailable) = 0;
   // Drains the span ring (see spans_path) into the Run. Call a few times a second, and once before close.
   [[nodiscard]] virtual Result<void> drain_spans() = 0;
