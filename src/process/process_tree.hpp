@@ -5,6 +5,8 @@
 //   subreaper    orphans come to Prony; wait4 gives the times of all that were waited for
 //   polling      process clocks of the descendants seen at ticks; those that live between two ticks are missed
 // It is a Sensor as well (channels: target CPU time, target resident memory), read in the fast lane.
+// It always looks at the live machine: --procfs and --sysfs do not move a real command elsewhere.
+// What each rung can and cannot see: docs/process-tree.md. Sources: cgroup-v2.rst, taskstats.rst, proc(5), prctl(2).
 #pragma once
 
 #include <cstdint>
@@ -17,6 +19,7 @@
 #include "base/spawn.hpp"
 #include "machine/machine.hpp"
 #include "model/manifest.hpp"
+#include "process/guard.hpp"
 #include "sensors/sensor.hpp"
 
 namespace prony {
@@ -46,8 +49,8 @@ class ProcessTree {
   [[nodiscard]] static Result<std::unique_ptr<ProcessTree>> create(Machine& machine, TreeRung rung);
   virtual ~ProcessTree() = default;
 
-  virtual void prepare(SpawnOptions& options) = 0;
-  virtual void attach(const Child& root) = 0;  // after spawn, before release
+  virtual void prepare(SpawnOptions& options) = 0;  // cgroup, and PRONY_RUN_ID by which orphans are found again
+  virtual void attach(const Child& root) = 0;       // after spawn, before release
   [[nodiscard]] virtual TreeRung rung() const noexcept = 0;
   [[nodiscard]] virtual std::string why_not_better()
       const = 0;  // reason why the rungs above were not used; may be empty
@@ -60,6 +63,8 @@ class ProcessTree {
   [[nodiscard]] virtual std::vector<ProcessRecord> processes() const = 0;
   // Ends the whole tree (--die-with-prony's guard does it after Prony's death; this is for use in life).
   virtual void kill_all(int signal) noexcept = 0;
+  // What a guard needs to know to end this tree after our death; complete after attach().
+  [[nodiscard]] virtual GuardTarget guard_target() const = 0;
 };
 
 }  // namespace prony

@@ -1,0 +1,207 @@
+// Rung cgroup: the command begins in a cgroup v2 of its own. cpu.stat counts everybody who was ever inside, whoever
+// waited for them; it is there even where the cpu controller is not. Source: Documentation/admin-guide/cgroup-v2.rst.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "process/tree_base.hpp"
+
+namespace prony {
+
+namespace {
+
+struct CpuStat {
+  std::int64_t usage_us = 0, user_us = 0, system_us = 0;
+};
+
+std::optional<CpuStat> read_cpu_stat(const Fd& file) noexcept {
+  char buffer[2048];
+  const auto got = ::pread(file.get(), buffer, sizeof buffer, 0);
+  if (got <= 0) return std::nullopt;
+  const std::string_view text(buffer, static_cast<std::size_t>(got));
+  const auto field = [text](std::string_view name) -> std::optional<std::int64_t> {
+    auto at = text.find(name);
+    if (at == std::string_view::npos) return std::nullopt;
+    at += name.size();
+    std::int64_t value = 0;
+    const auto parsed = std::from_chars(text.data() + at, text.data() + text.size(), value);
+    return parsed.ec == std::errc() ? std::optional(value) : std::nullopt;
+  };
+  const auto usage = field("usage_usec "), user = field("user_usec "), system = field("system_usec ");
+  if (!usage || !user || !system) return std::nullopt;
+  return CpuStat{*usage, *user, *system};
+}
+
+// Mount point of the cgroup2 file system whose root is the one that our own path begins at.
+Result<std::string> find_cgroup2_mount() {
+  std::ifstream file("/proc/self/mountinfo");
+  for (std::string line; std::getline(file, line);) {
+    const auto separator = line.find(" - ");
+    if (separator == std::string::npos || line.compare(separator + 3, 8, "cgroup2 ") != 0) continue;
+    std::istringstream words(line);
+    std::string id, parent, device, root, point;
+    words >> id >> parent >> device >> root >> point;
+    if (root == "/") return point;
+  }
+  return fail(ErrorCode::absent, "no cgroup v2 file system is mounted", "/proc/self/mountinfo");
+}
+
+Result<std::string> own_cgroup_directory() {
+  auto mount = find_cgroup2_mount();
+  if (!mount) return mount;
+  std::ifstream file("/proc/self/cgroup");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("0::")) continue;
+    const auto path = line.substr(3);
+    if (path.starts_with("/..") || path.ends_with(" (deleted)"))
+      return fail(ErrorCode::unavailable, "our own cgroup lies outside of what is mounted here", path);
+    return path == "/" ? *mount : *mount + path;
+  }
+  return fail(ErrorCode::absent, "this process is in no cgroup v2", "/proc/self/cgroup");
+}
+
+// What a Prony that was killed left behind, if nobody is in it any more: rmdir refuses where somebody is.
+void remove_stale(const std::string& parent) {
+  const std::string prefix = "prony-";
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(parent, error)) {
+    const auto name = entry.path().filename().string();
+    if (!name.starts_with(prefix)) continue;
+    pid_t owner = 0;
+    std::from_chars(name.data() + prefix.size(), name.data() + name.size(), owner);
+    if (owner > 0 && !read_process_stat(owner)) ::rmdir(entry.path().c_str());
+  }
+}
+
+class CgroupTree final : public TreeBase {
+ public:
+  CgroupTree(Machine& machine, std::string why, std::string directory, Fd cpu_stat, Fd procs)
+      : TreeBase(machine, TreeRung::cgroup, std::move(why)),
+        directory_(std::move(directory)),
+        cpu_stat_(std::move(cpu_stat)),
+        procs_(std::move(procs)) {
+    pids_.reserve(1024);
+  }
+  ~CgroupTree() override { ::rmdir(directory_.c_str()); }  // if somebody is still inside, it stays with them
+  CgroupTree(const CgroupTree&) = delete;
+  CgroupTree& operator=(const CgroupTree&) = delete;
+
+  void prepare(SpawnOptions& options) override {
+    TreeBase::prepare(options);
+    options.cgroup_procs = directory_ + "/cgroup.procs";
+  }
+  [[nodiscard]] GuardTarget guard_target() const override {
+    auto target = TreeBase::guard_target();
+    target.cgroup_directory = directory_;
+    return target;
+  }
+
+ protected:
+  // The child has run in the cgroup before its release; that is ours.
+  void begin() override { base_ = read_cpu_stat(cpu_stat_).value_or(CpuStat{}); }
+
+  std::int64_t count_cpu_ns(Instant) noexcept override {
+    const auto now = read_cpu_stat(cpu_stat_);
+    return now ? (now->usage_us - base_.usage_us) * 1000 : 0;
+  }
+
+  void refresh_members(Instant now) override {
+    read_pids();
+    for (std::size_t i = live_.size(); i-- > 0;) {
+      const bool inside = std::find(pids_.begin(), pids_.end(), live_[i].stat.pid) != pids_.end();
+      if (!inside && live_[i].stat.pid != root_) retire(i, now);
+    }
+    for (const pid_t pid : pids_)
+      if (Member* member = observe(pid, now)) {
+        member->seen.end = now;
+        read_clock(*member);
+      }
+  }
+
+  void finish_cpu(const ExitStatus& root, TreeUsage& usage) override {
+    const auto last = read_cpu_stat(cpu_stat_);
+    if (last) {
+      const auto total = std::max<std::int64_t>(last->usage_us - base_.usage_us, 0);
+      const auto user = std::clamp<std::int64_t>(last->user_us - base_.user_us, 0, total);
+      usage.cpu_user_s = static_cast<double>(user) * 1e-6;
+      usage.cpu_system_s = static_cast<double>(total - user) * 1e-6;
+    } else {
+      usage.cpu_user_s = seconds_of(timeval_ns(root.usage.ru_utime));
+      usage.cpu_system_s = seconds_of(timeval_ns(root.usage.ru_stime));
+      usage.unavailable.push_back({"process.cpu_s",
+                                   "cpu.stat of the command's cgroup could not be read at the end; the figures are "
+                                   "those of the processes that were waited for",
+                                   {}});
+    }
+    usage.unavailable.push_back({"process.short_lived", "a cgroup counts time, not how many processes there were", {}});
+    if (::rmdir(directory_.c_str()) != 0 && errno != ENOENT)
+      usage.unavailable.push_back({"process.cgroup",
+                                   "the cgroup stays, because processes of the command are still in it: " + directory_,
+                                   "remove it with rmdir when they have ended"});
+  }
+
+ private:
+  void read_pids() {
+    pids_.clear();
+    char buffer[4096];
+    off_t at = 0;
+    pid_t pid = 0;
+    while (true) {
+      const auto got = ::pread(procs_.get(), buffer, sizeof buffer, at);
+      if (got <= 0) return;
+      at += got;
+      for (const char* c = buffer; c != buffer + got; ++c) {
+        if (*c >= '0' && *c <= '9') {
+          pid = pid * 10 + (*c - '0');
+        } else {
+          if (pid > 0) pids_.push_back(pid);
+          pid = 0;
+        }
+      }
+    }
+  }
+
+  const std::string directory_;
+  const Fd cpu_stat_, procs_;
+  CpuStat base_;
+  std::vector<pid_t> pids_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ProcessTree>> make_cgroup_tree(Machine& machine, std::string why_not_better) {
+  const std::string fix = "run Prony as root, or in a delegated cgroup: systemd-run --user --scope -p Delegate=yes";
+  auto parent = own_cgroup_directory();
+  if (!parent) return Unexpected<Error>(parent.error());
+  if (::access((*parent + "/cgroup.procs").c_str(), W_OK) != 0) {
+    auto error = error_from_errno(errno, *parent, "cannot put a process into a cgroup of its own");
+    error.fix = fix;
+    return Unexpected<Error>(std::move(error));
+  }
+  remove_stale(*parent);
+  const std::string directory =
+      *parent + "/prony-" + std::to_string(::getpid()) + "-" + std::to_string(machine.now().ns);
+  if (::mkdir(directory.c_str(), 0755) != 0) {
+    auto error = error_from_errno(errno, directory, "cannot make a cgroup");
+    error.fix = fix;
+    return Unexpected<Error>(std::move(error));
+  }
+  auto cpu_stat = Fd::open(directory + "/cpu.stat", O_RDONLY);
+  auto procs = Fd::open(directory + "/cgroup.procs", O_RDONLY);
+  if (!cpu_stat || !procs || !read_cpu_stat(*cpu_stat)) {
+    ::rmdir(directory.c_str());
+    return fail(ErrorCode::unavailable, "its cpu.stat gives no CPU time", directory,
+                "a kernel of 4.15 or later has it");
+  }
+  return std::make_unique<CgroupTree>(machine, std::move(why_not_better), directory, std::move(*cpu_stat),
+                                      std::move(*procs));
+}
+
+}  // namespace prony
