@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <limits>
 
 namespace prony::sampler {
@@ -50,12 +51,15 @@ std::int64_t monotonic_ns() noexcept { return cpu_clock_ns(CLOCK_MONOTONIC); }
 
 // A futex with an absolute deadline sleeps as exactly as clock_nanosleep(TIMER_ABSTIME) and can be woken, which a sleep
 // cannot without a signal.
-bool wait_word(const std::atomic<std::uint32_t>& word, std::uint32_t expected, std::int64_t until_ns) noexcept {
+Wake wait_word(const std::atomic<std::uint32_t>& word, std::uint32_t expected, std::int64_t until_ns) noexcept {
   static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t));
-  if (word.load(std::memory_order_acquire) != expected) return true;
+  if (word.load(std::memory_order_acquire) != expected) return Wake::changed;
   const struct timespec until{until_ns / second_ns, until_ns % second_ns};
-  syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, expected, &until, nullptr, FUTEX_BITSET_MATCH_ANY);
-  return word.load(std::memory_order_acquire) != expected;
+  const long result =
+      syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, expected, &until, nullptr, FUTEX_BITSET_MATCH_ANY);
+  const bool on_time = result == -1 && errno == ETIMEDOUT;
+  if (word.load(std::memory_order_acquire) != expected) return Wake::changed;
+  return on_time ? Wake::time : Wake::early;
 }
 
 void wake_word(std::atomic<std::uint32_t>& word) noexcept {
@@ -128,16 +132,21 @@ void Lane::wait_and_tick(std::int64_t& deadline) noexcept {
   const std::int64_t next = deadline + plan_.interval.ns;
   // served_ counts the first tick too, so ticket n is answered by served_ = n + 1.
   const std::uint32_t asked = served_.load(std::memory_order_relaxed) - 1;
-  const bool called = wait_word(asked_, asked, next);
+  Wake wake = Wake::time;
+  if (asked_.load(std::memory_order_acquire) != asked) {
+    wake = Wake::changed;
+  } else if (last_end_ < next) {  // else the deadline passed during the last tick: no system call to learn that
+    wake = wait_word(asked_, asked, next);
+  }
   if (stop_.load(std::memory_order_acquire)) return;
-  if (called) {
+  if (wake == Wake::changed) {
     const std::uint32_t ticket = asked_.load(std::memory_order_acquire);
     tick(0);
     served_.store(ticket + 1, std::memory_order_release);
     wake_word(served_);
     return;
   }
-  if (monotonic_ns() < next) return;  // woken early
+  if (wake == Wake::early) return;
   const std::int64_t began = tick(next);
   const std::int64_t passed = (began - next) / plan_.interval.ns;  // whole intervals that this tick came too late
   add(missed_, static_cast<std::uint64_t>(passed));
@@ -157,6 +166,7 @@ std::int64_t Lane::tick(std::int64_t deadline) noexcept {
       if (reading.quality == Quality::ok) reading.quality = Quality::late;
     }
   }
+  last_end_ = own_clock_ ? monotonic_ns() : end.ns;
   account(lateness, end.ns - begin.ns, late);
   publish(begin);
   store(begin, end);

@@ -18,8 +18,9 @@
 
 namespace prony::sampler {
 
-// Waits until `word` differs from `expected` or CLOCK_MONOTONIC reaches `until_ns`; true: it differs. May wake early.
-bool wait_word(const std::atomic<std::uint32_t>& word, std::uint32_t expected, std::int64_t until_ns) noexcept;
+// Waits until `word` differs from `expected` or CLOCK_MONOTONIC reaches `until_ns`.
+enum class Wake { changed, time, early };  // early: neither; ask again
+Wake wait_word(const std::atomic<std::uint32_t>& word, std::uint32_t expected, std::int64_t until_ns) noexcept;
 void wake_word(std::atomic<std::uint32_t>& word) noexcept;
 [[nodiscard]] std::int64_t monotonic_ns() noexcept;
 
@@ -89,7 +90,8 @@ class Lane {
   const LanePlan plan_;
   const std::shared_ptr<Doorbell> doorbell_;
   const bool blocking_;
-  const bool own_clock_;  // a simulated machine: its clock is not the one that deadlines are on
+  const bool own_clock_;       // a simulated machine: its clock is not the one that deadlines are on
+  std::int64_t last_end_ = 0;  // of the last tick, on the deadlines' clock
   std::vector<Reading> readings_;
   std::vector<std::span<Reading>> slices_;  // of readings_, one per sensor
 
