@@ -337,6 +337,9 @@ int main() {
   const int out = ::dup(STDOUT_FILENO);
   if (out < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) return 1;
   std::signal(SIGPIPE, SIG_IGN);
+  // Ctrl-C reaches the whole process group; the driver then cancels, and spans get their ends. By hand it ends as
+  // usual.
+  if (::isatty(STDIN_FILENO) == 0) std::signal(SIGINT, SIG_IGN);
   (void)prony_open(nullptr);                  // nobody recording is no failure
   auto* lines = new prony_engine::LineQueue;  // its thread may outlive main: never freed
   lines->start(STDIN_FILENO);

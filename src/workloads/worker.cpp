@@ -169,14 +169,17 @@ Reply WorkerWorkload::ask(const json& message, std::int64_t timeout_ns) {
   return receive(last);
 }
 
+// The texts of JSON values as they are, not as JSON writes them.
+std::string plain(const json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
 std::string WorkerWorkload::describe(const Reply& reply, std::int64_t timeout_ns) const {
   if (!reply.trouble) {
     const json& error = reply.message.contains("error") ? reply.message["error"] : reply.message;
     if (reply.message["type"] == "error" && error.is_object())
-      return error.value("message", json("no message"))
-                 .dump(-1, ' ', false, json::error_handler_t::replace)
-                 .substr(0, 2000) +
-             " (" + error.value("code", json("no code")).dump() + ")";
+      return plain(error.value("message", json("no message"))) + " (" + plain(error.value("code", json("no code"))) +
+             ")";
     return "the worker replied with \"" + shortened(reply.message["type"].get<std::string>()) +
            "\", which was not asked for";
   }
@@ -190,11 +193,6 @@ std::string WorkerWorkload::describe(const Reply& reply, std::int64_t timeout_ns
     case Trouble::cancelled: return "cancelled";
   }
   return {};
-}
-
-// The texts of JSON values as they are, not as JSON writes them.
-std::string plain(const json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 Result<void> WorkerWorkload::greet(WorkloadOutcome& outcome) {
