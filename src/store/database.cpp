@@ -27,6 +27,8 @@ ErrorCode code_of(sqlite3* handle, int code) noexcept {
     case SQLITE_IOERR: {
       const int reason = handle == nullptr ? 0 : sqlite3_system_errno(handle);
       if (reason == ENOSPC || reason == EDQUOT || reason == EFBIG) return ErrorCode::full;
+      // SQLite reads errno late, when it may say something else; a write that fails and is no EIO found no room.
+      if ((code == SQLITE_IOERR_WRITE || code == SQLITE_IOERR_SHMSIZE) && reason != EIO) return ErrorCode::full;
       return ErrorCode::transient;
     }
     default: return ErrorCode::unavailable;

@@ -108,7 +108,8 @@ class SqliteRecorder final : public Recorder {
   std::optional<Error> failed_;  // recording stopped: every later call gets this answer
   Instant last_commit_, latest_;
   std::uint64_t lost_ = 0;
-  bool begun_ = false, closed_ = false;
+  bool begun_ = false;
+  bool closed_ = true;  // until start() has succeeded
 };
 
 Result<void> SqliteRecorder::start() {
@@ -151,10 +152,10 @@ Result<void> SqliteRecorder::start() {
   if (!prepared) {
     database_.close();
     remove_files();
-    closed_ = true;
     return prepared;
   }
   last_commit_ = now();
+  closed_ = false;
   return {};
 }
 
@@ -162,7 +163,6 @@ void SqliteRecorder::remove_files() noexcept {
   std::error_code ignored;
   for (const auto* suffix : {"", "-wal", "-shm", "-journal", ".spans"})
     std::filesystem::remove(companion(path_, suffix), ignored);
-  closed_ = true;
 }
 
 Result<void> SqliteRecorder::begin(const Manifest& manifest, std::span<const Channel> channels,
