@@ -1,0 +1,170 @@
+// hwmon: energy and power of chips and supply rails.
+// reads       /sys/class/hwmon/hwmon*/: energy*_input (µJ counter), power*_input or power*_average (µW), and where a
+// chip
+//             gives neither, in*_input (mV) × curr*_input (mA) of the same rail = µW, origin derived
+// period      update_interval or power*_average_interval of the chip (ms); where it says nothing 1 s for power and 100
+// ms
+//             for energy are assumed: drivers cache for up to a second
+// wrap        64-bit, never
+// privilege   none, but for some drivers' energy files (root)
+// part_of     power < energy counter of the same chip; rails of a Jetson < its input rail (VDD_IN, POM_5V_IN).
+//             Nobody tells what a rail feeds: coverage is not known, and it is never added to other sensors
+// lane        fast, or a thread of its own where one read of all takes over 100 µs (chips behind I²C)
+// source      Documentation/hwmon/sysfs-interface.rst, ina3221.rst, amd_energy.rst
+#include <algorithm>
+#include <optional>
+
+#include "sensors/file_sensor.hpp"
+#include "sensors/hwmon_chips.hpp"
+#include "sensors/rows.hpp"
+
+namespace prony {
+
+namespace {
+
+constexpr Duration fast_enough{100'000};
+
+Channel channel_for(const HwmonChip& chip, const std::string& label, Measure measure) {
+  Channel channel;
+  channel.sensor = "hwmon";
+  channel.device = chip.device;
+  channel.domain = name_part(chip.name + "-" + label);
+  channel.name = "hwmon." + chip.name + "." + name_part(label) + "." + std::string(to_string(measure));
+  channel.measure = measure;
+  channel.scale = 1e-6;
+  channel.coverage_known = false;
+  return channel;
+}
+
+Duration period_of(Machine& machine, const std::string& path, Duration otherwise) {
+  const auto ms = probe_integer(machine, path);
+  return ms && *ms > 0 && *ms < 3'600'000 ? milliseconds(*ms) : otherwise;
+}
+
+// Which current belongs to which voltage of a chip. INA3221: in1–3 are bus voltages in mV; in4–6 are shunt voltages in
+// µV and in7/curr4 the sum of the shunts, all of them traps. Else: the same label (or vin/iin, vout1/iout1), or the
+// same index if neither has one.
+bool same_rail(const HwmonChip& chip, const HwmonInput& voltage, const HwmonInput& current) {
+  if (chip.driver == "ina3221") return voltage.index >= 1 && voltage.index <= 3 && voltage.index == current.index;
+  if (voltage.labelled && current.labelled) {
+    if (voltage.label == current.label) return true;
+    return voltage.label.size() > 1 && voltage.label.front() == 'v' && current.label.front() == 'i' &&
+           std::string_view(voltage.label).substr(1) == std::string_view(current.label).substr(1);
+  }
+  return !voltage.labelled && !current.labelled && voltage.index == current.index;
+}
+
+struct Added {
+  HwmonInput input;
+  ChannelId id;
+};
+
+bool add(FileSensorBuilder& builder, Channel channel, const HwmonInput& input, const HwmonInput* current,
+         std::vector<Added>& added) {
+  if (builder.has(channel.name)) channel.name += "@" + std::to_string(input.index);
+  const bool done = current == nullptr ? builder.add(std::move(channel), input.path,
+                                                     "sudo chmod a+r " + input.path + "   (until reboot)")
+                                       : builder.add_product(std::move(channel), input.path, current->path);
+  if (done) added.push_back({input, {static_cast<std::uint32_t>(builder.size() - 1)}});
+  return done;
+}
+
+std::vector<Added> add_energy(Machine& machine, const HwmonChip& chip, bool every_channel, FileSensorBuilder& builder) {
+  std::vector<Added> added;
+  for (const auto& input : chip.inputs(machine, "energy", "_input")) {
+    // amd_energy has one counter per core inside those of the sockets: hundreds of files, off unless asked for.
+    const bool core = chip.driver == "amd_energy" && input.label.starts_with("Ecore");
+    if (core && !every_channel) continue;
+    auto channel = channel_for(chip, input.label, Measure::energy);
+    channel.kind = ChannelKind::counter;
+    channel.update_period = period_of(machine, chip.path + "/update_interval", milliseconds(100));
+    add(builder, std::move(channel), input, nullptr, added);
+  }
+  // With several sockets the driver does not tell whose core it is; with one there is no doubt.
+  std::vector<ChannelId> sockets;
+  for (const auto& entry : added)
+    if (entry.input.label.starts_with("Esocket")) sockets.push_back(entry.id);
+  if (chip.driver == "amd_energy" && sockets.size() == 1)
+    for (const auto& entry : added)
+      if (entry.input.label.starts_with("Ecore")) builder.channels()[entry.id.value].part_of = sockets.front();
+  return added;
+}
+
+std::vector<Added> add_power(Machine& machine, const HwmonChip& chip, FileSensorBuilder& builder) {
+  std::vector<Added> added;
+  auto inputs = chip.inputs(machine, "power", "_input");
+  for (auto& average : chip.inputs(machine, "power", "_average"))
+    if (std::none_of(inputs.begin(), inputs.end(), [&](const auto& i) { return i.index == average.index; }))
+      inputs.push_back(std::move(average));
+  for (const auto& input : inputs) {
+    auto channel = channel_for(chip, input.label, Measure::power);
+    channel.update_period = period_of(machine, chip.path + "/update_interval", milliseconds(1000));
+    if (input.path.ends_with("_average"))
+      channel.update_period = period_of(machine, input.path + "_interval", channel.update_period);
+    add(builder, std::move(channel), input, nullptr, added);
+  }
+  return added;
+}
+
+std::vector<Added> add_products(Machine& machine, const HwmonChip& chip, FileSensorBuilder& builder) {
+  std::vector<Added> added;
+  const auto currents = chip.inputs(machine, "curr", "_input");
+  for (const auto& voltage : chip.inputs(machine, "in", "_input"))
+    for (const auto& current : currents) {
+      if (!same_rail(chip, voltage, current)) continue;
+      auto rail = voltage;
+      if (!rail.labelled && current.labelled) rail.label = current.label;
+      auto channel = channel_for(chip, rail.label, Measure::power);
+      channel.origin = Origin::derived;  // mV × mA = µW
+      channel.update_period = period_of(machine, chip.path + "/update_interval", milliseconds(1000));
+      add(builder, std::move(channel), rail, &current, added);
+      break;
+    }
+  return added;
+}
+
+// Rails behind an input rail that is measured too are part of it.
+void nest_rails(std::vector<Channel>& channels, const std::vector<Added>& rails) {
+  const auto supply = std::find_if(rails.begin(), rails.end(), [](const Added& rail) {
+    return rail.input.label == "VDD_IN" || rail.input.label == "POM_5V_IN";
+  });
+  if (supply == rails.end()) return;
+  for (const auto& rail : rails)
+    if (rail.id != supply->id && !channels[rail.id.value].part_of) channels[rail.id.value].part_of = supply->id;
+}
+
+void nest_power(std::vector<Channel>& channels, const std::vector<Added>& energies, const std::vector<Added>& powers) {
+  if (energies.empty()) return;
+  for (const auto& power : powers) {
+    const auto same = std::find_if(energies.begin(), energies.end(), [&](const Added& energy) {
+      return energy.input.index == power.input.index || energy.input.label == power.input.label;
+    });
+    channels[power.id.value].part_of = same != energies.end() ? same->id : energies.front().id;
+  }
+}
+
+}  // namespace
+
+Probe make_hwmon(Machine& machine, const SensorOptions& options) {
+  FileSensorBuilder builder(machine);
+  const auto chips = hwmon_chips(machine);
+  for (const auto& chip : chips) {
+    if (chip.power_supply) continue;
+    const auto energies = add_energy(machine, chip, options.every_channel, builder);
+    auto powers = add_power(machine, chip, builder);
+    if (powers.empty() && energies.empty()) powers = add_products(machine, chip, builder);
+    nest_power(builder.channels(), energies, powers);
+    nest_rails(builder.channels(), powers);
+  }
+  if (builder.size() == 0 && builder.unavailable().empty())
+    builder.unavailable().push_back({"hwmon",
+                                     chips.empty()
+                                         ? "/sys/class/hwmon has no chips"
+                                         : "no hwmon chip here measures energy, power, or voltage and current",
+                                     "load the chip's driver (sudo sensors-detect finds it), or ignore on a machine "
+                                     "without such a chip"});
+  const auto lane = builder.read_time() <= fast_enough ? LaneKind::fast : LaneKind::blocking;
+  return builder.finish(lane);
+}
+
+}  // namespace prony

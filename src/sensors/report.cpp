@@ -1,0 +1,266 @@
+#include "sensors/report.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+
+namespace prony {
+
+namespace {
+
+constexpr std::int64_t cost_budget_ns = 20'000'000;
+constexpr int cost_reads = 200;
+
+std::optional<std::int64_t> cost_of(Machine& machine, Sensor& sensor, std::int64_t budget_ns) {
+  if (machine.kind() == MachineKind::simulated) return std::nullopt;  // its clock does not move while it is read
+  std::vector<Reading> readings(sensor.channels().size());
+  const auto begin = machine.now();
+  std::int64_t spent = 0;
+  int reads = 0;
+  while (reads < cost_reads && spent < budget_ns) {
+    sensor.read(readings);
+    ++reads;
+    spent = (machine.now() - begin).ns;
+  }
+  return spent / std::max(1, reads);
+}
+
+SensorState state_of(const SensorRow& row, const Probe& probe) {
+  if (probe.sensor) {
+    if (row.stand_in) return SensorState::stand_in;
+    return probe.unavailable.empty() ? SensorState::ready : SensorState::partial;
+  }
+  const bool denied = std::any_of(probe.unavailable.begin(), probe.unavailable.end(), [](const Unavailable& entry) {
+    return entry.reason.find("ermission denied") != std::string::npos ||
+           entry.reason.find("not permitted") != std::string::npos;
+  });
+  return denied ? SensorState::denied : SensorState::not_here;
+}
+
+std::string time_text(std::int64_t ns) {
+  if (ns < 1'000) return std::to_string(ns) + " ns";
+  if (ns < 1'000'000) return format_fixed(static_cast<double>(ns) * 1e-3, 1) + " µs";
+  if (ns < 1'000'000'000) return format_number(static_cast<double>(ns / 10'000) * 1e-2) + " ms";
+  return format_number(static_cast<double>(ns / 10'000'000) * 1e-2) + " s";
+}
+
+std::string step_text(double step, std::string_view unit) {
+  struct Prefix {
+    double factor;
+    std::string_view sign;
+  };
+  if (unit == "bytes") return format_number(step) + " bytes";
+  for (const auto& [factor, sign] :
+       {Prefix{1e6, "M"}, Prefix{1e3, "k"}, Prefix{1, ""}, Prefix{1e-3, "m"}, Prefix{1e-6, "µ"}})
+    if (step >= factor * 0.9999) {
+      const double value = step / factor;
+      return format_fixed(value, value < 9.95 && value != static_cast<double>(static_cast<int>(value)) ? 1 : 0) + " " +
+             std::string(sign) + std::string(unit);
+    }
+  return format_fixed(step * 1e9, 0) + " n" + std::string(unit);
+}
+
+std::string short_unit(Measure measure) {
+  return measure == Measure::temperature ? "°C" : std::string(unit_of(measure));
+}
+
+std::string joined(const std::vector<std::string>& parts, std::string_view separator) {
+  std::string result;
+  for (const auto& part : parts) result += (result.empty() ? "" : std::string(separator)) + part;
+  return result;
+}
+
+void add_once(std::vector<std::string>& list, std::string text) {
+  if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(std::move(text));
+}
+
+std::string padded(const std::string& text, std::size_t columns) {
+  const auto used = display_width(text);
+  return used >= columns ? text : text + std::string(columns - used, ' ');
+}
+
+// Words of `text` in lines of at most `width` columns, each after `indent` spaces.
+void add_wrapped(std::string& out, std::string_view text, std::size_t indent, std::size_t width) {
+  std::string line;
+  for (const auto word : split(text, ' ')) {
+    if (word.empty()) continue;
+    if (!line.empty() && indent + display_width(line) + 1 + display_width(word) > width) {
+      out += std::string(indent, ' ') + line + "\n";
+      line.clear();
+    }
+    // A single word longer than the line (a path) is kept whole: half a path is of no use.
+    line += (line.empty() ? "" : " ") + std::string(word);
+  }
+  if (!line.empty()) out += std::string(indent, ' ') + line + "\n";
+}
+
+struct Columns {
+  std::string name, state, sees, unit, updates, step, cost;
+};
+
+Columns columns_of(const SensorReport& report) {
+  std::vector<std::string> domains, units, periods, steps;
+  for (const auto& channel : report.channels) {
+    std::string domain = channel.domain;
+    if (channel.part_of) domain += " (in " + report.channels[channel.part_of->value].domain + ")";
+    add_once(domains, std::move(domain));
+    add_once(units, short_unit(channel.measure));
+    if (channel.update_period.ns > 0) add_once(periods, time_text(channel.update_period.ns));
+    const bool modelled = channel.model.has_value();  // its readings are CPU seconds, not watts
+    add_once(steps, step_text(channel.resolution * channel.scale, modelled ? "s" : short_unit(channel.measure)));
+  }
+  std::string sees = joined(domains, ", ");
+  if (report.state == SensorState::stand_in)
+    sees = report.in_use ? "used: nothing above measures CPU energy" : "not needed: CPU energy is measured";
+  const auto first = [](const std::vector<std::string>& list) {
+    return list.empty() ? std::string("–") : list.size() == 1 ? list[0] : list[0] + " …";
+  };
+  return {report.name,
+          std::string(to_string(report.state)),
+          sees.empty() ? "–" : sees,
+          units.empty() ? "–" : joined(units, ","),
+          first(periods),
+          first(steps),
+          report.cost_per_read_ns ? time_text(*report.cost_per_read_ns) : "–"};
+}
+
+void add_reasons(std::string& out, const SensorReport& report, std::size_t width) {
+  // Many zones fail alike: the reason of each, the remedy once.
+  std::vector<std::string> remedies;
+  std::size_t shown = 0;
+  for (const auto& entry : report.unavailable) {
+    if (++shown <= 4) add_wrapped(out, entry.reason, 15, width);
+    if (!entry.remedy.empty()) add_once(remedies, entry.remedy);
+  }
+  if (shown > 4) add_wrapped(out, "and " + std::to_string(shown - 4) + " more (--json names them)", 15, width);
+  for (const auto& remedy : remedies) add_wrapped(out, "→ " + remedy, 15, width);
+}
+
+nlohmann::json channel_json(const SensorReport& report, const Channel& channel) {
+  nlohmann::json json{{"name", channel.name},
+                      {"device", channel.device},
+                      {"domain", channel.domain},
+                      {"measure", to_string(channel.measure)},
+                      {"unit", unit_of(channel.measure)},
+                      {"kind", to_string(channel.kind)},
+                      {"origin", to_string(channel.origin)},
+                      {"coverage_known", channel.coverage_known},
+                      {"step", channel.resolution * channel.scale},
+                      {"step_unit", channel.model ? std::string_view("s") : unit_of(channel.measure)}};
+  if (channel.update_period.ns > 0) json["update_period_ns"] = channel.update_period.ns;
+  if (channel.range > 0) json["wraps_at"] = static_cast<double>(channel.range) * channel.scale;
+  if (channel.part_of) json["part_of"] = report.channels[channel.part_of->value].name;
+  if (channel.model) {
+    const auto& model = *channel.model;
+    json["model"] = {{"name", model.name},
+                     {"source", model.source},
+                     {"cpus", model.cpus},
+                     {"idle_w", model.idle.value()},
+                     {"idle_low_w", model.idle_low.value()},
+                     {"idle_high_w", model.idle_high.value()},
+                     {"full_w", model.full.value()},
+                     {"full_low_w", model.full_low.value()},
+                     {"full_high_w", model.full_high.value()}};
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string_view to_string(SensorState state) noexcept {
+  switch (state) {
+    case SensorState::ready: return "ready";
+    case SensorState::partial: return "partial";
+    case SensorState::not_here: return "not here";
+    case SensorState::denied: return "denied";
+    case SensorState::stand_in: return "stand-in";
+  }
+  return "unknown";
+}
+
+bool measures_cpu_energy(std::span<const Channel> channels) {
+  return std::any_of(channels.begin(), channels.end(), [](const Channel& channel) {
+    return gives_energy(channel) && channel.origin != Origin::modelled && channel.sensor == "rapl" &&
+           (channel.domain.starts_with("package") || channel.domain == "psys");
+  });
+}
+
+std::vector<SensorReport> probe_sensors(Machine& machine, const SensorOptions& options) {
+  std::vector<SensorReport> reports;
+  bool measured = false;
+  std::int64_t budget_ns = cost_budget_ns;
+  for (const auto& row : sensor_catalogue()) {
+    auto probe = row.make(machine, options);
+    SensorReport report;
+    report.name = row.name;
+    report.help = row.help;
+    report.state = state_of(row, probe);
+    if (probe.sensor) {
+      report.lane = probe.sensor->lane();
+      const auto channels = probe.sensor->channels();
+      report.channels.assign(channels.begin(), channels.end());
+      const auto before = machine.now();
+      report.cost_per_read_ns = cost_of(machine, *probe.sensor, budget_ns / 4);
+      budget_ns = std::max<std::int64_t>(0, budget_ns - (machine.now() - before).ns);
+    }
+    measured = measured || measures_cpu_energy(report.channels);
+    report.in_use = !row.stand_in || !measured;
+    report.unavailable = std::move(probe.unavailable);
+    reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
+std::string sensors_text(const std::vector<SensorReport>& reports, std::size_t width) {
+  width = std::max<std::size_t>(width, 60);
+  std::vector<Columns> lines{{"sensor", "state", "what it sees", "unit", "updates", "step", "cost"}};
+  for (const auto& report : reports) lines.push_back(columns_of(report));
+  const auto widest = [&](std::string Columns::* member) {
+    std::size_t most = 0;
+    for (const auto& line : lines) most = std::max(most, display_width(line.*member));
+    return most;
+  };
+  const auto unit = widest(&Columns::unit), updates = widest(&Columns::updates), step = widest(&Columns::step),
+             cost = widest(&Columns::cost);
+  // What it sees takes the room that is left; a longer list goes on below.
+  const std::size_t fixed = 1 + 14 + 10 + unit + updates + step + cost + 8;
+  const bool wide = width >= fixed + 20;
+  const std::size_t sees = wide ? std::min(widest(&Columns::sees), width - fixed) : 0;
+  std::string out;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const auto& line = lines[i];
+    const bool fits = display_width(line.sees) <= sees;
+    std::string text = " " + padded(line.name, 14) + padded(line.state, 10);
+    if (wide) text += padded(fits ? line.sees : "(below)", sees) + "  ";
+    text += padded(line.unit, unit) + "  " + padded(line.updates, updates) + "  " + padded(line.step, step) + "  " +
+            line.cost;
+    out += text + "\n";
+    if (!fits && i > 0 && line.sees != "–") add_wrapped(out, line.sees, 15, width);
+    if (i > 0) add_reasons(out, reports[i - 1], width);
+  }
+  return out;
+}
+
+std::string sensors_json(const std::vector<SensorReport>& reports) {
+  auto sensors = nlohmann::json::array();
+  for (const auto& report : reports) {
+    nlohmann::json json{{"name", report.name}, {"help", report.help}, {"state", to_string(report.state)}};
+    if (!report.channels.empty()) json["lane"] = to_string(report.lane);
+    if (report.state == SensorState::stand_in) json["in_use"] = report.in_use;
+    if (report.cost_per_read_ns) json["cost_per_read_ns"] = *report.cost_per_read_ns;
+    json["channels"] = nlohmann::json::array();
+    for (const auto& channel : report.channels) json["channels"].push_back(channel_json(report, channel));
+    json["unavailable"] = nlohmann::json::array();
+    for (const auto& entry : report.unavailable) {
+      nlohmann::json reason{{"subject", entry.subject}, {"reason", entry.reason}};
+      if (!entry.remedy.empty()) reason["remedy"] = entry.remedy;
+      json["unavailable"].push_back(std::move(reason));
+    }
+    sensors.push_back(std::move(json));
+  }
+  const nlohmann::json document{{"schema", 1}, {"sensors", std::move(sensors)}};
+  return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace prony

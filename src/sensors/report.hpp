@@ -1,0 +1,47 @@
+// What `prony sensors` shows: every catalogue row, what it found here or why not, and what one read costs.
+// Thread promise: as Machine. Reads sensors; writes nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "machine/machine.hpp"
+#include "model/channel.hpp"
+#include "model/manifest.hpp"
+#include "sensors/sensor.hpp"
+
+namespace prony {
+
+enum class SensorState {
+  ready,     // everything found can be read
+  partial,   // some channels can, some cannot
+  not_here,  // this machine has nothing of it
+  denied,    // is there, but this user may not read it
+  stand_in,  // works, and is used only if nothing measures CPU energy
+};
+[[nodiscard]] std::string_view to_string(SensorState state) noexcept;  // "not here", "stand-in"
+
+struct SensorReport {
+  std::string name;
+  std::string help;
+  SensorState state = SensorState::not_here;
+  LaneKind lane = LaneKind::fast;  // meaningful if there are channels
+  std::vector<Channel> channels;
+  std::optional<std::int64_t> cost_per_read_ns;  // mean of one read of all its channels
+  std::vector<Unavailable> unavailable;          // with reason and remedy
+  bool in_use = true;                            // stand-in only: nothing above measures CPU energy
+};
+
+// Probes every row; costs are the mean of a few hundred reads within 20 ms in all.
+[[nodiscard]] std::vector<SensorReport> probe_sensors(Machine& machine, const SensorOptions& options);
+
+// True if `channels` hold a measured energy or power that is the CPU's (package or platform): then no stand-in is
+// needed.
+[[nodiscard]] bool measures_cpu_energy(std::span<const Channel> channels);
+
+// The table of `prony sensors`, no line longer than `width` columns (at least 60), and the same as JSON.
+[[nodiscard]] std::string sensors_text(const std::vector<SensorReport>& reports, std::size_t width);
+[[nodiscard]] std::string sensors_json(const std::vector<SensorReport>& reports);
+
+}  // namespace prony

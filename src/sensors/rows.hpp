@@ -1,0 +1,18 @@
+// The makers of the catalogue's rows, each defined in the file of its sensor. Only catalog.cpp and tests include it.
+#pragma once
+
+#include "sensors/sensor.hpp"
+
+namespace prony {
+
+[[nodiscard]] Probe make_rapl(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_hwmon(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_hwmon_climate(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_thermal(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_cpufreq(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_cpu(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_memory(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_self(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_cpu_model(Machine& machine, const SensorOptions& options);
+
+}  // namespace prony
