@@ -75,10 +75,11 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
 }
 
 std::vector<std::string> config_keys() {
-  return {"interval", "out",      "force",      "json",        "csv",   "sensors",        "sysfs",
-          "procfs",   "baseline", "tag",        "quiet",       "tree",  "die-with-prony", "engine",
-          "model",    "prompts",  "max-tokens", "temperature", "top-k", "top-p",          "seed",
-          "threads",  "ctx",      "repeat",     "warmup",      "gap",   "keep-output",    "timeout"};
+  return {"interval",       "out",    "force",       "json",    "csv",        "sensors",
+          "sysfs",          "procfs", "baseline",    "tag",     "quiet",      "tree",
+          "die-with-prony", "engine", "model",       "prompts", "max-tokens", "temperature",
+          "top-k",          "top-p",  "seed",        "threads", "ctx",        "repeat",
+          "warmup",         "gap",    "keep-output", "timeout", "ignore-eos"};
 }
 
 std::string config_file(const RecordOptions& options) {

@@ -7,18 +7,13 @@
 #include <cmath>
 
 #include "base/text.hpp"
+#include "sensors/report.hpp"
 
 namespace prony::app {
 
 namespace {
 
 constexpr Duration slow_interval = milliseconds(1000);
-
-bool gives_measured_host_energy(const Sensor& sensor) {
-  return std::any_of(sensor.channels().begin(), sensor.channels().end(), [](const Channel& channel) {
-    return gives_energy(channel) && channel.scope == Scope::host && channel.origin != Origin::modelled;
-  });
-}
 
 std::vector<std::string> catalogue_names() {
   std::vector<std::string> names;
@@ -58,7 +53,7 @@ Result<SensorSet> open_sensors(Machine& machine, const std::string& only) {
     Probe probe = row.make(machine, SensorOptions{});
     set.unavailable.insert(set.unavailable.end(), probe.unavailable.begin(), probe.unavailable.end());
     if (!probe.sensor) continue;
-    energy = energy || gives_measured_host_energy(*probe.sensor);
+    energy = energy || measures_cpu_energy(probe.sensor->channels());
     set.sensors.push_back(std::move(probe.sensor));
   }
   return set;

@@ -1,0 +1,196 @@
+// `prony llm --engine llama --model M.gguf`: prompts one after another to an engine in a worker process.
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <thread>
+
+#include "app/record.hpp"
+#include "app/subcommand.hpp"
+#include "base/text.hpp"
+#include "workloads/prompts.hpp"
+#include "workloads/worker.hpp"
+
+namespace prony::app {
+
+namespace {
+
+struct LlmOptions {
+  RecordOptions record;
+  Settings settings;
+  std::string engine = "llama";
+  std::string prompts;
+  std::string gap = "0ms";
+  std::string timeout = "10m";
+  WorkerOptions worker;
+  std::int32_t threads = 0;
+  std::int32_t context = 0;
+};
+
+struct Engine {
+  std::string_view name;
+  std::string_view program;
+  std::string_view how_to_get;
+};
+constexpr std::array<Engine, 1> engines{
+    {{"llama", "prony-engine-llama", "tools/setup-llama.sh fetches libllama; then build again:  make build"}}};
+
+// Beside this very program, as built and as installed; else what PATH finds.
+std::optional<std::string> find_beside_or_in_path(std::string_view program) {
+  std::error_code ignored;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  std::vector<std::filesystem::path> places;
+  if (!self.empty()) places.push_back(self.parent_path());
+  const char* path = std::getenv("PATH");
+  for (const std::string_view part : split(path == nullptr ? "" : path, ':')) places.emplace_back(part);
+  for (const auto& place : places) {
+    const std::filesystem::path candidate = place / program;
+    if (::access(candidate.c_str(), X_OK) == 0) return candidate.string();
+  }
+  return std::nullopt;
+}
+
+// The worker's command line: an engine's program by name, or what stands after "--".
+Result<std::vector<std::string>> worker_command(const std::string& engine, const CommandWords& words) {
+  if (!words.empty()) return words;
+  std::vector<std::string> names;
+  for (const Engine& row : engines) {
+    if (row.name != engine) {
+      names.emplace_back(row.name);
+      continue;
+    }
+    if (auto found = find_beside_or_in_path(row.program)) return std::vector<std::string>{*found};
+    return fail(ErrorCode::absent, "the worker of this engine is not installed", std::string(row.program),
+                std::string(row.how_to_get));
+  }
+  return fail(ErrorCode::usage, "no engine is called '" + printable(engine, 40) + "'", "--engine",
+              "There is: llama. A worker of your own goes after two dashes:  prony llm --engine mine -- ./my-worker");
+}
+
+Result<PromptSet> read_prompts(const std::string& where) {
+  if (where.empty()) return built_in_prompts();
+  if (where != "-") return load_prompts(where);
+  const std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+  return parse_prompts(text, "-", prompt_format_of("-", text));
+}
+
+Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
+  if (auto resolved = options.settings.resolve(config_file(options.record), config_keys()); !resolved)
+    return Unexpected<Error>(resolved.error());
+  WorkerOptions& worker = options.worker;
+  const auto gap = duration_setting(options.gap, "gap", Duration{0}, milliseconds(3'600'000));
+  if (!gap) return Unexpected<Error>(gap.error());
+  const auto timeout = duration_setting(options.timeout, "timeout", milliseconds(1), milliseconds(86'400'000));
+  if (!timeout) return Unexpected<Error>(timeout.error());
+  auto command = worker_command(options.engine, words);
+  if (!command) return Unexpected<Error>(command.error());
+  if (words.empty() && ::access(worker.model.c_str(), R_OK) != 0)
+    return Unexpected<Error>(error_from_errno(errno, worker.model, "cannot read the model"));
+  auto prompts = read_prompts(options.prompts);
+  if (!prompts) return Unexpected<Error>(prompts.error());
+  for (const std::string& note : prompts->notes) print_note(note);
+
+  worker.arguments = std::move(*command);
+  worker.prompts = std::move(prompts->prompts);
+  worker.gap_ns = gap->ns;
+  worker.load_timeout_ns = worker.request_timeout_ns = timeout->ns;
+  // One core stays free for the meter and the machine: engines spin at barriers, and a preempted thread stalls them
+  // all.
+  const auto cores = static_cast<std::int32_t>(std::max(1u, std::thread::hardware_concurrency()));
+  worker.threads = options.threads > 0 ? options.threads : std::max(1, cores - 1);
+  if (options.context > 0) worker.ctx = options.context;
+
+  RecordPlan plan;
+  plan.kind = "llm";
+  plan.name = std::filesystem::path(worker.model).stem().string();
+  if (plan.name.empty()) plan.name = options.engine;
+  plan.options = options.record;
+  plan.interrupt_cancels = true;
+  plan.facts = options.settings.facts();
+  plan.facts.push_back({"run.command", "prony llm --engine " + options.engine + " --model " + worker.model, "flag"});
+  plan.facts.push_back({"model.path", worker.model, "flag"});
+  plan.facts.push_back({"prompts.source", options.prompts.empty() ? "built-in" : options.prompts, "prony"});
+  plan.workload = make_worker_workload(worker);
+  return plan;
+}
+
+int llm(LlmOptions& options, const CommandWords& words) {
+  auto plan = make_plan(options, words);
+  if (!plan) {
+    print_error(plan.error());
+    return exit_code::own_failure;
+  }
+  return record(std::move(*plan));
+}
+
+}  // namespace
+
+std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
+  auto options = std::make_shared<LlmOptions>();
+  LlmOptions& o = *options;
+  Settings& settings = o.settings;
+  const auto watch = [&](const char* name, CLI::Option* option, const char* default_text) {
+    settings.watch(name, option, default_text);
+    return option;
+  };
+  watch("engine", command.add_option("--engine", o.engine, "The engine: llama (default)")->type_name("NAME"), "llama");
+  watch("model", command.add_option("--model", o.worker.model, "The model file (GGUF)")->type_name("FILE"), "");
+  watch("prompts",
+        command.add_option("--prompts", o.prompts, "JSON Lines or text, - for standard input (default: 8 built in)")
+            ->type_name("FILE"),
+        "");
+  watch("max-tokens",
+        command.add_option("--max-tokens", o.worker.max_tokens, "Most output tokens of a request (default 128)")
+            ->check(CLI::PositiveNumber),
+        "128");
+  watch(
+      "temperature",
+      command.add_option("--temperature", o.worker.temperature, "0 is greedy (default)")->check(CLI::NonNegativeNumber),
+      "0");
+  watch("top-k", command.add_option("--top-k", o.worker.top_k, "0 is off (default)")->check(CLI::NonNegativeNumber),
+        "0");
+  watch("top-p", command.add_option("--top-p", o.worker.top_p, "1 is off (default)")->check(CLI::Range(0.0, 1.0)), "1");
+  watch("seed", command.add_option("--seed", o.worker.seed, "Of the sampler (default 1)"), "1");
+  watch("threads",
+        command.add_option("--threads", o.threads, "Of the engine (default: cores − 1)")->check(CLI::PositiveNumber),
+        "cores-1");
+  watch("ctx",
+        command.add_option("--ctx", o.context, "Context length (default: as the prompts need, or the model's)")
+            ->check(CLI::PositiveNumber),
+        "");
+  watch("repeat",
+        command.add_option("--repeat", o.worker.repeat, "Ask the whole set so many times (default 1)")
+            ->check(CLI::PositiveNumber),
+        "1");
+  watch("warmup",
+        command.add_option("--warmup", o.worker.warm_up, "Prompts before the first that counts (default 0)")
+            ->check(CLI::NonNegativeNumber),
+        "0");
+  watch("gap", command.add_option("--gap", o.gap, "Rest between prompts (default 0ms)")->type_name("DURATION"), "0ms");
+  watch("timeout",
+        command.add_option("--timeout", o.timeout, "For loading, and for each request (default 10m)")
+            ->type_name("DURATION"),
+        "10m");
+  watch("ignore-eos",
+        command.add_flag("--ignore-eos", o.worker.ignore_eos, "Go on to --max-tokens whatever the model says"),
+        "false");
+  watch("keep-output", command.add_flag("--keep-output", o.worker.keep_output, "Keep prompts and answers in the Run"),
+        "false");
+  add_record_options(command, o.record, settings);
+  return [options](const CommandWords& words) {
+    if (options->worker.model.empty() && words.empty() && options->settings.origin("model") == "default") {
+      const char* from_environment = std::getenv("PRONY_MODEL");
+      if (from_environment == nullptr && config_file(options->record).empty()) {
+        print_error({ErrorCode::usage, "no model given", "--model",
+                     "For a first try:  prony synth llama --params 15M -o tiny.gguf"});
+        return exit_code::own_failure;
+      }
+    }
+    return llm(*options, words);
+  };
+}
+
+}  // namespace prony::app
