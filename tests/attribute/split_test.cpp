@@ -1,0 +1,170 @@
+// Who is charged: shares by CPU time, baselines, spans, headline.
+#include <gtest/gtest.h>
+
+#include "rig.hpp"
+
+namespace prony {
+namespace {
+
+using namespace rig;
+
+Channel cpu(std::string name, Scope scope, std::int64_t period = 0) {
+  Channel channel;
+  channel.name = std::move(name);
+  channel.measure = Measure::cpu_time;
+  channel.kind = ChannelKind::counter;
+  channel.scope = scope;
+  channel.scale = 1e-9;
+  channel.update_period = Duration{period};
+  return channel;
+}
+
+// Busy time as the kernel keeps it: whole ticks only.
+Source busy_in_ticks(double cpus, std::int64_t tick) {
+  return [=](std::int64_t t) {
+    const auto exact = static_cast<std::int64_t>(cpus * static_cast<double>(t - origin));
+    return Reading{exact / tick * tick, Quality::ok};
+  };
+}
+
+struct Bench {
+  Recording run;
+  Group group{GroupId{1}, "fast", Duration{10 * millisecond}, {}};
+  std::vector<Source> sources;
+  void add(Channel channel, Source source) { run.add(group, sources, std::move(channel), std::move(source)); }
+  Ledger attribute(std::int64_t length) {
+    run.groups = {group};
+    Attribution attribution(run.channels, run.groups, run.spans);
+    for (const auto& block : in_blocks(GroupId{1}, poll(sources, origin, origin + length, 10 * millisecond), 512))
+      attribution.push(block);
+    return attribution.finish();
+  }
+};
+
+Source exact_cpu(double cpus) {
+  return [=](std::int64_t t) {
+    return Reading{static_cast<std::int64_t>(cpus * static_cast<double>(t - origin)), Quality::ok};
+  };
+}
+
+// Kills: lag of the tick-stale busy time that adds to foreign in every cell and never leaves it again.
+TEST(Split, StaleTicksOfTheMachineDoNotBiasTheSharesOverALongRun) {
+  Bench setup;
+  setup.add(energy_counter(millisecond), counter_of(Power{{origin}, {50}}, millisecond, 0));
+  setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), busy_in_ticks(0.973, 40 * millisecond));
+  setup.add(cpu("target.cpu", Scope::target), exact_cpu(0.973));
+  setup.run.spans = {span(1, SpanKind::run, "run", origin + second, origin + 59 * second)};
+  const Ledger ledger = setup.attribute(60 * second);
+  ASSERT_TRUE(ledger.energy[0].target && ledger.energy[0].gross);
+  EXPECT_NEAR(*ledger.energy[0].target_share, 1.0, 0.003);
+  EXPECT_NEAR(ledger.energy[0].foreign->value / ledger.energy[0].gross->value, 0.0, 0.003);
+}
+
+// Kills: target's share of its own clock instead of the machine's; Prony's part left in foreign.
+TEST(Split, EnergyIsSharedInProportionToCpuTime) {
+  Bench setup;
+  setup.add(energy_counter(millisecond), counter_of(Power{{origin}, {40}}, millisecond, 0));
+  setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), exact_cpu(1.0));
+  setup.add(cpu("target.cpu", Scope::target), exact_cpu(0.7));
+  setup.add(cpu("prony.cpu", Scope::prony), exact_cpu(0.1));
+  setup.run.spans = {span(1, SpanKind::run, "run", origin + second, origin + 9 * second)};
+  const Ledger ledger = setup.attribute(10 * second);
+  const ChannelLedger& row = ledger.energy[0];
+  EXPECT_NEAR(row.target->value, 0.7 * 320, 0.5);
+  EXPECT_NEAR(row.prony->value, 0.1 * 320, 0.1);
+  EXPECT_NEAR(row.foreign->value, 0.2 * 320, 0.2);
+  EXPECT_NEAR(row.unattributed.value, 80, 0.2);
+  EXPECT_FALSE(row.idle);
+  EXPECT_FALSE(row.active);
+  EXPECT_NEAR(*row.mean_w, 40, 0.05);
+  EXPECT_NEAR(*row.peak_w, 40, 0.5);
+  EXPECT_EQ(ledger.cpu_split, "by CPU time, in windows of 100 ms");
+}
+
+// Kills: idle taken from the wrong phase or as energy instead of power; negative active energy clipped to zero.
+TEST(Split, ABaselineGivesIdleAndWhatIsLeftMayBeNegative) {
+  for (const double watts : {30.0, 8.0}) {
+    Bench setup;
+    setup.add(energy_counter(millisecond),
+              counter_of(Power{{origin, origin + 3 * second, origin + 7 * second}, {10, watts, 12}}, millisecond, 0));
+    setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), exact_cpu(1.0));
+    setup.add(cpu("target.cpu", Scope::target), exact_cpu(0.5));
+    setup.run.spans = {
+        span(1, SpanKind::run, "run", origin + 3 * second, origin + 7 * second),
+        span(2, SpanKind::phase, std::string(phase::baseline_before), origin + second, origin + 3 * second),
+        span(3, SpanKind::phase, std::string(phase::baseline_after), origin + 7 * second, origin + 9 * second)};
+    const Ledger ledger = setup.attribute(10 * second);
+    const ChannelLedger& row = ledger.energy[0];
+    ASSERT_TRUE(row.idle && row.active && row.target_active);
+    EXPECT_NEAR(row.idle->value, 44, 0.2);
+    EXPECT_LE(row.idle->low, 40.1);
+    EXPECT_GE(row.idle->high, 47.9);
+    EXPECT_NEAR(row.active->value, 4 * watts - 44, 0.3);
+    EXPECT_NEAR(row.target_active->value, 0.5 * (4 * watts - 44), 0.2);
+    EXPECT_NEAR(sum_of_charges(ledger, row.channel), row.recorded.value, 1e-9 * row.recorded.value);
+  }
+}
+
+// Kills: overlapping requests that each get the whole; prefill and decode that do not add up to their request.
+TEST(Split, OverlappingRequestsShareAndTheirPartsAddUp) {
+  Bench setup;
+  setup.add(energy_counter(millisecond), counter_of(Power{{origin}, {40}}, millisecond, 0));
+  setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), exact_cpu(1.0));
+  setup.add(cpu("target.cpu", Scope::target), exact_cpu(1.0));
+  const auto at = [](double s) { return origin + static_cast<std::int64_t>(s * 1e9); };
+  setup.run.spans = {
+      span(1, SpanKind::run, "run", at(1), at(9)),      span(2, SpanKind::request, "a", at(2), at(6), 1),
+      span(3, SpanKind::prefill, "", at(2), at(3), 2),  span(4, SpanKind::decode, "", at(3), at(6), 2),
+      span(5, SpanKind::request, "b", at(4), at(8), 1), span(6, SpanKind::phase, "load", at(1), at(2), 1)};
+  const Ledger ledger = setup.attribute(10 * second);
+  const auto charged = [&](std::uint64_t id) { return span_energy(ledger, id)->charged->value; };
+  EXPECT_NEAR(charged(2), 40 * 2 + 20 * 2, 0.2);
+  EXPECT_NEAR(charged(5), 20 * 2 + 40 * 2, 0.2);
+  EXPECT_NEAR(charged(3), 40, 0.1);
+  EXPECT_NEAR(charged(3) + charged(4), charged(2), 1e-9);
+  EXPECT_NEAR(charged(6), 40, 0.1);
+  EXPECT_NEAR(span_energy(ledger, 2)->gross->value, 160, 0.2);
+}
+
+// Kills: a part added to its whole; modelled added to measured; doubtful coverage added up; a dead psys hiding
+// packages.
+TEST(Headline, OnlyMeasuredTopLevelDomainsThatDoNotOverlapAreAdded) {
+  const auto headline = [](bool dead_psys, bool with_rapl, bool with_hwmon) {
+    Bench setup;
+    const Source source = counter_of(Power{{origin}, {40}}, millisecond, 0);
+    Channel psys = energy_counter(millisecond, "psys"), package = energy_counter(millisecond, "package"),
+            core = package;
+    if (with_rapl) {
+      setup.add(psys, dead_psys ? [](std::int64_t) { return Reading{7, Quality::ok}; }
+                                : counter_of(Power{{origin}, {60}}, millisecond, 0));
+      package.part_of = setup.run.channels.back().id;
+      setup.add(package, source);
+      core.part_of = setup.run.channels.back().id;
+      setup.add(core, source);
+    }
+    if (with_hwmon)
+      for (const std::int64_t watts : {5, 9}) {
+        Channel hwmon = energy_counter(0, "hwmon");
+        hwmon.measure = Measure::power, hwmon.kind = ChannelKind::gauge, hwmon.scale = 1, hwmon.coverage_known = false;
+        setup.add(hwmon, [watts](std::int64_t) { return Reading{watts, Quality::ok}; });
+      }
+    Channel modelled = energy_counter(10 * millisecond, "cpu-model.cpu.power");
+    modelled.measure = Measure::power, modelled.origin = Origin::modelled, modelled.scale = 1e-9;
+    modelled.model = PowerModel{"m", "s", 2, Watts(10), Watts(5), Watts(20), Watts(50), Watts(30), Watts(90)};
+    setup.add(modelled, exact_cpu(1.0));
+    setup.run.spans = {span(1, SpanKind::run, "run", origin + second, origin + 9 * second)};
+    return setup.attribute(10 * second);
+  };
+  EXPECT_NEAR(headline(false, true, true).headline_j->value, 480, 1);
+  EXPECT_NEAR(headline(true, true, true).headline_j->value, 320, 1);
+  EXPECT_NEAR(headline(false, false, true).headline_j->value, 72, 0.1);
+  const Ledger stand_in = headline(false, false, false);
+  EXPECT_TRUE(stand_in.headline_modelled);
+  EXPECT_NEAR(stand_in.headline_j->value, 8 * 30, 0.5);  // 10 + 40 · ½
+  EXPECT_NEAR(stand_in.headline_j->low, 8 * 17.5, 1);
+  EXPECT_NEAR(stand_in.headline_j->high, 8 * 55, 1);
+  EXPECT_EQ(stand_in.headline_j->kind, EstimateKind::range);
+}
+
+}  // namespace
+}  // namespace prony
