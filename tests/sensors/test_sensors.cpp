@@ -1,0 +1,264 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "machine/simulated.hpp"
+#include "sensors/busy_time.hpp"
+#include "sensors/cpu_power_table.hpp"
+#include "sensors/machine_facts.hpp"
+#include "sensors/report.hpp"
+#include "sensors/rows.hpp"
+
+namespace prony {
+namespace {
+
+std::unique_ptr<Machine> kept(const std::string& name) {
+  return make_captured_machine(std::string(PRONY_SOURCE_DIR) + "/tests/machines/" + name);
+}
+
+// "name=raw<parent" of every channel, in order.
+std::vector<std::string> seen(const Probe& probe) {
+  std::vector<std::string> result;
+  if (!probe.sensor) return result;
+  const auto channels = probe.sensor->channels();
+  std::vector<Reading> readings(channels.size());
+  probe.sensor->read(readings);
+  for (std::size_t i = 0; i < channels.size(); ++i) {
+    EXPECT_EQ(channels[i].id.value, i);
+    std::string text =
+        channels[i].name + "=" + (readings[i].quality == Quality::ok ? std::to_string(readings[i].raw) : "gap");
+    if (channels[i].part_of) text += "<" + channels[channels[i].part_of->value].domain;
+    result.push_back(text);
+  }
+  return result;
+}
+
+using ::testing::ElementsAre;
+
+TEST(Rapl, EverySocketAndZoneIsSeenOnceAndNestsBelowThePlatform) {
+  const auto machine = kept("intel-2-sockets");
+  const auto probe = make_rapl(*machine, {});
+  EXPECT_THAT(seen(probe), ElementsAre("rapl.psys.energy=5000000", "rapl.package-0.energy=1000000<psys",
+                                       "rapl.core-0.energy=400000<package-0", "rapl.dram-0.energy=90000<psys",
+                                       "rapl.package-1.energy=2000000<psys", "rapl.core-1.energy=800000<package-1",
+                                       "rapl.dram-1.energy=80000<psys"));
+  EXPECT_TRUE(probe.unavailable.empty());
+}
+
+TEST(Rapl, ACounterWrapsOneCountAboveItsLargestValue) {
+  const auto machine = kept("intel-2-sockets");
+  const auto probe = make_rapl(*machine, {});
+  const auto& package = probe.sensor->channels()[1];
+  EXPECT_EQ(package.range, 262143328850u + 61u);  // 2^32 counts of 61.035 µJ
+  EXPECT_NEAR(package.resolution, 61.035, 1e-3);
+  EXPECT_EQ(package.scale, 1e-6);
+  EXPECT_EQ(package.max_rate, 1000);
+}
+
+TEST(Rapl, DiesOfOnePackageAreTwoDomains) {
+  const auto machine = kept("amd-1-socket");
+  EXPECT_THAT(seen(make_rapl(*machine, {})),
+              ElementsAre("rapl.package-0-die-0.energy=1000000", "rapl.core-0-die-0.energy=400000<package-0-die-0",
+                          "rapl.package-0-die-1.energy=1000000", "rapl.core-0-die-1.energy=300000<package-0-die-1"));
+}
+
+TEST(Rapl, ANestedTreeIsReadLikeAFlatOne) {
+  const auto machine = kept("laptop");
+  EXPECT_THAT(seen(make_rapl(*machine, {})),
+              ElementsAre("rapl.package-0.energy=500", "rapl.uncore-0.energy=100<package-0"));
+}
+
+TEST(Rapl, AnUnreadableZoneIsNamedWithTheCommandThatMendsItAndOthersGoOn) {
+  SimulatedMachine machine;
+  for (const std::string id : {"0", "1"}) {
+    machine.set_file("/sys/class/powercap/intel-rapl:" + id + "/name", "package-" + id);
+    machine.set_file("/sys/class/powercap/intel-rapl:" + id + "/energy_uj", "5");
+  }
+  machine.set_fault("/sys/class/powercap/intel-rapl:0/energy_uj", EACCES);
+  auto probe = make_rapl(machine, {});
+  EXPECT_THAT(seen(probe), ElementsAre("rapl.package-1.energy=5"));
+  ASSERT_EQ(probe.unavailable.size(), 1u);
+  EXPECT_EQ(probe.unavailable[0].subject, "rapl.package-0.energy");
+  EXPECT_THAT(probe.unavailable[0].reason, ::testing::HasSubstr("intel-rapl:0/energy_uj"));
+  EXPECT_THAT(probe.unavailable[0].remedy,
+              ::testing::HasSubstr("sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj"));
+  machine.set_fault("/sys/class/powercap/intel-rapl:1/energy_uj", EACCES);
+  EXPECT_EQ(make_rapl(machine, {}).sensor, nullptr);
+  const auto reports = probe_sensors(machine, {});
+  EXPECT_EQ(reports[0].state, SensorState::denied);
+}
+
+TEST(Hwmon, ShuntAndSumInputsOfAnIna3221AreNeverVoltagesAndRailsNest) {
+  const auto machine = kept("jetson-like");
+  const auto probe = make_hwmon(*machine, {});
+  EXPECT_THAT(seen(probe), ElementsAre("hwmon.ina3221.VDD_IN.power=6000000",
+                                       "hwmon.ina3221.VDD_CPU_GPU_CV.power=1503000<ina3221-VDD_IN",
+                                       "hwmon.ina3221.VDD_SOC.power=1004000<ina3221-VDD_IN"));
+  for (const auto& channel : probe.sensor->channels()) {
+    EXPECT_EQ(channel.origin, Origin::derived);
+    EXPECT_FALSE(channel.coverage_known);
+    EXPECT_EQ(channel.update_period, milliseconds(20));
+  }
+}
+
+TEST(Hwmon, CoreCountersOfAmdEnergyStayOffUnlessAskedForAndThenLieInTheSocket) {
+  const auto machine = kept("amd-1-socket");
+  EXPECT_THAT(seen(make_hwmon(*machine, {})), ElementsAre("hwmon.amd_energy.Esocket0.energy=99"));
+  EXPECT_THAT(
+      seen(make_hwmon(*machine, {.every_channel = true})),
+      ElementsAre("hwmon.amd_energy.Ecore000.energy=11<amd_energy-Esocket0",
+                  "hwmon.amd_energy.Ecore001.energy=12<amd_energy-Esocket0", "hwmon.amd_energy.Esocket0.energy=99"));
+}
+
+TEST(Hwmon, AnAverageIsPowerToo) {
+  const auto machine = kept("laptop");
+  EXPECT_THAT(seen(make_hwmon(*machine, {})), ElementsAre("hwmon.amdgpu.PPT.power=8000000"));
+}
+
+TEST(Hwmon, PowerIsPartOfTheEnergyCounterOfItsChip) {
+  SimulatedMachine machine;
+  machine.set_file("/sys/class/hwmon/hwmon0/name", "ltc4282");
+  machine.set_file("/sys/class/hwmon/hwmon0/energy1_input", "18446744073709551610");
+  machine.set_file("/sys/class/hwmon/hwmon0/power1_input", "42");
+  machine.set_file("/sys/class/hwmon/hwmon0/in1_input", "12000");
+  machine.set_file("/sys/class/hwmon/hwmon0/curr1_input", "3");
+  EXPECT_THAT(seen(make_hwmon(machine, {})),
+              ElementsAre("hwmon.ltc4282.energy1.energy=-6", "hwmon.ltc4282.power1.power=42<ltc4282-energy1"));
+}
+
+TEST(Hwmon, TwoChipsOfOneKindAreToldApartByTheirDevice) {
+  SimulatedMachine machine;
+  for (const std::string n : {"0", "1"}) {
+    machine.set_file("/sys/class/hwmon/hwmon" + n + "/name", "nvme");
+    machine.set_file("/sys/class/hwmon/hwmon" + n + "/temp1_input", "3" + n + "000");
+    machine.set_link("/sys/class/hwmon/hwmon" + n + "/device", "../../nvme" + n);
+  }
+  EXPECT_THAT(seen(make_hwmon_climate(machine, {})),
+              ElementsAre("hwmon.nvme@nvme0.temp1.temperature=30000", "hwmon.nvme@nvme1.temp1.temperature=31000"));
+}
+
+TEST(Climate, TemperaturesFansZonesAndClocksAreRead) {
+  const auto laptop = kept("laptop"), board = kept("jetson-like");
+  EXPECT_THAT(seen(make_hwmon_climate(*laptop, {})),
+              ElementsAre("hwmon.coretemp.Package-id-0.temperature=52000", "hwmon.nvme.Composite.temperature=38850"));
+  EXPECT_THAT(seen(make_hwmon_climate(*board, {})), ElementsAre("hwmon.pwmfan.fan1.fan_speed=2400"));
+  EXPECT_THAT(seen(make_thermal(*laptop, {})),
+              ElementsAre("thermal.acpitz-0.temperature=45000", "thermal.acpitz-1.temperature=-5000"));
+  EXPECT_THAT(seen(make_cpufreq(*board, {})), ElementsAre("cpufreq.policy0.frequency=1510400"));
+}
+
+TEST(Busy, WaitingStolenAndGuestTimeAreNotCountedTwiceOrAtAll) {
+  EXPECT_EQ(busy_ticks_of_proc_stat("cpu  100 20 30 4000 500 6 7 8 9 0\ncpu0"), 163);
+  EXPECT_EQ(busy_usec_of_cpu_stat("usage_usec 999\nuser_usec 10\nsystem_usec 5\nnice_usec 3\n"), 15);
+  for (const auto* bad : {"", "cpu", "cpu0 1 2 3 4 5 6 7\n", "cpu  1 2 3", "cpu  1 2 -3 4 5 6 7 8\n", "cpu  a\n"})
+    EXPECT_FALSE(busy_ticks_of_proc_stat(bad)) << bad;
+  for (const auto* bad : {"", "user_usec 1", "user_usec 1\nsystem_usec 2", "user_usec x\nsystem_usec 1\n"})
+    EXPECT_FALSE(busy_usec_of_cpu_stat(bad)) << bad;
+}
+
+TEST(Busy, AContainersOwnGroupIsNotTakenForTheMachine) {
+  SimulatedMachine machine;
+  machine.set_file("/proc/stat", "cpu  1 0 0 0 0 0 0 0 0 0\n");
+  machine.set_file("/sys/fs/cgroup/cgroup.procs", "");
+  machine.set_file("/sys/fs/cgroup/cpu.stat", "usage_usec 3\nuser_usec 1\nsystem_usec 2\n");
+  EXPECT_EQ(BusyTime::open(machine)->path(), "/sys/fs/cgroup/cpu.stat");
+  machine.set_file("/sys/fs/cgroup/cgroup.events", "populated 1\n");
+  EXPECT_EQ(BusyTime::open(machine)->path(), "/proc/stat");
+}
+
+TEST(Busy, ItAndTheStandInReadTheSameCounter) {
+  const auto machine = kept("intel-2-sockets");
+  EXPECT_THAT(seen(make_cpu(*machine, {})), ElementsAre("cpu.busy=163"));
+  const auto probe = make_cpu_model(*machine, {});
+  EXPECT_THAT(seen(probe), ElementsAre("cpu-model.cpu.power=163"));
+  const auto& channel = probe.sensor->channels()[0];
+  EXPECT_EQ(channel.origin, Origin::modelled);
+  EXPECT_EQ(channel.scale, 0.01);
+  ASSERT_TRUE(channel.model);
+  EXPECT_EQ(channel.model->cpus, 64);
+}
+
+TEST(Memory, UsedAndAvailableMakeTheTotal) {
+  const auto machine = kept("laptop");
+  EXPECT_THAT(seen(make_memory(*machine, {})), ElementsAre("memory.used=2048000000", "memory.available=6144000000"));
+  SimulatedMachine odd;
+  odd.set_file("/proc/meminfo", "MemTotal: 10 kB\nMemAvailable: 20 kB\n");
+  EXPECT_EQ(make_memory(odd, {}).sensor, nullptr);
+}
+
+TEST(PowerTable, FamiliesAreFoundByNumberAndTheUnknownIsWide) {
+  const auto id = processor_id(
+      "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 143\nmodel name\t: Intel(R) Xeon(R)\n"
+      "flags\t\t: fpu hypervisor lahf_lm\n\nprocessor\t: 1\nvendor_id\t: Other\n");
+  EXPECT_EQ(id.vendor, "GenuineIntel");
+  EXPECT_TRUE(id.hypervisor);
+  const auto known = power_model_for(id, 2);
+  EXPECT_EQ(known.name, "Intel Sapphire Rapids (virtual: per visible CPU)");
+  EXPECT_DOUBLE_EQ(known.full.value(), 2 * 3.987);
+  auto bare = id;
+  bare.hypervisor = false;
+  EXPECT_DOUBLE_EQ(known.full_high.value(), 2 * power_model_for(bare, 2).full_high.value());
+  const auto unknown = power_model_for({}, 2);
+  EXPECT_THAT(unknown.name, ::testing::HasSubstr("unknown"));
+  for (const auto& model : {known, unknown}) {
+    EXPECT_LT(model.idle_low, model.idle);
+    EXPECT_LT(model.idle, model.idle_high);
+    EXPECT_LT(model.full_low, model.full);
+    EXPECT_LT(model.full, model.full_high);
+    EXPECT_FALSE(model.source.empty());
+  }
+  EXPECT_GT(unknown.full_high / unknown.full_low, known.full_high / known.full_low);
+}
+
+TEST(Catalogue, NamesAreUniqueAndAMachineWithNothingSaysWhyForEachRow) {
+  const auto machine = kept("nothing");
+  std::vector<std::string_view> names;
+  for (const auto& row : sensor_catalogue()) {
+    EXPECT_EQ(std::count(names.begin(), names.end(), row.name), 0);
+    names.push_back(row.name);
+    const auto probe = row.make(*machine, {});
+    EXPECT_TRUE(probe.sensor || !probe.unavailable.empty()) << row.name;
+  }
+}
+
+TEST(Report, SaysWhatIsReadyWhatIsNotAndFitsTheWidth) {
+  for (const std::string name : {"intel-2-sockets", "laptop", "jetson-like", "nothing"}) {
+    const auto machine = kept(name);
+    const auto reports = probe_sensors(*machine, {});
+    for (const std::size_t width : {60, 80, 100, 200}) {
+      const auto text = sensors_text(reports, width);
+      for_each_line(text, [&](std::string_view line) {
+        // One path may be longer than a narrow line: it is kept whole.
+        const bool path = line.find('/') != std::string_view::npos;
+        EXPECT_TRUE(path || display_width(line) <= width) << width << ": " << line;
+      });
+    }
+    const auto json = nlohmann::json::parse(sensors_json(reports));
+    ASSERT_EQ(json["sensors"].size(), sensor_catalogue().size());
+    for (const auto& sensor : json["sensors"])
+      EXPECT_TRUE(!sensor["channels"].empty() || !sensor["unavailable"].empty()) << sensor["name"];
+    const bool measured = name == "intel-2-sockets" || name == "laptop";
+    EXPECT_EQ(reports.back().in_use, !measured) << name;
+    EXPECT_EQ(reports[0].state, measured ? SensorState::ready : SensorState::not_here) << name;
+  }
+}
+
+TEST(Facts, WhatIsNotKnownIsLeftOut) {
+  Manifest manifest;
+  const auto machine = kept("nothing");
+  describe_machine(*machine, manifest);
+  EXPECT_FALSE(manifest.get("machine.cpu_model"));
+  EXPECT_TRUE(manifest.get("machine.cpus"));
+  SimulatedMachine arm;
+  arm.set_file("/proc/cpuinfo", "processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: 0xd0c\n");
+  arm.set_file("/proc/sys/kernel/hostname", "pi\n");
+  describe_machine(arm, manifest);
+  EXPECT_EQ(manifest.get("machine.cpu_model"), "Arm implementer 0x41 part 0xd0c");
+  EXPECT_EQ(manifest.get("machine.hostname"), "pi");
+  EXPECT_FALSE(manifest.get("machine.virtual"));
+}
+
+}  // namespace
+}  // namespace prony
