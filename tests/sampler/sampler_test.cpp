@@ -139,10 +139,11 @@ TEST(Sampler, ASensorThatHangsDelaysNoOtherLane) {
 
 // The lane's state must survive the Sampler: the sanitizers see it if it does not.
 TEST(Sampler, StopLeavesALaneBehindThatHangsForEver) {
-  FakeMachine machine;
-  Door door;
+  // Leaked, as stop() says: the lane that is left behind goes on using them.
+  static FakeMachine& machine = *new FakeMachine;
+  static Door& door = *new Door;
   FakeSensor quick(1);
-  FakeSensor hanging(1, LaneKind::blocking, [&](int n) {
+  static FakeSensor& hanging = *new FakeSensor(1, LaneKind::blocking, [](int n) {
     if (n > 0) door.wait();
   });
   auto sampler = Sampler::create(machine, {lane_of(0, 5 * ms, {&quick}), lane_of(1, 5 * ms, {&hanging})});
@@ -157,7 +158,6 @@ TEST(Sampler, StopLeavesALaneBehindThatHangsForEver) {
   sampler.reset();
   door.open();
   while (hanging.reads.load() < 3) sleep_for(ms);  // the read it hung in, and stop()'s last tick
-  sleep_for(20 * ms);
 }
 
 TEST(Sampler, TickNowIsATickOutsideTheScheduleAndCostsNoDeadline) {

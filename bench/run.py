@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""bench/run.py BUILD_DIR: runs the benchmarks, each beside its floor, and rewrites the table in docs/performance.md.
+
+Builds nothing. What cannot be measured here is written down as "not measured", with the reason. Exit code 1: a ratio that
+was measured is above its bound.
+"""
+import json
+import os
+import platform
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PAGE = os.path.join(ROOT, "docs", "performance.md")
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+
+
+class NotMeasured(Exception):
+    pass
+
+
+def program(build, name):
+    for folder in ("bench", "."):
+        path = os.path.join(build, folder, name)
+        if os.access(path, os.X_OK):
+            return path
+    raise NotMeasured(f"{name} is not built")
+
+
+def output_of(*command):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        raise NotMeasured(f"{os.path.basename(command[0])} ended with {done.returncode}: {done.stderr.strip()[-200:]}")
+    return done.stdout
+
+
+def tick(build, scratch):
+    got = json.loads(output_of(program(build, "bench_tick"), os.path.join(scratch, "tick")))
+    ratio = got["tick_ns"] / got["floor_ns"]
+    detail = f"{got['tick_ns']:.0f} ns against {got['floor_ns']:.0f} ns for {got['files']} files on tmpfs"
+    return [("a tick over 20 files ÷ the floor", f"{ratio:.2f}", "≤ 1.2", ratio <= 1.2, detail)]
+
+
+def record_live(build, scratch):
+    run = os.path.join(scratch, "live.prony")
+    rounds = [json.loads(output_of(program(build, "bench_record"), "live", os.path.join(scratch, "rec"), "5", run))
+              for _ in range(3)]
+    above = statistics.median(r["record_percent"] - r["floor_percent"] for r in rounds)
+    floor = statistics.median(r["floor_percent"] for r in rounds)
+    detail = f"floor {floor:.2f} %; missed {sum(r['missed'] for r in rounds)} of {sum(r['ticks'] for r in rounds)} ticks"
+    return [("recording 1 kHz × 20 channels, above the floor", f"{above:.2f} % of a core", "≤ 1.5 %", above <= 1.5, detail)]
+
+
+def record_bytes(build, scratch):
+    rows = []
+    for name, interval, ticks, bound in (("1 kHz", 1_000_000, 60_000, 2.0), ("10 Hz", 100_000_000, 6_000, 4.0)):
+        run = os.path.join(scratch, "bytes.prony")
+        output_of(program(build, "bench_record"), "bytes", str(interval), str(ticks), run)
+        with sqlite3.connect(run) as database:
+            size = database.execute("SELECT sum(length(data)) FROM chunk").fetchone()[0]
+        per_reading = size / (ticks * 20)
+        rows.append((f"bytes per reading at {name}", f"{per_reading:.2f}", f"≤ {bound:.0f}", per_reading <= bound,
+                     "8 bits of noise per reading, 14 + 10 bits of jitter per tick's stamps; rollup apart"))
+    return rows
+
+
+def wall_ms(command):
+    begin = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return (time.perf_counter() - begin) * 1e3
+
+
+def run_true(build, scratch):
+    prony = program(build, "prony")
+    out = os.path.join(scratch, "true.prony")
+    with_prony = [prony, "run", "--force", "--out", out, "--", "true"]
+    output_of(*with_prony)
+    bare, full = [], []
+    for _ in range(31):  # interleaved: what disturbs one disturbs the other
+        bare.append(wall_ms(["true"]))
+        full.append(wall_ms(with_prony))
+    above = statistics.median(full) - statistics.median(bare)
+    usage = subprocess.run([sys.executable, "-c", "import resource,subprocess,sys\n"
+                            "subprocess.run(sys.argv[1:],stderr=subprocess.DEVNULL)\n"
+                            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)", *with_prony],
+                           capture_output=True, text=True, check=True)
+    peak = int(usage.stdout) / 1024
+    return [("`prony run -- true` above `true`", f"{above:.1f} ms", "≤ 15 ms", above <= 15, "median of 31, interleaved, tmpfs"),
+            ("its peak RSS", f"{peak:.1f} MiB", "≤ 30 MiB", peak <= 30, "ru_maxrss")]
+
+
+def span(build, scratch):
+    path = program(build, "bench_span")
+    idle = json.loads(output_of(path))
+    busy = json.loads(output_of(path, os.path.join(scratch, "spans")))
+    return [("span begin + end, nobody records", f"{idle['begin_end_ns']:.1f} ns", "≤ 150 ns", idle["begin_end_ns"] <= 150, ""),
+            ("span begin + end, recorded", f"{busy['begin_end_ns']:.0f} ns", "≤ 500 ns", busy["begin_end_ns"] <= 500,
+             f"{busy['lost']} lost")]
+
+
+def cpu_model():
+    with open("/proc/cpuinfo", encoding="utf-8") as info:
+        for line in info:
+            if line.startswith(("model name", "Model")):
+                return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def rows_of(build, scratch):
+    for measure, what in ((tick, "a tick over 20 files ÷ the floor"), (record_live, "recording 1 kHz × 20 channels"),
+                          (record_bytes, "bytes per reading"), (run_true, "`prony run -- true`"), (span, "span begin + end")):
+        try:
+            yield from measure(build, scratch)
+        except (NotMeasured, OSError, ValueError, sqlite3.Error, subprocess.SubprocessError) as why:
+            yield what, "not measured", "", None, str(why).replace("\n", " ")
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    scratch = tempfile.mkdtemp(prefix="prony-bench-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+    try:
+        rows = list(rows_of(os.path.abspath(sys.argv[1]), scratch))
+    finally:
+        shutil.rmtree(scratch)
+    load = os.getloadavg()[0]
+    lines = [f"{time.strftime('%Y-%m-%d', time.gmtime())} · {cpu_model()}, {os.cpu_count()} CPUs · Linux "
+             f"{platform.release()} · load {load:.1f} at the end", "",
+             "| what | measured | bound | held | how |", "|---|---|---|---|---|"]
+    for what, value, bound, held, detail in rows:
+        lines.append(f"| {what} | {value} | {bound} | {'–' if held is None else 'yes' if held else '**no**'} | {detail} |")
+    print("\n".join(lines))
+    with open(PAGE, encoding="utf-8") as page:
+        before, rest = page.read().split(BEGIN)
+    with open(PAGE, "w", encoding="utf-8") as page:
+        page.write(before + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.split(END)[1])
+    return 1 if any(row[3] is False for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
