@@ -58,18 +58,19 @@ std::string joules(const Estimate& estimate, bool modelled) {
   if (doubt == 0) return "0 " + std::string(unit) + mark;
   if (half == 0) return with_unit(value, 4, unit) + mark;
   const int exponent = exponent_of(doubt);
-  const int extra = doubt / std::pow(10.0, exponent) < 3 ? 1 : 0;
+  const int extra = doubt / std::pow(10.0, exponent) < 2 ? 1 : 0;
   const int decimals = std::max(0, extra - exponent);
-  const double step = std::pow(10.0, -std::max(decimals, extra - exponent));
+  const double step = std::pow(10.0, exponent - extra);
   const double up = std::ceil(doubt / step - 1e-9) * step;  // rounded down it would promise too much
-  return grouped(format_fixed(value, decimals)) + " " + std::string(unit) + " ±" + grouped(format_fixed(up, decimals)) +
+  const double told = decimals == 0 ? std::round(value / step) * step : value;
+  return grouped(format_fixed(told, decimals)) + " " + std::string(unit) + " ±" + grouped(format_fixed(up, decimals)) +
          mark;
 }
 
-std::string joules(double value, bool modelled) {
-  if (!std::isfinite(value)) return std::string(none);
-  const auto [factor, unit] = joule_scale(std::abs(value));
-  return with_unit(value * factor, 3, unit) + (modelled ? " ~" : "");
+std::string joules_alone(const Estimate& estimate, bool modelled) {
+  std::string text = joules(estimate, false);
+  if (const std::size_t doubt = text.find(" ±"); doubt != std::string::npos) text.erase(doubt);
+  return text + (modelled && text != none ? " ~" : "");
 }
 
 std::string watts(double value) {

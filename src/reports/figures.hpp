@@ -13,10 +13,11 @@ inline constexpr std::string_view none = "–";
 
 // `value` with `digits` significant digits, never in exponent form: 0.001234 → "0.00123", 1955.2 → "1 955".
 [[nodiscard]] std::string significant(double value, int digits);
-// "412.3 J ±0.4": the doubt is the farther of the two sides, rounded up to one digit (two where it begins with 1 or 2);
+// "412.3 J ±0.4": the doubt is the farther of the two sides, rounded up to one digit (two where it begins with 1);
 // the value has the same decimals. " ~" is added to modelled ones.
 [[nodiscard]] std::string joules(const Estimate& estimate, bool modelled);
-[[nodiscard]] std::string joules(double value, bool modelled);  // without doubt, three digits
+// The value alone, with no more digits than its doubt leaves: for places without room for ±.
+[[nodiscard]] std::string joules_alone(const Estimate& estimate, bool modelled);
 [[nodiscard]] std::string watts(double value);
 [[nodiscard]] std::string seconds(double value);  // "3.1 ms", "12.4 s", "2:05 min"
 [[nodiscard]] std::string bytes(double value);    // "812 MiB"

@@ -176,13 +176,23 @@ void gather_repeated(Summary& summary) {
       summary.repeated.push_back({prompt, values.size(), interval->mean, interval->low, interval->high});
 }
 
+// The ledger's fields of joules, as the JSON calls them.
+std::string json_name(const std::string& field) {
+  for (const char* joules : {"gross", "idle", "active", "target", "foreign", "prony", "target_active"})
+    if (field == joules) return field + "_j";
+  return field;
+}
+
 // What the ledger and the totals lack, by the JSON's own names.
 void gather_absent(Summary& summary) {
   auto& out = summary.unavailable;
   for (const EnergyRow& row : summary.energy) {
-    for (const auto& [field, reason] : row.ledger.absent)
-      out.push_back({"energy[" + row.channel.name + "]." + field, reason, ""});
-    if (!row.ledger.resolvable)
+    bool gross_told = false;
+    for (const auto& [field, reason] : row.ledger.absent) {
+      gross_told = gross_told || field == "gross" || field == "gross_j";
+      out.push_back({"energy[" + row.channel.name + "]." + json_name(field), reason, ""});
+    }
+    if (!row.ledger.resolvable && !gross_told)
       out.push_back({"energy[" + row.channel.name + "].gross_j", "the window is too short for this sensor",
                      "measure for at least needed_s"});
   }

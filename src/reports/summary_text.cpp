@@ -127,11 +127,12 @@ std::string warnings(const Summary& s, const TextOptions& o) {
   if (s.state == RunState::interrupted)
     warn("interrupted: recording stopped before the end; what follows is what was recorded until then");
   if (s.state == RunState::recording) warn("still being recorded: figures are provisional");
-  for (const RequestRow& row : s.requests) {
+  for (std::size_t i = 0; i < s.requests.size(); ++i) {
+    const RequestRow& row = s.requests[i];
+    const std::string name = "prompt " + std::to_string(i + 1) + " (" + safe(row.span.name, 40) + ")";
     const bool failed = row.span.status == SpanStatus::failed || row.finish == "error";
-    if (failed) warn("prompt " + safe(row.span.name, 40) + " failed: its tokens and times are not a complete answer's");
-    if (row.span.status == SpanStatus::unfinished)
-      warn("prompt " + safe(row.span.name, 40) + " was begun and never ended");
+    if (failed) warn(name + " failed: its tokens and times are not a complete answer's");
+    if (row.span.status == SpanStatus::unfinished) warn(name + " was begun and never ended");
   }
   for (const Event& event : s.events)
     if (event.kind != "note" && event.kind != "spans-lost" && event.kind != "ticks-dropped")
@@ -155,10 +156,10 @@ std::string machine_lines(const Summary& s, const TextOptions& o) {
     const std::string mark = is_modelled ? " ~" : "";
     Items items{text::domain_name(s, row) + (is_modelled ? " (modelled ~)" : " (" + row.channel.sensor + ")")};
     if (l.gross) items.push_back("gross " + figures::joules(*l.gross, is_modelled));
-    if (l.idle) items.push_back("idle " + figures::joules(l.idle->value, is_modelled));
-    if (l.target) items.push_back("this program " + figures::joules(l.target->value, is_modelled));
-    if (l.foreign) items.push_back("others " + figures::joules(l.foreign->value, is_modelled));
-    if (l.prony) items.push_back("Prony " + figures::joules(l.prony->value, is_modelled));
+    if (l.idle) items.push_back("idle " + figures::joules_alone(*l.idle, is_modelled));
+    if (l.target) items.push_back("this program " + figures::joules_alone(*l.target, is_modelled));
+    if (l.foreign) items.push_back("others " + figures::joules_alone(*l.foreign, is_modelled));
+    if (l.prony) items.push_back("Prony " + figures::joules_alone(*l.prony, is_modelled));
     if (l.mean_w) items.push_back("mean " + figures::watts(*l.mean_w) + mark);
     if (l.peak_w)
       items.push_back("peak " + figures::watts(*l.peak_w) + mark + " over " +
@@ -254,7 +255,7 @@ std::string input_output(const Summary& s, const TextOptions& o) {
 std::string own_cost(const Summary& s, const TextOptions& o) {
   Items items;
   if (const auto own = text::headline_party(s, &ChannelLedger::prony))
-    items.push_back(figures::joules(own->value, s.headline_modelled));
+    items.push_back(figures::joules_alone(*own, s.headline_modelled));
   if (const auto cpu = s.prony_total("cpu_s")) {
     std::string words = figures::seconds(*cpu) + " CPU";
     if (s.wall_s && *s.wall_s > 0) words += " (" + figures::percent(*cpu / *s.wall_s) + " of a core)";
@@ -275,6 +276,13 @@ std::string remedies(const Summary& s, const TextOptions& o) {
   return out;
 }
 
+std::string why_no_active(const Summary& s) {
+  for (const EnergyRow& row : s.energy)
+    for (const auto& [field, reason] : row.ledger.absent)
+      if (row.ledger.headline && field.starts_with("active")) return reason;
+  return "no baseline (measure one with --baseline 3s)";
+}
+
 std::string energy_notes(const Summary& s, const TextOptions& o, const Items& left_out) {
   std::string out;
   const auto line = [&](const char* label, const Items& items) {
@@ -286,10 +294,17 @@ std::string energy_notes(const Summary& s, const TextOptions& o, const Items& le
   if (const std::string words = doubt_words(s); !words.empty()) doubt.push_back(words);
   if (s.headline_modelled && s.headline_j) doubt.push_back("~ marks modelled figures");
   line("doubt", doubt);
+  if (std::find(left_out.begin(), left_out.end(), "source") != left_out.end()) line("source", text::sources(s));
   const bool baseline =
       std::any_of(s.energy.begin(), s.energy.end(), [](const auto& r) { return r.ledger.active.has_value(); });
-  if (!baseline && !s.energy.empty()) line("idle, active", {"absent: no baseline (measure one with --baseline 3s)"});
-  if (!s.cpu_split.empty() && !s.energy.empty()) line("split", {safe(s.cpu_split, 200)});
+  if (!baseline && !s.energy.empty()) line("idle, active", {"absent: " + why_no_active(s)});
+  if (!s.cpu_split.empty() && !s.energy.empty()) {
+    Items split{safe(s.cpu_split, 300)};
+    const bool shares =
+        std::any_of(s.energy.begin(), s.energy.end(), [](const auto& r) { return r.ledger.target_share.has_value(); });
+    if (shares && s.kind != "llm") split.push_back("share: of what was split");
+    line("split", split);
+  }
   if (!left_out.empty()) {
     Items columns{"not shown at this width: " + left_out.front()};
     columns.insert(columns.end(), left_out.begin() + 1, left_out.end());

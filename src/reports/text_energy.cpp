@@ -67,15 +67,15 @@ Part energy_table(const Summary& summary, const TextOptions& options) {
   const bool baseline =
       std::any_of(rows.begin(), rows.end(), [](const EnergyRow& r) { return r.ledger.active.has_value(); });
   layout::TextTable table;
-  table.columns = {{"domain", false, 0, 8},
+  table.columns = {{"domain", false, 0, 9},
                    {"gross", true, 0, 0},
-                   {baseline ? "idle" : "", true, 7, 0},
-                   {baseline ? "active" : "", true, 6, 0},
-                   {baseline ? "this program's active" : "this program", true, 1, 0},
+                   {baseline ? "idle" : "", true, 5, 0},
+                   {baseline ? "active" : "", true, 3, 0},
+                   {baseline ? "program's active" : "this program", true, 1, 0},
                    {"share", true, 2, 0},
-                   {"others", true, 5, 0},
-                   {"mean", true, 3, 0},
-                   {"peak", true, 4, 0},
+                   {"others", true, 7, 0},
+                   {"mean", true, 4, 0},
+                   {"peak", true, 6, 0},
                    {"source", false, 8, 0}};
   std::vector<std::pair<const EnergyRow*, std::size_t>> ordered;
   in_tree_order(summary, std::nullopt, 0, ordered);
@@ -95,6 +95,11 @@ Part energy_table(const Summary& summary, const TextOptions& options) {
     std::vector<std::string> sum(table.columns.size());
     sum[0] = "sum of " + std::to_string(heads);
     sum[1] = cell(summary.headline_j, summary.headline_modelled);
+    if (baseline) {
+      sum[2] = cell(headline_party(summary, &ChannelLedger::idle), summary.headline_modelled);
+      sum[3] = cell(headline_party(summary, &ChannelLedger::active), summary.headline_modelled);
+    }
+    sum[6] = cell(headline_party(summary, &ChannelLedger::foreign), summary.headline_modelled);
     sum[4] = cell(headline_party(summary, baseline ? &ChannelLedger::target_active : &ChannelLedger::target),
                   summary.headline_modelled);
     table.rows.push_back(std::move(sum));
@@ -106,11 +111,30 @@ Part energy_table(const Summary& summary, const TextOptions& options) {
   return part;
 }
 
+std::vector<std::string> sources(const Summary& summary) {
+  std::vector<std::pair<std::string, std::string>> by_source;  // in order of first appearance
+  for (const EnergyRow& row : summary.energy) {
+    const std::string source = source_of(row);
+    auto found = std::find_if(by_source.begin(), by_source.end(), [&](const auto& s) { return s.first == source; });
+    if (found == by_source.end()) {
+      by_source.emplace_back(source, domain_name(summary, row));
+    } else {
+      found->second += ", " + domain_name(summary, row);
+    }
+  }
+  std::vector<std::string> out;
+  for (const auto& [source, domains] : by_source) out.push_back(domains + ": " + source);
+  return out;
+}
+
 std::vector<std::string> unresolvable(const Summary& summary) {
   std::vector<std::string> out;
   for (const EnergyRow& row : summary.energy) {
     if (row.ledger.resolvable) continue;
-    std::string line = domain_name(summary, row) + ": the run is too short for this sensor";
+    std::string why = "the window is too short for this sensor";
+    for (const auto& [field, reason] : row.ledger.absent)
+      if (field == "gross") why = reason;
+    std::string line = domain_name(summary, row) + ": " + why;
     if (row.ledger.needed_s) line += "; it takes at least " + figures::seconds(*row.ledger.needed_s);
     out.push_back(line);
   }

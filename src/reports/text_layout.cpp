@@ -77,7 +77,9 @@ std::string TextTable::render(std::size_t width, bool colour, std::vector<std::s
     for (std::size_t c = 0; c < columns.size(); ++c) sum += shown[c] ? widths[c] + gap : 0;
     return sum - gap;
   };
+  const std::vector<std::size_t> natural = widths;
   const auto shrink = [&] {
+    widths = natural;
     for (std::size_t c = 0; c < columns.size(); ++c)
       if (shown[c] && columns[c].least > 0 && total() > width)
         widths[c] = std::max(std::min(columns[c].least, widths[c]), widths[c] - std::min(widths[c], total() - width));

@@ -21,6 +21,8 @@ struct Part {
 // Shown name of a row: its domain, or the channel's name where two rows share the domain.
 [[nodiscard]] std::string domain_name(const Summary& summary, const EnergyRow& row);
 [[nodiscard]] Part energy_table(const Summary& summary, const TextOptions& options);
+// "package-0, core: measured, rapl, bound": where the figures come from, for widths without that column.
+[[nodiscard]] std::vector<std::string> sources(const Summary& summary);
 [[nodiscard]] Part requests_table(const Summary& summary, const TextOptions& options);
 
 // Σ over the headline channels of one party; absent if one of them cannot tell.

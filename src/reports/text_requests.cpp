@@ -28,8 +28,14 @@ const std::optional<Estimate>& told(const HeadlineJoules& joules, bool charged) 
 // A share of a window that the sensor cannot resolve is no better than the window.
 bool shows(const RequestRow& row, bool charged) { return row.headline.resolvable && told(row.headline, charged); }
 
+// One part of `count` equal ones.
+Estimate each(const Estimate& all, double count) {
+  return {all.value / count, all.low / count, all.high / count, all.kind};
+}
+
 std::string prompt_cell(const RequestRow& row) {
-  const std::string text = row.prompt.empty() ? row.span.name : "\"" + row.prompt + "\"";
+  std::string text = row.prompt.empty() ? row.span.name : "\"" + row.prompt + "\"";
+  std::replace_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
   const bool failed = row.span.status != SpanStatus::ok || row.finish == "error";
   return failed ? std::string(row.span.status == SpanStatus::unfinished ? "unfinished: " : "failed: ") + text : text;
 }
@@ -41,7 +47,7 @@ std::vector<std::string> request_cells(const Summary& summary, const RequestRow&
   std::string per_token{none};
   if (visible && row.output_tokens && *row.output_tokens > 0)
     per_token =
-        figures::joules(told(row.headline, charged)->value / static_cast<double>(*row.output_tokens), is_modelled);
+        figures::joules_alone(each(*told(row.headline, charged), static_cast<double>(*row.output_tokens)), is_modelled);
   const bool gross = row.headline.resolvable && row.headline.gross;
   return {std::to_string(number),
           prompt_cell(row),
@@ -68,7 +74,9 @@ std::string centre(const std::vector<double>& values, std::string (*format)(doub
 }
 
 struct Sums {
-  std::int64_t in = 0, out = 0, out_with_energy = 0;
+  std::int64_t in = 0, out = 0;
+  Estimate token_j;
+  double token_count = 0;  // of the prompts that have both: others would make tokens look dear or free
   std::vector<double> ttft, e2e, prefill, decode;
   std::optional<Estimate> energy, gross;
   std::size_t with_energy = 0;
@@ -86,7 +94,10 @@ Sums sums_of(const Summary& summary, bool charged) {
     if (row.decode_tokens_per_s) sums.decode.push_back(*row.decode_tokens_per_s);
     if (!shows(row, charged)) continue;
     ++sums.with_energy;
-    sums.out_with_energy += row.output_tokens.value_or(0);
+    if (row.output_tokens && *row.output_tokens > 0) {
+      sums.token_j = sums.token_j + *told(row.headline, charged);
+      sums.token_count += static_cast<double>(*row.output_tokens);
+    }
     add(sums.energy, *told(row.headline, charged));
     if (row.headline.gross) add(sums.gross, *row.headline.gross);
   }
@@ -103,13 +114,12 @@ void add_sum_rows(const Summary& summary, bool charged, layout::TextTable& table
   const std::string decode = centre(sums.decode, rate, decode_name);
   const std::size_t all = summary.requests.size();
   const bool some = sums.energy.has_value();
-  const bool per = some && sums.out_with_energy > 0;
+  const bool per = sums.token_count > 0;
   table.rows.push_back(
       {"", std::to_string(all) + (all == 1 ? " prompt" : " prompts"), figures::count(static_cast<double>(sums.in)),
        figures::count(static_cast<double>(sums.out)), ttft, e2e, prefill, decode,
        some ? figures::joules(*sums.energy, is_modelled) : std::string(none),
-       per ? figures::joules(sums.energy->value / static_cast<double>(sums.out_with_energy), is_modelled)
-           : std::string(none),
+       per ? figures::joules_alone(each(sums.token_j, sums.token_count), is_modelled) : std::string(none),
        charged ? (sums.gross ? figures::joules(*sums.gross, is_modelled) : std::string(none)) : std::string()});
   const std::string sum_name = !some                     ? ""
                                : sums.with_energy == all ? "sum"
@@ -132,11 +142,11 @@ Part requests_table(const Summary& summary, const TextOptions& options) {
   const bool charged = tells_charged(summary);
   layout::TextTable table;
   table.columns = {{"#", true, 7, 0},
-                   {"prompt", false, 0, 12},
+                   {"prompt", false, 0, std::max<std::size_t>(12, options.width / 4)},
                    {"in", true, 5, 0},
                    {"out", true, 1, 0},
                    {"TTFT", true, 2, 0},
-                   {"whole", true, 8, 0},
+                   {"E2E", true, 8, 0},
                    {"prefill", true, 9, 0},
                    {"decode", true, 3, 0},
                    {charged ? "charged" : "gross", true, 0, 0},
@@ -176,7 +186,7 @@ std::vector<std::string> where_it_went(const Summary& summary) {
   add("decode", decode);
   add("rest of the prompts", requests - prefill - decode);
   add("between", target->value - requests - load - warm_up);
-  if (!items.empty()) items.push_back("of this program's " + figures::joules(target->value, summary.headline_modelled));
+  if (!items.empty()) items.push_back("of this program's " + figures::joules_alone(*target, summary.headline_modelled));
   return items;
 }
 

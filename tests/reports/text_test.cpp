@@ -1,0 +1,196 @@
+// The printed summary, held against golden files that were read and judged by eye (PRONY_UPDATE_GOLDEN=1 rewrites
+// them).
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "base/text.hpp"
+#include "fake_run.hpp"
+#include "reports/figures.hpp"
+#include "reports/live_line.hpp"
+#include "reports/summary_text.hpp"
+#include "reports/text_layout.hpp"
+
+namespace prony {
+namespace {
+
+using prony::testing::Told;
+using prony::testing::told_command;
+using prony::testing::told_llm;
+
+std::string text_of(const Told& told, std::size_t width, bool colour = false) {
+  return to_text(summarise(told.run, told.ledger), {width, colour});
+}
+
+void expect_golden(const std::string& name, const std::string& text) {
+  const std::string path = std::string(PRONY_SOURCE_DIR) + "/tests/reports/golden/" + name;
+  if (std::getenv("PRONY_UPDATE_GOLDEN") != nullptr) {
+    std::ofstream(path, std::ios::binary) << text;
+    GTEST_SKIP() << "golden file rewritten, not compared";
+  }
+  std::ifstream file(path, std::ios::binary);
+  ASSERT_TRUE(file) << path;
+  std::ostringstream golden;
+  golden << file.rdbuf();
+  EXPECT_EQ(text, golden.str());
+}
+
+void expect_fits(const std::string& text, std::size_t width) {
+  for_each_line(text, [&](std::string_view line) {
+    const bool path = line.find(".prony") != std::string_view::npos;  // is never cut
+    EXPECT_TRUE(path || display_width(line) <= width) << line;
+  });
+}
+
+TEST(CommandText, At60ColumnsIsTheGoldenFile) { expect_golden("command-60.txt", text_of(told_command(), 60)); }
+TEST(CommandText, At80ColumnsIsTheGoldenFile) { expect_golden("command-80.txt", text_of(told_command(), 80)); }
+TEST(CommandText, At100ColumnsIsTheGoldenFile) { expect_golden("command-100.txt", text_of(told_command(), 100)); }
+TEST(CommandText, At140ColumnsIsTheGoldenFile) { expect_golden("command-140.txt", text_of(told_command(), 140)); }
+TEST(LlmText, At60ColumnsIsTheGoldenFile) { expect_golden("llm-60.txt", text_of(told_llm(), 60)); }
+TEST(LlmText, At80ColumnsIsTheGoldenFile) { expect_golden("llm-80.txt", text_of(told_llm(), 80)); }
+TEST(LlmText, At100ColumnsIsTheGoldenFile) { expect_golden("llm-100.txt", text_of(told_llm(), 100)); }
+TEST(LlmText, At140ColumnsIsTheGoldenFile) { expect_golden("llm-140.txt", text_of(told_llm(), 140)); }
+
+TEST(Text, NoLineButACommandToPasteIsWiderThanTheTerminal) {
+  for (const std::size_t width : {60u, 80u, 100u, 140u}) {
+    expect_fits(text_of(told_command(), width), width);
+    expect_fits(text_of(told_llm(), width), width);
+  }
+}
+
+TEST(Text, TheSameRunGivesTheSameBytes) { EXPECT_EQ(text_of(told_llm(), 100), text_of(told_llm(), 100)); }
+
+TEST(Text, ColourOnlyAddsColour) {  // nothing is told by colour alone
+  const std::string coloured = text_of(told_llm(), 100, true);
+  ASSERT_NE(coloured.find("\x1b["), std::string::npos);
+  std::string plain;
+  for (std::size_t i = 0; i < coloured.size(); ++i) {
+    if (coloured[i] == '\x1b') {
+      i = coloured.find('m', i);
+      continue;
+    }
+    plain += coloured[i];
+  }
+  EXPECT_EQ(plain, text_of(told_llm(), 100));
+}
+
+TEST(Text, EveryLineWithModelledJoulesOrWattsSaysSo) {
+  for (const std::size_t width : {60u, 100u, 140u})
+    for_each_line(text_of(told_llm(), width), [](std::string_view line) {
+      for (const std::string_view unit : {" J", " mJ", " W"}) {
+        const std::size_t at = line.find(unit);
+        const std::size_t after = at + unit.size();
+        if (at == std::string_view::npos || (after < line.size() && line[after] != ' ')) continue;  // " WARNING"
+        EXPECT_TRUE(line.find('~') != std::string_view::npos || line.find("modelled") != std::string_view::npos)
+            << line;
+      }
+    });
+}
+
+TEST(Text, MeasuredFiguresCarryNoMark) { EXPECT_EQ(text_of(told_command(), 140).find('~'), std::string::npos); }
+
+TEST(Text, ForeignAboveTenPercentIsAPlainWarning) {
+  EXPECT_NE(text_of(told_llm(), 100).find("others took 33 %"), std::string::npos);
+  EXPECT_EQ(text_of(told_command(), 100).find("others took"), std::string::npos);  // 13.3 of 312.5 J
+}
+
+TEST(Text, AnInterruptedRunSaysSoBeforeAnyFigure) {
+  Told told = told_command();
+  told.run.run_state = RunState::interrupted;
+  const std::string text = text_of(told, 100);
+  ASSERT_NE(text.find("interrupted"), std::string::npos);
+  EXPECT_LT(text.find("interrupted"), text.find("412.3 J"));
+}
+
+TEST(Text, AnUnresolvableDomainPrintsADashAndWhatItWouldTake) {
+  Told told = told_command();
+  told.ledger.energy[2].gross.reset();
+  told.ledger.energy[2].resolvable = false;
+  told.ledger.energy[2].needed_s = 40;
+  const std::string text = text_of(told, 140);
+  EXPECT_NE(text.find("dram: the window is too short for this sensor; it takes at least 40.0 s"), std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("31.0 J"), std::string::npos);
+}
+
+TEST(Text, ControlCharactersInNamesNeverReachTheTerminal) {
+  Told told = told_command();
+  told.run.facts.set("run.command", "evil\x1b[2J\r\n\a\xff", "flag");
+  told.run.file = "runs/a\x1b]0;x\a b.prony";
+  const std::string text = text_of(told, 100);
+  for (const char c : text) EXPECT_TRUE(c == '\n' || static_cast<unsigned char>(c) >= 0x20) << static_cast<int>(c);
+}
+
+TEST(Text, TheCommandThatIsNamedNextCanBePasted) {
+  Told told = told_command();
+  told.run.file = "my runs/it's.prony";
+  EXPECT_NE(text_of(told, 140).find("prony show 'my runs/it'\\''s.prony'"), std::string::npos);
+}
+
+TEST(Text, ARunWithoutAnyEnergyStillTellsTheRest) {
+  Told told = told_command();
+  told.ledger.energy.clear();
+  told.ledger.headline_j.reset();
+  const std::string text = text_of(told, 100);
+  EXPECT_NE(text.find("22.9 s CPU"), std::string::npos);
+  EXPECT_NE(text.find("no joules: see `prony sensors`"), std::string::npos);
+  EXPECT_EQ(text.find(" 0 J"), std::string::npos);
+}
+
+TEST(Text, SettingsTellWhereEachValueCameFrom) {
+  const Told told = told_command();
+  EXPECT_EQ(settings_text(summarise(told.run, told.ledger), {100, false}),
+            " setting   value  from\n interval  10ms   flag\n baseline  3s     environment\n");
+}
+
+TEST(Figures, DigitsFollowTheDoubtWhichIsRoundedUp) {
+  EXPECT_EQ(figures::joules(Estimate{1.4183, 1.10, 1.72, EstimateKind::range}, true), "1.4 J ±0.4 ~");
+  EXPECT_EQ(figures::joules(Estimate{412.31, 411.92, 412.7, EstimateKind::bound}, false), "412.3 J ±0.4");
+  EXPECT_EQ(figures::joules(Estimate{10, 8.8, 10.1, EstimateKind::bound}, false), "10.0 J ±1.2");  // the farther side
+  EXPECT_EQ(figures::joules(Estimate{0.0123, 0.0122, 0.0124, EstimateKind::bound}, false), "12.30 mJ ±0.10");
+  EXPECT_EQ(figures::joules(Estimate{123456, 123400, 123512, EstimateKind::bound}, false), "123.46 kJ ±0.06");
+  EXPECT_EQ(figures::joules(Estimate{1420, 1100, 1740, EstimateKind::bound}, false), "1 400 J ±400");
+  EXPECT_EQ(figures::joules(Estimate{0, 0, 0, EstimateKind::bound}, false), "0 J");
+}
+
+TEST(Figures, ADoubtIsNeverPrintedSmallerThanItIs) {  // kills rounding to nearest: ±0.3
+  for (double half = 0.001; half < 100; half *= 1.037) {
+    const std::string text = figures::joules(Estimate{500, 500 - half, 500 + half, EstimateKind::bound}, false);
+    const std::size_t at = text.find("±");
+    ASSERT_NE(at, std::string::npos) << text;
+    EXPECT_GE(*parse_finite(text.substr(at + std::string("±").size())) * (1 + 1e-6), half) << text;
+  }
+}
+
+TEST(Figures, UnitsAreScaledAndRoundedBeforeTheDigitsAreCounted) {
+  EXPECT_EQ(figures::seconds(0.0031), "3.10 ms");
+  EXPECT_EQ(figures::seconds(12.4), "12.4 s");
+  EXPECT_EQ(figures::seconds(125), "2:05 min");
+  EXPECT_EQ(figures::bytes(812.0 * 1024 * 1024), "812 MiB");
+  EXPECT_EQ(figures::significant(9.996, 3), "10.0");
+  EXPECT_EQ(figures::significant(1955.2, 3), "1 955");
+  EXPECT_EQ(figures::percent(0.003), "0.3 %");
+  EXPECT_EQ(figures::percent(0), "0 %");
+  EXPECT_EQ(figures::hertz(2.451e9), "2.45 GHz");
+  EXPECT_EQ(figures::clock(3723), "1:02:03");
+}
+
+TEST(Bar, SomethingIsNeverDrawnAsNothing) {
+  EXPECT_EQ(layout::bar(0.001, 10), "▏");
+  EXPECT_EQ(layout::bar(0, 10), "");
+  EXPECT_EQ(layout::bar(1, 3), "███");
+  EXPECT_EQ(layout::bar(0.81, 10), "████████▏");
+}
+
+TEST(LiveLine, TellsProgressTimeLeftRateAndPower) {
+  LiveStatus status{4, 8, 7.0, 1950, 9.4, true, ""};
+  EXPECT_EQ(live_line(status, 80), "4/8 ▕█████     ▏ · about 0:07 left · 1 950 tok/s · 9.40 W ~");
+  EXPECT_LE(display_width(live_line(status, 30)), 29u);
+  status = LiveStatus{0, 8, 2.0, 0, std::nullopt, false, "loading"};
+  EXPECT_EQ(live_line(status, 80), "0/8 ▕          ▏ · loading · 0:02");
+}
+
+}  // namespace
+}  // namespace prony
