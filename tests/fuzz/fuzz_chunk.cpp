@@ -1,3 +1,4 @@
+// parts: store
 // Any bytes into the chunk codec: an error or a block, never a crash; a block that came out goes in and out unchanged.
 #include <cstddef>
 #include <cstdint>

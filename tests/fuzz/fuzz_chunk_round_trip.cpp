@@ -1,3 +1,4 @@
+// parts: store
 // Any ticks at all (extreme integers, times that run backwards, gaps) survive the chunk codec bit for bit.
 #include <fuzzer/FuzzedDataProvider.h>
 

@@ -1,3 +1,4 @@
+// parts: base
 // Any text at all into base/text.hpp: no crash, no over-read, and what is read back from what was written is the same.
 #include <cmath>
 #include <cstddef>
