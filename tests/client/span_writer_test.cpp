@@ -95,7 +95,7 @@ TEST_F(Client, ASpanIsReadBackAsItWasWritten) {
 TEST_F(Client, TextsOfEveryLengthAreKeptWhole) {
   RingFile file(1, 8192);
   ASSERT_EQ(prony_open(file.path().c_str()), 0);
-  for (const std::size_t bytes : {0, 1, 19, 20, 21, 39, 40, 41, 60, 61, 1024}) {
+  for (const std::size_t bytes : {0U, 1U, 19U, 20U, 21U, 39U, 40U, 41U, 60U, 61U, 1024U}) {
     const std::string name(bytes, 'n'), key = "k" + std::string(bytes / 2, 'k'), value(bytes * 3, 'v');
     const prony_span span = prony_span_begin(PRONY_USER, name.c_str(), 0);
     prony_span_count(span, key.c_str(), 3);
