@@ -74,7 +74,8 @@ void Attribution::State::make_plan(std::span<const Channel> channels) {
   const Channel* busy = find_busy(channels);
   busy_staleness_s =
       busy != nullptr && busy->update_period.ns > 0 ? busy->update_period.seconds().value() : unknown_staleness_s;
-  plan.step_ns = std::max(shortest_cell_ns, staleness_per_cell * static_cast<std::int64_t>(busy_staleness_s * 1e9));
+  if (busy != nullptr)
+    plan.step_ns = std::max(shortest_cell_ns, staleness_per_cell * static_cast<std::int64_t>(busy_staleness_s * 1e9));
   if (run) {
     plan.step_ns = std::max(plan.step_ns, run->length().ns / most_cells);
     plan.grid_begin_ns = run->begin.ns;

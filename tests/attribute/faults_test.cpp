@@ -1,0 +1,110 @@
+// Sensors that lie, stop, restart or come back.
+#include <gtest/gtest.h>
+
+#include "rig.hpp"
+
+namespace prony {
+namespace {
+
+using namespace rig;
+
+Ledger of(const Channel& channel, const Source& source, std::int64_t interval, std::int64_t to = 10 * second) {
+  Recording run;
+  Group group{GroupId{1}, "fast", Duration{interval}, {}};
+  std::vector<Source> sources;
+  run.add(group, sources, channel, source);
+  run.groups = {group};
+  run.spans = {span(1, SpanKind::run, "run", origin + second, origin + 9 * second)};
+  Attribution attribution(run.channels, run.groups, run.spans);
+  for (const auto& block : in_blocks(GroupId{1}, poll(sources, origin, origin + to, interval), 512))
+    attribution.push(block);
+  return attribution.finish();
+}
+
+bool in_hole(std::int64_t t, std::int64_t from_ms, std::int64_t to_ms) {
+  return t > origin + from_ms * millisecond && t < origin + to_ms * millisecond;
+}
+
+// Kills: a failed read taken for 0, and so for a wrap of a whole range.
+TEST(Faults, AFailedReadCostsACounterNothing) {
+  const Source source = counter_of(Power{{origin}, {40}}, millisecond, 0);
+  Channel channel = energy_counter(millisecond);
+  channel.range = 262'143'328'850;
+  const Ledger ledger =
+      of(channel, [=](std::int64_t t) { return in_hole(t, 4000, 6000) ? Reading{} : source(t); }, 10 * millisecond);
+  EXPECT_NEAR(ledger.energy[0].gross->value, 320, 0.1);
+  EXPECT_EQ(ledger.energy[0].gaps, 1u);
+  EXPECT_EQ(ledger.energy[0].wraps, 0u);
+  EXPECT_NEAR(ledger.energy[0].gap_time.seconds().value(), 2, 0.03);
+}
+
+// Kills: a restart read as a wrap (a phantom of thousands of joules), and one after which everything is lost.
+TEST(Faults, ARestartedCounterLosesNoMoreThanTheHoleAndTheTruthStaysInside) {
+  Channel channel = energy_counter(millisecond);
+  channel.range = 262'143'328'850;
+  const Source source = counter_of(Power{{origin}, {40}}, millisecond, 0, 0, 50'000'000'000);
+  const std::int64_t start = source(origin + 5 * second).raw;
+  const Ledger ledger = of(
+      channel,
+      [=](std::int64_t t) {
+        Reading reading = source(t);
+        if (t > origin + 5 * second) reading.raw -= start;
+        return reading;
+      },
+      10 * millisecond);
+  const ChannelLedger& row = ledger.energy[0];
+  EXPECT_EQ(row.resets, 1u);
+  EXPECT_EQ(row.wraps, 0u);
+  EXPECT_NEAR(row.gross->value, 320, 0.5);
+  EXPECT_LE(row.gross->low, 320);
+  EXPECT_GE(row.gross->high, 320);
+  EXPECT_EQ(row.gross->kind, EstimateKind::interval_95);
+}
+
+// Kills: a gap of a gauge counted as zero watts.
+TEST(Faults, AGapOfAGaugeIsNotZeroWattsAndWidensTheRange) {
+  Channel channel;
+  channel.name = "hwmon.power";
+  channel.measure = Measure::power;
+  channel.scale = 1e-6;
+  const auto gauge = [](std::int64_t t) {
+    return in_hole(t, 4000, 5000) ? Reading{} : Reading{30'000'000, Quality::ok};
+  };
+  const ChannelLedger row = of(channel, gauge, 100 * millisecond).energy[0];
+  EXPECT_NEAR(row.gross->value, 240, 0.1);
+  EXPECT_NEAR(row.gross->low, 240 - 30, 6);
+  EXPECT_NEAR(row.gross->high, 240, 0.1);
+  EXPECT_EQ(row.gaps, 1u);
+}
+
+// Kills: a vanished sensor whose missing half is printed as if it were all.
+TEST(Faults, ASensorThatVanishesLeavesNoNumberForTheWholeWindow) {
+  const Source source = counter_of(Power{{origin}, {40}}, millisecond, 0);
+  const Ledger ledger = of(
+      energy_counter(millisecond), [=](std::int64_t t) { return t > origin + 4 * second ? Reading{} : source(t); },
+      10 * millisecond);
+  EXPECT_FALSE(ledger.energy[0].resolvable);
+  EXPECT_FALSE(ledger.energy[0].gross);
+  EXPECT_FALSE(ledger.headline_j);
+  EXPECT_NEAR(ledger.energy[0].recorded.value, 160, 0.5);
+}
+
+// Kills: a trapezoid that is off by a reading at the edges, or a sum instead of an integral.
+TEST(Gauges, ThePowerOfASineIntegratesToItsMean) {
+  Channel channel;
+  channel.measure = Measure::power;
+  channel.scale = 1e-6;
+  const auto sine = [](std::int64_t t) {
+    const double x = static_cast<double>(t - origin) * 1e-9;
+    return Reading{static_cast<std::int64_t>(1e6 * (50 + 30 * std::sin(2 * 3.14159265358979 * x))), Quality::ok};
+  };
+  const ChannelLedger row = of(channel, sine, 10 * millisecond).energy[0];
+  EXPECT_NEAR(row.gross->value, 400, 0.1);
+  EXPECT_LT(row.gross->low, 400);
+  EXPECT_GT(row.gross->high, 400);
+  EXPECT_GT(*row.peak_w, 78);
+  EXPECT_LT(*row.peak_w, 80);
+}
+
+}  // namespace
+}  // namespace prony
