@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "attribute/state.hpp"
 
@@ -86,7 +87,8 @@ void Attribution::State::make_plan(std::span<const Channel> channels) {
 void Attribution::State::make_folds(std::span<const Channel> channels, std::span<const Group> groups) {
   for (std::size_t index = 0; index < spans.size(); ++index)
     if (spans[index].kind == SpanKind::request) requests.push_back({spans[index].interval, index});
-  std::ranges::stable_sort(requests, {}, [](const GaugeStats::Request& request) { return request.interval.begin; });
+  std::ranges::sort(requests, {},
+                    [](const GaugeStats::Request& request) { return std::pair(request.interval.begin, request.span); });
   std::unordered_map<std::uint32_t, std::int64_t> interval_of;
   for (const Group& group : groups)
     for (const ChannelId channel : group.channels) interval_of[channel.value] = group.interval.ns;
