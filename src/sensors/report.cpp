@@ -10,20 +10,25 @@ namespace prony {
 namespace {
 
 constexpr std::int64_t cost_budget_ns = 20'000'000;
-constexpr int cost_reads = 200;
+constexpr std::size_t cost_reads = 200;
 
 std::optional<std::int64_t> cost_of(Machine& machine, Sensor& sensor, std::int64_t budget_ns) {
   if (machine.kind() == MachineKind::simulated) return std::nullopt;  // its clock does not move while it is read
   std::vector<Reading> readings(sensor.channels().size());
+  std::vector<std::int64_t> costs;
+  costs.reserve(cost_reads);
   const auto begin = machine.now();
-  std::int64_t spent = 0;
-  int reads = 0;
-  while (reads < cost_reads && spent < budget_ns) {
+  auto before = begin;
+  do {
     sensor.read(readings);
-    ++reads;
-    spent = (machine.now() - begin).ns;
-  }
-  return spent / std::max(1, reads);
+    const auto after = machine.now();
+    costs.push_back((after - before).ns);
+    before = after;
+  } while (costs.size() < cost_reads && (before - begin).ns < budget_ns);
+  // The median: one read during which somebody else had the CPU would be most of a mean.
+  const auto middle = costs.begin() + static_cast<std::ptrdiff_t>(costs.size() / 2);
+  std::nth_element(costs.begin(), middle, costs.end());
+  return *middle;
 }
 
 SensorState state_of(const SensorRow& row, const Probe& probe) {

@@ -28,12 +28,12 @@ struct SensorReport {
   SensorState state = SensorState::not_here;
   LaneKind lane = LaneKind::fast;  // meaningful if there are channels
   std::vector<Channel> channels;
-  std::optional<std::int64_t> cost_per_read_ns;  // mean of one read of all its channels
+  std::optional<std::int64_t> cost_per_read_ns;  // median of reads of all its channels
   std::vector<Unavailable> unavailable;          // with reason and remedy
   bool in_use = true;                            // stand-in only: nothing above measures CPU energy
 };
 
-// Probes every row; costs are the mean of a few hundred reads within 20 ms in all.
+// Probes every row; costs are the median of at most 200 reads, within about 20 ms in all.
 [[nodiscard]] std::vector<SensorReport> probe_sensors(Machine& machine, const SensorOptions& options);
 
 // True if `channels` hold a measured energy or power that is the CPU's (package or platform): then no stand-in is
