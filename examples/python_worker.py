@@ -1,33 +1,24 @@
 #!/usr/bin/env python3
-"""A worker of docs/worker-protocol.md that burns CPU instead of running a model. PRONY_LIBRARY may name libprony.so."""
-import ctypes, ctypes.util, json, os, sys, time
+"""A worker of docs/worker-protocol.md that burns CPU instead of running a model. LIBPRONY may name libprony.so."""
+import ctypes, json, os, sys, time
 
-PHASE, REQUEST, TOKENISE, PREFILL, DECODE, TOKEN = 1, 2, 3, 4, 5, 6  # enum prony_span_kind
+PHASE, REQUEST, PREFILL, DECODE, TOKEN = 1, 2, 4, 5, 6  # enum prony_span_kind
 out = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)  # whatever else prints must not disturb the protocol
-path = os.environ.get("PRONY_LIBRARY") or ctypes.util.find_library("prony")
-lib = ctypes.CDLL(path) if path and "PRONY_SPANS" in os.environ else None
-if lib:
-    u64, i64, text = ctypes.c_uint64, ctypes.c_int64, ctypes.c_char_p
-    lib.prony_open.argtypes = [text]
-    lib.prony_span_begin.restype, lib.prony_span_begin.argtypes = u64, [ctypes.c_int, text, u64]
-    lib.prony_span_end.argtypes = [u64, ctypes.c_int]
-    lib.prony_span_count.argtypes = [u64, text, i64]
-    lib.prony_span_attribute.argtypes = [u64, text, text]
-    lib.prony_span_complete.argtypes = [ctypes.c_int, text, u64, i64, i64]
-    lib.prony_open(None)
+lib = None
+if "PRONY_SPANS" in os.environ:  # else nobody records
+    from prony_ctypes import _lib as lib
+    lib.prony_span_complete.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_uint64, ctypes.c_int64, ctypes.c_int64]
 
 def say(**message):
     out.write(json.dumps(message) + "\n")
     out.flush()
 
-def begin(kind, name):
-    return lib.prony_span_begin(kind, name.encode(), 0) if lib else 0
+begin = lambda kind, name: lib.prony_span_begin(kind, name.encode(), 0) if lib else 0
 
 def burn():  # one "token": 2 ms of CPU; returns the time at its end, on the clock that spans use
     end = time.process_time() + 0.002
-    while time.process_time() < end:
-        pass
+    while time.process_time() < end: pass
     return time.monotonic_ns()
 
 def answer(m, span):
@@ -67,9 +58,9 @@ for line in sys.stdin:
             if lib: lib.prony_span_end(span, 0)
             say(type="done", name=m["name"])
         elif kind == "stop":
-            say(type="bye")
             break
         elif kind != "cancel":  # this worker cannot cancel: it ends when its input does
             say(type="error", error={"code": "unsupported", "message": "unknown type " + str(kind)})
     except (ValueError, KeyError, TypeError) as problem:
         say(type="error", error={"code": "protocol", "message": repr(problem)})
+say(type="bye")

@@ -54,7 +54,7 @@ class Driver {
     if (!consumer) return Unexpected<Error>(consumer.error());
     workload = make_worker_workload(std::move(options));
     SpawnOptions spawn_options = workload->command();
-    spawn_options.environment = {{"PRONY_SPANS", folder.file("run.spans")}, {"PRONY_LIBRARY", build("libprony.so")}};
+    spawn_options.environment = {{"PRONY_SPANS", folder.file("run.spans")}, {"LIBPRONY", build("libprony.so")}};
     if (!fault.empty()) spawn_options.environment.emplace_back("PRONY_ENGINE_FAULT", fault);
     auto child = spawn(spawn_options);
     if (!child) return Unexpected<Error>(child.error());
@@ -297,16 +297,17 @@ TEST(WorkerWorkload, APromptLargerThanThePipeArrivesWhole) {
 
 TEST(WorkerWorkload, ACancelInMidRequestEndsTheRunAndTheWorkerEvenIfItDoesNotListen) {
   Driver driver;
-  WorkerOptions options = python(behaving_until(R"(
-        time.sleep(600)
-)"));
+  const std::string mark = driver.folder.file("prompt-arrived");
+  const auto options = python(behaving_until("        open('" + mark + "', 'w').close(); time.sleep(600)\n"));
   auto done = std::async(std::launch::async, [&] { return driver.run(options); });
-  driver.started.get_future().wait();
+  while (!std::filesystem::exists(mark)) ::usleep(5000);
   driver.workload->cancel(SIGINT);
   const auto outcome = done.get();
-  if (!outcome) return;  // the cancel came before the load was done: the error is right, too
-  EXPECT_GE(outcome->failures.size(), 1U);
-  EXPECT_EQ(outcome->requests_ok, 0U);
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->requests_failed, 1U);
+  EXPECT_THAT(outcome->failures, Contains(HasSubstr("did not stop within 2 s")));
+  EXPECT_EQ(outcome->exit.signal, SIGKILL);
+  EXPECT_THAT(outcome->facts, Contains(Pair("requests.not_run", "2,3")));
 }
 
 // ---- the real engine, where it was built -------------------------------------------------------------------------
@@ -442,18 +443,26 @@ TEST_F(LlamaWorker, APromptLongerThanTheContextFailsAloneAndAFullContextEndsTheA
 
 TEST_F(LlamaWorker, ACancelEndsTheRunningPromptWithItsSpanEnded) {
   options_.prompts = {{"endless", "go on", 1'000'000}, {"never", "x", {}}};
-  options_.ctx = 1'000'000;
+  options_.ctx = 200'000;
   auto done = std::async(std::launch::async, [&] { return driver_.run(options_); });
   driver_.started.get_future().wait();
+  for (bool running = false; !running; ::usleep(5000)) {
+    // The consumer is at work; the name of the request in its slot is enough to know that it has begun.
+    std::ifstream file(driver_.folder.file("run.spans"), std::ios::binary);
+    std::string start(std::size_t{1} << 18, '\0');
+    file.read(start.data(), static_cast<std::streamsize>(start.size()));
+    running = start.find("endless") != std::string::npos;
+  }
   driver_.workload->cancel(SIGINT);
   const auto outcome = done.get();
-  for (const auto& request : driver_.of_kind("request")) {
-    EXPECT_EQ(request.attributes.at("finish"), "stop");
-    EXPECT_NE(request.end, 0);
-  }
-  if (outcome) {
-    EXPECT_EQ(outcome->requests_ok, 0U);
-  }
+  ASSERT_TRUE(outcome) << outcome.error().what;
+  EXPECT_THAT(outcome->failures, Contains("request endless: cancelled"));
+  EXPECT_THAT(outcome->facts, Contains(Pair("requests.not_run", "never")));
+  EXPECT_EQ(outcome->exit.shell_code(), 0) << "it ended by itself";
+  const auto requests = driver_.of_kind("request");
+  ASSERT_EQ(requests.size(), 1U);
+  EXPECT_EQ(requests[0].attributes.at("finish"), "stop");
+  EXPECT_NE(requests[0].end, 0);
 }
 
 }  // namespace
