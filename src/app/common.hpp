@@ -1,7 +1,6 @@
 // What the subcommands share: the options of everything that records, errors in words, the terminal's properties.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,6 +9,12 @@
 #include "app/settings.hpp"
 #include "base/result.hpp"
 #include "model/time.hpp"
+
+// CLI11 costs seconds to compile: only the files that add options include it.
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace prony::app {
 

@@ -1,4 +1,5 @@
 // `prony export RUN --format csv|jsonl --table samples|spans|charges|channels|requests`
+#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "app/common.hpp"

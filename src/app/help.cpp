@@ -1,4 +1,5 @@
 // `prony help [TOPIC]`: what does not fit a --help screen.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 

@@ -1,5 +1,6 @@
 // `prony llm --engine llama --model M.gguf`: prompts one after another to an engine in a worker process.
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <array>
 #include <filesystem>

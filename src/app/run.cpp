@@ -1,4 +1,5 @@
 // `prony run [options] -- CMD…`
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 

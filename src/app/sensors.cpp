@@ -1,5 +1,6 @@
 // `prony sensors [--json]`: every catalogue row, available or why not and how to mend it.
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <filesystem>
 #include <memory>

@@ -1,5 +1,6 @@
 #include "app/settings.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>

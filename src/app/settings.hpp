@@ -2,13 +2,18 @@
 // configuration file, which beats the default; the Run keeps each value with its origin. Thread promise: one thread.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
 #include "model/manifest.hpp"
+
+// CLI11 costs seconds to compile: only the files that add options include it.
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace prony::app {
 

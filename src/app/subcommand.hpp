@@ -2,12 +2,17 @@
 // the line is parsed. Rows are listed in the order in which `prony --help` shows them.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+// CLI11 costs seconds to compile: only the files that add options include it.
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace prony::app {
 

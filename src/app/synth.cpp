@@ -1,4 +1,5 @@
 // `prony synth llama --params 15M --quant q8_0 --seed 1 -o F.gguf`
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 
