@@ -267,7 +267,7 @@ class Death(Case):
 class Disks(Case):
     @needs_root
     def test_a_read_only_disk_is_said_before_the_command_starts(self):
-        with harness.Tmpfs(self.path("ro"), "size=1m") as disk:
+        with harness.Tmpfs(self.path("ro"), "size=16m") as disk:
             disk.remount_read_only()
             done = self.prony("run", "--out", self.path("ro", "x.prony"), "--", "touch", self.path("ran"))
         self.assertEqual(done.returncode, 125)
@@ -297,7 +297,7 @@ class Disks(Case):
 class OrdinaryUser(Case):
     @needs_root
     def test_an_ordinary_user_gets_a_result_too(self):
-        with harness.Tmpfs(self.path("home"), "size=64m,mode=0777") as home:
+        with harness.Tmpfs(self.path("home"), "size=256m,mode=0777") as home:
             os.chmod(home.path, 0o777)
             binary = os.path.join(home.path, "prony")
             with open(program("prony"), "rb") as source, open(binary, "wb") as copy:

@@ -62,7 +62,8 @@ def check_catalogues(root):
             if not os.path.exists(os.path.join(root, page, name + ".md")):
                 breaches.append(f"{catalogue}: '{name}' has no page {page}/{name}.md")
             word = name.replace("-", "_")
-            if not any(f.startswith(word) or f"make_{word}" in (read(root, f"{tests}/{f}") or "") for f in listed):
+            named = re.compile(rf'\bmake_{word}|"{name}"')  # its own file, or a test that names it
+            if not any(f.startswith(word) or named.search(read(root, f"{tests}/{f}") or "") for f in listed):
                 breaches.append(f"{catalogue}: '{name}' has no test {tests}/{word}_test.cpp")
     return breaches
 
