@@ -35,25 +35,39 @@ class Faults(RigCase):
         told = json.dumps([summary["events"], summary["unavailable"]])
         self.assertRegex(told, "package-0|rapl", "the failure and its reason are part of the Run")
 
-    def test_a_fault_that_passes_is_a_gap_and_the_counter_bridges_it(self):
-        for word in ("eio", "rubbish", "empty", "negative", "vanish", "denied"):
-            with self.subTest(word):
-                rig, summary, run = self.measure_with((1.0, word), (1.6, "ok"))
-                row = energy(summary, CHANNEL)
-                self.assertGreater(row["gaps"], 10, word)
-                self.assertEqual(row["wraps"], 0, word)
-                self.assertEqual(row["resets"], 0, word)
-                truth = rig.truth.joules("package-0", *run)
-                self.assertTrue(row["low_j"] <= truth <= row["high_j"], (word, truth, row))
-                self.assert_told(summary)
-                self.doCleanups()
-                self.setUp()
+    def bridge(self, word):
+        rig, summary, run = self.measure_with((1.0, word), (1.6, "ok"))
+        row = energy(summary, CHANNEL)
+        self.assertGreaterEqual(row["gaps"], 1)
+        self.assertEqual((row["wraps"], row["resets"]), (0, 0))
+        truth = rig.truth.joules("package-0", *run)
+        self.assertTrue(row["low_j"] <= truth <= row["high_j"], (truth, row))
+        self.assert_told(summary)
+
+    def test_an_input_output_error_that_passes_is_a_gap_and_the_counter_bridges_it(self):
+        self.bridge("eio")
+
+    def test_rubbish_that_passes_is_a_gap_and_the_counter_bridges_it(self):
+        self.bridge("rubbish")
+
+    def test_an_empty_file_is_a_gap_and_the_counter_bridges_it(self):
+        self.bridge("empty")
+
+    def test_a_negative_counter_is_a_gap_and_the_counter_bridges_it(self):
+        self.bridge("negative")
+
+    def test_a_zone_that_comes_back_is_found_again(self):
+        self.bridge("vanish")
+
+    def test_a_permission_that_comes_back_is_found_again(self):
+        self.bridge("denied")
 
     def test_a_sensor_that_vanishes_for_good_ends_nothing_but_itself(self):
         _, summary, _ = self.measure_with((1.0, "vanish"))
         row = energy(summary, CHANNEL)
         self.assertEqual(row["wraps"], 0)
-        self.assertGreater(row["gaps"], 50)
+        self.assertGreaterEqual(row["gaps"], 1)
+        self.assertGreater(row["gap_s"], 1)
         self.assertEqual(summary["exit_code"], 0)
         self.assert_told(summary)
 
