@@ -65,7 +65,11 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
   text("sysfs", o.sysfs, "Read this tree instead of /sys", "DIR");
   text("procfs", o.procfs, "Read this tree instead of /proc", "DIR");
   text("baseline", o.baseline, "Measure the idle machine this long before and after", "DURATION");
-  settings.watch("tag", command.add_option("--tag", o.tags, "Keep k=v with the Run; may be repeated")->type_name("K=V"),
+  settings.watch("tag",
+                 command.add_option("--tag", o.tags, "Keep k=v with the Run; may be repeated")
+                     ->type_name("K=V")
+                     ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+                     ->allow_extra_args(false),
                  "");
   settings.watch("quiet", command.add_flag("--quiet", o.quiet, "Print no summary and no live line"), "false");
   settings.watch("die-with-prony",

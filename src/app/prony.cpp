@@ -39,22 +39,14 @@ constexpr std::array<Subcommand, 7> rows{{
 int usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* where = &app;
   if (const auto parsed = app.get_subcommands(); !parsed.empty()) where = parsed.front();
+  if (const std::vector<std::string> strange = where->remaining(true); !strange.empty()) {
+    print_error(unknown_option(*where, strange.front()));
+    return exit_code::own_failure;
+  }
   Error told{ErrorCode::usage, error.what(), {}, {}};
   for (char& c : told.what)
     if (c == '\n') c = ' ';
-  // CLI11 names what it did not expect; the nearest option or subcommand is what was meant, most likely.
-  std::vector<std::string> known;
-  for (const CLI::Option* option : where->get_options()) known.push_back(option->get_name());
-  if (where == &app)
-    for (const Subcommand& row : rows) known.emplace_back(row.name);
-  for (const std::string& word : where->remaining(true)) {
-    const auto near = nearest_name(word.substr(0, word.find('=')), known);
-    told.what = "unknown " + std::string(word.starts_with('-') ? "option" : "word") + " '" + printable(word, 60) + "'";
-    told.fix = near ? "Did you mean " + *near + "?\n" : "";
-    break;
-  }
-  const std::string name = where == &app ? "prony" : "prony " + where->get_name();
-  told.fix += "`" + name + " --help` shows what there is.";
+  told.fix = "`" + (where == &app ? "prony" : "prony " + where->get_name()) + " --help` shows what there is.";
   print_error(told);
   return exit_code::own_failure;
 }
@@ -71,6 +63,8 @@ int run_line(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Start with:  prony sensors    prony run -- COMMAND    prony help\n");
   std::vector<std::function<int(const CommandWords&)>> actions;
+  app.option_defaults()->multi_option_policy(
+      CLI::MultiOptionPolicy::TakeLast);  // as with other tools: the last one wins
   for (const Subcommand& row : rows) {
     CLI::App* command = app.add_subcommand(std::string(row.name), std::string(row.help));
     command->footer("Examples:\n" + std::string(row.examples));
@@ -96,6 +90,22 @@ int run_line(int argc, char** argv) {
 }  // namespace
 
 std::span<const Subcommand> subcommands() { return rows; }
+
+Error unknown_option(const CLI::App& command, const std::string& word) {
+  const bool top = command.get_parent() == nullptr;
+  std::vector<std::string> known;
+  for (const CLI::Option* option : command.get_options()) known.push_back(option->get_name());
+  if (top)
+    for (const Subcommand& row : rows) known.emplace_back(row.name);
+  Error error{ErrorCode::usage,
+              "unknown " + std::string(word.starts_with('-') ? "option" : "word") + " '" + printable(word, 60) + "'",
+              {},
+              {}};
+  if (const auto near = nearest_name(word.substr(0, word.find('=')), known))
+    error.fix = "Did you mean " + *near + "?\n";
+  error.fix += "`" + (top ? "prony" : "prony " + command.get_name()) + " --help` shows what there is.";
+  return error;
+}
 
 int prony_main(int argc, char** argv) {
   try {

@@ -48,6 +48,10 @@ std::function<int(const CommandWords&)> add_run(CLI::App& command) {
   return [options, &command](const CommandWords& after_dashes) {
     // Without "--" the first word that is no option begins the command.
     CommandWords words = command.remaining(false);
+    if (!words.empty() && words.front().starts_with('-')) {
+      print_error(unknown_option(command, words.front()));
+      return exit_code::own_failure;
+    }
     words.insert(words.end(), after_dashes.begin(), after_dashes.end());
     return run_command(*options, std::move(words));
   };

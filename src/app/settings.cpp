@@ -96,7 +96,7 @@ std::vector<Fact> Settings::facts() const {
   for (const Watched& watched : watched_) {
     const bool given = watched.option->count() > 0;
     facts.push_back(
-        {"setting." + watched.name, given ? joined(watched.option->results()) : watched.default_text, watched.origin});
+        {"setting." + watched.name, given ? joined(watched.option->reduced_results()) : watched.default_text, watched.origin});
   }
   return facts;
 }

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.hpp"
+
 // CLI11 costs seconds to compile: only the files that add options include it.
 namespace CLI {
 class App;
@@ -27,6 +29,9 @@ struct Subcommand {
 };
 
 [[nodiscard]] std::span<const Subcommand> subcommands();
+
+// What to say of an option or word that is not known, with the nearest one.
+[[nodiscard]] Error unknown_option(const CLI::App& command, const std::string& word);
 
 // One per file.
 [[nodiscard]] std::function<int(const CommandWords&)> add_run(CLI::App& command);
