@@ -26,12 +26,10 @@ if ! { { [ -f $build/build.ninja ] && cmake $build -N >/dev/null 2>&1; } || cmak
   cat build/demo/configure.log >&2
   exit 1
 fi
-if ! cmake --build $build -n --target $targets 2>/dev/null | grep -q 'no work to do'; then
-  say "building (a few minutes, once)"
-  if ! cmake --build $build -j"$jobs" --target $targets >build/demo/build.log 2>&1; then
-    tail -40 build/demo/build.log >&2
-    exit 1
-  fi
+[ -x $build/prony ] || say "building (a few minutes, once)"
+if ! cmake --build $build -j"$jobs" --target $targets >build/demo/build.log 2>&1; then
+  tail -40 build/demo/build.log >&2
+  exit 1
 fi
 [ -f "$model" ] || $build/prony synth llama --params 100M --seed 1 -o "$model"
 
