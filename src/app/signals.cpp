@@ -1,12 +1,18 @@
 #include "app/signals.hpp"
 
 #include <pthread.h>
-#include <time.h>
+#include <unistd.h>
 
-#include <cerrno>
 #include <utility>
 
 namespace prony::app {
+
+namespace {
+
+// Ends the thread's wait, sent to it alone by the destructor: a wait in slices would cost every run its last slice.
+constexpr int wake = SIGUSR2;
+
+}  // namespace
 
 SignalRelay::SignalRelay() : before_(current_signal_state()) {
   ::sigemptyset(&taken_);
@@ -17,6 +23,7 @@ SignalRelay::SignalRelay() : before_(current_signal_state()) {
 SignalRelay::~SignalRelay() {
   if (thread_.joinable()) {
     thread_.request_stop();
+    ::pthread_kill(thread_.native_handle(), wake);  // blocked there, so it waits until the thread asks
     thread_.join();
   }
   ::pthread_sigmask(SIG_SETMASK, &before_.mask, nullptr);
@@ -24,11 +31,11 @@ SignalRelay::~SignalRelay() {
 
 void SignalRelay::relay(std::function<void(int, bool)> handler) {
   thread_ = std::jthread([this, handler = std::move(handler)](const std::stop_token& stop) {
-    const struct timespec slice{.tv_sec = 0, .tv_nsec = 100'000'000};
     while (!stop.stop_requested()) {
       siginfo_t info{};
-      const int number = ::sigtimedwait(&taken_, &info, &slice);
-      if (number > 0) handler(number, info.si_code == SI_KERNEL);
+      const int number = ::sigwaitinfo(&taken_, &info);
+      const bool own_wake = number == wake && info.si_code == SI_TKILL && info.si_pid == ::getpid();
+      if (number > 0 && !own_wake) handler(number, info.si_code == SI_KERNEL);
     }
   });
 }
