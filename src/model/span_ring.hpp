@@ -11,11 +11,12 @@
 //   count it;
 //              tail.store(…, release)
 //
-// A record is one slot and the text slots it needs, published together by one store of `head`. Text (a name, a key) that
-// fits has length 0…20; else length is 255, all 20 bytes are used, and the rest follows in text slots: 255 = 20 bytes and
-// more follows, anything else = the last one. An attribute is its key (with the key's own text slots), then at least one
-// text slot of its value (an empty value: one of length 0). Text slots repeat `span`. The number in a span id is the index
-// of the slot that began it, + 1, so ids stay unique when a ring passes from a thread that ended to the next one.
+// A record is one slot and the text slots it needs, published together by one store of `head`. Text (a name, a key)
+// that fits has length 0…20; else length is 255, all 20 bytes are used, and the rest follows in text slots: 255 = 20
+// bytes and more follows, anything else = the last one. An attribute is its key (with the key's own text slots), then
+// at least one text slot of its value (an empty value: one of length 0). Text slots repeat `span`. The number in a span
+// id is the index of the slot that began it, + 1, so ids stay unique when a ring passes from a thread that ended to the
+// next one.
 //
 // After a crash of the meter the file stays; the next open of the Run drains what is left. Little endian, x86-64 and
 // aarch64 alike; all fields naturally aligned. Source: own design; see docs/run-format.md.
