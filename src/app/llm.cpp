@@ -31,6 +31,12 @@ struct LlmOptions {
   std::int32_t context = 0;
 };
 
+// One core stays free for the meter and the machine: engines spin at barriers, and a preempted thread stalls them all.
+std::int32_t default_threads() {
+  const auto cores = static_cast<std::int32_t>(std::max(1u, std::thread::hardware_concurrency()));
+  return std::max(1, cores - 1);
+}
+
 struct Engine {
   std::string_view name;
   std::string_view program;
@@ -133,7 +139,7 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
   auto options = std::make_shared<LlmOptions>();
   LlmOptions& o = *options;
   Settings& settings = o.settings;
-  const auto watch = [&](const char* name, CLI::Option* option, const char* default_text) {
+  const auto watch = [&](const char* name, CLI::Option* option, const std::string& default_text) {
     settings.watch(name, option, default_text);
     return option;
   };
@@ -157,7 +163,7 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
   watch("seed", command.add_option("--seed", o.worker.seed, "Of the sampler (default 1)"), "1");
   watch("threads",
         command.add_option("--threads", o.threads, "Of the engine (default: cores − 1)")->check(CLI::PositiveNumber),
-        "cores-1");
+        std::to_string(default_threads()));
   watch("ctx",
         command.add_option("--ctx", o.context, "Context length (default: as the prompts need, or the model's)")
             ->check(CLI::PositiveNumber),
