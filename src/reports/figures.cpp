@@ -35,6 +35,51 @@ std::string with_unit(double value, int digits, std::string_view unit) {
   return significant(value, digits) + " " + std::string(unit);
 }
 
+// A figure and what is said of its doubt, apart.
+struct Told {
+  std::string value, doubt;
+};
+
+// "412.3 J", " ±0.4": for doubts that are about as large on both sides.
+Told told_as_doubt(double joules, double half) {
+  const auto [factor, unit] = joule_scale(std::max(std::abs(joules), half));
+  const double value = joules * factor;
+  if (half == 0) return {with_unit(value, 4, unit), {}};
+  // Below a hundred-thousandth of the value the doubt is told as that much: nobody reads eight digits.
+  const double doubt = std::max(half * factor, std::abs(value) * 1e-5);
+  const int exponent = exponent_of(doubt);
+  const int extra = doubt / std::pow(10.0, exponent) < 2 ? 1 : 0;
+  const int decimals = std::max(0, extra - exponent);
+  const double step = std::pow(10.0, exponent - extra);
+  const double up = std::ceil(doubt / step - 1e-9) * step;  // rounded down it would promise too much
+  const double told = decimals == 0 ? std::round(value / step) * step : value;
+  return {grouped(format_fixed(told, decimals)) + " " + std::string(unit), " ±" + grouped(format_fixed(up, decimals))};
+}
+
+// To `digits` digits by `round`, which is std::floor, std::ceil or std::round.
+template <class Round>
+std::string rounded(double value, int digits, Round round) {
+  if (value == 0) return "0";
+  const double step = std::pow(10.0, exponent_of(value) - digits + 1);
+  const double exact = value / step;
+  const double whole = std::round(exact);
+  const double told = (std::abs(exact - whole) < 1e-9 ? whole : round(exact)) * step;
+  return told == 0 ? "0" : significant(told, digits);
+}
+
+// "11 J", " (3.7…30)": a range is lopsided, and ± would have it reach below nothing. The ends are rounded outwards.
+Told told_as_span(const Estimate& e) {
+  const double far = std::max(std::abs(e.high), std::abs(e.low));
+  const auto [factor, unit] = joule_scale(e.value == 0 ? far : std::max(std::abs(e.value), far * 1e-3));
+  const double spread = e.value == 0 ? 1 : (e.high - e.low) / std::abs(e.value);
+  const int digits = spread >= 0.2 ? 2 : spread >= 0.02 ? 3 : 4;
+  Told told{rounded(e.value * factor, digits, [](double v) { return std::round(v); }) + " " + std::string(unit), {}};
+  if (e.low == e.high) return told;
+  told.doubt = " (" + rounded(e.low * factor, digits, [](double v) { return std::floor(v); }) + "…" +
+               rounded(e.high * factor, digits, [](double v) { return std::ceil(v); }) + ")";
+  return told;
+}
+
 std::string padded(long long value) { return (value < 10 ? "0" : "") + std::to_string(value); }
 
 }  // namespace
@@ -50,26 +95,15 @@ std::string significant(double value, int digits) {
 std::string joules(const Estimate& estimate, bool modelled) {
   const double half = std::max({estimate.high - estimate.value, estimate.value - estimate.low, 0.0});
   if (!std::isfinite(estimate.value) || !std::isfinite(half)) return std::string(none);
-  const auto [factor, unit] = joule_scale(std::max(std::abs(estimate.value), half));
-  const double value = estimate.value * factor;
-  // Below a hundred-thousandth of the value the doubt is told as that much: nobody reads eight digits.
-  const double doubt = std::max(half * factor, std::abs(value) * 1e-5);
   const std::string mark = modelled ? " ~" : "";
-  if (doubt == 0) return "0 " + std::string(unit) + mark;
-  if (half == 0) return with_unit(value, 4, unit) + mark;
-  const int exponent = exponent_of(doubt);
-  const int extra = doubt / std::pow(10.0, exponent) < 2 ? 1 : 0;
-  const int decimals = std::max(0, extra - exponent);
-  const double step = std::pow(10.0, exponent - extra);
-  const double up = std::ceil(doubt / step - 1e-9) * step;  // rounded down it would promise too much
-  const double told = decimals == 0 ? std::round(value / step) * step : value;
-  return grouped(format_fixed(told, decimals)) + " " + std::string(unit) + " ±" + grouped(format_fixed(up, decimals)) +
-         mark;
+  if (estimate.value == 0 && half == 0) return "0 J" + mark;
+  const Told told = estimate.kind == EstimateKind::range ? told_as_span(estimate) : told_as_doubt(estimate.value, half);
+  return told.value + told.doubt + mark;
 }
 
 std::string joules_alone(const Estimate& estimate, bool modelled) {
   std::string text = joules(estimate, false);
-  if (const std::size_t doubt = text.find(" ±"); doubt != std::string::npos) text.erase(doubt);
+  text.erase(std::min({text.size(), text.find(" ±"), text.find(" (")}));
   return text + (modelled && text != none ? " ~" : "");
 }
 

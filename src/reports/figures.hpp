@@ -14,7 +14,7 @@ inline constexpr std::string_view none = "–";
 // `value` with `digits` significant digits, never in exponent form: 0.001234 → "0.00123", 1955.2 → "1 955".
 [[nodiscard]] std::string significant(double value, int digits);
 // "412.3 J ±0.4": the doubt is the farther of the two sides, rounded up to one digit (two where it begins with 1);
-// the value has the same decimals. " ~" is added to modelled ones.
+// the value has the same decimals. A range tells its ends, rounded outwards: "11 J (3.7…30)". Modelled: " ~" after it.
 [[nodiscard]] std::string joules(const Estimate& estimate, bool modelled);
 // The value alone, with no more digits than its doubt leaves: for places without room for ±.
 [[nodiscard]] std::string joules_alone(const Estimate& estimate, bool modelled);

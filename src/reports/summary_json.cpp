@@ -138,6 +138,8 @@ Json request_json(const Summary& summary, const RequestRow& row) {
   put(out, "decode_tokens_per_s", row.decode_tokens_per_s);
   out["itl"] = gaps_json(row.itl);
   out["headline"] = headline_json(row.headline);
+  if (row.headline.gross && row.headline.resolvable && row.output_tokens && *row.output_tokens > 0)
+    out["gross_j_per_output_token"] = row.headline.gross->value / static_cast<double>(*row.output_tokens);
   if (row.headline.charged && row.output_tokens && *row.output_tokens > 0)
     out["charged_j_per_output_token"] = row.headline.charged->value / static_cast<double>(*row.output_tokens);
   out["energy"] = span_energy_json(summary, row.energy);

@@ -92,7 +92,8 @@ std::string headline(const Summary& s, const TextOptions& o) {
     items.push_back("prony llm");
     const std::string engine =
         s.fact("engine.name") + (s.fact("engine.version").empty() ? "" : " " + s.fact("engine.version"));
-    const std::string threads = s.fact("setting.threads");
+    const std::string asked = s.fact("setting.threads");
+    const std::string threads = asked.empty() ? s.fact("engine.threads") : asked;
     for (const std::string& item :
          {safe(s.fact("model.name"), 60), safe(engine, 40),
           parse_u64(threads) ? threads + (threads == "1" ? " thread" : " threads") : std::string(), machine_words(s),
@@ -139,7 +140,8 @@ std::string warnings(const Summary& s, const TextOptions& o) {
       warn(event.kind + ": " + safe(event.subject, 60) + ": " + safe(event.text, 200));
   if (const double others = others_share(s); others > 0.10)
     warn("others took " + figures::percent(others) +
-         " of the CPU-split energy: close them and measure again, or read this program's share and not gross");
+         " of the CPU-split energy: close them and measure again, or read " +
+         (s.kind == "llm" ? "what is charged to a prompt and not its energy" : "this program's share and not gross"));
   if (s.spans_lost > 0)
     warn(figures::count(static_cast<double>(s.spans_lost)) +
          " spans were lost (the program wrote faster than they were taken): per-prompt figures are incomplete");
@@ -156,10 +158,10 @@ std::string machine_lines(const Summary& s, const TextOptions& o) {
     const std::string mark = is_modelled ? " ~" : "";
     Items items{text::domain_name(s, row) + (is_modelled ? " (modelled ~)" : " (" + row.channel.sensor + ")")};
     if (l.gross) items.push_back("gross " + figures::joules(*l.gross, is_modelled));
-    if (l.idle) items.push_back("idle " + figures::joules_alone(*l.idle, is_modelled));
-    if (l.target) items.push_back("this program " + figures::joules_alone(*l.target, is_modelled));
-    if (l.foreign) items.push_back("others " + figures::joules_alone(*l.foreign, is_modelled));
-    if (l.prony) items.push_back("Prony " + figures::joules_alone(*l.prony, is_modelled));
+    if (l.gross && l.idle) items.push_back("idle " + figures::joules_alone(*l.idle, is_modelled));
+    if (l.gross && l.target) items.push_back("this program " + figures::joules_alone(*l.target, is_modelled));
+    if (l.gross && l.foreign) items.push_back("others " + figures::joules_alone(*l.foreign, is_modelled));
+    if (l.gross && l.prony) items.push_back("Prony " + figures::joules_alone(*l.prony, is_modelled));
     if (l.mean_w) items.push_back("mean " + figures::watts(*l.mean_w) + mark);
     if (l.peak_w)
       items.push_back("peak " + figures::watts(*l.peak_w) + mark + " over " +
@@ -169,18 +171,20 @@ std::string machine_lines(const Summary& s, const TextOptions& o) {
   return out;
 }
 
-std::string doubt_words(const Summary& s) {
-  EstimateKind kind = EstimateKind::bound;
-  bool any = false;
+// What the signs promise that stand in the tables: of each kind that is there.
+Items doubt_words(const Summary& s) {
+  bool bound = false, interval = false, range = false;
   for (const EnergyRow& row : s.energy) {
-    if (!row.ledger.headline || !row.ledger.gross) continue;
-    kind = weaker(kind, row.ledger.gross->kind);
-    any = true;
+    if (!row.ledger.gross) continue;
+    bound = bound || row.ledger.gross->kind == EstimateKind::bound;
+    interval = interval || row.ledger.gross->kind == EstimateKind::interval_95;
+    range = range || row.ledger.gross->kind == EstimateKind::range;
   }
-  if (!any) return {};
-  if (kind == EstimateKind::bound) return "± is a bound: the sensor's readings exclude anything outside it";
-  if (kind == EstimateKind::interval_95) return "± covers the truth in 95 % of cases";
-  return "± is the range of the power model: no coverage claimed";
+  Items items;
+  if (bound && !interval) items.push_back("± is a bound: the sensor's readings exclude anything outside it");
+  if (interval) items.push_back("± covers the truth in 95 % of cases");
+  if (range) items.push_back("(low…high) is the range of the power model: no coverage claimed");
+  return items;
 }
 
 // Highest reading wins: the hottest sensor is the one that would throttle.
@@ -208,18 +212,9 @@ std::string clock_words(const Summary& s) {
   return "clock " + figures::hertz(low) + " to " + figures::hertz(high) + ", mean " + figures::hertz(mean);
 }
 
-std::string modelled_words(const Summary& s) {
-  std::string words = "no energy sensor here: joules are modelled";
-  if (s.headline_j && s.headline_j->value > 0)
-    words += " (−" + figures::percent((s.headline_j->value - s.headline_j->low) / s.headline_j->value) + " … +" +
-             figures::percent((s.headline_j->high - s.headline_j->value) / s.headline_j->value) + ")";
-  return words + ", see `prony sensors`";
-}
-
 std::string conditions(const Summary& s, const TextOptions& o) {
   Items items;
-  if (s.headline_j && s.headline_modelled) items.push_back(modelled_words(s));
-  if (!s.headline_j) items.push_back("no joules: see `prony sensors`");
+  if (s.energy.empty()) items.push_back("no joules: see `prony sensors`");
   if (const std::string words = clock_words(s); !words.empty()) items.push_back(words);
   if (const GaugeRow* row = hottest(s))
     items.push_back(figures::significant(row->ledger.first, 2) + " °C → " + figures::significant(row->ledger.last, 2) +
@@ -232,7 +227,8 @@ std::string conditions(const Summary& s, const TextOptions& o) {
     dropped += lane.dropped.value_or(0);
   }
   if (missed + dropped > 0)
-    items.push_back(figures::count(missed) + " ticks missed, " + figures::count(dropped) + " dropped of " +
+    items.push_back(figures::count(missed) + " ticks missed" +
+                    (dropped > 0 ? ", " + figures::count(dropped) + " dropped" : "") + " of " +
                     figures::count(ticks + missed));
   return layout::labelled("conditions", items, o.width, Tone::plain, o.colour);
 }
@@ -244,7 +240,7 @@ std::string input_output(const Summary& s, const TextOptions& o) {
   };
   add("read ", "read_bytes", figures::bytes, "");
   add("written ", "write_bytes", figures::bytes, "");
-  add("", "major_faults", figures::count, " major faults");
+  add("", "major_faults", figures::count, s.process_total("major_faults") == 1 ? " major fault" : " major faults");
   add("", "minor_faults", figures::count, " minor");
   add("", "voluntary_switches", figures::count, " waits");
   add("", "involuntary_switches", figures::count, " preemptions");
@@ -252,27 +248,59 @@ std::string input_output(const Summary& s, const TextOptions& o) {
   return layout::labelled("memory, files", items, o.width, Tone::plain, o.colour);
 }
 
+// Prony's CPU time includes its start and end: of a shorter command they are most, and the share would be of nothing.
+constexpr double least_wall_for_share = 0.5;
+
 std::string own_cost(const Summary& s, const TextOptions& o) {
   Items items;
   if (const auto own = text::headline_party(s, &ChannelLedger::prony))
     items.push_back(figures::joules_alone(*own, s.headline_modelled));
   if (const auto cpu = s.prony_total("cpu_s")) {
     std::string words = figures::seconds(*cpu) + " CPU";
-    if (s.wall_s && *s.wall_s > 0) words += " (" + figures::percent(*cpu / *s.wall_s) + " of a core)";
+    if (s.wall_s && *s.wall_s >= least_wall_for_share)
+      words += " (" + figures::percent(*cpu / *s.wall_s) + " of a core)";
     items.push_back(words);
   }
   if (const auto peak = s.prony_total("rss_peak_bytes")) items.push_back("peak " + figures::bytes(*peak));
   return layout::labelled("Prony itself", items, o.width, Tone::plain, o.colour);
 }
 
-// What is missing and could be mended: the next step is in the remedy.
+// A channel of a sensor that is there, or a sensor that somebody else may read: worth a line of its own.
+bool mendable(const Unavailable& one) {
+  return one.subject.find('.') != std::string::npos || one.reason.find("ermission denied") != std::string::npos ||
+         one.reason.find("not permitted") != std::string::npos;
+}
+
+// What is missing and could be mended: the next step is in the remedy. What this machine does not have is only named.
 std::string remedies(const Summary& s, const TextOptions& o) {
+  struct Group {
+    const Unavailable* first;
+    std::size_t more;
+  };
+  std::vector<Group> groups;
+  std::string not_here;
+  for (const Unavailable& one : s.manifest.unavailable) {
+    if (one.remedy.empty()) continue;
+    if (!mendable(one)) {
+      not_here += (not_here.empty() ? "" : ", ") + safe(one.subject, 40);
+      continue;
+    }
+    const auto same =
+        std::find_if(groups.begin(), groups.end(), [&](const Group& g) { return g.first->remedy == one.remedy; });
+    if (same == groups.end()) {
+      groups.push_back({&one, 0});
+    } else {
+      ++same->more;
+    }
+  }
   std::string out;
-  for (const Unavailable& one : s.manifest.unavailable)
-    if (!one.remedy.empty())
-      out += layout::labelled(out.empty() ? "not measured" : "",
-                              {safe(one.subject, 40) + ": " + safe(one.reason, 200) + ". " + safe(one.remedy, 300)},
-                              o.width, Tone::plain, o.colour);
+  const auto line = [&](const Items& items) {
+    out += layout::labelled(out.empty() ? "not measured" : "", items, o.width, Tone::plain, o.colour);
+  };
+  for (const Group& group : groups)
+    line({safe(group.first->subject, 60) + (group.more > 0 ? " and " + std::to_string(group.more) + " more: " : ": ") +
+          safe(group.first->reason, 200) + ". " + safe(group.first->remedy, 300)});
+  if (!not_here.empty()) line({not_here + ": not on this machine", "why and how: `prony sensors`"});
   return out;
 }
 
@@ -283,7 +311,7 @@ std::string why_no_active(const Summary& s) {
   return "no baseline (measure one with --baseline 3s)";
 }
 
-std::string energy_notes(const Summary& s, const TextOptions& o, const Items& left_out) {
+std::string energy_notes(const Summary& s, const TextOptions& o) {
   std::string out;
   const auto line = [&](const char* label, const Items& items) {
     out += layout::labelled(label, items, o.width, Tone::plain, o.colour);
@@ -291,41 +319,50 @@ std::string energy_notes(const Summary& s, const TextOptions& o, const Items& le
   const Items too_short = text::unresolvable(s);
   for (std::size_t i = 0; i < too_short.size(); ++i) line(i == 0 ? "not resolvable" : "", {too_short[i]});
   Items doubt;
-  if (const std::string words = doubt_words(s); !words.empty()) doubt.push_back(words);
-  if (s.headline_modelled && s.headline_j) doubt.push_back("~ marks modelled figures");
+  if (s.headline_modelled && !s.energy.empty()) doubt.push_back("~ modelled: no energy sensor, see `prony sensors`");
+  for (const std::string& words : doubt_words(s)) doubt.push_back(words);
   line("doubt", doubt);
-  if (std::find(left_out.begin(), left_out.end(), "source") != left_out.end()) line("source", text::sources(s));
+  Items split;
+  if (!s.cpu_split.empty() && !s.energy.empty()) {
+    split.push_back(safe(s.cpu_split, 300));
+    const bool shares = std::any_of(s.energy.begin(), s.energy.end(),
+                                    [](const auto& r) { return r.ledger.gross && r.ledger.target_share.has_value(); });
+    if (shares && s.kind != "llm") split.push_back("share: of what was split");
+  }
   const bool baseline =
       std::any_of(s.energy.begin(), s.energy.end(), [](const auto& r) { return r.ledger.active.has_value(); });
-  if (!baseline && !s.energy.empty()) line("idle, active", {"absent: " + why_no_active(s)});
-  if (!s.cpu_split.empty() && !s.energy.empty()) {
-    Items split{safe(s.cpu_split, 300)};
-    const bool shares =
-        std::any_of(s.energy.begin(), s.energy.end(), [](const auto& r) { return r.ledger.target_share.has_value(); });
-    if (shares && s.kind != "llm") split.push_back("share: of what was split");
-    line("split", split);
-  }
-  if (!left_out.empty()) {
-    Items columns{"not shown at this width: " + left_out.front()};
-    columns.insert(columns.end(), left_out.begin() + 1, left_out.end());
-    line("columns", columns);
-  }
+  if (!baseline && !s.energy.empty()) split.push_back("idle, active absent: " + why_no_active(s));
+  line("split", split);
   return out;
+}
+
+// Where the figures come from and what did not fit: what few readers look for.
+std::string table_notes(const Summary& s, const TextOptions& o, const Items& left_out) {
+  std::string out;
+  Items columns;
+  for (const std::string& name : left_out) {
+    if (name == "source") {
+      out += layout::labelled("source", text::sources(s), o.width, Tone::plain, o.colour);
+    } else {
+      columns.push_back(columns.empty() ? "not shown at this width: " + name : name);
+    }
+  }
+  return out + layout::labelled("columns", columns, o.width, Tone::plain, o.colour);
 }
 
 std::string saved(const Summary& s, const TextOptions& o) {
   const std::string path = shell_word(printable(s.path, 400));
   const std::string table = s.kind == "llm" ? "requests" : "samples";
-  return layout::labelled(
-      "saved", {path, "`prony show " + path + "`", "`prony export " + path + " --format csv --table " + table + "`"},
-      o.width, Tone::plain, o.colour);
+  return layout::labelled("saved", {"`prony show " + path + "`", "`prony export … --format csv --table " + table + "`"},
+                          o.width, Tone::plain, o.colour);
 }
 
 }  // namespace
 
 std::string to_text(const Summary& s, const TextOptions& given) {
   const TextOptions o{std::max<std::size_t>(given.width, 40), given.colour};
-  std::string out = headline(s, o) + warnings(s, o) + "\n";
+  // The empty line parts the summary from what the command itself printed.
+  std::string out = "\n" + headline(s, o) + warnings(s, o) + "\n";
   const bool llm = s.kind == "llm";
   const bool has_table = llm ? !s.requests.empty() : !s.energy.empty();
   const text::Part table = !has_table ? text::Part{} : llm ? text::requests_table(s, o) : text::energy_table(s, o);
@@ -338,15 +375,14 @@ std::string to_text(const Summary& s, const TextOptions& given) {
     Items usage = usage_items(s);
     usage.insert(usage.begin(), exit_words(s));
     out += layout::labelled("worker", usage, o.width, Tone::plain, o.colour);
+    if (!s.requests.empty())
+      out += layout::labelled("repeatable?", text::repeatability(s), o.width, Tone::plain, o.colour);
   }
-  out += energy_notes(s, o, table.left_out) + conditions(s, o) + input_output(s, o);
+  out += energy_notes(s, o) + conditions(s, o) + input_output(s, o);
   if (!s.headline_modelled && s.headline_j)
     out += layout::labelled("not visible", {"what no domain above covers (disks, fans, losses of the power supply)"},
                             o.width, Tone::plain, o.colour);
-  out += remedies(s, o) + own_cost(s, o);
-  if (llm && !s.requests.empty())
-    out += layout::labelled("repeatable?", text::repeatability(s), o.width, Tone::plain, o.colour);
-  return out + saved(s, o);
+  return out + own_cost(s, o) + remedies(s, o) + table_notes(s, o, table.left_out) + saved(s, o);
 }
 
 std::string settings_text(const Summary& s, const TextOptions& o) {

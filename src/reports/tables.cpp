@@ -152,13 +152,14 @@ std::unique_ptr<Table> channels_table(const Run& run, const Summary& summary) {
                    {"resets", ""},
                    {"gaps", ""},
                    {"model", ""}};
+  const std::optional<Estimate> none;
   for (const Channel& channel : run.channels()) {
     const EnergyRow* row = energy_row(summary, channel.id);
     Cell part_of;
     if (channel.part_of)
       for (const Channel& whole : run.channels())
         if (whole.id == *channel.part_of) part_of = whole.name;
-    const auto gross = row ? row->ledger.gross : std::nullopt;
+    const auto& gross = row ? row->ledger.gross : none;
     table->rows.push_back({text(channel.name),
                            text(channel.sensor),
                            text(channel.device),
@@ -225,6 +226,7 @@ std::unique_ptr<Table> requests_table(const Summary& summary) {
                    {"kind", "what low and high promise"},
                    {"resolvable", ""},
                    {"needed_s", "window that the sensor would need"},
+                   {"gross_j_per_output_token", ""},
                    {"charged_j", "this program's share"},
                    {"charged_low_j", ""},
                    {"charged_high_j", ""},
@@ -238,7 +240,9 @@ std::unique_ptr<Table> requests_table(const Summary& summary) {
                    {"answer", "if kept"}};
   for (const RequestRow& r : summary.requests) {
     const bool joules = r.headline.gross || r.headline.charged;
-    Cell per_token;
+    Cell gross_per_token, per_token;
+    if (r.headline.gross && r.headline.resolvable && r.output_tokens && *r.output_tokens > 0)
+      gross_per_token = r.headline.gross->value / static_cast<double>(*r.output_tokens);
     if (r.headline.charged && r.output_tokens && *r.output_tokens > 0)
       per_token = r.headline.charged->value / static_cast<double>(*r.output_tokens);
     table->rows.push_back(
@@ -269,6 +273,7 @@ std::unique_ptr<Table> requests_table(const Summary& summary) {
          kind_of(r.headline.gross),
          summary.headline_j || !r.energy.empty() ? Cell{std::int64_t{r.headline.resolvable ? 1 : 0}} : Cell{},
          maybe(r.headline.needed_s),
+         gross_per_token,
          value_of(r.headline.charged),
          low_of(r.headline.charged),
          high_of(r.headline.charged),

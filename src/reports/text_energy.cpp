@@ -37,6 +37,14 @@ std::string source_of(const EnergyRow& row) {
   return words;
 }
 
+// The parts of what cannot be told cannot be told either.
+ChannelLedger tellable(ChannelLedger ledger) {
+  if (ledger.gross) return ledger;
+  ledger.idle = ledger.active = ledger.target = ledger.target_active = ledger.foreign = ledger.prony = std::nullopt;
+  ledger.target_share.reset();
+  return ledger;
+}
+
 std::string power(const std::optional<double>& watts, bool is_modelled) {
   return watts ? figures::watts(*watts) + (is_modelled ? " ~" : "") : std::string(none);
 }
@@ -56,7 +64,7 @@ std::optional<Estimate> headline_party(const Summary& summary, std::optional<Est
   for (const EnergyRow& row : summary.energy) {
     if (!row.ledger.headline) continue;
     const auto& part = row.ledger.*party;
-    if (!part) return std::nullopt;
+    if (!part || !row.ledger.gross) return std::nullopt;  // the parts of what cannot be told cannot be told either
     sum = sum ? *sum + *part : *part;
   }
   return sum;
@@ -80,7 +88,7 @@ Part energy_table(const Summary& summary, const TextOptions& options) {
   std::vector<std::pair<const EnergyRow*, std::size_t>> ordered;
   in_tree_order(summary, std::nullopt, 0, ordered);
   for (const auto& [row, depth] : ordered) {
-    const ChannelLedger& l = row->ledger;
+    const ChannelLedger l = tellable(row->ledger);
     const bool is_modelled = modelled(row->channel);
     const std::string indent = depth == 0 ? "" : std::string(2 * (depth - 1), ' ') + "└ ";
     table.rows.push_back({indent + domain_name(summary, *row) + (is_modelled ? " ~" : ""), cell(l.gross, is_modelled),

@@ -28,8 +28,6 @@ struct Part {
 // Σ over the headline channels of one party; absent if one of them cannot tell.
 [[nodiscard]] std::optional<Estimate> headline_party(const Summary& summary,
                                                      std::optional<Estimate> ChannelLedger::* party);
-// Whether requests are told by what is charged to them (else by gross).
-[[nodiscard]] bool tells_charged(const Summary& summary);
 // "load 7 % ▌", … of the program's energy; empty where it cannot be split.
 [[nodiscard]] std::vector<std::string> where_it_went(const Summary& summary);
 // What the unresolvable figures would take, one sentence each.

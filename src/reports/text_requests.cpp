@@ -21,13 +21,6 @@ std::string tokens(const std::optional<std::int64_t>& value) {
   return value ? figures::count(static_cast<double>(*value)) : std::string(none);
 }
 
-const std::optional<Estimate>& told(const HeadlineJoules& joules, bool charged) {
-  return charged ? joules.charged : joules.gross;
-}
-
-// A share of a window that the sensor cannot resolve is no better than the window.
-bool shows(const RequestRow& row, bool charged) { return row.headline.resolvable && told(row.headline, charged); }
-
 // One part of `count` equal ones.
 Estimate each(const Estimate& all, double count) {
   return {all.value / count, all.low / count, all.high / count, all.kind};
@@ -40,15 +33,20 @@ std::string prompt_cell(const RequestRow& row) {
   return failed ? std::string(row.span.status == SpanStatus::unfinished ? "unfinished: " : "failed: ") + text : text;
 }
 
+std::string joules_or_none(const std::optional<Estimate>& joules, bool is_modelled) {
+  return joules ? figures::joules(*joules, is_modelled) : std::string(none);
+}
+
+// A share of a window that the sensor cannot resolve is no better than the window.
+bool shows(const RequestRow& row) { return row.headline.resolvable && row.headline.gross.has_value(); }
+
 std::vector<std::string> request_cells(const Summary& summary, const RequestRow& row, std::size_t number,
                                        bool charged) {
   const bool is_modelled = summary.headline_modelled;
-  const bool visible = shows(row, charged);
+  const bool visible = shows(row);
   std::string per_token{none};
   if (visible && row.output_tokens && *row.output_tokens > 0)
-    per_token =
-        figures::joules_alone(each(*told(row.headline, charged), static_cast<double>(*row.output_tokens)), is_modelled);
-  const bool gross = row.headline.resolvable && row.headline.gross;
+    per_token = figures::joules_alone(each(*row.headline.gross, static_cast<double>(*row.output_tokens)), is_modelled);
   return {std::to_string(number),
           prompt_cell(row),
           tokens(row.prompt_tokens),
@@ -57,9 +55,9 @@ std::vector<std::string> request_cells(const Summary& summary, const RequestRow&
           or_none(row.e2e_s, figures::seconds),
           or_none(row.prefill_tokens_per_s, rate),
           or_none(row.decode_tokens_per_s, rate),
-          visible ? figures::joules(*told(row.headline, charged), is_modelled) : std::string(none),
+          visible ? figures::joules(*row.headline.gross, is_modelled) : std::string(none),
           per_token,
-          charged ? (gross ? figures::joules(*row.headline.gross, is_modelled) : std::string(none)) : std::string()};
+          charged ? joules_or_none(visible ? row.headline.charged : std::nullopt, is_modelled) : std::string()};
 }
 
 // Median from eleven values on, the mean below: a median of eight is a figure that the next run will not repeat.
@@ -75,14 +73,14 @@ std::string centre(const std::vector<double>& values, std::string (*format)(doub
 
 struct Sums {
   std::int64_t in = 0, out = 0;
-  Estimate token_j;
+  std::optional<Estimate> token_j;
   double token_count = 0;  // of the prompts that have both: others would make tokens look dear or free
   std::vector<double> ttft, e2e, prefill, decode;
-  std::optional<Estimate> energy, gross;
-  std::size_t with_energy = 0;
+  std::optional<Estimate> gross, charged;
+  std::size_t with_gross = 0, with_charged = 0;
 };
 
-Sums sums_of(const Summary& summary, bool charged) {
+Sums sums_of(const Summary& summary) {
   Sums sums;
   const auto add = [](std::optional<Estimate>& sum, const Estimate& part) { sum = sum ? *sum + part : part; };
   for (const RequestRow& row : summary.requests) {
@@ -92,20 +90,22 @@ Sums sums_of(const Summary& summary, bool charged) {
     if (row.e2e_s) sums.e2e.push_back(*row.e2e_s);
     if (row.prefill_tokens_per_s) sums.prefill.push_back(*row.prefill_tokens_per_s);
     if (row.decode_tokens_per_s) sums.decode.push_back(*row.decode_tokens_per_s);
-    if (!shows(row, charged)) continue;
-    ++sums.with_energy;
+    if (!shows(row)) continue;
+    ++sums.with_gross;
+    add(sums.gross, *row.headline.gross);
     if (row.output_tokens && *row.output_tokens > 0) {
-      sums.token_j = sums.token_j + *told(row.headline, charged);
+      add(sums.token_j, *row.headline.gross);
       sums.token_count += static_cast<double>(*row.output_tokens);
     }
-    add(sums.energy, *told(row.headline, charged));
-    if (row.headline.gross) add(sums.gross, *row.headline.gross);
+    if (!row.headline.charged) continue;
+    ++sums.with_charged;
+    add(sums.charged, *row.headline.charged);
   }
   return sums;
 }
 
 void add_sum_rows(const Summary& summary, bool charged, layout::TextTable& table) {
-  const Sums sums = sums_of(summary, charged);
+  const Sums sums = sums_of(summary);
   const bool is_modelled = summary.headline_modelled;
   std::string ttft_name, e2e_name, prefill_name, decode_name;
   const std::string ttft = centre(sums.ttft, figures::seconds, ttft_name);
@@ -113,19 +113,17 @@ void add_sum_rows(const Summary& summary, bool charged, layout::TextTable& table
   const std::string prefill = centre(sums.prefill, rate, prefill_name);
   const std::string decode = centre(sums.decode, rate, decode_name);
   const std::size_t all = summary.requests.size();
-  const bool some = sums.energy.has_value();
-  const bool per = sums.token_count > 0;
+  const auto sum_name = [&](std::size_t count) {
+    return count == 0 ? std::string() : count == all ? std::string("sum") : "sum of " + std::to_string(count);
+  };
   table.rows.push_back(
       {"", std::to_string(all) + (all == 1 ? " prompt" : " prompts"), figures::count(static_cast<double>(sums.in)),
        figures::count(static_cast<double>(sums.out)), ttft, e2e, prefill, decode,
-       some ? figures::joules(*sums.energy, is_modelled) : std::string(none),
-       per ? figures::joules_alone(each(sums.token_j, sums.token_count), is_modelled) : std::string(none),
-       charged ? (sums.gross ? figures::joules(*sums.gross, is_modelled) : std::string(none)) : std::string()});
-  const std::string sum_name = !some                     ? ""
-                               : sums.with_energy == all ? "sum"
-                                                         : "sum of " + std::to_string(sums.with_energy);
-  table.rows.push_back({"", "", "", "", ttft_name, e2e_name, prefill_name, decode_name, sum_name,
-                        per ? "sum ÷ sum" : "", charged ? sum_name : ""});
+       joules_or_none(sums.gross, is_modelled),
+       sums.token_j ? figures::joules_alone(each(*sums.token_j, sums.token_count), is_modelled) : std::string(none),
+       charged ? joules_or_none(sums.charged, is_modelled) : std::string()});
+  table.rows.push_back({"", "", "", "", ttft_name, e2e_name, prefill_name, decode_name, sum_name(sums.with_gross),
+                        sums.token_j ? "sum ÷ sum" : "", charged ? sum_name(sums.with_charged) : ""});
   table.tones.assign(all, layout::Tone::plain);
   table.tones.push_back(layout::Tone::strong);
   table.tones.push_back(layout::Tone::dim);
@@ -133,25 +131,21 @@ void add_sum_rows(const Summary& summary, bool charged, layout::TextTable& table
 
 }  // namespace
 
-bool tells_charged(const Summary& summary) {
-  return std::any_of(summary.requests.begin(), summary.requests.end(),
-                     [](const RequestRow& row) { return row.headline.charged.has_value(); });
-}
-
 Part requests_table(const Summary& summary, const TextOptions& options) {
-  const bool charged = tells_charged(summary);
+  const bool charged = std::any_of(summary.requests.begin(), summary.requests.end(),
+                                   [](const RequestRow& row) { return row.headline.charged.has_value(); });
   layout::TextTable table;
   table.columns = {{"#", true, 7, 0},
-                   {"prompt", false, 0, std::max<std::size_t>(12, options.width / 4)},
+                   {"prompt", false, 0, std::max<std::size_t>(12, options.width / 5)},
                    {"in", true, 5, 0},
                    {"out", true, 1, 0},
                    {"TTFT", true, 2, 0},
                    {"E2E", true, 8, 0},
-                   {"prefill", true, 9, 0},
+                   {"prefill", true, 10, 0},
                    {"decode", true, 3, 0},
-                   {charged ? "charged" : "gross", true, 0, 0},
+                   {"energy", true, 0, 0},
                    {"per out-token", true, 4, 0},
-                   {charged ? "gross" : "", true, 10, 0}};
+                   {charged ? "charged" : "", true, 9, 0}};
   for (std::size_t i = 0; i < summary.requests.size(); ++i)
     table.rows.push_back(request_cells(summary, summary.requests[i], i + 1, charged));
   add_sum_rows(summary, charged, table);

@@ -115,6 +115,36 @@ TEST(Text, AnUnresolvableDomainPrintsADashAndWhatItWouldTake) {
   EXPECT_EQ(text.find("31.0 J"), std::string::npos);
 }
 
+TEST(Text, NothingIsToldOfTheShareOfAnUnresolvableDomain) {
+  Told told = told_llm();
+  told.ledger.energy[0].gross.reset();
+  told.ledger.energy[0].resolvable = false;
+  told.ledger.headline_j.reset();
+  const std::string text = text_of(told, 140);
+  EXPECT_EQ(text.find("others took"), std::string::npos) << text;
+  EXPECT_EQ(text.find("this program 5.4 J"), std::string::npos) << text;
+}
+
+TEST(Text, WhatThisMachineDoesNotHaveIsOneLineWhatIsDeniedHasItsOwn) {
+  Told told = told_command();
+  const std::string remedy = "sudo chmod a+r energy_uj";
+  told.run.facts.unavailable = {{"rapl.package-0.energy", "energy_uj: Permission denied", remedy},
+                                {"rapl.package-1.energy", "energy_uj: Permission denied", remedy},
+                                {"hwmon", "/sys/class/hwmon has no chips", "load the chip's driver"},
+                                {"thermal", "no thermal zone", "usual in a virtual machine"},
+                                {"process.short_lived", "a cgroup does not count processes", ""}};
+  const std::string text = text_of(told, 140);
+  EXPECT_NE(text.find("rapl.package-0.energy and 1 more: energy_uj: Permission denied. " + remedy), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("hwmon, thermal: not on this machine · why and how: `prony sensors`\n"), std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("load the chip's driver"), std::string::npos);
+}
+
+TEST(Text, AnEmptyLinePartsTheSummaryFromWhatTheCommandPrinted) {
+  EXPECT_EQ(text_of(told_command(), 100).front(), '\n');
+}
+
 TEST(Text, ControlCharactersInNamesNeverReachTheTerminal) {
   Told told = told_command();
   told.run.facts.set("run.command", "evil\x1b[2J\r\n\a\xff", "flag");
@@ -146,13 +176,41 @@ TEST(Text, SettingsTellWhereEachValueCameFrom) {
 }
 
 TEST(Figures, DigitsFollowTheDoubtWhichIsRoundedUp) {
-  EXPECT_EQ(figures::joules(Estimate{1.4183, 1.10, 1.72, EstimateKind::range}, true), "1.4 J ±0.4 ~");
+  EXPECT_EQ(figures::joules(Estimate{1.4183, 1.10, 1.72, EstimateKind::interval_95}, true), "1.4 J ±0.4 ~");
   EXPECT_EQ(figures::joules(Estimate{412.31, 411.92, 412.7, EstimateKind::bound}, false), "412.3 J ±0.4");
   EXPECT_EQ(figures::joules(Estimate{10, 8.8, 10.1, EstimateKind::bound}, false), "10.0 J ±1.2");  // the farther side
   EXPECT_EQ(figures::joules(Estimate{0.0123, 0.0122, 0.0124, EstimateKind::bound}, false), "12.30 mJ ±0.10");
   EXPECT_EQ(figures::joules(Estimate{123456, 123400, 123512, EstimateKind::bound}, false), "123.46 kJ ±0.06");
   EXPECT_EQ(figures::joules(Estimate{1420, 1100, 1740, EstimateKind::bound}, false), "1 400 J ±400");
   EXPECT_EQ(figures::joules(Estimate{0, 0, 0, EstimateKind::bound}, false), "0 J");
+}
+
+TEST(Figures, ARangeTellsItsEndsWhichReachNowhereTheRangeDoesNot) {  // ± would have it reach below nothing
+  const auto told = [](double value, double low, double high) {
+    return figures::joules(Estimate{value, low, high, EstimateKind::range}, true);
+  };
+  EXPECT_EQ(told(10.6, 3.61, 29.2), "11 J (3.6…30) ~");
+  EXPECT_EQ(told(1.4183, 1.10, 1.72), "1.4 J (1.1…1.8) ~");
+  EXPECT_EQ(told(0.005, 0, 0.0213), "5.0 mJ (0…22) ~");
+  EXPECT_EQ(told(1234, 400, 3301), "1 200 J (400…3 400) ~");
+  EXPECT_EQ(told(412.31, 403.4, 421.1), "412 J (403…422) ~");
+  EXPECT_EQ(told(-2, -3.01, 0.5), "-2.0 J (-3.1…0.50) ~");  // an active energy below idle
+  EXPECT_EQ(told(0, 0, 0.2), "0 J (0…0.20) ~");
+  EXPECT_EQ(told(7, 7, 7), "7.000 J ~");
+  EXPECT_EQ(figures::joules_alone(Estimate{10.6, 3.61, 29.2, EstimateKind::range}, true), "11 J ~");
+}
+
+TEST(Figures, TheEndsOfARangeAreRoundedOutwards) {
+  for (double low = 0.0011; low < 90; low *= 1.173) {
+    const double high = 100 + low * 7.31;
+    const std::string text = figures::joules(Estimate{100, low, high, EstimateKind::range}, false);
+    const std::string dots = "…";
+    const std::size_t open = text.find('('), middle = text.find(dots);
+    ASSERT_NE(middle, std::string::npos) << text;
+    EXPECT_LE(*parse_finite(text.substr(open + 1, middle - open - 1)), low * (1 + 1e-6)) << text;
+    const std::size_t after = middle + dots.size();
+    EXPECT_GE(*parse_finite(text.substr(after, text.find(')') - after)) * (1 + 1e-6), high) << text;
+  }
 }
 
 TEST(Figures, ADoubtIsNeverPrintedSmallerThanItIs) {  // kills rounding to nearest: ±0.3
