@@ -18,6 +18,9 @@ SignalRelay::SignalRelay() : before_(current_signal_state()) {
   ::sigemptyset(&taken_);
   for (const int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2}) ::sigaddset(&taken_, number);
   ::pthread_sigmask(SIG_BLOCK, &taken_, nullptr);
+  // A reader that has gone (`2>&1 | head`) and a limit on file sizes are errors of a write, not the end of a recording.
+  // The command gets what was in force before.
+  for (const int number : {SIGPIPE, SIGXFSZ}) ::signal(number, SIG_IGN);
 }
 
 SignalRelay::~SignalRelay() {
