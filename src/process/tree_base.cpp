@@ -174,8 +174,9 @@ void TreeBase::finish_memory(const ExitStatus& root, TreeUsage& usage) {
   usage.pss_peak_bytes = proportional_peak_;
   if (!proportional_peak_)
     usage.unavailable.push_back({"process.pss_peak_bytes",
-                                 "the command ended before the first reading of smaps_rollup, or it is not readable",
-                                 "PSS is read about once a second; longer runs have it"});
+                                 "the command ended before the first reading of smaps_rollup (about once a second), "
+                                 "or it is not readable",
+                                 {}});
 }
 
 void TreeBase::finish_io(const ExitStatus& root, TreeUsage& usage) {
