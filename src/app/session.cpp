@@ -190,11 +190,9 @@ void Session::settle(Duration limit) {
 }
 
 void Session::stop_sampling() {
+  if (carrier_.joinable()) carrier_.request_stop();  // first: the end of the lanes wakes it
   sampler_->stop();
-  if (carrier_.joinable()) {
-    carrier_.request_stop();
-    carrier_.join();
-  }
+  if (carrier_.joinable()) carrier_.join();
   while (true) {
     auto block = sampler_->take(Duration{0}, Duration{0});
     if (!block) break;

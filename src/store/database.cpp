@@ -137,6 +137,13 @@ Result<Statement> Database::prepare(std::string_view sql) {
   return Statement(handle_.get(), statement, where_);
 }
 
+Result<Statement*> Database::kept(std::string_view sql) {
+  if (const auto known = kept_.find(sql); known != kept_.end()) return &known->second;
+  auto statement = prepare(sql);
+  if (!statement) return Unexpected<Error>(statement.error());
+  return &kept_.emplace(std::string(sql), std::move(*statement)).first->second;
+}
+
 Result<std::optional<std::int64_t>> Database::integer(std::string_view sql) {
   auto statement = prepare(sql);
   if (!statement) return Unexpected<Error>(statement.error());

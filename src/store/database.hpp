@@ -9,6 +9,8 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -84,18 +86,24 @@ class Database {
 
   [[nodiscard]] Result<void> execute(const char* sql);
   [[nodiscard]] Result<Statement> prepare(std::string_view sql);
+  // Prepared once and kept until close(): for the few statements that run again and again. Never null.
+  [[nodiscard]] Result<Statement*> kept(std::string_view sql);
   // The first column of the first row; nullopt: no row or NULL.
   [[nodiscard]] Result<std::optional<std::int64_t>> integer(std::string_view sql);
   [[nodiscard]] Result<std::optional<std::string>> text(std::string_view sql);
   [[nodiscard]] bool valid() const noexcept { return handle_ != nullptr; }
   [[nodiscard]] bool in_transaction() const noexcept;
-  void close() noexcept { handle_.reset(); }
+  void close() noexcept {
+    kept_.clear();  // a statement that is left would keep the file open
+    handle_.reset();
+  }
 
  private:
   struct Close {
     void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
   };
   std::unique_ptr<sqlite3, Close> handle_;
+  std::map<std::string, Statement, std::less<>> kept_;
   std::string where_;
 };
 

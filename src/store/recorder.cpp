@@ -126,10 +126,10 @@ Result<void> SqliteRecorder::start() {
     if (!database) return Unexpected<Error>(database.error());
     database_ = std::move(*database);
     // Without a sync until the tables are there: a crash of the machine now loses nothing that anybody has.
-    const auto* settings =
-        on_network(path_) ? "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF"
-                          : "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF";
-    if (auto done = database_.execute(settings); !done) return done;
+    const auto settings =
+        std::string("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY; PRAGMA auto_vacuum = INCREMENTAL; ") +
+        (on_network(path_) ? "PRAGMA journal_mode = TRUNCATE" : "PRAGMA journal_mode = WAL");
+    if (auto done = database_.execute(settings.c_str()); !done) return done;
     if (auto done = database_.execute("BEGIN"); !done) return done;
     if (auto done = create_schema(database_); !done) return done;
     const auto identity = own_identity();
