@@ -70,6 +70,10 @@ Result<void> make_place(const std::filesystem::path& path, bool overwrite) {
   if (auto made = make_parents(path.parent_path()); !made) return made;
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return fail(ErrorCode::usage, "this is a folder", path.string());
+  // A device, a pipe or a socket is never taken away, whoever asks: as root `--out /dev/null` would take it from all.
+  const auto there = std::filesystem::status(path, error);
+  if (std::filesystem::exists(there) && !std::filesystem::is_regular_file(there))
+    return fail(ErrorCode::usage, "this is no regular file", path.string(), "choose another name");
   if (std::filesystem::exists(std::filesystem::symlink_status(path, error))) {
     if (!overwrite)
       return fail(ErrorCode::usage, "exists already", path.string(),
@@ -80,7 +84,9 @@ Result<void> make_place(const std::filesystem::path& path, bool overwrite) {
   if (auto room = check_room(path.parent_path()); !room) return room;
   for (const auto* suffix : {"", "-wal", "-shm", "-journal", ".spans"}) {
     if (std::filesystem::remove(companion(path, suffix), error) || !error) continue;
-    return Unexpected<Error>(error_from_errno(error.value(), companion(path, suffix).string(), "cannot remove"));
+    auto problem = error_from_errno(error.value(), companion(path, suffix).string(), "cannot record here");
+    problem.fix = "choose a folder that can be written with --out";
+    return Unexpected<Error>(std::move(problem));
   }
   auto file = Fd::open(path.string(), O_RDWR | O_CREAT | O_EXCL, 0644);
   if (!file) {

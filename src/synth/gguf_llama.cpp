@@ -411,8 +411,12 @@ Result<SynthReport> write_synthetic_llama(const SynthOptions& options, const std
   if (options.context_length < 16)
     return fail(ErrorCode::usage, "a context of fewer than 16 tokens is of no use", "--ctx", "use 16 or more");
   struct stat status{};
-  if (!options.replace && ::stat(path.c_str(), &status) == 0)
-    return fail(ErrorCode::usage, "the file exists already", path, "name another file, or say that it may be replaced");
+  const bool there = ::stat(path.c_str(), &status) == 0;
+  if (there && !S_ISREG(status.st_mode))  // the finished file is renamed onto its place: a device would be gone
+    return fail(ErrorCode::usage, "this is no regular file", path, "Name another file.");
+  if (!options.replace && there)
+    return fail(ErrorCode::usage, "the file exists already", path,
+                "Name another file, or replace this one with --force.");
   SynthReport report;
   report.shape = llama_shape_for(options.parameters);
   report.parameters = report.shape.parameters();

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <csignal>
@@ -145,6 +146,19 @@ TEST(Recorder, AnExistingFileIsKeptUnlessOverwriteIsSaid) {
   ASSERT_FALSE(twice) << "a Run that is being recorded must not be overwritten";
   ASSERT_TRUE(recorder->close(RunState::complete));
   EXPECT_TRUE(open_run(folder.file()));
+}
+
+TEST(Recorder, APipeOrADeviceIsNeverTakenAwayEvenWithOverwrite) {  // as root, --out /dev/null would take it from all
+  const Folder folder;
+  const auto pipe = folder.path() / "pipe", link = folder.path() / "link";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::filesystem::create_symlink(pipe, link);
+  for (const auto& path : {pipe, link}) {
+    const auto refused = Recorder::create(path, {.overwrite = true});
+    ASSERT_FALSE(refused) << path;
+    EXPECT_EQ(refused.error().code, ErrorCode::usage);
+  }
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
 }
 
 TEST(Recorder, CloseLeavesOneFileAndNothingBesideIt) {

@@ -351,6 +351,18 @@ TEST(SyntheticLlama, AFullDiskIsNamedAsSuch) {
   EXPECT_EQ(left, 0U);
 }
 
+TEST(SyntheticLlama, APipeOrADeviceIsNeverReplaced) {
+  const Folder folder;
+  const std::string path = folder.file("pipe");
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  SynthOptions options;
+  options.replace = true;
+  EXPECT_FALSE(write_synthetic_llama(options, path));
+  struct stat status{};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_TRUE(S_ISFIFO(status.st_mode));
+}
+
 TEST(SyntheticLlama, AFolderThatIsNotThereIsNamed) {
   const auto result = write_synthetic_llama(SynthOptions{}, "/nonexistent-folder/m.gguf");
   ASSERT_FALSE(result);
