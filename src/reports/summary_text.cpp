@@ -227,7 +227,7 @@ std::string conditions(const Summary& s, const TextOptions& o) {
     dropped += lane.dropped.value_or(0);
   }
   if (missed + dropped > 0)
-    items.push_back(figures::count(missed) + " ticks missed" +
+    items.push_back(figures::count(missed) + (missed == 1 ? " tick missed" : " ticks missed") +
                     (dropped > 0 ? ", " + figures::count(dropped) + " dropped" : "") + " of " +
                     figures::count(ticks + missed));
   return layout::labelled("conditions", items, o.width, Tone::plain, o.colour);
@@ -235,16 +235,20 @@ std::string conditions(const Summary& s, const TextOptions& o) {
 
 std::string input_output(const Summary& s, const TextOptions& o) {
   Items items;
-  const auto add = [&](const char* before, std::string_view name, std::string (*format)(double), const char* after) {
-    if (const auto value = s.process_total(name)) items.push_back(before + format(*value) + after);
+  const auto size = [&](const char* before, std::string_view name) {
+    if (const auto value = s.process_total(name)) items.push_back(before + figures::bytes(*value));
   };
-  add("read ", "read_bytes", figures::bytes, "");
-  add("written ", "write_bytes", figures::bytes, "");
-  add("", "major_faults", figures::count, s.process_total("major_faults") == 1 ? " major fault" : " major faults");
-  add("", "minor_faults", figures::count, " minor");
-  add("", "voluntary_switches", figures::count, " waits");
-  add("", "involuntary_switches", figures::count, " preemptions");
-  add("PSS peak ", "pss_peak_bytes", figures::bytes, "");
+  const auto number = [&](std::string_view name, const char* one, const char* several) {
+    if (const auto value = s.process_total(name))
+      items.push_back(figures::count(*value) + (*value == 1 ? one : several));
+  };
+  size("read ", "read_bytes");
+  size("written ", "write_bytes");
+  number("major_faults", " major fault", " major faults");
+  number("minor_faults", " minor", " minor");
+  number("voluntary_switches", " wait", " waits");
+  number("involuntary_switches", " preemption", " preemptions");
+  size("PSS peak ", "pss_peak_bytes");
   return layout::labelled("memory, files", items, o.width, Tone::plain, o.colour);
 }
 
@@ -263,45 +267,6 @@ std::string own_cost(const Summary& s, const TextOptions& o) {
   }
   if (const auto peak = s.prony_total("rss_peak_bytes")) items.push_back("peak " + figures::bytes(*peak));
   return layout::labelled("Prony itself", items, o.width, Tone::plain, o.colour);
-}
-
-// A channel of a sensor that is there, or a sensor that somebody else may read: worth a line of its own.
-bool mendable(const Unavailable& one) {
-  return one.subject.find('.') != std::string::npos || one.reason.find("ermission denied") != std::string::npos ||
-         one.reason.find("not permitted") != std::string::npos;
-}
-
-// What is missing and could be mended: the next step is in the remedy. What this machine does not have is only named.
-std::string remedies(const Summary& s, const TextOptions& o) {
-  struct Group {
-    const Unavailable* first;
-    std::size_t more;
-  };
-  std::vector<Group> groups;
-  std::string not_here;
-  for (const Unavailable& one : s.manifest.unavailable) {
-    if (one.remedy.empty()) continue;
-    if (!mendable(one)) {
-      not_here += (not_here.empty() ? "" : ", ") + safe(one.subject, 40);
-      continue;
-    }
-    const auto same =
-        std::find_if(groups.begin(), groups.end(), [&](const Group& g) { return g.first->remedy == one.remedy; });
-    if (same == groups.end()) {
-      groups.push_back({&one, 0});
-    } else {
-      ++same->more;
-    }
-  }
-  std::string out;
-  const auto line = [&](const Items& items) {
-    out += layout::labelled(out.empty() ? "not measured" : "", items, o.width, Tone::plain, o.colour);
-  };
-  for (const Group& group : groups)
-    line({safe(group.first->subject, 60) + (group.more > 0 ? " and " + std::to_string(group.more) + " more: " : ": ") +
-          safe(group.first->reason, 200) + ". " + safe(group.first->remedy, 300)});
-  if (!not_here.empty()) line({not_here + ": not on this machine", "why and how: `prony sensors`"});
-  return out;
 }
 
 std::string why_no_active(const Summary& s) {
@@ -382,7 +347,7 @@ std::string to_text(const Summary& s, const TextOptions& given) {
   if (!s.headline_modelled && s.headline_j)
     out += layout::labelled("not visible", {"what no domain above covers (disks, fans, losses of the power supply)"},
                             o.width, Tone::plain, o.colour);
-  return out + own_cost(s, o) + remedies(s, o) + table_notes(s, o, table.left_out) + saved(s, o);
+  return out + own_cost(s, o) + text::remedies(s, o) + table_notes(s, o, table.left_out) + saved(s, o);
 }
 
 std::string settings_text(const Summary& s, const TextOptions& o) {

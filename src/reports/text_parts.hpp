@@ -33,5 +33,7 @@ struct Part {
 // What the unresolvable figures would take, one sentence each.
 [[nodiscard]] std::vector<std::string> unresolvable(const Summary& summary);
 [[nodiscard]] std::vector<std::string> repeatability(const Summary& summary);
+// What is missing and could be mended: the next step is in the remedy. What this machine does not have is only named.
+[[nodiscard]] std::string remedies(const Summary& s, const TextOptions& o);
 
 }  // namespace prony::text
