@@ -3,6 +3,7 @@
 #include <cmath>
 #include <optional>
 
+#include "attribute/resolvable.hpp"
 #include "attribute/split.hpp"
 
 namespace prony {
@@ -41,7 +42,6 @@ class Builder {
   void gauges();
   void headline_sum();
   [[nodiscard]] Baseline baseline(const Curve& curve) const;
-  [[nodiscard]] std::optional<double> needed(const Curve& curve, const Measured& measured, double length_s) const;
   [[nodiscard]] const Curve* curve_of(const Channel* channel) const;
   [[nodiscard]] bool dead(const Curve& curve) const;
   [[nodiscard]] Estimate charged(double value, const Measured& gross, double length_s) const;
@@ -152,16 +152,6 @@ Baseline Builder::baseline(const Curve& curve) const {
   return result;
 }
 
-// The length at which, at this mean power, the edges would be a quarter of the energy.
-std::optional<double> Builder::needed(const Curve& curve, const Measured& measured, double length_s) const {
-  if (!measured.known) return std::nullopt;
-  double power = length_s > 0 ? std::abs(measured.estimate.value) / length_s : 0;
-  const double whole_s = seconds(curve.last_ns() - curve.first_ns());
-  if (power <= 0 && whole_s > 0) power = std::abs(curve.total()) / whole_s;
-  if (power <= 0) return std::nullopt;
-  return measured.edge_half / (largest_edge_share * power);
-}
-
 // Σ parties = what the window drew; each carries its share of the edges' doubt, the baseline's and the CPU clocks'.
 void Builder::party_estimates(const Measured& gross, const Estimate& idle, const Parties& parties,
                               ChannelLedger& row) const {
@@ -206,9 +196,8 @@ void Builder::window_figures(const Curve& curve, const Measured& gross, const Ba
   const double length_s = ledger_.window.length().seconds().value();
   row.resolvable = gross.resolvable();
   if (!row.resolvable) {
-    row.needed_s = needed(curve, gross, length_s);
-    const std::string why =
-        gross.known ? "the window is too short for this sensor" : "the counter did not move while it was read";
+    row.needed_s = needed_s(curve, gross, ledger_.window);
+    const std::string why = why_not_resolvable(curve, gross, ledger_.window);
     for (const char* field : {"gross", "active", "target_active", "target_share", "mean_w", "peak_w"})
       row.absent.emplace_back(field, why);
     return;
@@ -325,7 +314,7 @@ void Builder::charge_spans(const Curve& curve, const Parties* parties, const Mea
     SpanEnergy energy{span.id, row.channel, gross.resolvable(), {}, {}, {}};
     const bool in_window = span.interval.begin >= ledger_.window.begin && span.interval.end <= ledger_.window.end;
     if (!energy.resolvable) {
-      energy.needed_s = needed(curve, gross, length_s);
+      energy.needed_s = needed_s(curve, gross, span.interval);
     } else {
       energy.gross = gross.estimate;
       if (parties != nullptr && in_window) energy.charged = part;

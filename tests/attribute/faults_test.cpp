@@ -21,6 +21,12 @@ Ledger of(const Channel& channel, const Source& source, std::int64_t interval, s
   return attribution.finish();
 }
 
+std::string why_no_gross(const Ledger& ledger) {
+  for (const auto& [field, reason] : ledger.energy[0].absent)
+    if (field == "gross") return reason;
+  return {};
+}
+
 bool in_hole(std::int64_t t, std::int64_t from_ms, std::int64_t to_ms) {
   return t > origin + from_ms * millisecond && t < origin + to_ms * millisecond;
 }
@@ -87,6 +93,28 @@ TEST(Faults, ASensorThatVanishesLeavesNoNumberForTheWholeWindow) {
   EXPECT_FALSE(ledger.energy[0].gross);
   EXPECT_FALSE(ledger.headline_j);
   EXPECT_NEAR(ledger.energy[0].recorded.value, 160, 0.5);
+  EXPECT_EQ(why_no_gross(ledger), "the sensor gave no reading in the last 5.0 s of the window");
+  EXPECT_FALSE(ledger.energy[0].needed_s) << "no longer window would help";
+}
+
+// Kills: a sensor that began late and is told to be too slow.
+TEST(Faults, ASensorThatBeginsLateSaysHowMuchIsMissing) {
+  const Source source = counter_of(Power{{origin}, {40}}, millisecond, 0);
+  const Ledger ledger = of(
+      energy_counter(millisecond), [=](std::int64_t t) { return t < origin + 6 * second ? Reading{} : source(t); },
+      10 * millisecond);
+  EXPECT_FALSE(ledger.energy[0].resolvable);
+  EXPECT_EQ(why_no_gross(ledger), "the sensor gave no reading in the first 5.0 s of the window");
+  EXPECT_FALSE(ledger.energy[0].needed_s);
+}
+
+// Kills: a slow sensor's window being taken for one in which the sensor was away.
+TEST(Faults, AWindowThatIsTooShortIsSaidToBeTooShort) {
+  const Source source = counter_of(Power{{origin}, {40}}, 9 * second, 0);
+  const Ledger ledger = of(energy_counter(9 * second), source, 10 * millisecond, 10 * second);
+  EXPECT_FALSE(ledger.energy[0].resolvable);
+  EXPECT_EQ(why_no_gross(ledger), "the window is too short for this sensor");
+  EXPECT_GT(ledger.energy[0].needed_s.value_or(0), 8);
 }
 
 // Kills: a trapezoid that is off by a reading at the edges, or a sum instead of an integral.

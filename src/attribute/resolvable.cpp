@@ -1,0 +1,53 @@
+#include "attribute/resolvable.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace prony::attribution {
+
+namespace {
+
+double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
+
+// How much of a window lies before a channel's first reading and after its last one.
+struct Unread {
+  double before_s = 0, after_s = 0;
+  // More than one late tick or a slow counter explains: the sensor was not there.
+  [[nodiscard]] bool matters(const Curve& curve, double length_s) const {
+    return before_s + after_s > std::max({0.25, 2 * curve.period_s(), 0.1 * length_s});
+  }
+};
+Unread unread(const Curve& curve, Interval window) {
+  return {std::max(0.0, seconds(std::min(curve.first_ns(), window.end.ns) - window.begin.ns)),
+          std::max(0.0, seconds(window.end.ns - std::max(curve.last_ns(), window.begin.ns)))};
+}
+
+}  // namespace
+
+std::string why_not_resolvable(const Curve& curve, const Measured& measured, Interval window) {
+  const Unread missing = unread(curve, window);
+  if (missing.matters(curve, window.length().seconds().value())) {
+    const auto tenths = [](double s) {
+      const auto n = std::llround(s * 10);
+      return std::to_string(n / 10) + "." + std::to_string(n % 10) + " s";
+    };
+    std::string text = "the sensor gave no reading";
+    if (missing.before_s > 0.05) text += " in the first " + tenths(missing.before_s);
+    if (missing.after_s > 0.05)
+      text += (missing.before_s > 0.05 ? " and" : "") + (" in the last " + tenths(missing.after_s));
+    return text + " of the window";
+  }
+  return measured.known ? "the window is too short for this sensor" : "the counter did not move while it was read";
+}
+
+std::optional<double> needed_s(const Curve& curve, const Measured& measured, Interval window) {
+  const double length_s = window.length().seconds().value();
+  if (!measured.known || unread(curve, window).matters(curve, length_s)) return std::nullopt;
+  double power = length_s > 0 ? std::abs(measured.estimate.value) / length_s : 0;
+  const double whole_s = seconds(curve.last_ns() - curve.first_ns());
+  if (power <= 0 && whole_s > 0) power = std::abs(curve.total()) / whole_s;
+  if (power <= 0) return std::nullopt;
+  return measured.edge_half / (largest_edge_share * power);
+}
+
+}  // namespace prony::attribution

@@ -1,0 +1,18 @@
+// Why a window has no joules: too short for the sensor, or the sensor was not there. Pure; seconds.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "attribute/curve.hpp"
+
+namespace prony::attribution {
+
+// For a `measured` that is not resolvable: one sentence without a full stop.
+[[nodiscard]] std::string why_not_resolvable(const Curve& curve, const Measured& measured, Interval window);
+
+// The length at which, at this mean power, the edges would be a quarter of the energy. No length helps where the sensor
+// was not read: then nothing.
+[[nodiscard]] std::optional<double> needed_s(const Curve& curve, const Measured& measured, Interval window);
+
+}  // namespace prony::attribution
