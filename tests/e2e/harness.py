@@ -61,7 +61,10 @@ class Case(unittest.TestCase):
                           *command, **more)
         self.assertEqual(done.returncode, code, done.err)
         self.summary_text = done.err
-        return self.load(name + ".json")
+        summary = self.load(name + ".json")
+        if any("ledger" in row for row in summary["energy"]):
+            self.assert_charges_close(name + ".prony")  # law 1, on every Run that a suite records
+        return summary
 
     def load(self, name):
         with open(self.path(name), encoding="utf-8") as file:

@@ -7,6 +7,7 @@ that is worse than differencing.
 import glob
 import os
 import sys
+import time
 
 import harness
 from harness import RigCase, energy
@@ -77,8 +78,10 @@ class Truth(RigCase):
         self.one_zone("curve=sine base=40 amp=20 period=0.7 update_us=50000 quantum_uj=61", interval="5ms")
 
     def test_a_counter_that_wraps_many_times_loses_nothing(self):
-        # Every 0.8 s; no pause of the sampler on a busy machine is long enough to hide two.
-        summary = self.one_zone("curve=sine base=50 amp=10 period=0.5 update_us=1000 wrap_quanta=40000000 max_w=70", count=5)
+        # About 0.9 s to a wrap, and at the largest power that is believed of a package (1 kW) two more would need over
+        # a second: no pause of the sampler on a busy machine is long enough to hide them.
+        summary = self.one_zone("curve=sine base=700 amp=150 period=0.5 update_us=1000 wrap_quanta=600000000",
+                                count=5)
         row = energy(summary, "rapl.package-0.energy")
         self.assertGreater(row["wraps"], 3)
         self.assertEqual(row["resets"], 0)
@@ -119,6 +122,16 @@ class Truth(RigCase):
             self.assertGreater(rows["power"]["needed_s"], 1)
         self.assertEqual(rows["power"].get("part_of"), rows["energy"]["channel"], "never added to one another")
 
+    def test_a_power_gauge_alone_holds_the_truth(self):
+        # Read on every tick of 10 ms, of a power that moves slowly beside that; run and every request.
+        rig = self.mount("--hwmon", "id=hwmon0 chip=fakeboard label=board curve=sine base=60 amp=20 period=1.7 update_us=1000 "
+                                    "only=power interval_ms=1")
+        summary = self.measure(rig, seconds=1.0)
+        rows = [r for r in summary["energy"] if r["channel"].startswith("hwmon.")]
+        self.assertEqual([r["channel"] for r in rows], ["hwmon.fakeboard.board.power"])
+        self.assertEqual(rows[0]["kind"], "interval(0.95)", "a gauge proves nothing between its readings")
+        self.check(rig, summary, {"fakeboard": rows[0]["channel"]})
+
     def test_a_request_too_short_for_the_sensor_is_not_resolvable_and_says_what_it_would_take(self):
         rig = self.mount("--zone", "id=intel-rapl:0 name=package-0 base=40 update_us=200000")
         summary = self.measure(rig, count=3, seconds=0.05)
@@ -134,6 +147,16 @@ class Truth(RigCase):
         self.assertLess(abs(row["idle_j"] / row["gross_j"] - 1), 0.02)  # this machine draws the same idle or not
         self.assertAlmostEqual(row["active_j"], row["gross_j"] - row["idle_j"], places=6)
         self.assert_charges_close("x.prony")
+
+    def test_a_workload_below_the_baseline_shows_negative_active_joules(self):
+        # 60 W in the rig's first four seconds, 20 W in the next four. Prony begins at 2 s: a baseline at 60 W, a command
+        # of three seconds that meets more of 20 W, a baseline at 20 W. Idle by both baselines is 40 W: more than gross.
+        rig = self.mount("--zone", "id=intel-rapl:0 name=package-0 curve=square base=40 amp=20 period=8 update_us=1000")
+        time.sleep(max(0, 2 - (time.monotonic() - rig.truth.t0_ns * 1e-9)))
+        row = energy(self.record(["sleep", "3"], "--sysfs", rig.path, "--baseline", "1s"), "rapl.package-0.energy")
+        self.assertLess(row["active_j"], -5)
+        self.assertAlmostEqual(row["active_j"], row["gross_j"] - row["idle_j"], places=6)
+        self.assertRegex(self.summary_text, r"[−-]\d[\d.]* J")  # shown as it is, never as nought
 
     def test_without_a_baseline_active_is_absent_with_a_reason(self):
         rig = self.mount("--zone", "id=intel-rapl:0 name=package-0 base=40")

@@ -34,6 +34,7 @@ constexpr const char* kHelp = R"(usage: fakesysfs MOUNT [--zone "KEY=VALUE …"]
   --zone   id=intel-rapl:0 name=package-0  curve=constant|sine|square|steps base=W amp=W period=S levels=N
            update_us=N phase_us=N quantum_uj=X wrap_quanta=N start_uj=N max_w=W
   --hwmon  id=hwmon0 chip=NAME label=TEXT  and the curve's keys; serves power1_input, energy1_input, temp1_input, fan1_input
+           only=power|energy (the chip has but one)  interval_ms=N (its update_interval; no such file without)
   without either: one socket (package-0 sine, core, dram) and one board with power and energy
 Prints "ready" when the tree is mounted; describes itself in MOUNT/truth.json; faults: see MOUNT/control
 )";
@@ -95,6 +96,8 @@ struct Domain {
   double quantum_uj = 1;
   std::uint64_t wrap_quanta = 1ULL << 32;
   double start_uj = 0, max_w = 200;
+  std::string only;              // hwmon: "power" or "energy" where the chip has but one of the two
+  std::int64_t interval_ms = 0;  // hwmon: what update_interval says; 0: there is no such file
   Fault fault = Fault::ok;
   std::int64_t frozen_ns = 0;  // for `stale`: the instant at which time stopped for it
   double reset_uj = 0;         // for `reset`: what is taken off
@@ -173,14 +176,17 @@ void add_hwmon(World& w, Domain* d) {
   const std::string folder = "/devices/virtual/hwmon/" + d->id;
   w.add_link("/class/hwmon/" + d->id, "../.." + folder);
   w.add_text(folder + "/name", d->name);
-  if (!d->label.empty()) {
-    w.add_text(folder + "/power1_label", d->label);
-    w.add_text(folder + "/energy1_label", d->label);
+  if (d->interval_ms > 0) w.add_text(folder + "/update_interval", std::to_string(d->interval_ms));
+  if (d->only != "energy") {
+    if (!d->label.empty()) w.add_text(folder + "/power1_label", d->label);
+    w.add_value(folder + "/power1_input", d, [d](std::int64_t t) {
+      return std::to_string(static_cast<std::int64_t>(d->curve.watts(d->updated_s(t)) * 1e6)) + "\n";
+    });
   }
-  w.add_value(folder + "/power1_input", d, [d](std::int64_t t) {
-    return std::to_string(static_cast<std::int64_t>(d->curve.watts(d->updated_s(t)) * 1e6)) + "\n";
-  });
-  w.add_value(folder + "/energy1_input", d, [d](std::int64_t t) { return std::to_string(d->counter_uj(t)) + "\n"; });
+  if (d->only != "power") {
+    if (!d->label.empty()) w.add_text(folder + "/energy1_label", d->label);
+    w.add_value(folder + "/energy1_input", d, [d](std::int64_t t) { return std::to_string(d->counter_uj(t)) + "\n"; });
+  }
   w.add_value(folder + "/temp1_input", d, [d](std::int64_t t) {  // 40 °C and half a degree for every watt
     return std::to_string(40'000 + static_cast<std::int64_t>(d->curve.watts(d->updated_s(t)) * 500)) + "\n";
   });
@@ -350,6 +356,10 @@ bool set_key(Domain& d, const std::string& key, const std::string& value) {
     d.start_uj = number();
   else if (key == "max_w")
     d.max_w = number();
+  else if (key == "only")
+    d.only = value;
+  else if (key == "interval_ms")
+    d.interval_ms = integer();
   else
     return false;
   return true;
@@ -374,7 +384,8 @@ bool add_domain(World& w, bool is_zone, const std::string& words) {
   const bool known = d->curve.shape == "constant" || d->curve.shape == "sine" || d->curve.shape == "square" ||
                      d->curve.shape == "steps";
   if (!known || d->id.empty() || d->name.empty() || d->update_ns <= 0 || d->quantum_uj <= 0 || d->wrap_quanta < 2 ||
-      d->curve.levels < 2 || d->curve.period_s <= 0) {
+      d->curve.levels < 2 || d->curve.period_s <= 0 ||
+      !(d->only.empty() || d->only == "power" || d->only == "energy")) {
     std::fprintf(stderr, "fakesysfs: not a domain: \"%s\"\n%s", words.c_str(), kHelp);
     return false;
   }

@@ -41,6 +41,10 @@ class Rig:
             [program, self.path, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             stdin=subprocess.DEVNULL,
         )
+        try:  # it stands for the kernel, which does not queue behind the workload
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, -15)
+        except OSError:
+            pass
         ready, _, _ = select.select([self.process.stdout], [], [], 10)
         line = self.process.stdout.readline().strip() if ready else ""
         if line != "ready":
