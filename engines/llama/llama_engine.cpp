@@ -84,6 +84,18 @@ void set_mmap(Parameters& parameters, bool use_mmap) {
 
 bool aborted(void* flag) { return static_cast<std::atomic<bool>*>(flag)->load(std::memory_order_relaxed); }
 
+// Keys and values of `tokens` positions in f16, as for an ordinary transformer: some others need less.
+std::uint64_t cache_bytes(const llama_model* model, std::uint64_t tokens) {
+  const auto heads = static_cast<std::uint64_t>(std::max(1, llama_model_n_head(model)));
+  const auto row = static_cast<std::uint64_t>(llama_model_n_embd(model)) / heads *
+                   static_cast<std::uint64_t>(std::max(1, llama_model_n_head_kv(model)));
+  return 2 * 2 * static_cast<std::uint64_t>(llama_model_n_layer(model)) * row * tokens;
+}
+
+std::uint64_t physical_memory() {
+  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
 }  // namespace
 
 LlamaEngine::LlamaEngine(std::atomic<bool>& cancelled) : cancelled_(cancelled) {
@@ -129,6 +141,13 @@ std::optional<Failure> LlamaEngine::load(const LoadSettings& settings, ModelFact
   parameters.no_perf = true;
   parameters.abort_callback = aborted;
   parameters.abort_callback_data = &cancelled_;
+  if (const std::uint64_t bytes = cache_bytes(model_.get(), parameters.n_ctx);
+      settings.ctx.value_or(0) > trained && bytes > physical_memory()) {
+    model_.reset();
+    return Failure{"memory", "a context of " + std::to_string(parameters.n_ctx) + " tokens would take " +
+                                 std::to_string(bytes >> 30) + " GiB, this machine has " +
+                                 std::to_string(physical_memory() >> 30) + " GiB"};
+  }
   context_.reset(llama_init_from_model(model_.get(), parameters));
   if (!context_) {
     model_.reset();

@@ -74,7 +74,7 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
   settings.watch("quiet", command.add_flag("--quiet", o.quiet, "Print no summary and no live line"), "false");
   settings.watch("die-with-prony",
                  command.add_flag("--die-with-prony", o.die_with_prony, "End the whole tree if Prony dies"), "false");
-  text("tree", o.tree, "How to follow the tree: automatic, cgroup, exit-events, subreaper, polling", "RUNG");
+  text("tree", o.tree, "Follow the tree by automatic, cgroup, exit-events, subreaper, polling", "RUNG");
   command.add_option("--config", o.config, "Options as lines of TOML (flag > environment > file > default)")
       ->type_name("FILE");
 }

@@ -133,6 +133,17 @@ int llm(LlmOptions& options, const CommandWords& words) {
   return record(std::move(*plan));
 }
 
+// CLI11's own checks let NaN through and tell a limit in 309 digits.
+CLI::Validator at_least(double least, double most = 1'000'000'000) {
+  return {[least, most](std::string& text) {
+            const auto value = parse_finite(text);
+            if (value && *value >= least && *value <= most) return std::string();
+            return "'" + printable(text, 40) + "' is not a number from " + format_number(least) + " to " +
+                   format_number(most);
+          },
+          ""};
+}
+
 }  // namespace
 
 std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
@@ -151,30 +162,26 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
         "");
   watch("max-tokens",
         command.add_option("--max-tokens", o.worker.max_tokens, "Most output tokens of a request (default 128)")
-            ->check(CLI::PositiveNumber),
+            ->check(at_least(1)),
         "128");
-  watch(
-      "temperature",
-      command.add_option("--temperature", o.worker.temperature, "0 is greedy (default)")->check(CLI::NonNegativeNumber),
-      "0");
-  watch("top-k", command.add_option("--top-k", o.worker.top_k, "0 is off (default)")->check(CLI::NonNegativeNumber),
-        "0");
-  watch("top-p", command.add_option("--top-p", o.worker.top_p, "1 is off (default)")->check(CLI::Range(0.0, 1.0)), "1");
+  watch("temperature",
+        command.add_option("--temperature", o.worker.temperature, "0 is greedy (default)")->check(at_least(0)), "0");
+  watch("top-k", command.add_option("--top-k", o.worker.top_k, "0 is off (default)")->check(at_least(0)), "0");
+  watch("top-p", command.add_option("--top-p", o.worker.top_p, "1 is off (default)")->check(at_least(0, 1)), "1");
   watch("seed", command.add_option("--seed", o.worker.seed, "Of the sampler (default 1)"), "1");
-  watch("threads",
-        command.add_option("--threads", o.threads, "Of the engine (default: cores − 1)")->check(CLI::PositiveNumber),
+  watch("threads", command.add_option("--threads", o.threads, "Of the engine (default: cores − 1)")->check(at_least(1)),
         std::to_string(default_threads()));
   watch("ctx",
         command.add_option("--ctx", o.context, "Context length (default: as the prompts need, or the model's)")
-            ->check(CLI::PositiveNumber),
+            ->check(at_least(1)),
         "");
   watch("repeat",
         command.add_option("--repeat", o.worker.repeat, "Ask the whole set so many times (default 1)")
-            ->check(CLI::PositiveNumber),
+            ->check(at_least(1)),
         "1");
   watch("warmup",
         command.add_option("--warmup", o.worker.warm_up, "Prompts before the first that counts (default 0)")
-            ->check(CLI::NonNegativeNumber),
+            ->check(at_least(0)),
         "0");
   watch("gap", command.add_option("--gap", o.gap, "Rest between prompts (default 0ms)")->type_name("DURATION"), "0ms");
   watch("timeout",

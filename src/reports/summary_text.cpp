@@ -137,7 +137,9 @@ std::string warnings(const Summary& s, const TextOptions& o) {
   }
   for (const Event& event : s.events)
     if (event.kind != "note" && event.kind != "spans-lost" && event.kind != "ticks-dropped")
-      warn(event.kind + ": " + safe(event.subject, 60) + ": " + safe(event.text, 200));
+      warn(event.kind == "workload-failed"
+               ? safe(event.text, 200)
+               : event.kind + ": " + safe(event.subject, 60) + ": " + safe(event.text, 200));
   if (const double others = others_share(s); others > 0.10)
     warn("others took " + figures::percent(others) +
          " of the CPU-split energy: close them and measure again, or read " +

@@ -221,7 +221,8 @@ Result<void> WorkerWorkload::load(WorkloadOutcome& outcome) {
   const Reply reply = ask(request, options_.load_timeout_ns);
   if (reply.trouble || reply.message["type"] != "loaded")
     return fail(ErrorCode::unavailable, "the model was not loaded: " + describe(reply, options_.load_timeout_ns),
-                options_.model);
+                options_.model,
+                "check that the file is whole and of a kind that this engine knows, and that memory suffices");
   if (const auto facts = reply.message.find("facts"); facts != reply.message.end() && facts->is_object())
     for (const auto& [key, value] : facts->items()) outcome.facts.emplace_back(key, plain(value));
   return {};
