@@ -50,12 +50,9 @@ double CounterCurve::elapsed_s(std::int64_t end) const {
 }
 
 void CounterCurve::begin_curve(std::int64_t begin, std::int64_t end, std::uint64_t raw) {
-  if (rules_.range > 0 && raw >= rules_.range) {
-    missing_ = true;
-    return;
-  }
+  if (rules_.range > 0 && raw >= rules_.range) return gap(end);
   have_ = true;
-  missing_ = false;
+  if (missing_) count_gap(begin);
   last_raw_ = raw;
   first_begin_ = last_begin_ = begin;
   first_end_ = last_end_ = seen_end_ = end;

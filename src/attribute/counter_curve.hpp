@@ -32,6 +32,7 @@ class CounterCurve {
     changed(begin, end, raw);
   }
   void gap(std::int64_t end) {
+    if (!have_ && !missing_) last_end_ = end;  // a gap before the first reading begins where it was first missed
     missing_ = true;
     seen_end_ = end;
   }

@@ -25,6 +25,10 @@ void GaugeCurve::poll(std::int64_t begin, std::int64_t end, std::int64_t raw) {
   const At now{begin + (end - begin) / 2, static_cast<double>(raw) * scale_};
   if (!have_) {
     have_ = true;
+    if (missing_) {
+      ++gaps_;
+      gap_ns_ += begin - last_end_;
+    }
     missing_ = false;
     first_begin_ = begin;
     first_at_ = now.at;

@@ -17,6 +17,7 @@ class GaugeCurve {
 
   void poll(std::int64_t begin, std::int64_t end, std::int64_t raw);
   void gap(std::int64_t end) {
+    if (!have_ && !missing_) last_end_ = end;  // a gap before the first reading begins where it was first missed
     missing_ = true;
     seen_end_ = end;
   }

@@ -214,6 +214,22 @@ std::string clock_words(const Summary& s) {
   return "clock " + figures::hertz(low) + " to " + figures::hertz(high) + ", mean " + figures::hertz(mean);
 }
 
+// What the counters went through: restarts, pauses that count, wraps that nobody can tell.
+void add_interruptions(const Summary& s, Items& items) {
+  for (const EnergyRow& row : s.energy) {
+    const ChannelLedger& l = row.ledger;
+    const std::string name = safe(row.channel.domain, 30) + ": ";
+    if (l.resets > 0)
+      items.push_back(name + "counter restarted " +
+                      (l.resets == 1 ? "once" : figures::count(static_cast<double>(l.resets)) + " times"));
+    const double gap_s = l.gap_time.seconds().value();
+    if (gap_s >= std::max(0.1, 0.01 * s.wall_s.value_or(0)))
+      items.push_back(name + "no reading for " + figures::seconds(gap_s) + (l.gaps > 1 ? " in all" : ""));
+    for (const auto& [field, reason] : l.absent)
+      if (field == "wraps") items.push_back(name + reason);
+  }
+}
+
 std::string conditions(const Summary& s, const TextOptions& o) {
   Items items;
   if (s.energy.empty()) items.push_back("no joules: see `prony sensors`");
@@ -232,6 +248,7 @@ std::string conditions(const Summary& s, const TextOptions& o) {
     items.push_back(figures::count(missed) + (missed == 1 ? " tick missed" : " ticks missed") +
                     (dropped > 0 ? ", " + figures::count(dropped) + " dropped" : "") + " of " +
                     figures::count(ticks + missed));
+  add_interruptions(s, items);
   return layout::labelled("conditions", items, o.width, Tone::plain, o.colour);
 }
 

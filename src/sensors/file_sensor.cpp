@@ -21,8 +21,8 @@ void FileSensor::read(std::span<Reading> out) noexcept {
 
 std::vector<Unavailable> FileSensor::complaints() {
   std::vector<Unavailable> result;
-  const auto note = [&](const Channel& channel, const IntegerFile& file) {
-    if (const auto fault = file.fault())
+  const auto note = [&](const Channel& channel, IntegerFile& file) {
+    if (const auto fault = file.take_fault())
       result.push_back({channel.name, fault->where + ": " + fault->what, fault->fix});
   };
   for (std::size_t i = 0; i < sources_.size(); ++i) {
@@ -43,7 +43,10 @@ std::optional<IntegerFile> FileSensorBuilder::try_open(const Channel& channel, c
     error = file->fault();
     if (error && (error->code == ErrorCode::transient || error->code == ErrorCode::malformed)) error.reset();
   }
-  if (!error) return std::move(*file);
+  if (!error) {
+    (void)file->take_fault();  // what a trial read met is not part of a Run
+    return std::move(*file);
+  }
   const bool is_denied = error->code == ErrorCode::denied;
   denied_ = denied_ || is_denied;
   unavailable_.push_back({channel.name, path + ": " + error->what, is_denied ? remedy : error->fix});

@@ -60,6 +60,7 @@ Reading IntegerFile::failed(std::span<const char> buffer, std::int64_t count) no
     fault = -static_cast<int>(parse_sensor_integer(buffer.subspan(0, static_cast<std::size_t>(count)), sign_, ignored));
   }
   std::atomic_ref(fault_).store(fault, std::memory_order_relaxed);
+  std::atomic_ref(untold_).store(fault, std::memory_order_relaxed);
   // A driver that was reloaded leaves this descriptor dead for ever: only a new open sees the new file.
   if (const auto now = machine_->now().ns; now >= next_reopen_ns_) {
     next_reopen_ns_ = now + reopen_pause_ns;
@@ -69,7 +70,14 @@ Reading IntegerFile::failed(std::span<const char> buffer, std::int64_t count) no
 }
 
 std::optional<Error> IntegerFile::fault() const {
-  const int fault = std::atomic_ref(fault_).load(std::memory_order_relaxed);
+  return told(std::atomic_ref(fault_).load(std::memory_order_relaxed));
+}
+
+std::optional<Error> IntegerFile::take_fault() {
+  return told(std::atomic_ref(untold_).exchange(0, std::memory_order_relaxed));
+}
+
+std::optional<Error> IntegerFile::told(int fault) const {
   if (fault == 0) return std::nullopt;
   if (fault > 0) return error_from_errno(fault, path_, "cannot read");
   const auto malformed = [&](const char* what) { return Error{ErrorCode::malformed, what, path_, {}}; };

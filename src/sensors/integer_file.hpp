@@ -48,6 +48,8 @@ class IntegerFile {
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   // Why the last read() was a gap; code `transient` or `gone` or `malformed`; nullopt: it was not.
   [[nodiscard]] std::optional<Error> fault() const;
+  // Why reads were gaps since this was last asked, also if the file can be read again by now; any thread.
+  [[nodiscard]] std::optional<Error> take_fault();
 
  private:
   // The longest 64-bit integer takes 20 characters and its line end one; a text that fills the buffer is no integer.
@@ -55,12 +57,14 @@ class IntegerFile {
 
   IntegerFile() = default;
   Reading failed(std::span<const char> buffer, std::int64_t count) noexcept;
+  [[nodiscard]] std::optional<Error> told(int fault) const;
 
   Machine* machine_ = nullptr;
   std::unique_ptr<File> file_;
   std::string path_;
   IntegerSign sign_ = IntegerSign::signed_64;
   mutable int fault_ = 0;  // errno > 0, or −ParseFault
+  int untold_ = 0;         // the same, until somebody asked
   std::int64_t next_reopen_ns_ = INT64_MIN;
 };
 

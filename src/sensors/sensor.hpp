@@ -33,7 +33,7 @@ class Sensor {
   [[nodiscard]] virtual std::span<const Channel> channels() const noexcept = 0;
   // One Reading per channel, in that order. A channel that cannot be read now gets Quality::gap.
   virtual void read(std::span<Reading> out) noexcept = 0;
-  // Why channels are gaps now, for the Run's events; called off the tick when gaps appeared. Empty: nothing to say.
+  // Why channels were gaps since the last call, for the Run's events; called off the tick. Empty: nothing to say.
   [[nodiscard]] virtual std::vector<Unavailable> complaints() { return {}; }
 };
 

@@ -105,6 +105,8 @@ TEST(Faults, ASensorThatBeginsLateSaysHowMuchIsMissing) {
       10 * millisecond);
   EXPECT_FALSE(ledger.energy[0].resolvable);
   EXPECT_EQ(why_no_gross(ledger), "the sensor gave no reading in the first 5.0 s of the window");
+  EXPECT_EQ(ledger.energy[0].gaps, 1u);
+  EXPECT_NEAR(ledger.energy[0].gap_time.seconds().value(), 6, 0.03);
   EXPECT_FALSE(ledger.energy[0].needed_s);
 }
 
