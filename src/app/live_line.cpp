@@ -1,5 +1,6 @@
 #include "app/live_line.hpp"
 
+#include <termios.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -10,6 +11,16 @@
 #include "reports/live_line.hpp"
 
 namespace prony::app {
+
+namespace {
+
+// An editor, a pager, a prompt for a password: the terminal is the command's, a line of ours would be in its picture.
+bool taken_by_command() {
+  struct termios state{};
+  return ::tcgetattr(STDERR_FILENO, &state) == 0 && (state.c_lflag & (ICANON | ECHO)) != (ICANON | ECHO);
+}
+
+}  // namespace
 
 LiveLine::LiveLine(Session& session, std::string kind, bool quiet) : session_(session), kind_(std::move(kind)) {
   const char* term = std::getenv("TERM");
@@ -38,6 +49,10 @@ void LiveLine::show(const std::stop_token& stop) {
   bool shown = false;
   while (!wake.wait_for(lock, stop, std::chrono::milliseconds(shown ? 500 : 1000),
                         [&] { return stop.stop_requested(); })) {
+    if (taken_by_command()) {
+      shown = false;
+      continue;
+    }
     LiveStatus status;
     {
       const std::scoped_lock progress_lock(mutex_);
@@ -55,7 +70,7 @@ void LiveLine::show(const std::stop_token& stop) {
     (void)::write(STDERR_FILENO, line.data(), line.size());
     shown = true;
   }
-  if (shown) (void)::write(STDERR_FILENO, "\r\x1b[2K", 5);
+  if (shown && !taken_by_command()) (void)::write(STDERR_FILENO, "\r\x1b[2K", 5);
 }
 
 }  // namespace prony::app

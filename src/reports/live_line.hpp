@@ -14,7 +14,7 @@ struct LiveStatus {
   double tokens_per_s = 0;  // 0: not known
   std::optional<double> power_w;
   bool power_modelled = false;  // marked with ~
-  std::string note;             // "loading", "warm-up"; shown in place of the time left
+  std::string note;             // "loading", "warm-up", a prompt's id; last on the line once there is a time left
 };
 
 [[nodiscard]] std::string live_line(const LiveStatus& status, std::size_t width);
