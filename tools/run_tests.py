@@ -247,7 +247,11 @@ def stage_e2e(tally, _options):
 
 
 def stage_asan(tally, _options):
-    if not build(tally, "asan", ["--preset", "asan", "-DPRONY_ENGINE_LLAMA=OFF"]):
+    # clang: half the time of GCC here, and so everything is compiled by both compilers.
+    configure = ["--preset", "asan", "-DPRONY_ENGINE_LLAMA=OFF"]
+    if not shutil.which("clang++-19"):
+        configure += ["-DCMAKE_C_COMPILER=gcc", "-DCMAKE_CXX_COMPILER=g++"]
+    if not build(tally, "asan", configure):
         return
     env = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
     for program in test_programs("asan"):
@@ -305,7 +309,7 @@ def stage_aarch64(tally, _options):
         tally.fail("aarch64: the libraries for aarch64 could not be fetched")
         return
     configure = ["-G", "Ninja", f"--toolchain={ROOT}/cmake/aarch64.cmake", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-                 "-DPRONY_ENGINE_LLAMA=OFF"]
+                 "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g0", "-DPRONY_ENGINE_LLAMA=OFF"]
     if not build(tally, "aarch64", configure):
         return
     sysroot = os.path.join(ROOT, "build/sysroot-arm64")
