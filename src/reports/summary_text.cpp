@@ -65,8 +65,12 @@ std::string processes_words(const Summary& s) {
   std::string words = figures::count(*processes) + (*processes == 1 ? " process" : " processes");
   if (*processes > 1) {
     const auto brief = s.process_total("short_lived");
-    words += " (" + (brief ? figures::count(*brief) + " short-lived" : std::string("short-lived unknown")) +
-             counted_words(s.fact("target.rung")) + ")";
+    const std::string rung = s.fact("target.rung");
+    if (brief) {
+      words += " (" + figures::count(*brief) + " short-lived" + counted_words(rung) + ")";
+    } else {
+      words += rung == "cgroup" ? " seen, the time of all counted" : " seen" + counted_words(rung);
+    }
   }
   return words;
 }

@@ -145,6 +145,14 @@ TEST(Text, AnEmptyLinePartsTheSummaryFromWhatTheCommandPrinted) {
   EXPECT_EQ(text_of(told_command(), 100).front(), '\n');
 }
 
+TEST(Text, ACountThatIsNotKnownIsNotTold) {  // a cgroup counts time, not processes
+  Told told = told_command();
+  std::erase_if(told.run.total_list, [](const Total& total) { return total.name == "short_lived"; });
+  const std::string text = text_of(told, 100);
+  EXPECT_NE(text.find("41 processes seen, the time of all counted\n"), std::string::npos) << text;
+  EXPECT_EQ(text.find("short-lived"), std::string::npos);
+}
+
 TEST(Text, ControlCharactersInNamesNeverReachTheTerminal) {
   Told told = told_command();
   told.run.facts.set("run.command", "evil\x1b[2J\r\n\a\xff", "flag");
