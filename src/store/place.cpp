@@ -50,7 +50,8 @@ Result<void> check_room(const std::filesystem::path& folder) {
   if (::statvfs(folder.empty() ? "." : folder.c_str(), &status) != 0)
     return {};  // cannot be told: the writes will show
   const auto free = static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
-  if (status.f_blocks == 0 || free >= least_free_bytes) return {};
+  const bool read_only = (status.f_flag & ST_RDONLY) != 0;  // what opening the file will say, and it matters more
+  if (status.f_blocks == 0 || read_only || free >= least_free_bytes) return {};
   return fail(ErrorCode::full,
               "only " + std::to_string(free >> 10) + " KiB are free, a Run needs " +
                   std::to_string(least_free_bytes >> 20) + " MiB to begin with",
