@@ -68,7 +68,7 @@ class Recording {
   [[nodiscard]] Result<WorkloadOutcome> drive();
   void baseline(std::string_view name, SpanId id);
   void conclude(const Result<WorkloadOutcome>& outcome);
-  void add_target_totals(const ExitStatus& exit);
+  void add_target_totals(const ExitStatus& exit, bool ended);  // ended: how is known
   [[nodiscard]] int exit_code_of(const Result<WorkloadOutcome>& outcome) const;
 
   RecordPlan plan_;
@@ -200,7 +200,7 @@ Result<WorkloadOutcome> Recording::drive() {
   return outcome;
 }
 
-void Recording::add_target_totals(const ExitStatus& exit) {
+void Recording::add_target_totals(const ExitStatus& exit, bool ended) {
   const TreeUsage usage = tree_->finish(exit);
   const std::string method(to_string(tree_->rung()));
   const auto total = [&](const char* name, double value) { session_->add(Total{"target", name, value, method}); };
@@ -223,7 +223,7 @@ void Recording::add_target_totals(const ExitStatus& exit) {
   maybe("write_calls_bytes", usage.write_calls_bytes);
   total("processes", static_cast<double>(usage.processes));
   maybe("short_lived", usage.short_lived);
-  session_->add(Total{"target", "exit_code", static_cast<double>(exit.code), "wait"});
+  if (ended) session_->add(Total{"target", "exit_code", static_cast<double>(exit.shell_code()), "wait"});
   if (exit.signal != 0) session_->add(Total{"target", "exit_signal", static_cast<double>(exit.signal), "wait"});
   for (const Unavailable& missing : usage.unavailable) session_->add(missing);
   for (const ProcessRecord& process : tree_->processes()) session_->add(process);
@@ -233,7 +233,7 @@ void Recording::conclude(const Result<WorkloadOutcome>& outcome) {
   session_->settle(milliseconds(250));
   baseline(phase::baseline_after, SpanId{3});
   session_->stop_sampling();
-  add_target_totals(outcome ? outcome->exit : ExitStatus{});
+  add_target_totals(outcome ? outcome->exit : ExitStatus{}, outcome.has_value());
   if (outcome) {
     for (const auto& [key, value] : outcome->facts) session_->add(Fact{key, value, "worker"});
     for (const std::string& failure : outcome->failures)

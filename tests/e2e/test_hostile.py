@@ -99,6 +99,21 @@ class Words(Case):
             self.assertEqual(lines[-3], "Examples:", name)
 
 
+class Ends(Case):
+    def test_a_command_that_was_killed_has_no_exit_code_of_success(self):
+        summary = self.record(["sh", "-c", "kill -ABRT $$"], code=128 + signal.SIGABRT)
+        self.assertEqual((summary["exit_code"], summary["exit_signal"]), (128 + signal.SIGABRT, signal.SIGABRT))
+        self.assertIn("killed by signal 6", self.summary_text)
+
+    def test_how_a_worker_ended_is_not_made_up_when_it_is_not_known(self):
+        with open(self.path("none.gguf"), "wb") as file:
+            file.write(b"GGUF")
+        done = self.prony("llm", "--model", "none.gguf", "--json", self.path("x.json"))
+        self.assertEqual(done.returncode, 125)
+        if program("prony-engine-llama"):
+            self.assertNotIn("exit_code", self.load("x.json"))
+
+
 class Stopped(Case):
     def test_a_command_that_stops_itself_is_waited_for_until_it_goes_on(self):
         one = subprocess.Popen([program("prony"), "run", "--quiet", "--out", self.path("x.prony"), "--", "sh", "-c",
