@@ -1,12 +1,13 @@
 #include "app/session.hpp"
 
-#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 
 #include "base/text.hpp"
+#include "process/proc_files.hpp"
 #include "sensors/report.hpp"
 
 namespace prony::app {
@@ -215,9 +216,9 @@ bool Session::finish(RunState state) {
     add(Total{subject, "cpu_s", lane.cpu.seconds().value(), "thread clock"});
     add(Total{subject, "worst_lateness_s", lane.worst_lateness.seconds().value(), "monotonic clock"});
   }
-  struct rusage own{};
-  ::getrusage(RUSAGE_SELF, &own);
-  add(Total{"prony", "rss_peak_bytes", static_cast<double>(own.ru_maxrss) * 1024, "getrusage"});
+  // Not getrusage: its peak counts in whoever started us, up to exec.
+  if (const auto peak = read_peak_resident_bytes(::getpid()))
+    add(Total{"prony", "rss_peak_bytes", static_cast<double>(*peak), "VmHWM"});
   // The last thing before the file is closed: what comes after (compaction, printing) is not part of any window.
   add(Total{"prony", "cpu_s", machine_.own_cpu_time().seconds().value(), "process clock"});
   const std::scoped_lock lock(recorder_mutex_);
