@@ -1,6 +1,7 @@
 // bench_record live DIR SECONDS RUN: the floor's loop and a full recording (sampler, rapl sensor, Run file), each at 1
 // kHz ×
 //   20 files, one after the other; CPU of the whole process in % of one core.
+// bench_record sleep SECONDS: CPU of a thread that does nothing but sleep to every 10 ms, in % of one core.
 // bench_record bytes INTERVAL_NS TICKS RUN: a Run of made-up ticks × 20 energy counters. Input: 30 000 µJ ± uniform
 // noise of
 //   256 µJ per ms and channel (8 bits that no coder can save), time stamps with 16 µs of uniform jitter (14 bits a
@@ -34,12 +35,12 @@ std::unique_ptr<Recorder> open_run(const std::string& path, const std::vector<Ch
   return std::move(*recorder);
 }
 
-double floor_share(const std::vector<int>& fds, std::int64_t length_ns) {
+double floor_share(const std::vector<int>& fds, std::int64_t interval_ns, std::int64_t length_ns) {
   std::int64_t sum = 0, next = clock_ns(CLOCK_MONOTONIC);
   const std::int64_t end = next + length_ns, from = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
   while (next < end) {
     sum += bench::floor_tick(fds);
-    next += 1'000'000;
+    next += interval_ns;
     const struct timespec until{next / 1'000'000'000, next % 1'000'000'000};
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
   }
@@ -86,10 +87,17 @@ int live(const std::string& root, double seconds, const std::string& run) {
   const auto length = static_cast<std::int64_t>(seconds * 1e9);
   LaneStats stats;
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);  // as the lanes do
-  const double floor = floor_share(fds, length);
+  const double floor = floor_share(fds, 1'000'000, length);
   const double share = record_share(*machine, *probe.sensor, length, run, stats);
   std::printf("{\"floor_percent\": %.3f, \"record_percent\": %.3f, \"ticks\": %llu, \"missed\": %llu}\n", floor * 100,
               share * 100, static_cast<unsigned long long>(stats.ticks), static_cast<unsigned long long>(stats.missed));
+  return 0;
+}
+
+int sleep_only(double seconds) {
+  prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+  const double share = floor_share({}, 10'000'000, static_cast<std::int64_t>(seconds * 1e9));
+  std::printf("{\"sleep_percent\": %.3f}\n", share * 100);
   return 0;
 }
 
@@ -130,6 +138,7 @@ int bytes(std::int64_t interval_ns, int ticks, const std::string& run) {
 int main(int argc, char** argv) {
   const std::string mode = argc == 5 ? argv[1] : "";
   if (mode == "live") return live(argv[2], std::atof(argv[3]), argv[4]);
+  if (argc == 3 && std::strcmp(argv[1], "sleep") == 0) return sleep_only(std::atof(argv[2]));
   if (mode == "bytes") return bytes(std::atoll(argv[2]), std::atoi(argv[3]), argv[4]);
   return 2;
 }
