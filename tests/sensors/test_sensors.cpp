@@ -227,7 +227,7 @@ TEST(Report, SaysWhatIsReadyWhatIsNotAndFitsTheWidth) {
   for (const std::string name : {"intel-2-sockets", "laptop", "jetson-like", "nothing"}) {
     const auto machine = kept(name);
     const auto reports = probe_sensors(*machine, {});
-    for (const std::size_t width : {60, 80, 100, 200}) {
+    for (const std::size_t width : {60u, 80u, 100u, 200u}) {
       const auto text = sensors_text(reports, width);
       for_each_line(text, [&](std::string_view line) {
         // One path may be longer than a narrow line: it is kept whole.
