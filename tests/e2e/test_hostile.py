@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import time
+import unittest
 
 import harness
 from harness import Case, program
@@ -112,6 +113,18 @@ class Ends(Case):
         self.assertEqual(done.returncode, 125)
         if program("prony-engine-llama"):
             self.assertNotIn("exit_code", self.load("x.json"))
+
+
+class Memory(Case):
+    @unittest.skipIf(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > 64 << 30, "this machine may hold it")
+    def test_a_context_that_no_memory_holds_is_refused_before_it_is_tried(self):  # the kernel would kill, and whom?
+        if program("prony-engine-llama") is None:
+            self.skipTest("prony-engine-llama was not built (no libllama)")
+        made = self.prony("synth", "llama", "--params", "15M", "-o", "m.gguf")
+        self.assertEqual(made.returncode, 0, made.err)
+        done = self.prony("llm", "--model", "m.gguf", "--ctx", "999999999")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("this machine has", done.err)
 
 
 class Stopped(Case):
