@@ -26,7 +26,10 @@ class WithModel(Case):
                           "--json", self.path(name + ".json"), "--threads", "1", *options, env=env)
         self.assertEqual(done.returncode, code, done.err)
         self.summary_text = done.err
-        return self.load(name + ".json") if os.path.exists(self.path(name + ".json")) else None
+        if not os.path.exists(self.path(name + ".json")):
+            return None
+        self.assert_charges_close(name + ".prony")  # law 1, on every Run that this suite records
+        return self.load(name + ".json")
 
     def prompts(self, *texts):
         with open(self.path("p.jsonl"), "w", encoding="utf-8") as file:
@@ -45,7 +48,6 @@ class Llm(WithModel):
             self.assertGreater(request["ttft_s"], 0)
             self.assertGreater(request["e2e_s"], request["ttft_s"])
             self.assertTrue(request["energy"])
-        self.assert_charges_close("x.prony")
 
     def test_spans_nest_and_tokens_are_as_many_as_counted(self):
         summary = self.llm("--prompts", self.prompts("Hello there", "Why is the sky blue?"), "--max-tokens", "16")
@@ -126,7 +128,6 @@ class Llm(WithModel):
         self.assertEqual((by_id["p1"], by_id["p2"]), ("ok", "ok"))
         self.assertIn(by_id["p3"], ("failed", "unfinished"))
         self.assertNotIn("ok", [by_id.get(f"p{n}", "absent") for n in range(4, 9)])
-        self.assert_charges_close("x.prony")
 
     def test_show_prints_the_same_bytes(self):
         self.llm("--prompts", self.prompts("One"), "--max-tokens", "8")
@@ -157,7 +158,6 @@ class LlmTruth(WithModel, RigCase):
             self.assertTrue(row["low_j"] <= truth <= row["high_j"], (truth, row))
             if rig.truth.updates("package-0", *window) >= 500:
                 self.assertLess(abs(row["gross_j"] / truth - 1), 0.005, row)
-        self.assert_charges_close("x.prony")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """`prony run`: the command is untouched, its exit code is its own, and what was recorded can be read again."""
 
+import json
 import os
 import pty
 import re
@@ -292,7 +293,11 @@ class Disks(Case):
             self.assertTrue(os.path.exists(self.path("end")))
             self.assertRegex(done.err.lower(), "space|full")
             os.remove(self.path("small", "fill"))
-            self.assertEqual(self.prony("show", self.path("small", "x.prony")).returncode, 0)
+            shown = self.prony("show", "--json", self.path("small", "x.prony"))
+            self.assertEqual(shown.returncode, 0, shown.err)
+            self.assertEqual(json.loads(shown.out)["state"], "interrupted")
+            self.assertGreater(len(self.table("small/x.prony", "samples")), 100, "what was recorded before is kept")
+            self.assert_charges_close("small/x.prony")
 
 
 class OrdinaryUser(Case):
