@@ -5,6 +5,7 @@
 
 #include "app/record.hpp"
 #include "app/subcommand.hpp"
+#include "base/spawn.hpp"
 #include "base/text.hpp"
 #include "workloads/command.hpp"
 
@@ -26,6 +27,14 @@ int run_command(RunOptions& options, CommandWords words) {
   if (auto resolved = options.settings.resolve(config_file(options.record), config_keys()); !resolved) {
     print_error(resolved.error());
     return exit_code::own_failure;
+  }
+  if (options.record.force) {  // before the old Run is taken away: a slip of the finger must not cost it
+    SpawnOptions command;
+    command.arguments = words;
+    if (auto found = find_program(command); !found) {
+      print_error(found.error());
+      return found.error().code == ErrorCode::absent ? exit_code::not_found : exit_code::not_executable;
+    }
   }
   RecordPlan plan;
   plan.kind = "run";

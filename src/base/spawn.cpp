@@ -274,6 +274,16 @@ SignalState current_signal_state() noexcept {
   return state;
 }
 
+Result<void> find_program(const SpawnOptions& options) {
+  if (options.arguments.empty() || options.arguments.front().empty()) return {};  // spawn() says what is wrong
+  int why_not = ENOENT;
+  for (const Plan plan = make_plan(options); const char* path : plan.candidates) {
+    if (::access(path, X_OK) == 0) return {};
+    if (errno == EACCES) why_not = EACCES;
+  }
+  return Unexpected<Error>(exec_error(why_not, options.arguments.front()));
+}
+
 Result<Child> spawn(const SpawnOptions& options) {
   if (options.arguments.empty() || options.arguments.front().empty())
     return fail(ErrorCode::usage, "there is no command to run", {}, "write it after --, e.g. prony run -- sleep 1");

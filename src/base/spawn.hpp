@@ -88,5 +88,7 @@ class Child {
 // failed, codes as for release()). If SIGCHLD is ignored in the caller it is set to its default, for otherwise nobody
 // could ever learn how the child ended.
 [[nodiscard]] Result<Child> spawn(const SpawnOptions& options);
+// Whether there is such a program that may be run: for those who must know before anything else is done.
+[[nodiscard]] Result<void> find_program(const SpawnOptions& options);
 
 }  // namespace prony

@@ -73,6 +73,13 @@ class Places(Case):
             self.assertIn("this is no regular file", done.err)
         self.assertTrue(stat.S_ISFIFO(os.stat(pipe).st_mode))
 
+    def test_a_run_is_not_overwritten_for_a_command_that_does_not_exist(self):
+        self.record(["true"])
+        for command, code in (("no-such-program", 127), ("/etc/passwd", 126)):
+            done = self.prony("run", "--force", "--out", self.path("x.prony"), "--", command)
+            self.assertEqual(done.returncode, code, done.err)
+            self.assertEqual(self.prony("show", self.path("x.prony")).returncode, 0)
+
     def test_many_at_once_in_one_folder_get_a_file_each(self):
         several = [subprocess.Popen([program("prony"), "run", "--quiet", "--", "true"], cwd=self.folder,
                                     env=self.environment()) for _ in range(12)]
