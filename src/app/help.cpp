@@ -27,8 +27,10 @@ constexpr const char* signs_text =
 
   ~        modelled, not measured: no sensor sees this; low and high are a range without a promise
   –        no number: not resolvable by this sensor in so short a time, or absent; the line below says why
-  ±        half of high − low. `prony show RUN --json` has low_j, high_j and their kind:
-           bound (the truth cannot be outside), interval(0.95) (covers it in 95 % of cases), range (modelled)
+  ±        how far the truth may lie on either side: a bound (it cannot be outside) or an interval (covers
+           it in 95 % of cases); the line "doubt" says which
+  (3…30)   low and high of a modelled figure: a range, no coverage claimed.
+           `prony show RUN --json` has low_j, high_j and their kind: bound, interval(0.95), range
 )";
 
 struct Topic {
@@ -37,7 +39,7 @@ struct Topic {
   const char* text;
 };
 constexpr Topic topics[] = {{"exit-codes", "what each exit code means", exit_codes_text},
-                            {"signs", "what ~, – and ± mean", signs_text}};
+                            {"signs", "what ~, –, ± and (low…high) mean", signs_text}};
 
 int help(const std::string& name) {
   for (const Topic& topic : topics) {
