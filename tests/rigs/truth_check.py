@@ -80,7 +80,7 @@ def main():
     if reason:
         print(f" not checked: {reason}")
         return 0
-    zone = "curve=sine base=40 amp=20 period=0.7 update_us=1000 quantum_uj=61 wrap_quanta=4000000"
+    zone = "curve=sine base=40 amp=20 period=0.7 update_us=1000 quantum_uj=61 wrap_quanta=16000000"
     try:
         rig = rigs.Rig(program, ["--zone", f"id=intel-rapl:0 name={DOMAIN} {zone}"])
     except rigs.RigError as error:
