@@ -136,7 +136,8 @@ int try_programs(const Plan& plan) noexcept {
 
 [[noreturn]] void run_child(Plan& plan) noexcept {
   if (plan.die_with_parent) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::prctl(PR_SET_PDEATHSIG,
+            static_cast<unsigned long>(SIGKILL));  // read as unsigned long: an int leaves rubbish above
     if (::getppid() != plan.parent) ::_exit(exit_code_unreleased);  // it died before the prctl
   }
   if (plan.cgroup_procs >= 0 && ::write(plan.cgroup_procs, "0", 1) != 1) give_up(plan, Stage::in_cgroup, errno);

@@ -28,7 +28,7 @@ class WalkingTree final : public TreeBase {
     strangers_.reserve(64);
   }
   ~WalkingTree() override {
-    if (adopts_) ::prctl(PR_SET_CHILD_SUBREAPER, subreaper_before_);
+    if (adopts_) ::prctl(PR_SET_CHILD_SUBREAPER, static_cast<unsigned long>(subreaper_before_));
   }
   WalkingTree(const WalkingTree&) = delete;
   WalkingTree& operator=(const WalkingTree&) = delete;
@@ -188,7 +188,7 @@ class WalkingTree final : public TreeBase {
 
 Result<std::unique_ptr<ProcessTree>> make_subreaper_tree(Machine& machine, std::string why_not_better) {
   int before = 0;
-  if (::prctl(PR_GET_CHILD_SUBREAPER, &before) != 0 || ::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+  if (::prctl(PR_GET_CHILD_SUBREAPER, &before) != 0 || ::prctl(PR_SET_CHILD_SUBREAPER, 1UL) != 0)
     return fail(ErrorCode::unavailable, "this kernel gives orphans to nobody but init", {},
                 "PR_SET_CHILD_SUBREAPER came with Linux 3.4");
   return std::make_unique<WalkingTree>(machine, TreeRung::subreaper, std::move(why_not_better), before);

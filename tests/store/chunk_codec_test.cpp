@@ -102,7 +102,7 @@ TEST(ChunkCodec, RandomBlocksOfEveryShapeComeBack) {
     std::vector<Reading> readings(channels);
     for (std::size_t t = 0; t < ticks; ++t) {
       for (auto& reading : readings)
-        reading = {static_cast<std::int64_t>(random.next() >> shift) * (round % 3 == 0 ? 1000 : 1),
+        reading = {static_cast<std::int64_t>((random.next() >> shift) * (round % 3 == 0 ? 1000u : 1u)),
                    random.next() % 10 == 0 ? Quality::gap : Quality::ok};
       block.push({static_cast<std::int64_t>(random.next() >> shift)}, {static_cast<std::int64_t>(random.next())},
                  readings);
