@@ -288,7 +288,7 @@ TEST(Spawn, DieWithParentEndsTheChild) {
   const pid_t meter = ::fork();
   if (meter == 0) {
     ::close(report[0]);
-    auto options = shell("sleep 30");
+    auto options = shell("exec sleep 30");  // the child itself: grandchildren are the guard's affair
     options.die_with_parent = true;
     const auto child = spawn(options);
     ::kill(::getpid(), SIGKILL);
