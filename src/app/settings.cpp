@@ -95,8 +95,8 @@ std::vector<Fact> Settings::facts() const {
   std::vector<Fact> facts;
   for (const Watched& watched : watched_) {
     const bool given = watched.option->count() > 0;
-    facts.push_back(
-        {"setting." + watched.name, given ? joined(watched.option->reduced_results()) : watched.default_text, watched.origin});
+    facts.push_back({"setting." + watched.name,
+                     given ? joined(watched.option->reduced_results()) : watched.default_text, watched.origin});
   }
   return facts;
 }
