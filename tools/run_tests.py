@@ -309,7 +309,7 @@ def stage_aarch64(tally, _options):
         tally.fail("aarch64: the libraries for aarch64 could not be fetched")
         return
     configure = ["-G", "Ninja", f"--toolchain={ROOT}/cmake/aarch64.cmake", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-                 "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g0", "-DPRONY_ENGINE_LLAMA=OFF"]
+                 "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O2 -g0", "-DPRONY_ENGINE_LLAMA=OFF"]
     if not build(tally, "aarch64", configure):
         return
     sysroot = os.path.join(ROOT, "build/sysroot-arm64")

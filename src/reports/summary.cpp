@@ -225,14 +225,22 @@ std::string Summary::fact(std::string_view key) const { return manifest.get(key)
 
 Result<Summary> summarise(const Run& run) {
   Attribution attribution(run.channels(), run.groups(), run.spans());
+  std::vector<Event> damage;
   for (const Group& group : run.groups()) {
     const auto read = run.for_each_block(group.id, [&](const TickBlock& block) {
       attribution.push(block);
       return true;
     });
-    if (!read) return Unexpected<Error>(read.error());
+    if (read) continue;
+    if (read.error().code != ErrorCode::malformed) return Unexpected<Error>(read.error());
+    // A damaged part was passed over as a gap; all else was read: tell what is left, and that something is missing.
+    damage.push_back({{}, "samples-damaged", group.name, read.error().what});
   }
-  return summarise(run, attribution.finish());
+  Summary summary = summarise(run, attribution.finish());
+  summary.events.insert(summary.events.end(), damage.begin(), damage.end());
+  for (Event& event : summary.events)
+    if (event.kind == "samples-damaged") event.at = summary.window.end;
+  return summary;
 }
 
 Summary summarise(const Run& run, Ledger ledger) {

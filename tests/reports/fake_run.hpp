@@ -25,6 +25,7 @@ class FakeRun final : public Run {
   std::vector<TickBlock> blocks;
   std::uint64_t lost = 0;
   std::size_t fail_at_block = static_cast<std::size_t>(-1);
+  ErrorCode fail_with = ErrorCode::malformed;
   mutable std::size_t visits = 0;
 
   const std::filesystem::path& path() const noexcept override { return file; }
@@ -42,7 +43,7 @@ class FakeRun final : public Run {
     ++visits;
     for (std::size_t i = 0; i < blocks.size(); ++i) {
       if (blocks[i].group() != group) continue;
-      if (i == fail_at_block) return fail(ErrorCode::malformed, "chunk is damaged", file.string());
+      if (i == fail_at_block) return fail(fail_with, "chunk is damaged", file.string());
       if (!visit(blocks[i])) break;
     }
     return {};

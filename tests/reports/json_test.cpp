@@ -6,6 +6,7 @@
 
 #include "fake_run.hpp"
 #include "reports/summary_json.hpp"
+#include "reports/summary_text.hpp"
 #include "reports/tables.hpp"
 
 namespace prony {
@@ -186,12 +187,25 @@ TEST(Summarise, ALedgerAddsUpToWhatWasRecorded) {
   EXPECT_TRUE(names_unavailable(json, "energy[rapl.package-0.energy].active_j"));
 }
 
-TEST(Summarise, AReadErrorIsAnErrorAndNotAShortSummary) {
+TEST(Summarise, ADamagedPartIsToldAndTheRestIsStillThere) {
   testing::FakeRun run = real_run();
   run.fail_at_block = 3;
   const auto summary = summarise(run);
+  ASSERT_TRUE(summary.has_value());
+  ASSERT_FALSE(summary->events.empty());
+  EXPECT_EQ(summary->events.back().kind, "samples-damaged");
+  EXPECT_EQ(summary->events.back().text, "chunk is damaged");
+  EXPECT_NE(to_text(*summary, {}).find("chunk is damaged"), std::string::npos);
+  EXPECT_FALSE(summary->requests.empty());
+}
+
+TEST(Summarise, AnyOtherReadErrorIsAnErrorAndNotAShortSummary) {
+  testing::FakeRun run = real_run();
+  run.fail_at_block = 3;
+  run.fail_with = ErrorCode::denied;
+  const auto summary = summarise(run);
   ASSERT_FALSE(summary.has_value());
-  EXPECT_EQ(summary.error().code, ErrorCode::malformed);
+  EXPECT_EQ(summary.error().code, ErrorCode::denied);
 }
 
 std::size_t column(const Table& table, const std::string& name) {
