@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "../support/sanitizer.hpp"
 #include "attribute/attribute.hpp"
 #include "store_test_support.hpp"
 
@@ -16,21 +17,8 @@ using test::Folder;
 using test::open_run;
 using test::record;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::int64_t ticks = 120'000;  // under a sanitizer this shows the way, not the figure
-constexpr bool memory_counts = false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr std::int64_t ticks = 120'000;
-constexpr bool memory_counts = false;
-#else
-constexpr std::int64_t ticks = 1'800'000;
-constexpr bool memory_counts = true;
-#endif
-#else
-constexpr std::int64_t ticks = 1'800'000;
-constexpr bool memory_counts = true;
-#endif
+using test::memory_counts;
+constexpr std::int64_t ticks = memory_counts ? 1'800'000 : 120'000;  // under a sanitizer: the way, not the figure
 constexpr std::int64_t interval_ns = 1'000'000, block_ticks = 500;
 constexpr std::size_t count = 20;
 constexpr std::int64_t begin_ns = 2'000'000'000;

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "../support/sanitizer.hpp"
 #include "store_test_support.hpp"
 
 namespace prony {
@@ -99,7 +100,9 @@ TEST(Volume, AtOneKilohertzAReadingTakesAtMostTwoBytesAndMemoryIsBounded) {
   const auto figures = record_much(folder.file(), milliseconds(1), 60'000, 500);
   print("1kHz", figures);
   EXPECT_LE(figures.bytes_a_reading, 2.0);
-  EXPECT_LE(figures.growth, std::size_t{6} << 20);
+  if (test::memory_counts) {
+    EXPECT_LE(figures.growth, std::size_t{6} << 20);
+  }
 }
 
 TEST(Volume, AtTenHertzAReadingTakesAtMostFourBytes) {

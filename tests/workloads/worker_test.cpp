@@ -1,4 +1,5 @@
 #include "workloads/worker.hpp"
+#include "../support/sanitizer.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -139,16 +140,8 @@ for line in sys.stdin:
 )" + answer;
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool built_with_address_sanitizer() { return true; }
-#elif defined(__has_feature)
-constexpr bool built_with_address_sanitizer() { return __has_feature(address_sanitizer); }
-#else
-constexpr bool built_with_address_sanitizer() { return false; }
-#endif
-
 TEST(PythonWorker, AnswersThroughTheProtocolAndTellsItsSpansThroughLibprony) {
-  if (built_with_address_sanitizer())
+  if (test::address_sanitizer)
     GTEST_SKIP() << "an interpreter without the address sanitizer cannot load a library built with it";
   Driver driver;
   WorkerOptions options;
