@@ -1,5 +1,6 @@
 // Every rung against trees whose true CPU time is known. Bugs in mind stand in front of each test.
 #include "process/process_tree.hpp"
+#include "../support/emulated.hpp"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -99,6 +100,9 @@ std::string describe(const Measured& m) {
 
 class Rung : public testing::TestWithParam<TreeRung> {
  protected:
+  void SetUp() override {
+    if (test::emulated()) GTEST_SKIP() << test::emulated_reason;
+  }
   // Empty where this user or kernel cannot have the rung.
   std::optional<Measured> run(const std::string& mode) {
     auto measured = measure(GetParam(), mode);
@@ -260,6 +264,7 @@ bool as_nobody(Body body) {
 }
 
 TEST(ProcessTree, RungsThatNeedPrivilegesTellAnOrdinaryUserWhy) {
+  if (test::emulated()) GTEST_SKIP() << test::emulated_reason;
   EXPECT_TRUE(as_nobody([] {
     const auto machine = make_live_machine();
     for (const TreeRung rung : {TreeRung::cgroup, TreeRung::exit_events}) {
@@ -272,6 +277,7 @@ TEST(ProcessTree, RungsThatNeedPrivilegesTellAnOrdinaryUserWhy) {
 }
 
 TEST(ProcessTree, AnOrdinaryUserGetsTheShortChildrenAndTheOrphansOnWhatRungsThereAre) {
+  if (test::emulated()) GTEST_SKIP() << test::emulated_reason;
   for (const TreeRung rung : {TreeRung::automatic, TreeRung::subreaper, TreeRung::polling}) {
     EXPECT_TRUE(as_nobody([rung] {
       const auto sequence = measure(rung, "sequence");

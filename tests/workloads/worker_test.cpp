@@ -1,4 +1,5 @@
 #include "workloads/worker.hpp"
+#include "../support/emulated.hpp"
 #include "../support/sanitizer.hpp"
 
 #include <gmock/gmock.h>
@@ -141,6 +142,7 @@ for line in sys.stdin:
 }
 
 TEST(PythonWorker, AnswersThroughTheProtocolAndTellsItsSpansThroughLibprony) {
+  if (test::emulated()) GTEST_SKIP() << "this machine's Python cannot load a library of the other machine's kind";
   if (test::address_sanitizer)
     GTEST_SKIP() << "an interpreter without the address sanitizer cannot load a library built with it";
   Driver driver;
