@@ -177,17 +177,24 @@ std::string machine_lines(const Summary& s, const TextOptions& o) {
   return out;
 }
 
-// What the signs promise that stand in the tables: of each kind that is there.
+// What the signs promise that stand in the tables: of each kind that is there. Gross can be a bound where the parts of
+// it, which rest on a baseline and on shares of CPU time, cannot.
 Items doubt_words(const Summary& s) {
-  bool bound = false, interval = false, range = false;
+  bool bound = false, interval = false, parts_weaker = false, range = false;
   for (const EnergyRow& row : s.energy) {
-    if (!row.ledger.gross) continue;
-    bound = bound || row.ledger.gross->kind == EstimateKind::bound;
-    interval = interval || row.ledger.gross->kind == EstimateKind::interval_95;
-    range = range || row.ledger.gross->kind == EstimateKind::range;
+    const ChannelLedger& l = row.ledger;
+    if (!l.gross) continue;
+    bound = bound || l.gross->kind == EstimateKind::bound;
+    interval = interval || l.gross->kind == EstimateKind::interval_95;
+    range = range || l.gross->kind == EstimateKind::range;
+    for (const auto* part : {&l.target, &l.foreign, &l.idle, &l.active, &l.target_active})
+      parts_weaker = parts_weaker || (*part && (*part)->kind != l.gross->kind);
   }
   Items items;
-  if (bound && !interval) items.push_back("± is a bound: the sensor's readings exclude anything outside it");
+  if (bound && !interval)
+    items.push_back(parts_weaker
+                        ? "± of gross is a bound, of its parts an interval (95 % of what edges and baseline leave open)"
+                        : "± is a bound: the sensor's readings exclude anything outside it");
   if (interval) items.push_back("± covers the truth in 95 % of cases");
   if (range) items.push_back("(low…high) is the range of the power model: no coverage claimed");
   return items;

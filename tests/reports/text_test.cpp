@@ -44,6 +44,13 @@ void expect_fits(const std::string& text, std::size_t width) {
   });
 }
 
+TEST(CommandText, GrossMayBeABoundWhereItsPartsAreNot) {
+  Told told = told_command();
+  EXPECT_EQ(text_of(told, 140).find("of its parts"), std::string::npos);
+  told.ledger.energy[0].target->kind = EstimateKind::interval_95;
+  EXPECT_NE(text_of(told, 140).find("± of gross is a bound, of its parts an interval"), std::string::npos);
+}
+
 TEST(CommandText, At60ColumnsIsTheGoldenFile) { expect_golden("command-60.txt", text_of(told_command(), 60)); }
 TEST(CommandText, At80ColumnsIsTheGoldenFile) { expect_golden("command-80.txt", text_of(told_command(), 80)); }
 TEST(CommandText, At100ColumnsIsTheGoldenFile) { expect_golden("command-100.txt", text_of(told_command(), 100)); }
