@@ -11,6 +11,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -325,6 +326,10 @@ EXTRA = {"tidy": stage_tidy}
 
 
 def main():
+    # Started in the background (make test &) we would ignore Ctrl-C, and so would every program under test.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stages", default=",".join(STAGES), help="of " + ",".join([*STAGES, *EXTRA]))
     parser.add_argument("--fuzz-seconds", type=int, default=10)

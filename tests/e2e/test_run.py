@@ -90,8 +90,17 @@ class Interrupts(Case):
             if not typed and wait_for in shown:
                 os.write(master, keys)
                 typed = True
-        _, status = os.waitpid(pid, 0)
-        os.close(master)
+        os.close(master)  # a terminal that has gone is SIGHUP for whoever is still there
+        deadline = time.monotonic() + 10
+        status = None
+        while status is None and time.monotonic() < deadline:
+            done, code = os.waitpid(pid, os.WNOHANG)
+            status = code if done else None
+            time.sleep(0.01)
+        if status is None:
+            os.killpg(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            self.fail(f"prony {words} did not end; shown so far: {shown!r}")
         return os.waitstatus_to_exitcode(status), shown
 
     def test_ctrl_c_reaches_the_command_which_decides(self):
