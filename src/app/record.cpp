@@ -60,7 +60,6 @@ class Recording {
   explicit Recording(RecordPlan plan) : plan_(std::move(plan)) {}
   [[nodiscard]] Result<Measured> measure();
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  [[nodiscard]] bool recorded() const { return recorded_; }
 
  private:
   [[nodiscard]] Result<void> prepare();
@@ -84,7 +83,6 @@ class Recording {
   Child child_;
   Span run_span_;
   SignalRelay signals_;  // before any thread is made
-  bool recorded_ = false;
   bool exec_failed_ = false;
   std::atomic<bool> stop_baseline_ = false;
 };
@@ -241,7 +239,7 @@ void Recording::conclude(const Result<WorkloadOutcome>& outcome) {
   } else {
     session_->add(Event{run_span_.interval.end, "workload-failed", plan_.name, outcome.error().what});
   }
-  recorded_ = session_->finish(RunState::complete);
+  (void)session_->finish(RunState::complete);  // a failure was said when it happened
 }
 
 int Recording::exit_code_of(const Result<WorkloadOutcome>& outcome) const {

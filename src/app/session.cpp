@@ -248,43 +248,48 @@ void Session::add(const Unavailable& unavailable) {
   write([&](Recorder& recorder) { return recorder.add_unavailable(unavailable); });
 }
 
+std::optional<double> Session::watts_of(const Channel& channel, const Reading& reading, Instant at) {
+  const double value = static_cast<double>(reading.raw) * channel.scale;
+  auto& [last_at, last_value] = last_power_[channel.id.value];
+  const double seconds = (at - last_at).seconds().value();
+  const bool known = last_at.ns != 0 && seconds > 0 && value >= last_value;  // smaller: a wrap or a restart; next time
+  const double rate = known ? (value - last_value) / seconds : 0;
+  last_at = at;
+  last_value = value;
+  if (channel.kind == ChannelKind::gauge) return value;
+  if (!known) return std::nullopt;
+  if (!channel.model) return rate;
+  const double load = std::clamp(rate / channel.model->cpus, 0.0, 1.0);
+  return (channel.model->idle + load * (channel.model->full - channel.model->idle)).value();
+}
+
+// The headline's rule: domains of known coverage add up; of those that may overlap only the largest counts; modelled
+// power only where nothing is measured. A sum that lacks one of its domains is not told.
 double Session::watts_now(bool& modelled) {
-  modelled = false;
-  double measured_w = 0, modelled_w = 0;
-  bool any_measured = false, any_modelled = false;
+  double sum_w = 0, largest_w = -1, modelled_w = -1;
+  bool any_sum = false, whole = true;
   for (const LanePlan& lane : lanes_) {
     Instant at;
     const std::vector<Reading> readings = sampler_->latest(lane.group.id, at);
     for (std::size_t i = 0; i < readings.size(); ++i) {
       const Channel& channel = channels_[lane.group.channels[i].value];
       const bool top = gives_energy(channel) && channel.scope == Scope::host && !channel.part_of;
-      if (!top || readings[i].quality == Quality::gap) continue;
-      const double value = static_cast<double>(readings[i].raw) * channel.scale;
-      auto& [last_at, last_value] = last_power_[channel.id.value];
-      const double seconds = (at - last_at).seconds().value();
-      const double rate = seconds > 0 ? (value - last_value) / seconds : -1;
-      const bool known = last_at.ns != 0 && rate >= 0;
-      last_at = at;
-      last_value = value;
-      if (channel.model) {
-        if (!known) continue;
-        const double load = std::clamp(rate / channel.model->cpus, 0.0, 1.0);
-        modelled_w += (channel.model->idle + load * (channel.model->full - channel.model->idle)).value();
-        any_modelled = true;
-      } else if (channel.kind == ChannelKind::gauge) {
-        measured_w += value;
-        any_measured = true;
-      } else if (known) {
-        measured_w += rate;
-        any_measured = true;
+      if (!top) continue;
+      const auto watts = readings[i].quality == Quality::gap ? std::nullopt : watts_of(channel, readings[i], at);
+      if (channel.origin == Origin::modelled) {
+        modelled_w = std::max(modelled_w, watts.value_or(-1));
+      } else if (channel.coverage_known) {
+        any_sum = true;
+        whole = whole && watts.has_value();
+        sum_w += watts.value_or(0);
+      } else {
+        largest_w = std::max(largest_w, watts.value_or(-1));
       }
     }
   }
-  modelled = !any_measured && any_modelled;
-  if (any_measured) return measured_w;
-  return any_modelled ? modelled_w : -1;
+  modelled = !any_sum && largest_w < 0 && modelled_w >= 0;
+  if (any_sum) return whole ? sum_w : -1;
+  return largest_w >= 0 ? largest_w : modelled_w;
 }
-
-std::string Session::spans_path() const { return recorder_ ? recorder_->spans_path().string() : std::string{}; }
 
 }  // namespace prony::app

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -59,12 +60,10 @@ class Session {
 
   // Newest sum of the headline channels' power, for the live line; negative: not known yet. `modelled` says which kind.
   [[nodiscard]] double watts_now(bool& modelled);
-  [[nodiscard]] std::string spans_path() const;
-  [[nodiscard]] bool failed() const noexcept { return failed_; }
-  [[nodiscard]] const std::vector<Channel>& channels() const noexcept { return channels_; }
 
  private:
   void carry(const std::stop_token& stop);
+  [[nodiscard]] std::optional<double> watts_of(const Channel& channel, const Reading& reading, Instant at);
   void carry_one(Duration wait, Duration max_age);
   void complain();
   void record_failure(const Error& error);
