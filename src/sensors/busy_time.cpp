@@ -1,6 +1,7 @@
 #include "sensors/busy_time.hpp"
 
 #include <array>
+#include <atomic>
 #include <charconv>
 
 #include "base/text.hpp"
@@ -116,6 +117,43 @@ void BusyTime::describe(Channel& channel, unsigned cpus) const {
   channel.device = path_;
   // CPU seconds per second; twice the CPUs, because a tick may bring two ticks' worth.
   channel.max_rate = 2.0 * cpus;
+}
+
+namespace {
+
+class BusySensor final : public Sensor {
+ public:
+  BusySensor(BusyTime busy, Channel channel, unsigned cpus) : busy_(std::move(busy)), channel_(std::move(channel)) {
+    busy_.describe(channel_, cpus);
+  }
+  [[nodiscard]] LaneKind lane() const noexcept override { return LaneKind::fast; }
+  [[nodiscard]] std::span<const Channel> channels() const noexcept override { return {&channel_, 1}; }
+  void read(std::span<Reading> out) noexcept override {
+    out[0] = busy_.read();
+    failing_.store(out[0].quality == Quality::gap, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::vector<Unavailable> complaints() override {
+    if (!failing_.load(std::memory_order_relaxed)) return {};
+    return {{channel_.name, busy_.path() + ": cannot be read, or is not the CPU times it should hold", {}}};
+  }
+
+ private:
+  BusyTime busy_;
+  Channel channel_;
+  std::atomic<bool> failing_ = false;
+};
+
+}  // namespace
+
+Probe make_busy_sensor(Machine& machine, Channel channel) {
+  Probe probe;
+  auto busy = BusyTime::open(machine);
+  if (!busy) {
+    probe.unavailable.push_back({channel.sensor, busy.error().where + ": " + busy.error().what, busy.error().fix});
+    return probe;
+  }
+  probe.sensor = std::make_unique<BusySensor>(std::move(*busy), std::move(channel), machine.cpu_count());
+  return probe;
 }
 
 }  // namespace prony

@@ -17,6 +17,7 @@
 #include "machine/machine.hpp"
 #include "model/channel.hpp"
 #include "model/sample.hpp"
+#include "sensors/sensor.hpp"
 
 namespace prony {
 
@@ -38,6 +39,9 @@ class BusyTime {
   Duration tick_;
   std::int64_t next_reopen_ns_ = INT64_MIN;
 };
+
+// A sensor of one channel that holds the readings of a BusyTime; `channel` says all else of it.
+[[nodiscard]] Probe make_busy_sensor(Machine& machine, Channel channel);
 
 // The sums in the two texts; nullopt: not such a text. For tests and fuzzing.
 [[nodiscard]] std::optional<std::int64_t> busy_usec_of_cpu_stat(std::string_view text) noexcept;
