@@ -62,8 +62,8 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
   text("json", o.json, "Also write the summary as JSON", "FILE");
   text("csv", o.csv, "Also write samples.csv and requests.csv", "DIR");
   text("sensors", o.sensors, "Only these sensors (see `prony sensors`)", "NAME,NAME");
-  text("sysfs", o.sysfs, "Read this tree instead of /sys", "DIR");
-  text("procfs", o.procfs, "Read this tree instead of /proc", "DIR");
+  text("sysfs", o.machine.sysfs, "Read this tree instead of /sys", "DIR");
+  text("procfs", o.machine.procfs, "Read this tree instead of /proc", "DIR");
   text("baseline", o.baseline, "Measure the idle machine this long before and after", "DURATION");
   settings.watch("tag",
                  command.add_option("--tag", o.tags, "Keep k=v with the Run; may be repeated")

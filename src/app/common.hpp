@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/machine_choice.hpp"
 #include "app/settings.hpp"
 #include "base/result.hpp"
 #include "model/time.hpp"
@@ -46,8 +47,7 @@ struct RecordOptions {
   std::string json;
   std::string csv;
   std::string sensors;
-  std::string sysfs = "/sys";
-  std::string procfs = "/proc";
+  MachineChoice machine;
   std::string baseline;
   std::vector<std::string> tags;
   bool quiet = false;

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "app/live_line.hpp"
+#include "app/machine_choice.hpp"
 #include "app/session.hpp"
 #include "app/signals.hpp"
 #include "base/text.hpp"
@@ -101,12 +102,9 @@ Result<void> Recording::prepare() {
   if (!rung)
     return fail(ErrorCode::usage, "'" + printable(o.tree, 40) + "' is no way to follow a process tree", "--tree",
                 "It may be automatic, cgroup, exit-events, subreaper or polling.");
-  for (const auto& [option, directory] : {std::pair{"--sysfs", o.sysfs}, std::pair{"--procfs", o.procfs}}) {
-    std::error_code ignored;
-    if (!std::filesystem::is_directory(directory, ignored))
-      return fail(ErrorCode::usage, "'" + printable(directory, 200) + "' is not a directory", option);
-  }
-  machine_ = make_live_machine({.sysfs = o.sysfs, .procfs = o.procfs});
+  auto machine = open_machine(o.machine);
+  if (!machine) return Unexpected<Error>(machine.error());
+  machine_ = std::move(*machine);
   live_ = make_live_machine();
   auto sensors = open_sensors(*machine_, o.sensors);
   if (!sensors) return Unexpected<Error>(sensors.error());

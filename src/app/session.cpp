@@ -56,6 +56,10 @@ Result<SensorSet> open_sensors(Machine& machine, const std::string& only) {
     if (!probe.sensor) continue;
     energy = energy || measures_cpu_energy(probe.sensor->channels());
     set.sensors.push_back(std::move(probe.sensor));
+    for (auto& sensor : probe.more) {
+      energy = energy || measures_cpu_energy(sensor->channels());
+      set.sensors.push_back(std::move(sensor));
+    }
   }
   return set;
 }
@@ -65,12 +69,14 @@ Session::Session(Machine& machine, SensorSet sensors, Sensor& tree, Duration int
   const auto lane_of = [&](const Sensor& sensor) -> LanePlan& {
     std::string name(to_string(sensor.lane()));
     if (sensor.lane() == LaneKind::blocking && !sensor.channels().empty()) name = sensor.channels().front().sensor;
+    if (sensor.home_cpu()) name += "@cpu" + std::to_string(*sensor.home_cpu());
     for (LanePlan& lane : lanes_)
       if (lane.name == name) return lane;
     const Duration lane_interval = sensor.lane() == LaneKind::fast ? interval : std::max(interval, slow_interval);
     LanePlan lane;
     lane.name = name;
     lane.interval = lane_interval;
+    lane.cpu = sensor.home_cpu();
     lane.group = Group{GroupId{static_cast<std::uint32_t>(lanes_.size())}, name, lane_interval, {}};
     lanes_.push_back(std::move(lane));
     return lanes_.back();
@@ -152,6 +158,7 @@ void Session::carry(const std::stop_token& stop) {
 
 void Session::complain() {
   for (const auto& sensor : set_.sensors) {
+    for (const Event& change : sensor->changes()) add(change);
     for (const Unavailable& complaint : sensor->complaints()) {
       if (std::find(complained_.begin(), complained_.end(), complaint.subject) != complained_.end()) continue;
       complained_.push_back(complaint.subject);
@@ -171,7 +178,7 @@ void Session::settle(Duration limit) {
   };
   std::vector<Watched> waiting;
   for (const LanePlan& lane : lanes_) {
-    if (lane.name != to_string(LaneKind::fast)) continue;
+    if (!lane.name.starts_with(to_string(LaneKind::fast))) continue;  // also the packages' own
     Instant at;
     const std::vector<Reading> readings = sampler_->latest(lane.group.id, at);
     for (std::size_t i = 0; i < readings.size(); ++i) {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "machine/file_machine.hpp"
+#include "machine/perf.hpp"
 
 namespace prony {
 
@@ -32,6 +33,10 @@ class LiveMachine final : public FileMachine {
       return Unexpected<Error>(error_from_errno(errno, "pid " + std::to_string(pid), "cannot read its CPU clock"));
     }
     return Duration{static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec};
+  }
+  [[nodiscard]] Result<std::unique_ptr<PerfGroup>> open_perf(std::span<const PerfEvent> events, std::int64_t pid,
+                                                             int cpu) override {
+    return open_live_perf(events, pid, cpu);
   }
 };
 

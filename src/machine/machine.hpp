@@ -27,6 +27,20 @@ class File {
   [[nodiscard]] virtual bool reopen() noexcept { return false; }
 };
 
+// One event of a perf PMU: `type` from /sys/bus/event_source/devices/PMU/type, `config` from its events/ folder.
+struct PerfEvent {
+  std::uint32_t type = 0;
+  std::uint64_t config = 0;
+};
+// Events that were opened together and are read by one call.
+class PerfGroup {
+ public:
+  virtual ~PerfGroup() = default;
+  // Counts since the group was opened, one per event in the order in which they were opened. 0, or −errno. Exact only
+  // while the PMU has counters for all of them: multiplexed groups fail with −EBUSY. No allocation, no throw.
+  [[nodiscard]] virtual int read(std::span<std::uint64_t> counts) noexcept = 0;
+};
+
 enum class MachineKind { live, captured, simulated };
 
 class Machine {
@@ -50,6 +64,10 @@ class Machine {
 
   // CPU time that a whole process (all threads, dead ones too) has used: clock_gettime on its process clock.
   [[nodiscard]] virtual Result<Duration> process_cpu_time(std::int64_t pid) noexcept = 0;
+  // Opens events as one group: of `pid` (−1: of everybody) on `cpu` (−1: wherever the pid runs). Errors: denied (with
+  // what would allow it), absent, unavailable (a machine without perf events: every captured one).
+  [[nodiscard]] virtual Result<std::unique_ptr<PerfGroup>> open_perf(std::span<const PerfEvent> events,
+                                                                     std::int64_t pid, int cpu);
   // CPU time of this program itself, all threads.
   [[nodiscard]] virtual Duration own_cpu_time() const noexcept = 0;
   // Logical CPUs online.

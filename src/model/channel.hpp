@@ -23,17 +23,20 @@ struct GroupId {
 
 // The physical quantity, which fixes the unit that `scale` leads to.
 enum class Measure {
-  energy,       // J
-  power,        // W
-  voltage,      // V
-  current,      // A
-  temperature,  // celsius
-  frequency,    // Hz
-  fan_speed,    // rpm
-  cpu_time,     // s (of one CPU)
-  memory,       // bytes held now
-  data,         // bytes moved since a start
-  count,        // 1
+  energy,         // J
+  power,          // W
+  voltage,        // V
+  current,        // A
+  temperature,    // celsius
+  frequency,      // Hz
+  fan_speed,      // rpm
+  cpu_time,       // s (of one CPU)
+  memory,         // bytes held now
+  data,           // bytes moved since a start
+  count,          // 1
+  time,           // s of wall time (residency of a state, time stalled)
+  stored_energy,  // J that a battery holds now: what is left, not what was used
+  fraction,       // 1 (a battery's charge, a pressure)
 };
 [[nodiscard]] std::string_view to_string(Measure measure) noexcept;  // "energy"
 [[nodiscard]] std::string_view unit_of(Measure measure) noexcept;    // "J"
@@ -76,6 +79,8 @@ struct Channel {
   double max_rate = 0;      // largest believable |change| in unit per second (W for energy); 0 = not known
   Duration update_period;   // documented period at which the source renews its value; 0 = at every read or not known
   double resolution = 1;    // step of the reading, in counts
+  Duration
+      averaging_window;  // gauge: each reading is the mean over this long before it; 0 = instantaneous or not known
   std::optional<ChannelId> part_of;  // this channel's energy is inside that one's: never add the two
   bool coverage_known = true;  // false: nobody told whether it overlaps other sensors' domains; never added to them
   std::optional<PowerModel> model;  // set for modelled power: see PowerModel

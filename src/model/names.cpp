@@ -25,7 +25,7 @@ constexpr std::optional<E> value_of(const std::array<std::pair<E, std::string_vi
   return std::nullopt;
 }
 
-constexpr std::array<std::pair<Measure, std::string_view>, 11> measures{{{Measure::energy, "energy"},
+constexpr std::array<std::pair<Measure, std::string_view>, 14> measures{{{Measure::energy, "energy"},
                                                                          {Measure::power, "power"},
                                                                          {Measure::voltage, "voltage"},
                                                                          {Measure::current, "current"},
@@ -35,8 +35,11 @@ constexpr std::array<std::pair<Measure, std::string_view>, 11> measures{{{Measur
                                                                          {Measure::cpu_time, "cpu_time"},
                                                                          {Measure::memory, "memory"},
                                                                          {Measure::data, "data"},
-                                                                         {Measure::count, "count"}}};
-constexpr std::array<std::pair<Measure, std::string_view>, 11> units{{{Measure::energy, "J"},
+                                                                         {Measure::count, "count"},
+                                                                         {Measure::time, "time"},
+                                                                         {Measure::stored_energy, "stored_energy"},
+                                                                         {Measure::fraction, "fraction"}}};
+constexpr std::array<std::pair<Measure, std::string_view>, 14> units{{{Measure::energy, "J"},
                                                                       {Measure::power, "W"},
                                                                       {Measure::voltage, "V"},
                                                                       {Measure::current, "A"},
@@ -46,7 +49,10 @@ constexpr std::array<std::pair<Measure, std::string_view>, 11> units{{{Measure::
                                                                       {Measure::cpu_time, "s"},
                                                                       {Measure::memory, "bytes"},
                                                                       {Measure::data, "bytes"},
-                                                                      {Measure::count, "1"}}};
+                                                                      {Measure::count, "1"},
+                                                                      {Measure::time, "s"},
+                                                                      {Measure::stored_energy, "J"},
+                                                                      {Measure::fraction, "1"}}};
 constexpr std::array<std::pair<ChannelKind, std::string_view>, 2> channel_kinds{
     {{ChannelKind::counter, "counter"}, {ChannelKind::gauge, "gauge"}}};
 constexpr std::array<std::pair<Origin, std::string_view>, 3> origins{

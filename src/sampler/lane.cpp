@@ -46,6 +46,16 @@ void add(std::atomic<std::uint64_t>& counter, std::uint64_t n) noexcept {
 constexpr int lane_nice = -15;
 void go_first() noexcept { setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), lane_nice); }
 
+// A counter of a package is read from one of its CPUs at about a sixteenth of the cost. Where the CPU may not be used
+// (cpuset, offline) the lane runs anywhere, and reads cost more.
+void stay_on(unsigned cpu) noexcept {
+  if (cpu >= CPU_SETSIZE) return;
+  cpu_set_t only;
+  CPU_ZERO(&only);
+  CPU_SET(cpu, &only);
+  (void)sched_setaffinity(0, sizeof only, &only);
+}
+
 std::int64_t cpu_clock_ns(clockid_t clock) noexcept {
   struct timespec t{};
   if (clock_gettime(clock, &t) != 0) return -1;
@@ -124,6 +134,7 @@ Lane::~Lane() {
 void Lane::run() noexcept {
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);  // the default lets the kernel be 50 µs late to save wake-ups
   if (!blocking_) go_first();
+  if (plan_.cpu) stay_on(*plan_.cpu);
   clockid_t clock{};
   if (pthread_getcpuclockid(pthread_self(), &clock) == 0) cpu_clock_.store(clock, std::memory_order_release);
   std::int64_t deadline = monotonic_ns();

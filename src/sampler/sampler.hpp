@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ struct LanePlan {
   std::string name;  // "fast", "slow", or the sensor's name for a blocking one
   Duration interval;
   std::vector<Sensor*> sensors;  // read in this order; not owned; used by the lane's thread only while running
+  std::optional<unsigned> cpu;   // pinned to this CPU; nullopt: runs anywhere
   Group group;                   // channels in the same order: Σ sensors' channels
 };
 

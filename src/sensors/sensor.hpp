@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,6 +34,12 @@ class Sensor {
   [[nodiscard]] virtual std::span<const Channel> channels() const noexcept = 0;
   // One Reading per channel, in that order. A channel that cannot be read now gets Quality::gap.
   virtual void read(std::span<Reading> out) noexcept = 0;
+  // The CPU from which a read costs least (its package's own: from elsewhere the kernel sends it an interrupt). The
+  // sampler reads it from there, in a lane of its own. nullopt: any will do.
+  [[nodiscard]] virtual std::optional<unsigned> home_cpu() const noexcept { return std::nullopt; }
+  // What changed since the last call that is text, not a number (throttle reasons, governor, power mode); called off
+  // the tick, about once a second, by one thread. Empty: nothing did.
+  [[nodiscard]] virtual std::vector<Event> changes() { return {}; }
   // Why channels were gaps since the last call, for the Run's events; called off the tick. Empty: nothing to say.
   [[nodiscard]] virtual std::vector<Unavailable> complaints() { return {}; }
 };
@@ -46,6 +53,8 @@ struct SensorOptions {
 struct Probe {
   std::unique_ptr<Sensor> sensor;        // null: nothing to read here; then `unavailable` says why
   std::vector<Unavailable> unavailable;  // also partial: a zone that is unreadable while others work
+  // One per further package, read from that package's own CPU; part_of is relative to each sensor's own list.
+  std::vector<std::unique_ptr<Sensor>> more = {};
 };
 
 struct SensorRow {
