@@ -15,14 +15,19 @@ std::string_view to_string(LaneKind lane) noexcept {
 }
 
 std::span<const SensorRow> sensor_catalogue() {
-  static constexpr std::array<SensorRow, 9> rows{{
+  static constexpr std::array<SensorRow, 14> rows{{
       {"rapl", "energy of processor packages, cores, memory, platform (powercap)", make_rapl},
       {"hwmon", "energy and power of chips and supply rails (hwmon)", make_hwmon},
       {"hwmon-climate", "temperatures and fans of chips (hwmon)", make_hwmon_climate},
       {"thermal", "temperatures of thermal zones", make_thermal},
       {"cpufreq", "clock of each processor frequency policy", make_cpufreq},
       {"cpu", "busy time of all CPUs together", make_cpu},
-      {"memory", "memory used and available", make_memory},
+      {"cpuidle", "time of all CPUs in each idle state", make_cpuidle},
+      {"memory", "memory and swap used, and what moved between them", make_memory},
+      {"pressure", "time lost waiting for CPU, memory and I/O (PSI)", make_pressure},
+      {"disk", "bytes read and written by disks, and their busy time", make_disk},
+      {"network", "bytes received and sent by network interfaces", make_network},
+      {"cgroup", "CPU time and memory of the control group Prony runs in", make_cgroup},
       {"self", "Prony's own CPU time", make_self},
       {"cpu-model", "CPU power modelled from busy time; wide range", make_cpu_model, true},
   }};

@@ -1,87 +1,77 @@
-// memory: what of the machine's memory is used and what is available.
-// reads       /proc/meminfo, once for both: used = MemTotal − MemAvailable, available = MemAvailable
-// unit        bytes, gauges (the file's "kB" are KiB);  period: at every read;  privilege none;  part_of nothing
+// memory: what of the machine's memory and swap is used, and what moved between them.
+// reads       /proc/meminfo, once for all: used = MemTotal − MemAvailable, available = MemAvailable, swap used =
+//             SwapTotal − SwapFree (left out where there is no swap); /proc/vmstat: pswpin, pswpout (pages)
+// unit        bytes, gauges (the file's "kB" are KiB); swapped in and out are counters
+// period      at every read;  privilege none;  part_of nothing
 // source      Documentation/filesystems/proc.rst (MemAvailable since Linux 3.14)
-#include <array>
-#include <atomic>
-#include <charconv>
 #include <optional>
 
 #include "sensors/rows.hpp"
+#include "sensors/text_file.hpp"
 
 namespace prony {
 
 namespace {
 
-// "MemTotal:       8024048 kB" → bytes.
 std::optional<std::int64_t> bytes_of(std::string_view text, std::string_view key) noexcept {
-  auto at = text.find(key);
-  if (at == std::string_view::npos || (at != 0 && text[at - 1] != '\n')) return std::nullopt;
-  at += key.size();
-  while (at < text.size() && text[at] == ' ') ++at;
-  std::int64_t kib = 0;
-  const auto [stop, error] = std::from_chars(text.data() + at, text.data() + text.size(), kib);
-  const auto rest = std::string_view(stop, static_cast<std::size_t>(text.data() + text.size() - stop));
-  if (error != std::errc{} || !rest.starts_with(" kB\n") || kib < 0 || kib > INT64_MAX / 1024) return std::nullopt;
-  return kib * 1024;
+  const auto kib = number_of_line(text, key, " kB");
+  if (!kib || *kib > INT64_MAX / 1024) return std::nullopt;
+  return *kib * 1024;
 }
 
-class MemorySensor final : public Sensor {
- public:
-  explicit MemorySensor(std::unique_ptr<File> file) : file_(std::move(file)) {
-    for (std::uint32_t i = 0; i < channels_.size(); ++i) {
-      auto& channel = channels_[i];
-      channel.id = {i};
-      channel.name = i == 0 ? "memory.used" : "memory.available";
-      channel.sensor = "memory";
-      channel.device = "/proc/meminfo";
-      channel.domain = "memory";
-      channel.measure = Measure::memory;
-      channel.resolution = 1024;
-    }
-  }
-  [[nodiscard]] LaneKind lane() const noexcept override { return LaneKind::slow; }
-  [[nodiscard]] std::span<const Channel> channels() const noexcept override { return channels_; }
-  void read(std::span<Reading> out) noexcept override {
-    std::array<char, 512> buffer;  // the lines wanted are the first and the third
-    const auto count = file_->read(buffer);
-    const std::string_view text(buffer.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
-    const auto total = bytes_of(text, "MemTotal:");
-    const auto available = bytes_of(text, "MemAvailable:");
-    const bool good = total && available && *available <= *total;
-    failing_.store(!good, std::memory_order_relaxed);
-    out[0] = good ? Reading{*total - *available, Quality::ok} : Reading{};
-    out[1] = good ? Reading{*available, Quality::ok} : Reading{};
-  }
-  [[nodiscard]] std::vector<Unavailable> complaints() override {
-    if (!failing_.load(std::memory_order_relaxed)) return {};
-    return {{"memory", "/proc/meminfo: cannot be read, or holds no believable MemTotal and MemAvailable", {}}};
-  }
+// The part of a total that is not free; both must be there and fit together.
+std::optional<std::int64_t> used_of(std::string_view text, std::string_view total, std::string_view rest) noexcept {
+  const auto all = bytes_of(text, total);
+  const auto left = bytes_of(text, rest);
+  if (!all || !left || *left > *all) return std::nullopt;
+  return *all - *left;
+}
 
- private:
-  std::unique_ptr<File> file_;
-  std::array<Channel, 2> channels_;
-  std::atomic<bool> failing_ = false;
-};
+Channel memory_channel(std::string name, Measure measure, double step_bytes) {
+  Channel channel;
+  channel.name = std::move(name);
+  channel.sensor = "memory";
+  channel.domain = channel.name.find("swap") == std::string::npos ? "memory" : "swap";
+  channel.measure = measure;
+  channel.resolution = step_bytes;
+  return channel;
+}
+
+// The kernel does not tell the size of its pages in these files; KernelPageSize of any mapping does.
+std::optional<std::int64_t> page_bytes(Machine& machine) {
+  const auto maps = machine.read_text("/proc/self/smaps");
+  return maps ? bytes_of(*maps, "KernelPageSize:") : std::nullopt;
+}
 
 }  // namespace
 
 Probe make_memory(Machine& machine, const SensorOptions&) {
-  Probe probe;
-  auto file = machine.open("/proc/meminfo");
-  if (!file) {
-    probe.unavailable.push_back({"memory", "/proc/meminfo: " + file.error().what, {}});
-    return probe;
+  TextSensorBuilder builder(machine);
+  std::vector<TextField> fields;
+  fields.push_back({memory_channel("memory.used", Measure::memory, 1024),
+                    [](std::string_view text) { return used_of(text, "MemTotal:", "MemAvailable:"); }});
+  fields.push_back({memory_channel("memory.available", Measure::memory, 1024), [](std::string_view text) {
+                      return used_of(text, "MemTotal:", "MemAvailable:") ? bytes_of(text, "MemAvailable:")
+                                                                         : std::nullopt;
+                    }});
+  const auto text = machine.read_text("/proc/meminfo");
+  const auto swap = text ? bytes_of(*text, "SwapTotal:") : std::nullopt;
+  if (swap && *swap > 0)
+    fields.push_back({memory_channel("memory.swap_used", Measure::memory, 1024),
+                      [](std::string_view now) { return used_of(now, "SwapTotal:", "SwapFree:"); }});
+  builder.add("/proc/meminfo", std::move(fields));
+  const auto page = swap && *swap > 0 ? page_bytes(machine) : std::nullopt;
+  if (page && *page > 0) {
+    std::vector<TextField> moved;
+    for (const std::string key : {"pswpin", "pswpout"}) {
+      auto channel = memory_channel(key == "pswpin" ? "memory.swapped_in" : "memory.swapped_out", Measure::data, 1);
+      channel.kind = ChannelKind::counter;
+      channel.scale = static_cast<double>(*page);
+      moved.push_back({std::move(channel), [key](std::string_view now) { return number_of_line(now, key); }});
+    }
+    builder.add("/proc/vmstat", std::move(moved));
   }
-  auto sensor = std::make_unique<MemorySensor>(std::move(*file));
-  std::array<Reading, 2> readings;
-  sensor->read(readings);
-  if (readings[0].quality == Quality::gap) {
-    probe.unavailable = sensor->complaints();
-    return probe;
-  }
-  probe.sensor = std::move(sensor);
-  return probe;
+  return builder.finish(LaneKind::slow);
 }
 
 }  // namespace prony

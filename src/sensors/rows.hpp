@@ -12,6 +12,11 @@ namespace prony {
 [[nodiscard]] Probe make_cpufreq(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_cpu(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_memory(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_cgroup(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_pressure(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_cpuidle(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_disk(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_network(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_self(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_cpu_model(Machine& machine, const SensorOptions& options);
 

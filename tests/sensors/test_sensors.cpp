@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "machine/simulated.hpp"
+#include "seen.hpp"
 #include "sensors/busy_time.hpp"
 #include "sensors/cpu_power_table.hpp"
 #include "sensors/machine_facts.hpp"
@@ -16,23 +17,6 @@ namespace {
 
 std::unique_ptr<Machine> kept(const std::string& name) {
   return make_captured_machine(std::string(PRONY_SOURCE_DIR) + "/tests/machines/" + name);
-}
-
-// "name=raw<parent" of every channel, in order.
-std::vector<std::string> seen(const Probe& probe) {
-  std::vector<std::string> result;
-  if (!probe.sensor) return result;
-  const auto channels = probe.sensor->channels();
-  std::vector<Reading> readings(channels.size());
-  probe.sensor->read(readings);
-  for (std::size_t i = 0; i < channels.size(); ++i) {
-    EXPECT_EQ(channels[i].id.value, i);
-    std::string text =
-        channels[i].name + "=" + (readings[i].quality == Quality::ok ? std::to_string(readings[i].raw) : "gap");
-    if (channels[i].part_of) text += "<" + channels[channels[i].part_of->value].domain;
-    result.push_back(text);
-  }
-  return result;
 }
 
 using ::testing::ElementsAre;
