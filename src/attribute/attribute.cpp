@@ -89,13 +89,14 @@ void Attribution::State::make_folds(std::span<const Channel> channels, std::span
     if (spans[index].kind == SpanKind::request) requests.push_back({spans[index].interval, index});
   std::ranges::sort(requests, {},
                     [](const GaugeStats::Request& request) { return std::pair(request.interval.begin, request.span); });
-  std::unordered_map<std::uint32_t, std::int64_t> interval_of;
+  std::unordered_map<std::uint32_t, const Group*> group_of;
   for (const Group& group : groups)
-    for (const ChannelId channel : group.channels) interval_of[channel.value] = group.interval.ns;
+    for (const ChannelId channel : group.channels) group_of[channel.value] = &group;
   std::unordered_map<std::uint32_t, std::size_t> fold_of;
   for (const Channel& channel : channels) {
-    const std::int64_t interval_ns = interval_of[channel.id.value];
-    Fold fold{channel, {}, {}, {}};
+    const Group* group = group_of[channel.id.value];
+    const std::int64_t interval_ns = group == nullptr ? 0 : group->interval.ns;
+    Fold fold{channel, {}, {}, {}, group == nullptr ? Pace() : Pace(*group)};
     if (channel.kind == ChannelKind::counter)
       fold.counter.emplace(channel, interval_ns, &plan);
     else if (channel.measure == Measure::power)
@@ -121,6 +122,10 @@ void push_channel(Fold& fold, const TickBlock& block, std::size_t column, const 
   const auto raws = block.raws(column);
   const auto qualities = block.qualities(column);
   for (std::size_t tick = 0; tick < raws.size(); ++tick) {
+    if (const auto interval_ns = fold.pace.before(begins[tick])) {
+      if (fold.counter) fold.counter->set_interval(*interval_ns);
+      if (fold.gauge) fold.gauge->set_interval(*interval_ns);
+    }
     if (qualities[tick] == Quality::gap) {
       if (fold.counter) fold.counter->gap(ends[tick]);
       if (fold.gauge) fold.gauge->gap(ends[tick]);

@@ -36,6 +36,8 @@ class CounterCurve {
     missing_ = true;
     seen_end_ = end;
   }
+  // What was asked for since the reading before the next one: what comes over twice as late is a gap.
+  void set_interval(std::int64_t interval_ns) noexcept { interval_ns_ = interval_ns; }
   void close();  // answers what is pending from what is known now; no poll may follow
 
   [[nodiscard]] const Instants& instants() const noexcept { return instants_; }

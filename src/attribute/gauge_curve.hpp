@@ -21,6 +21,8 @@ class GaugeCurve {
     missing_ = true;
     seen_end_ = end;
   }
+  // What was asked for since the reading before the next one: what comes over twice as late is a gap.
+  void set_interval(std::int64_t interval_ns) noexcept { interval_ns_ = interval_ns; }
   void close();
 
   [[nodiscard]] const Instants& instants() const noexcept { return instants_; }

@@ -10,6 +10,7 @@
 #include "attribute/attribute.hpp"
 #include "attribute/counter_curve.hpp"
 #include "attribute/gauge_curve.hpp"
+#include "attribute/pace.hpp"
 #include "attribute/plan.hpp"
 
 namespace prony {
@@ -54,6 +55,7 @@ struct Fold {
   std::optional<CounterCurve> counter;  // counters of any quantity
   std::optional<GaugeCurve> gauge;      // power gauges
   std::optional<GaugeStats> stats;      // all that is not energy
+  Pace pace;                            // of the group it is read with
 };
 
 }  // namespace attribution

@@ -23,12 +23,19 @@ struct Reading {
   Quality quality = Quality::gap;
 };
 
+// From `at` on a lane was asked for another interval.
+struct IntervalChange {
+  Instant at;
+  Duration interval;
+};
+
 // Channels that are read together: one lane's tick. `interval` is what was asked for; ticks carry what happened.
 struct Group {
   GroupId id;
   std::string name;  // "fast", "slow"
   Duration interval;
   std::vector<ChannelId> channels;
+  std::vector<IntervalChange> changes = {};  // of `interval` while it was recorded, in time order
 };
 
 // Columns of up to `capacity` ticks of one group. Memory is taken once, in the constructor.

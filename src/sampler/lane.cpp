@@ -110,7 +110,9 @@ Lane::Lane(Machine& machine, LanePlan plan, std::shared_ptr<Doorbell> doorbell)
       doorbell_(std::move(doorbell)),
       blocking_(any_blocking(plan_)),
       own_clock_(machine.kind() == MachineKind::simulated),
+      interval_ns_(plan_.interval.ns),
       readings_(plan_.group.channels.size()),
+      wanted_interval_ns_(plan_.interval.ns),
       newest_(plan_.group.channels.size()) {
   std::size_t from = 0;
   for (const Sensor* sensor : plan_.sensors) {
@@ -146,9 +148,24 @@ void Lane::run() noexcept {
   finish();
 }
 
+void Lane::set_interval(Duration interval) noexcept {
+  if (interval.ns < 1000 || wanted_interval_ns_.exchange(interval.ns, std::memory_order_acq_rel) == interval.ns) return;
+  wake_word(asked_);  // the word stays as it is: the lane looks again and sleeps on, to another deadline
+}
+
+// The schedule goes on from the last deadline that was due. With a shorter interval some of the new ones lie before
+// now: they were nobody's, so they are passed over, not missed.
+void Lane::adopt_interval(std::int64_t& deadline) noexcept {
+  const std::int64_t wanted = wanted_interval_ns_.load(std::memory_order_acquire);
+  if (wanted == interval_ns_) return;
+  if (wanted < interval_ns_) deadline += std::max<std::int64_t>(0, monotonic_ns() - deadline) / wanted * wanted;
+  interval_ns_ = wanted;
+}
+
 // Sleeps to the next deadline (or until asked for a tick) and ticks. `deadline`: the last one that was served.
 void Lane::wait_and_tick(std::int64_t& deadline) noexcept {
-  const std::int64_t next = deadline + plan_.interval.ns;
+  adopt_interval(deadline);
+  const std::int64_t next = deadline + interval_ns_;
   // served_ counts the first tick too, so ticket n is answered by served_ = n + 1.
   const std::uint32_t asked = served_.load(std::memory_order_relaxed) - 1;
   Wake wake = Wake::time;
@@ -167,9 +184,9 @@ void Lane::wait_and_tick(std::int64_t& deadline) noexcept {
   }
   if (wake == Wake::early) return;
   const std::int64_t began = tick(next);
-  const std::int64_t passed = (began - next) / plan_.interval.ns;  // whole intervals that this tick came too late
+  const std::int64_t passed = (began - next) / interval_ns_;  // whole intervals that this tick came too late
   add(missed_, static_cast<std::uint64_t>(passed));
-  deadline = next + passed * plan_.interval.ns;
+  deadline = next + passed * interval_ns_;
 }
 
 std::int64_t Lane::tick(std::int64_t deadline) noexcept {
@@ -179,7 +196,7 @@ std::int64_t Lane::tick(std::int64_t deadline) noexcept {
   const Instant end = machine_.now();
   const std::int64_t began = own_clock_ ? own_begin : begin.ns;
   const std::int64_t lateness = deadline == 0 ? 0 : began - deadline;
-  const bool late = lateness > plan_.interval.ns;
+  const bool late = lateness > interval_ns_;
   if (late) {
     for (Reading& reading : readings_) {
       if (reading.quality == Quality::ok) reading.quality = Quality::late;
@@ -322,6 +339,7 @@ LaneStats Lane::stats() const {
   out.dropped = dropped_.load(std::memory_order_relaxed);
   out.worst_lateness.ns = worst_lateness_.load(std::memory_order_relaxed);
   out.worst_tick.ns = worst_tick_.load(std::memory_order_relaxed);
+  out.interval.ns = wanted_interval_ns_.load(std::memory_order_relaxed);
   out.stuck = stuck_.load(std::memory_order_relaxed);
   std::int64_t cpu = cpu_ns_.load(std::memory_order_acquire);
   const clockid_t clock = cpu_clock_.load(std::memory_order_acquire);

@@ -72,6 +72,7 @@ class Lane {
   // Any thread.
   [[nodiscard]] std::vector<Reading> latest(Instant& at) const;
   [[nodiscard]] LaneStats stats() const;
+  void set_interval(Duration interval) noexcept;
 
  private:
   struct Newest {  // one channel's newest reading; see latest()
@@ -80,6 +81,7 @@ class Lane {
   };
 
   void wait_and_tick(std::int64_t& deadline) noexcept;
+  void adopt_interval(std::int64_t& deadline) noexcept;
   std::int64_t tick(std::int64_t deadline) noexcept;  // deadline 0: out of schedule; returns the begin
   void store(Instant begin, Instant end) noexcept;
   void publish(Instant begin) noexcept;
@@ -92,6 +94,7 @@ class Lane {
   const bool blocking_;
   const bool own_clock_;       // a simulated machine: its clock is not the one that deadlines are on
   std::int64_t last_end_ = 0;  // of the last tick, on the deadlines' clock
+  std::int64_t interval_ns_;   // in force; the lane's own
   std::vector<Reading> readings_;
   std::vector<std::span<Reading>> slices_;  // of readings_, one per sensor
 
@@ -105,6 +108,7 @@ class Lane {
   std::atomic<std::uint32_t> asked_{0};
   std::atomic<std::uint32_t> served_{0};
   std::atomic<std::uint32_t> finished_{0};
+  std::atomic<std::int64_t> wanted_interval_ns_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> stuck_{false};
 

@@ -118,6 +118,12 @@ class LaneSampler final : public Sampler {
     }
   }
 
+  void set_interval(GroupId group, Duration interval) override {
+    for (const Thread& thread : lanes_) {
+      if (thread.lane->plan().group.id == group) thread.lane->set_interval(interval);
+    }
+  }
+
   std::vector<Reading> latest(GroupId group, Instant& at) const override {
     for (const Thread& thread : lanes_) {
       if (thread.lane->plan().group.id == group) return thread.lane->latest(at);

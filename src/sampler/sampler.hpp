@@ -34,6 +34,7 @@ struct LaneStats {
   Duration cpu;               // CPU time of the lane's thread
   Duration worst_lateness;
   Duration worst_tick;  // longest begin → end
+  Duration interval;    // in force now
   bool stuck = false;   // after stop(): its thread hangs in a sensor and was left behind; see stop()
 };
 
@@ -56,6 +57,12 @@ class Sampler {
   // recycle(). One consumer thread. After stop(): what is left, whatever its age, then null without waiting.
   [[nodiscard]] virtual std::unique_ptr<TickBlock> take(Duration wait, Duration max_age) = 0;
   virtual void recycle(std::unique_ptr<TickBlock> block) = 0;
+
+  // From its next deadline on, the lane of `group` ticks every `interval` (1 µs at least; else nothing changes),
+  // counted from the last deadline that was due; no deadline of the old interval counts as missed. Any thread, at any
+  // time. Readers of the Run must learn of it, or they take a slower lane's pace for gaps: see
+  // model/interval_change.hpp.
+  virtual void set_interval(GroupId group, Duration interval) = 0;
 
   // The newest reading of a lane's channels, for a live display; empty before the first tick.
   [[nodiscard]] virtual std::vector<Reading> latest(GroupId group, Instant& at) const = 0;

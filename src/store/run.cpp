@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/text.hpp"
+#include "model/interval_change.hpp"
 #include "store/group_rows.hpp"
 #include "store/records.hpp"
 #include "store/recover.hpp"
@@ -61,6 +62,7 @@ Result<void> SqliteRun::load_all() {
   auto records = load_records(opened_.database, path_.string());
   if (!records) return Unexpected<Error>(records.error());
   records_ = std::move(*records);
+  add_interval_changes(records_.events, records_.groups);
   if (auto done = find_ends(); !done) return done;
   Instant last;
   for (const auto& anchor : records_.anchors) last = std::max(last, anchor.monotonic);
