@@ -15,7 +15,7 @@ Probe make_cpu_model(Machine& machine, const SensorOptions&) {
   channel.domain = "cpu";
   channel.measure = Measure::power;
   channel.origin = Origin::modelled;
-  channel.model = power_model_for(processor_id(machine), machine.cpu_count());
+  channel.model = power_model_for(processor_id(machine), cpu_power_context(machine));
   return make_busy_sensor(machine, std::move(channel));
 }
 

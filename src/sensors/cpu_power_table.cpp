@@ -1,113 +1,111 @@
 #include "sensors/cpu_power_table.hpp"
 
-#include <array>
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
-#include "base/text.hpp"
+#include "sensors/cpu_power_rows.hpp"
 
 namespace prony {
 
 namespace {
 
-constexpr const char* source =
-    "SPECpower_ssj2008 wall watts per hardware thread: median, half of 5th and 95th percentile; "
-    "cloud-carbon-footprint/ccf-coefficients b0032d9, Apache-2.0";
+constexpr const char* spec_source =
+    "SPECpower_ssj2008 results of the family (wall watts of whole servers, less power supply, memory and fans between "
+    "bounds); cloud-carbon-footprint/ccf-coefficients b0032d9, Apache-2.0";
 
-struct Row {
-  std::string_view vendor;
-  int family, first_model, last_model;  // inclusive
-  std::string_view name;
-  double idle_p5, idle, idle_p95;  // W per logical CPU
-  double full_p5, full, full_p95;
+// Nobody knows this processor: W per logical CPU, from a small board's core (0.1 W idle, 0.7 W busy) to the largest in
+// the results (a single-core package).
+struct Unknown {
+  double idle_low = 0.1, idle = 1.1, idle_high = 18, full_low = 0.7, full = 4.5, full_high = 31;
 };
 
-// Family and model numbers: arch/x86/include/asm/intel-family.h, AMD's revision guides; Arm parts: asm/cputype.h.
-// Broadwell to Granite Rapids are the server models; Coffee Lake stands for the desktop ones too.
-constexpr std::string_view intel = "GenuineIntel", amd = "AuthenticAMD", arm = "0x41";
-constexpr std::array rows{
-    Row{amd, 0x17, 0x00, 0x0f, "AMD EPYC 1st generation", 0.605, 0.744, 1.609, 2.094, 2.320, 4.344},
-    Row{amd, 0x17, 0x30, 0x3f, "AMD EPYC 2nd generation", 0.319, 0.437, 0.684, 1.527, 1.664, 1.953},
-    Row{amd, 0x19, 0x00, 0x0f, "AMD EPYC 3rd generation", 0.307, 0.424, 0.702, 1.594, 1.916, 2.291},
-    Row{amd, 0x19, 0x10, 0x1f, "AMD EPYC 4th generation", 0.315, 0.379, 2.141, 1.633, 1.849, 4.219},
-    Row{amd, 0x19, 0xa0, 0xaf, "AMD EPYC 4th generation, dense", 0.315, 0.379, 2.141, 1.633, 1.849, 4.219},
-    Row{amd, 0x1a, 0x00, 0x1f, "AMD EPYC 5th generation", 0.180, 0.219, 0.414, 1.086, 1.184, 2.479},
-    Row{arm, -1, 0xd0c, 0xd0c, "Arm Neoverse N1", 0.559, 0.617, 1.142, 1.102, 1.922, 2.094},
-    Row{intel, 6, 0x2a, 0x2d, "Intel Sandy Bridge", 1.442, 1.760, 4.000, 5.562, 7.836, 12.938},
-    Row{intel, 6, 0x3e, 0x3e, "Intel Ivy Bridge server", 1.303, 1.392, 2.427, 5.412, 5.458, 5.800},
-    Row{intel, 6, 0x3f, 0x3f, "Intel Haswell server", 0.556, 0.657, 1.054, 3.667, 3.833, 4.361},
-    Row{intel, 6, 0x4f, 0x4f, "Intel Broadwell server", 0.474, 0.530, 1.953, 2.761, 3.091, 6.914},
-    Row{intel, 6, 0x55, 0x55, "Intel Skylake or Cascade Lake server", 0.382, 0.565, 1.652, 3.098, 4.080, 5.458},
-    Row{intel, 6, 0x5e, 0x5e, "Intel Skylake desktop", 1.450, 1.900, 2.013, 5.588, 5.931, 5.987},
-    Row{intel, 6, 0x6a, 0x6c, "Intel Ice Lake server", 0.688, 0.830, 1.081, 3.438, 4.056, 4.180},
-    Row{intel, 6, 0x8f, 0x8f, "Intel Sapphire Rapids", 0.637, 0.899, 1.734, 2.750, 3.987, 5.359},
-    Row{intel, 6, 0x9e, 0x9e, "Intel Coffee Lake", 0.833, 1.050, 1.667, 3.325, 5.975, 7.758},
-    Row{intel, 6, 0xad, 0xae, "Intel Granite Rapids", 0.468, 0.618, 0.779, 2.189, 2.712, 3.363},
-    Row{intel, 6, 0xcf, 0xcf, "Intel Emerald Rapids", 0.586, 0.828, 1.016, 2.457, 3.275, 4.555},
+struct Range {
+  double low = 0, value = 0, high = 0;
 };
-// All 1088 results together; the low end is lowered to a small board's (0.1 W idle, 0.7 W full per core), because
-// nobody publishes such boards there.
-constexpr Row any{"", -1, 0, 0, "unknown processor", 0.2, 1.114, 17.875, 1.4, 4.451, 30.5};
 
-std::optional<int> number(std::string_view text) {
-  int base = 10;
-  if (text.starts_with("0x")) {
-    text.remove_prefix(2);
-    base = 16;
-  }
-  int value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (error != std::errc{} || stop != text.data() + text.size()) return std::nullopt;
-  return value;
+const CpuPowerRow* row_of(std::string_view key) {
+  if (key.empty()) return nullptr;
+  for (const auto rows : {measured_cpu_power(), documented_cpu_power()})
+    for (const auto& row : rows)
+      if (row.key == key) return &row;
+  return nullptr;
+}
+
+double watts(const CpuPowerLine& line, double cores) { return line.per_package_w + line.per_core_w * cores; }
+
+Range of_packages(const CpuPowerLine& line, double packages, double cores) {
+  const double value = packages * watts(line, cores);
+  return {value * line.low, value, value * line.high};
+}
+
+// One CPU that a virtual machine sees.
+Range of_virtual_cpu(const CpuPowerRow& row, const CpuPowerLine& line) {
+  const auto per_core = [&](double cores) { return watts(line, cores) / cores; };
+  const double threads = row.threads_per_core;
+  return {line.low * per_core(row.most_cores) / threads, per_core(row.usual_cores) / threads,
+          line.high * per_core(row.fewest_cores)};
+}
+
+Range times(const Range& range, double factor) {
+  return {range.low * factor, range.value * factor, range.high * factor};
+}
+
+std::optional<double> khz(Machine& machine, const std::string& path) {
+  const auto text = machine.read_text(path);
+  std::uint64_t value = 0;
+  if (!text) return std::nullopt;
+  const auto [stop, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error != std::errc{} || stop != text->data() + text->size() || value == 0) return std::nullopt;
+  return static_cast<double>(value);
 }
 
 }  // namespace
 
-ProcessorId processor_id(std::string_view cpuinfo) {
-  ProcessorId id;
-  bool ended = false;  // only the first processor's lines; mixed cores are named by the first
-  for_each_line(cpuinfo, [&](std::string_view line) {
-    const auto colon = line.find(':');
-    if (colon == std::string_view::npos) {
-      ended = ended || !id.vendor.empty();
-      return;
-    }
-    if (ended) return;
-    const auto key = trim(line.substr(0, colon));
-    const auto value = trim(line.substr(colon + 1));
-    if (key == "vendor_id" || key == "CPU implementer") id.vendor = value;
-    if (key == "model name") id.model_name = value;
-    if (key == "cpu family") id.family = number(value).value_or(-1);
-    if (key == "model" || key == "CPU part") id.model = number(value).value_or(-1);
-    if (key == "flags") id.hypervisor = (" " + std::string(value) + " ").find(" hypervisor ") != std::string::npos;
-  });
-  return id;
+CpuPowerContext cpu_power_context(Machine& machine) {
+  CpuPowerContext context;
+  context.cpus = machine.cpu_count();
+  const std::string policy = "/sys/devices/system/cpu/cpufreq/policy0/";
+  const auto allowed = khz(machine, policy + "scaling_max_freq");
+  const auto possible = khz(machine, policy + "cpuinfo_max_freq");
+  if (allowed && possible) context.clock_limit = std::clamp(*allowed / *possible, 0.05, 1.0);
+  return context;
 }
 
-ProcessorId processor_id(Machine& machine) {
-  const auto text = machine.read_text("/proc/cpuinfo");
-  return text ? processor_id(*text) : ProcessorId{};
-}
-
-PowerModel power_model_for(const ProcessorId& processor, unsigned cpus) {
-  const Row* row = &any;
-  for (const auto& candidate : rows)
-    if (candidate.vendor == processor.vendor && candidate.family == processor.family &&
-        candidate.first_model <= processor.model && processor.model <= candidate.last_model)
-      row = &candidate;
-  const double n = cpus;
+PowerModel power_model_for(const ProcessorId& processor, const CpuPowerContext& context) {
   PowerModel model;
-  model.name = std::string(row->name);
-  if (row == &any) model.name += ", widest range";
-  if (processor.hypervisor) model.name += " (virtual: per visible CPU)";
-  model.source = source;
+  const CpuPowerRow* row = row_of(cpu_family(processor));
+  const double n = context.cpus;
+  Range idle, full;
+  if (row == nullptr) {
+    constexpr Unknown any;
+    idle = times({any.idle_low, any.idle, any.idle_high}, n);
+    full = times({any.full_low, any.full, any.full_high * (processor.hypervisor ? 2 : 1)}, n);
+    model.name = "unknown processor, widest range";
+    model.source = spec_source;
+  } else {
+    model.name = std::string(row->name);
+    model.source = std::string(row->results > 0 ? spec_source : row->source);
+    if (processor.hypervisor) {
+      idle = times(of_virtual_cpu(*row, row->idle), n);
+      full = times(of_virtual_cpu(*row, row->full), n);
+      model.name += ", virtual: per visible CPU";
+    } else {
+      const double packages = std::max(processor.packages, 1u);
+      const double told = processor.cores > 0 ? processor.cores : n / packages / row->threads_per_core;
+      idle = of_packages(row->idle, packages, std::max(told, 1.0));
+      full = of_packages(row->full, packages, std::max(told, 1.0));
+    }
+  }
+  const double clock = context.clock_limit;
+  const double before = full.value;
+  full.value = idle.value + (full.value - idle.value) * clock;
+  full.low = idle.low + std::max(0.0, full.low - idle.low) * clock * clock * clock;
+  if (full.value < before) model.name += ", clock limited";
   model.cpus = n;
-  model.idle = Watts(n * row->idle);
-  model.idle_low = Watts(n * row->idle_p5 / 2);
-  model.idle_high = Watts(n * row->idle_p95);
-  model.full = Watts(n * row->full);
-  model.full_low = Watts(n * row->full_p5 / 2);
-  model.full_high = Watts(n * row->full_p95 * (processor.hypervisor ? 2 : 1));
+  model.idle = Watts(idle.value), model.idle_low = Watts(idle.low), model.idle_high = Watts(idle.high);
+  model.full = Watts(full.value), model.full_low = Watts(full.low);
+  model.full_high = Watts(std::max(full.high, idle.high));
   return model;
 }
 

@@ -1,34 +1,26 @@
-// Watts per logical CPU by processor family: the coefficients of the modelled channel.
+// Power of a machine's processors by family: the coefficients of the modelled channel.
 //
-// Figures: SPECpower_ssj2008 results as published by SPEC (whole server at the wall, at active idle and at 100 %),
-// divided by the server's hardware threads, taken over all results whose processor belongs to the family. Value =
-// median; high = 95th percentile; low = half of the 5th percentile, because memory, fans and power supply are inside
-// the wall figure and a package alone draws no less than about half of it. Results and family lists come from
-// cloud-carbon-footprint/ccf-coefficients, commit b0032d9 (2026-04-24), Apache-2.0.
-// They are wide ranges, not measurements of this machine. Thread promise: pure functions.
+// Figures: cpu_power_rows.hpp. They are wide ranges, not measurements of this machine: low … high held at least 95 % of
+// the published results that the family's line was fitted to, with everything that else draws power in such a server
+// taken off between its own bounds; no coverage is claimed for this machine. Thread promise: pure functions.
 #pragma once
 
-#include <string>
-
-#include "machine/machine.hpp"
 #include "model/channel.hpp"
+#include "sensors/cpu_family.hpp"
 
 namespace prony {
 
-// What /proc/cpuinfo says of the processor.
-struct ProcessorId {
-  std::string vendor;       // "GenuineIntel", "AuthenticAMD"; on Arm the implementer: "0x41"
-  std::string model_name;   // "Intel(R) Xeon(R) Processor"; empty on Arm
-  int family = -1;          // x86
-  int model = -1;           // x86; on Arm the part number
-  bool hypervisor = false;  // x86 flag: runs in a virtual machine
+// What is known of the machine besides the processor's name.
+struct CpuPowerContext {
+  unsigned cpus = 1;         // logical CPUs online
+  double clock_limit = 1.0;  // highest clock allowed now ÷ highest clock of the processor; 1: no limit, or not known
 };
-[[nodiscard]] ProcessorId processor_id(std::string_view cpuinfo);
-[[nodiscard]] ProcessorId processor_id(Machine& machine);
+[[nodiscard]] CpuPowerContext cpu_power_context(Machine& machine);
 
-// Coefficients for `cpus` logical CPUs of this processor: the family's row, or the widest range, said in the name. In a
-// virtual machine the upper bound of `full` doubles: a visible CPU that runs alone on its core has the core's power,
-// and nobody can see the sibling.
-[[nodiscard]] PowerModel power_model_for(const ProcessorId& processor, unsigned cpus);
+// Coefficients of all packages together. Unknown processor: the widest range per CPU, said in the name. A virtual
+// machine sees threads of packages of which it knows neither size nor neighbours: per visible CPU, from a thread of the
+// largest package to a whole core of the smallest. A clock limit scales what load adds: by the limit (voltage
+// stays), and the low end by its cube (voltage falls with it: P = C · V² · f).
+[[nodiscard]] PowerModel power_model_for(const ProcessorId& processor, const CpuPowerContext& context);
 
 }  // namespace prony

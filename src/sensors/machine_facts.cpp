@@ -1,6 +1,6 @@
 #include "sensors/machine_facts.hpp"
 
-#include "sensors/cpu_power_table.hpp"
+#include "sensors/cpu_family.hpp"
 
 namespace prony {
 

@@ -7,7 +7,6 @@
 #include "machine/simulated.hpp"
 #include "seen.hpp"
 #include "sensors/busy_time.hpp"
-#include "sensors/cpu_power_table.hpp"
 #include "sensors/machine_facts.hpp"
 #include "sensors/report.hpp"
 #include "sensors/rows.hpp"
@@ -170,30 +169,6 @@ TEST(Memory, UsedAndAvailableMakeTheTotal) {
   SimulatedMachine odd;
   odd.set_file("/proc/meminfo", "MemTotal: 10 kB\nMemAvailable: 20 kB\n");
   EXPECT_EQ(make_memory(odd, {}).sensor, nullptr);
-}
-
-TEST(PowerTable, FamiliesAreFoundByNumberAndTheUnknownIsWide) {
-  const auto id = processor_id(
-      "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 143\nmodel name\t: Intel(R) Xeon(R)\n"
-      "flags\t\t: fpu hypervisor lahf_lm\n\nprocessor\t: 1\nvendor_id\t: Other\n");
-  EXPECT_EQ(id.vendor, "GenuineIntel");
-  EXPECT_TRUE(id.hypervisor);
-  const auto known = power_model_for(id, 2);
-  EXPECT_EQ(known.name, "Intel Sapphire Rapids (virtual: per visible CPU)");
-  EXPECT_DOUBLE_EQ(known.full.value(), 2 * 3.987);
-  auto bare = id;
-  bare.hypervisor = false;
-  EXPECT_DOUBLE_EQ(known.full_high.value(), 2 * power_model_for(bare, 2).full_high.value());
-  const auto unknown = power_model_for({}, 2);
-  EXPECT_THAT(unknown.name, ::testing::HasSubstr("unknown"));
-  for (const auto& model : {known, unknown}) {
-    EXPECT_LT(model.idle_low, model.idle);
-    EXPECT_LT(model.idle, model.idle_high);
-    EXPECT_LT(model.full_low, model.full);
-    EXPECT_LT(model.full, model.full_high);
-    EXPECT_FALSE(model.source.empty());
-  }
-  EXPECT_GT(unknown.full_high / unknown.full_low, known.full_high / known.full_low);
 }
 
 TEST(Catalogue, NamesAreUniqueAndAMachineWithNothingSaysWhyForEachRow) {
