@@ -8,7 +8,7 @@ RELEASE := build/release
 DEV := build/dev
 PYTHON := python3
 
-.PHONY: help demo test check build bench lint format test-asan test-tsan fuzz test-aarch64 install clean
+.PHONY: help demo test check build bench lint format test-asan test-tsan fuzz test-aarch64 test-bugs install clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -53,8 +53,11 @@ fuzz: ## every fuzz target for SECONDS (default 60) each
 test-aarch64: ## cross-build for aarch64 and run the unit tests under qemu-user
 	@$(PYTHON) tools/run_tests.py --stages aarch64
 
+test-bugs: ## plant each bug of tests/bugs in a copy of the sources: the tests must see it
+	@$(PYTHON) tools/run_tests.py --stages bugs
+
 install: build ## install into PREFIX (default /usr/local)
 	@cmake --install $(RELEASE) $(if $(PREFIX),--prefix $(PREFIX))
 
 clean: ## remove everything that was built (not the fetched llama.cpp)
-	@rm -rf build/release build/dev build/bench build/asan build/tsan build/clang build/fuzz build/aarch64 build/demo
+	@rm -rf build/release build/dev build/bench build/asan build/tsan build/clang build/fuzz build/aarch64 build/demo build/mutations

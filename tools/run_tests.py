@@ -17,6 +17,8 @@ import sys
 import time
 import xml.etree.ElementTree as xml
 
+import run_mutations
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 JOBS = str(os.cpu_count() or 2)
 TSAN_PARTS = ["client", "sampler", "store", "process"]
@@ -320,8 +322,17 @@ def stage_aarch64(tally, _options):
         run_gtest(tally, "aarch64", program, prefix=prefix, env={"PRONY_TEST_EMULATED": "qemu-user"})
 
 
+def stage_bugs(tally, _options):
+    for name, passed, text in run_mutations.results():
+        if passed:
+            tally.add(passed=1)
+        else:
+            print(text, flush=True)
+            tally.fail(f"bugs: {name}: {text.splitlines()[0]}")
+
+
 STAGES = {"house": stage_house, "format": stage_format, "unit": stage_unit, "rigs": stage_rigs, "e2e": stage_e2e,
-          "asan": stage_asan, "tsan": stage_tsan, "fuzz": stage_fuzz, "aarch64": stage_aarch64}
+          "asan": stage_asan, "tsan": stage_tsan, "fuzz": stage_fuzz, "aarch64": stage_aarch64, "bugs": stage_bugs}
 EXTRA = {"tidy": stage_tidy}
 
 
