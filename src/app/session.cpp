@@ -290,7 +290,7 @@ double Session::watts_now(bool& modelled) {
         whole = whole && watts.has_value();
         sum_w += watts.value_or(0);
       } else {
-        largest_w = std::max(largest_w, watts.value_or(-1));
+        if (watts.value_or(-1) > 0) largest_w = std::max(largest_w, *watts);  // a battery at rest feeds no machine
       }
     }
   }

@@ -32,6 +32,8 @@ class Curve {
   [[nodiscard]] std::int64_t first_ns() const { return counter_ ? counter_->first_begin() : gauge_->first_begin(); }
   [[nodiscard]] std::int64_t last_ns() const { return counter_ ? counter_->last_end() : gauge_->last_end(); }
 
+  // False: a power gauge read zero or less at least once.
+  [[nodiscard]] bool always_positive() const { return counter_ || gauge_->smallest_power() > 0; }
   [[nodiscard]] double total() const;                      // last − first
   [[nodiscard]] double at_fixed(std::size_t index) const;  // at plan.fixed[index]
   [[nodiscard]] double at_grid(std::int64_t ns) const;

@@ -30,6 +30,7 @@ class GaugeCurve {
   [[nodiscard]] double total() const noexcept { return energy_; }  // after close()
   [[nodiscard]] std::int64_t first_begin() const noexcept { return first_begin_; }
   [[nodiscard]] std::int64_t last_end() const noexcept { return last_end_; }
+  [[nodiscard]] double smallest_power() const noexcept { return smallest_; }  // of all readings
   [[nodiscard]] std::uint64_t readings() const noexcept { return readings_; }
   [[nodiscard]] std::uint64_t gaps() const noexcept { return gaps_; }
   [[nodiscard]] std::int64_t gap_ns() const noexcept { return gap_ns_; }

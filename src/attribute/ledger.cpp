@@ -107,7 +107,9 @@ void Builder::choose_headline() {
       inside_another = inside_another || !dead(*found);
       parent = found->channel().part_of;
     }
-    if (!inside_another) (channel.coverage_known ? known : doubtful).push_back(i);
+    // A power that was ever zero or negative feeds no machine: a battery that rests or charges.
+    const bool may_feed = channel.coverage_known || curves_[i].always_positive();
+    if (!inside_another && may_feed) (channel.coverage_known ? known : doubtful).push_back(i);
   }
   if (!known.empty()) {
     headline_ = known;

@@ -214,8 +214,10 @@ std::string clock_words(const Summary& s) {
   double low = 0, high = 0, sum = 0, count = 0;
   for (const GaugeRow& row : s.gauges) {
     if (row.channel.measure != Measure::frequency || row.ledger.readings == 0) continue;
-    low = count == 0 ? row.ledger.min : std::min(low, row.ledger.min);
-    high = count == 0 ? row.ledger.max : std::max(high, row.ledger.max);
+    low = low == 0 ? row.ledger.min : std::min(low, row.ledger.min);
+    high = std::max(high, row.ledger.max);
+    // Of many policies there are three channels; their mean is that of the middle one.
+    if (row.channel.domain == "cpus-lowest" || row.channel.domain == "cpus-highest") continue;
     sum += row.ledger.mean;
     ++count;
   }

@@ -15,12 +15,14 @@ std::string_view to_string(LaneKind lane) noexcept {
 }
 
 std::span<const SensorRow> sensor_catalogue() {
-  static constexpr std::array<SensorRow, 14> rows{{
+  static constexpr std::array<SensorRow, 16> rows{{
       {"rapl", "energy of processor packages, cores, memory, platform (powercap)", make_rapl},
       {"hwmon", "energy and power of chips and supply rails (hwmon)", make_hwmon},
+      {"power_supply", "batteries: power drawn, energy left; mains connected or not", make_power_supply},
       {"hwmon-climate", "temperatures and fans of chips (hwmon)", make_hwmon_climate},
       {"thermal", "temperatures of thermal zones", make_thermal},
       {"cpufreq", "clock of each processor frequency policy", make_cpufreq},
+      {"throttle", "times slowed by heat, limits of clock and power", make_throttle},
       {"cpu", "busy time of all CPUs together", make_cpu},
       {"cpuidle", "time of all CPUs in each idle state", make_cpuidle},
       {"memory", "memory and swap used, and what moved between them", make_memory},

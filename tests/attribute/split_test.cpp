@@ -166,5 +166,24 @@ TEST(Headline, OnlyMeasuredTopLevelDomainsThatDoNotOverlapAreAdded) {
   EXPECT_EQ(stand_in.headline_j->kind, EstimateKind::range);
 }
 
+// Kills: a battery on mains power, at 0 W or below, taken for all that the machine draws.
+TEST(Headline, ABatteryThatRestedOrChargedIsNotWhatTheMachineDrew) {
+  const auto headline = [](std::int64_t first_w, std::int64_t then_w) {
+    Bench setup;
+    Channel battery = energy_counter(0, "battery");
+    battery.measure = Measure::power, battery.kind = ChannelKind::gauge, battery.scale = 1;
+    battery.coverage_known = false;
+    setup.add(battery,
+              [=](std::int64_t t) { return Reading{t < origin + 5 * second ? first_w : then_w, Quality::ok}; });
+    setup.run.spans = {span(1, SpanKind::run, "run", origin + second, origin + 9 * second)};
+    return setup.attribute(10 * second).headline_j;
+  };
+  ASSERT_TRUE(headline(12, 12));
+  EXPECT_NEAR(headline(12, 12)->value, 96, 0.1);
+  EXPECT_FALSE(headline(0, 0));
+  EXPECT_FALSE(headline(12, 0));
+  EXPECT_FALSE(headline(12, -20));
+}
+
 }  // namespace
 }  // namespace prony
