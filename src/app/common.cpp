@@ -64,6 +64,7 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
   text("sensors", o.sensors, "Only these sensors (see `prony sensors`)", "NAME,NAME");
   text("sysfs", o.machine.sysfs, "Read this tree instead of /sys", "DIR");
   text("procfs", o.machine.procfs, "Read this tree instead of /proc", "DIR");
+  settings.watch("simulate", add_simulate_option(command, o.machine), "");
   text("baseline", o.baseline, "Measure the idle machine this long before and after", "DURATION");
   settings.watch("tag",
                  command.add_option("--tag", o.tags, "Keep k=v with the Run; may be repeated")
@@ -80,11 +81,10 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
 }
 
 std::vector<std::string> config_keys() {
-  return {"interval",       "out",    "force",       "json",    "csv",        "sensors",
-          "sysfs",          "procfs", "baseline",    "tag",     "quiet",      "tree",
-          "die-with-prony", "engine", "model",       "prompts", "max-tokens", "temperature",
-          "top-k",          "top-p",  "seed",        "threads", "ctx",        "repeat",
-          "warmup",         "gap",    "keep-output", "timeout", "ignore-eos"};
+  return {"interval", "out",        "force",       "json",        "csv",     "sensors",        "sysfs",   "procfs",
+          "simulate", "baseline",   "tag",         "quiet",       "tree",    "die-with-prony", "engine",  "model",
+          "prompts",  "max-tokens", "temperature", "top-k",       "top-p",   "seed",           "threads", "ctx",
+          "repeat",   "warmup",     "gap",         "keep-output", "timeout", "ignore-eos"};
 }
 
 std::string config_file(const RecordOptions& options) {

@@ -5,6 +5,7 @@
 #include "app/common.hpp"
 #include "app/subcommand.hpp"
 #include "app/write_file.hpp"
+#include "base/text.hpp"
 #include "store/run.hpp"
 
 namespace prony::app {
@@ -24,6 +25,8 @@ int export_run(const ExportOptions& options) {
     print_error(run.error());
     return exit_code::own_failure;
   }
+  if (const auto simulated = (*run)->manifest().get("machine.simulated"))
+    print_note("simulated " + printable(*simulated, 40) + ": no joule here is real");
   if (auto done = export_table(**run, options.table, options.format, options.out); !done) {
     print_error(done.error());
     return exit_code::own_failure;

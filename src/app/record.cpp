@@ -127,6 +127,7 @@ Result<void> Recording::prepare() {
   if (!tree_->why_not_better().empty()) manifest_.set("target.why_not_better", tree_->why_not_better(), "prony");
   for (const Fact& fact : plan_.facts) manifest_.set(fact.key, fact.value, fact.origin);
   describe_machine(*machine_, manifest_);
+  describe_simulation(*machine_, manifest_);
   if (auto tagged = add_tags(o.tags, manifest_); !tagged) return tagged;
   session_ = std::make_unique<Session>(*machine_, std::move(*sensors), tree_->sensor(), interval_);
   return {};
@@ -230,6 +231,7 @@ void Recording::conclude(const Result<WorkloadOutcome>& outcome) {
   baseline(phase::baseline_after, SpanId{3});
   session_->stop_sampling();
   add_target_totals(outcome ? outcome->exit : ExitStatus{}, outcome.has_value());
+  for (const Total& truth : true_joules(*machine_, session_->channels(), run_span_.interval)) session_->add(truth);
   if (outcome) {
     for (const auto& [key, value] : outcome->facts) session_->add(Fact{key, value, "worker"});
     for (const std::string& failure : outcome->failures)

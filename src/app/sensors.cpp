@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "app/common.hpp"
 #include "app/machine_choice.hpp"
@@ -19,6 +20,13 @@ struct SensorsOptions {
   MachineChoice machine;
 };
 
+std::string with_note(const std::string& json, const std::string& note) {
+  if (note.empty()) return json;
+  auto document = nlohmann::json::parse(json);
+  document["simulated"] = note;
+  return document.dump(2) + "\n";
+}
+
 int sensors(const SensorsOptions& options) {
   const auto machine = open_machine(options.machine);
   if (!machine) {
@@ -26,8 +34,10 @@ int sensors(const SensorsOptions& options) {
     return exit_code::own_failure;
   }
   const auto reports = probe_sensors(**machine, SensorOptions{});
-  const std::string text =
-      options.json ? sensors_json(reports) : sensors_text(reports, terminal_of(STDOUT_FILENO).width);
+  const std::string note = simulation_note(**machine);
+  const std::string text = options.json ? with_note(sensors_json(reports), note)
+                                        : (note.empty() ? note : " " + note + "\n") +
+                                              sensors_text(reports, terminal_of(STDOUT_FILENO).width);
   if (auto written = write_file("-", text); !written) {
     print_error(written.error());
     return exit_code::own_failure;

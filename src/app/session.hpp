@@ -41,6 +41,8 @@ class Session {
 
   // Writes the beginning of the Run, starts the lanes and the carrying thread.
   [[nodiscard]] Result<void> start(std::unique_ptr<Recorder> recorder, const Manifest& manifest);
+  // All channels, numbered; fixed after construction.
+  [[nodiscard]] const std::vector<Channel>& channels() const noexcept { return channels_; }
   // One more tick of every lane, now.
   void tick_now() { sampler_->tick_now(); }
   // Goes on sampling until every counter that moved at all has moved again, so that its last edge is known from both

@@ -20,20 +20,22 @@ struct Node {
 
 struct SimulatedMachine::State {
   mutable std::mutex mutex;
-  Instant now;
+  Instant time;  // where there is no clock
+  Clock clock;
   std::int64_t wall_offset_ns = 1'700'000'000'000'000'000;
   std::map<std::string, std::shared_ptr<Node>> files;
   std::map<std::string, std::string> links;
-  std::map<std::string, int> faults;
+  std::map<std::string, Fault> faults;
   std::map<std::string, std::uint64_t> reopens;
   std::map<std::int64_t, CpuTime> processes;
   Duration own_cpu;
   unsigned cpus = 1;
   Duration tick = milliseconds(4);
 
+  [[nodiscard]] Instant now() const { return clock ? clock() : time; }
   [[nodiscard]] int fault(const std::string& path) const {
     const auto found = faults.find(path);
-    return found == faults.end() ? 0 : found->second;
+    return found == faults.end() ? 0 : found->second(now());
   }
   [[nodiscard]] bool is_directory(const std::string& path) const {
     const auto prefix = path + "/";
@@ -56,7 +58,7 @@ class SimulatedFile final : public File {
     const std::lock_guard lock(state_->mutex);
     if (const int fault = state_->fault(path_); fault != 0) return -fault;
     if (!node_->present) return -ENODEV;
-    const auto text = node_->text(state_->now);
+    const auto text = node_->text(state_->now());
     return static_cast<std::int64_t>(text.copy(buffer.data(), buffer.size()));
   }
   [[nodiscard]] bool reopen() noexcept override {
@@ -81,11 +83,15 @@ SimulatedMachine::~SimulatedMachine() = default;
 
 void SimulatedMachine::set_now(Instant now) {
   const std::lock_guard lock(state_->mutex);
-  state_->now = now;
+  state_->time = now;
 }
 void SimulatedMachine::advance(Duration step) {
   const std::lock_guard lock(state_->mutex);
-  state_->now = state_->now + step;
+  state_->time = state_->time + step;
+}
+void SimulatedMachine::set_clock(Clock clock) {
+  const std::lock_guard lock(state_->mutex);
+  state_->clock = std::move(clock);
 }
 void SimulatedMachine::set_wall_offset(std::int64_t wall_minus_monotonic_ns) {
   const std::lock_guard lock(state_->mutex);
@@ -109,8 +115,11 @@ void SimulatedMachine::set_link(const std::string& path, std::string target) {
   state_->links[path] = std::move(target);
 }
 void SimulatedMachine::set_fault(const std::string& path, int errno_value) {
+  set_fault(path, [errno_value](Instant) { return errno_value; });
+}
+void SimulatedMachine::set_fault(const std::string& path, Fault fault) {
   const std::lock_guard lock(state_->mutex);
-  state_->faults[path] = errno_value;
+  state_->faults[path] = std::move(fault);
 }
 void SimulatedMachine::remove(const std::string& path) {
   const std::lock_guard lock(state_->mutex);
@@ -147,11 +156,12 @@ void SimulatedMachine::set_tick_period(Duration tick) {
 
 Instant SimulatedMachine::now() const noexcept {
   const std::lock_guard lock(state_->mutex);
-  return state_->now;
+  return state_->now();
 }
 Anchor SimulatedMachine::anchor() const noexcept {
   const std::lock_guard lock(state_->mutex);
-  return {state_->now, state_->now.ns + state_->wall_offset_ns, {0}};
+  const auto now = state_->now();
+  return {now, now.ns + state_->wall_offset_ns, {0}};
 }
 
 Result<std::unique_ptr<File>> SimulatedMachine::open(const std::string& path) {
@@ -185,7 +195,7 @@ Result<std::string> SimulatedMachine::read_text(const std::string& path) {
     return Unexpected<Error>(error_from_errno(fault, path, "cannot read"));
   const auto found = state_->files.find(path);
   if (found == state_->files.end()) return Unexpected<Error>(error_from_errno(ENOENT, path, "cannot open"));
-  auto text = found->second->text(state_->now);
+  auto text = found->second->text(state_->now());
   text.resize(std::min<std::size_t>(text.size(), 64 * 1024));
   while (!text.empty() && (text.back() == '\0' || trim(std::string_view(text).substr(text.size() - 1)).empty()))
     text.pop_back();
@@ -208,7 +218,7 @@ Result<Duration> SimulatedMachine::process_cpu_time(std::int64_t pid) noexcept {
   const std::lock_guard lock(state_->mutex);
   const auto found = state_->processes.find(pid);
   if (found == state_->processes.end()) return fail(ErrorCode::gone, "no such process", "pid " + std::to_string(pid));
-  return found->second(state_->now);
+  return found->second(state_->now());
 }
 Duration SimulatedMachine::own_cpu_time() const noexcept {
   const std::lock_guard lock(state_->mutex);

@@ -1,5 +1,5 @@
-// SimulatedMachine: a machine made of functions of its own clock, which moves only when told. Tests set files, faults
-// and process clocks; --simulate will do the same from a description.
+// SimulatedMachine: a machine made of functions of its own clock, which moves only when told, or of a clock that it is
+// given. Tests set files, faults and process clocks; a Room (machine/room.hpp) does the same from a description.
 // Thread promise: everything from any thread (one mutex). Ownership: files handed out keep what they need alive.
 // Its files allocate when read: the promise of File is kept in what it returns, not in what it costs.
 #pragma once
@@ -17,6 +17,8 @@ namespace prony {
 class SimulatedMachine final : public Machine {
  public:
   using Text = std::function<std::string(Instant)>;  // a file's text at a time of this machine
+  using Fault = std::function<int(Instant)>;         // an errno, or 0 while all is well
+  using Clock = std::function<Instant()>;
   using CpuTime = std::function<Duration(Instant)>;  // a process's CPU time at a time of this machine
 
   SimulatedMachine();
@@ -24,6 +26,8 @@ class SimulatedMachine final : public Machine {
 
   void set_now(Instant now);
   void advance(Duration step);
+  // From now on time is what `clock` says; it is called under the machine's mutex.
+  void set_clock(Clock clock);
   void set_wall_offset(std::int64_t wall_minus_monotonic_ns);
 
   void set_file(const std::string& path, std::string text);
@@ -31,6 +35,7 @@ class SimulatedMachine final : public Machine {
   void set_link(const std::string& path, std::string target);
   // Every open and read of `path` fails with this errno until it is 0 again.
   void set_fault(const std::string& path, int errno_value);
+  void set_fault(const std::string& path, Fault fault);
   // The device leaves: open handles give ENODEV, the path is gone until set_file() puts a new one there.
   void remove(const std::string& path);
   [[nodiscard]] std::uint64_t reopens(const std::string& path) const;  // calls of File::reopen(), successful or not

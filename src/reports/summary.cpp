@@ -22,7 +22,7 @@ std::vector<EnergyRow> energy_rows(const Run& run, std::vector<ChannelLedger>& l
   for (ChannelLedger& ledger : ledgers) {
     const Channel* channel = find_channel(run, ledger.channel);
     if (channel == nullptr) continue;
-    EnergyRow row{*channel, std::nullopt, std::move(ledger)};
+    EnergyRow row{*channel, std::nullopt, std::move(ledger), std::nullopt};
     if (channel->part_of)
       if (const Channel* whole = find_channel(run, *channel->part_of)) row.part_of = whole->name;
     rows.push_back(std::move(row));
@@ -162,6 +162,26 @@ void gather_totals(const Run& run, Summary& summary) {
   }
 }
 
+// True joules, which only a simulated machine has. The headline's are told only where every domain of it has them.
+void gather_truth(const Run& run, Summary& summary) {
+  summary.simulated = summary.fact("machine.simulated");
+  constexpr std::string_view prefix = "true_j.";
+  for (const Total& total : run.totals()) {
+    if (total.subject != "simulated" || !total.name.starts_with(prefix)) continue;
+    for (EnergyRow& row : summary.energy)
+      if (row.channel.name == std::string_view(total.name).substr(prefix.size())) row.true_j = total.value;
+  }
+  bool any = false, all = true;
+  double sum = 0;
+  for (const EnergyRow& row : summary.energy) {
+    if (!row.ledger.headline) continue;
+    any = true;
+    all = all && row.true_j;
+    sum += row.true_j.value_or(0);
+  }
+  if (any && all) summary.headline_true_j = sum;
+}
+
 // Requests that ran the same prompt, in order of first appearance.
 void gather_repeated(Summary& summary) {
   std::vector<std::pair<std::string, std::vector<double>>> rates;
@@ -259,6 +279,7 @@ Summary summarise(const Run& run, Ledger ledger) {
   summary.cpu_split = ledger.cpu_split;
   summary.charges = std::move(ledger.charges);
   summary.energy = energy_rows(run, ledger.energy);
+  gather_truth(run, summary);
   gather_totals(run, summary);
 
   Gathering all{summary, {}, {}};

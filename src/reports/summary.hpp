@@ -22,6 +22,7 @@ struct EnergyRow {
   Channel channel;
   std::optional<std::string> part_of;  // the name of the channel that holds this one's energy
   ChannelLedger ledger;
+  std::optional<double> true_j;  // simulated machines: what the domain drew in truth in the measured window
 };
 
 // The energy of one span from one channel; `row` is an index into Summary::energy.
@@ -98,6 +99,8 @@ struct Summary {
   std::vector<EnergyRow> energy;
   std::optional<Estimate> headline_j;
   bool headline_modelled = false;
+  std::optional<double> headline_true_j;  // Σ of the headline domains; simulated machines only
+  std::string simulated;                  // the simulated machine's name; "": real
   std::string cpu_split;
   std::vector<GaugeRow> gauges;
   std::vector<RequestRow> requests;

@@ -63,6 +63,7 @@ Json energy_json(const EnergyRow& row) {
   out["coverage_known"] = row.channel.coverage_known;
   out["headline"] = l.headline;
   put_gross(out, l.gross, l.resolvable, l.needed_s);
+  put(out, "true_j", row.true_j);
   put_party(out, "active", l.active);
   put_party(out, "target_active", l.target_active);
   put(out, "target_share", l.target_share);
@@ -295,6 +296,8 @@ void make_valid(Json& json) {
 
 Json to_json(const Summary& summary) {
   Json out{{"schema", "prony.summary/1"}, {"state", std::string(to_string(summary.state))}, {"kind", summary.kind}};
+  if (!summary.simulated.empty())
+    out["simulated"] = Json{{"machine", summary.simulated}, {"note", "no joule here is real"}};
   put(out, "prony_version", summary.fact("prony.version"));
   put(out, "command", summary.fact("run.command"));
   put(out, "started_utc", summary.fact("run.started_utc"));
@@ -309,6 +312,7 @@ Json to_json(const Summary& summary) {
   put(out["process"], "accounting", summary.fact("target.rung"));
   if (summary.headline_j) {
     Json headline = estimate_json(*summary.headline_j, "gross_j");
+    put(headline, "true_j", summary.headline_true_j);
     headline["origin"] = summary.headline_modelled ? "modelled" : "measured";
     out["headline"] = std::move(headline);
   }

@@ -144,7 +144,8 @@ std::string warnings(const Summary& s, const TextOptions& o) {
       warn(event.kind == "workload-failed"
                ? safe(event.text, 200)
                : event.kind + ": " + safe(event.subject, 60) + ": " + safe(event.text, 200));
-  if (const double others = others_share(s); others > 0.10)
+  // On a simulated machine the others are part of the simulation: nobody can close them.
+  if (const double others = others_share(s); others > 0.10 && s.simulated.empty())
     warn("others took " + figures::percent(others) +
          " of the CPU-split energy: close them and measure again, or read " +
          (s.kind == "llm" ? "what is charged to a prompt and not its energy" : "this program's share and not gross"));
@@ -164,6 +165,7 @@ std::string machine_lines(const Summary& s, const TextOptions& o) {
     const std::string mark = is_modelled ? " ~" : "";
     Items items{text::domain_name(s, row) + (is_modelled ? " (modelled ~)" : " (" + row.channel.sensor + ")")};
     if (l.gross) items.push_back("gross " + figures::joules(*l.gross, is_modelled));
+    if (row.true_j) items.push_back("truth " + text::truth(row.true_j));
     if (l.gross && l.idle) items.push_back("idle " + figures::joules_alone(*l.idle, is_modelled));
     if (l.gross && l.target) items.push_back("this program " + figures::joules_alone(*l.target, is_modelled));
     if (l.gross && l.foreign) items.push_back("others " + figures::joules_alone(*l.foreign, is_modelled));
@@ -359,7 +361,9 @@ std::string saved(const Summary& s, const TextOptions& o) {
 std::string to_text(const Summary& s, const TextOptions& given) {
   const TextOptions o{std::max<std::size_t>(given.width, 40), given.colour};
   // The empty line parts the summary from what the command itself printed.
-  std::string out = "\n" + headline(s, o) + warnings(s, o) + "\n";
+  std::string out = "\n" + headline(s, o);
+  out += layout::labelled("SIMULATED", text::simulation_words(s), o.width, Tone::warning, o.colour) + warnings(s, o) +
+         "\n";
   const bool llm = s.kind == "llm";
   const bool has_table = llm ? !s.requests.empty() : !s.energy.empty();
   const text::Part table = !has_table ? text::Part{} : llm ? text::requests_table(s, o) : text::energy_table(s, o);

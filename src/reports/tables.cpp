@@ -153,6 +153,8 @@ std::unique_ptr<Table> channels_table(const Run& run, const Summary& summary) {
                    {"gaps", ""},
                    {"model", ""}};
   const std::optional<Estimate> none;
+  const bool simulated = !summary.simulated.empty();
+  if (simulated) table->header.push_back({"true_j", "in the measured window of the simulated machine: not measured"});
   for (const Channel& channel : run.channels()) {
     const EnergyRow* row = energy_row(summary, channel.id);
     Cell part_of;
@@ -186,6 +188,7 @@ std::unique_ptr<Table> channels_table(const Run& run, const Summary& summary) {
                            row ? number(row->ledger.resets) : Cell{},
                            row ? number(row->ledger.gaps) : Cell{},
                            text(channel.model ? channel.model->name : "")});
+    if (simulated) table->rows.back().push_back(maybe(row ? row->true_j : std::nullopt));
   }
   return table;
 }

@@ -51,6 +51,33 @@ std::string power(const std::optional<double>& watts, bool is_modelled) {
 
 }  // namespace
 
+std::string truth(const std::optional<double>& joules) {
+  return joules ? figures::significant(*joules, 5) + " J" : std::string();
+}
+
+std::vector<std::string> simulation_words(const Summary& summary) {
+  if (summary.simulated.empty()) return {};
+  std::vector<std::string> words{printable(summary.simulated, 40) + ": no joule here is real"};
+  if (const auto fault = summary.fact("simulated.fault"); !fault.empty())
+    words.push_back("fault " + printable(fault, 60));
+  std::size_t known = 0, inside = 0;
+  std::string outside;
+  for (const EnergyRow& row : summary.energy) {
+    if (!row.true_j || !row.ledger.gross) continue;
+    ++known;
+    if (row.ledger.gross->low <= *row.true_j && *row.true_j <= row.ledger.gross->high) {
+      ++inside;
+    } else {
+      outside += (outside.empty() ? "" : ", ") + domain_name(summary, row);
+    }
+  }
+  if (known > 0)
+    words.push_back("the truth is inside low…high for " + std::to_string(inside) + " of " + std::to_string(known) +
+                    (known == 1 ? " domain" : " domains"));
+  if (!outside.empty()) words.push_back("outside: " + outside);
+  return words;
+}
+
 bool modelled(const Channel& channel) { return channel.origin == Origin::modelled; }
 
 std::string domain_name(const Summary& summary, const EnergyRow& row) {
@@ -77,6 +104,7 @@ Part energy_table(const Summary& summary, const TextOptions& options) {
   layout::TextTable table;
   table.columns = {{"domain", false, 0, 9},
                    {"gross", true, 0, 0},
+                   {summary.simulated.empty() ? "" : "truth", true, 0, 0},
                    {baseline ? "idle" : "", true, 5, 0},
                    {baseline ? "active" : "", true, 3, 0},
                    {baseline ? "program's active" : "this program", true, 1, 0},
@@ -91,24 +119,25 @@ Part energy_table(const Summary& summary, const TextOptions& options) {
     const ChannelLedger l = tellable(row->ledger);
     const bool is_modelled = modelled(row->channel);
     const std::string indent = depth == 0 ? "" : std::string(2 * (depth - 1), ' ') + "└ ";
-    table.rows.push_back({indent + domain_name(summary, *row) + (is_modelled ? " ~" : ""), cell(l.gross, is_modelled),
-                          baseline ? cell(l.idle, is_modelled) : "", baseline ? cell(l.active, is_modelled) : "",
-                          cell(baseline ? l.target_active : l.target, is_modelled),
-                          l.target_share ? figures::percent(*l.target_share) : std::string(none),
-                          cell(l.foreign, is_modelled), power(l.mean_w, is_modelled), power(l.peak_w, is_modelled),
-                          source_of(*row)});
+    table.rows.push_back(
+        {indent + domain_name(summary, *row) + (is_modelled ? " ~" : ""), cell(l.gross, is_modelled),
+         truth(row->true_j), baseline ? cell(l.idle, is_modelled) : "", baseline ? cell(l.active, is_modelled) : "",
+         cell(baseline ? l.target_active : l.target, is_modelled),
+         l.target_share ? figures::percent(*l.target_share) : std::string(none), cell(l.foreign, is_modelled),
+         power(l.mean_w, is_modelled), power(l.peak_w, is_modelled), source_of(*row)});
   }
   const auto heads = std::count_if(rows.begin(), rows.end(), [](const EnergyRow& r) { return r.ledger.headline; });
   if (heads > 1 && summary.headline_j) {
     std::vector<std::string> sum(table.columns.size());
     sum[0] = "sum of " + std::to_string(heads);
     sum[1] = cell(summary.headline_j, summary.headline_modelled);
+    sum[2] = truth(summary.headline_true_j);
     if (baseline) {
-      sum[2] = cell(headline_party(summary, &ChannelLedger::idle), summary.headline_modelled);
-      sum[3] = cell(headline_party(summary, &ChannelLedger::active), summary.headline_modelled);
+      sum[3] = cell(headline_party(summary, &ChannelLedger::idle), summary.headline_modelled);
+      sum[4] = cell(headline_party(summary, &ChannelLedger::active), summary.headline_modelled);
     }
-    sum[6] = cell(headline_party(summary, &ChannelLedger::foreign), summary.headline_modelled);
-    sum[4] = cell(headline_party(summary, baseline ? &ChannelLedger::target_active : &ChannelLedger::target),
+    sum[7] = cell(headline_party(summary, &ChannelLedger::foreign), summary.headline_modelled);
+    sum[5] = cell(headline_party(summary, baseline ? &ChannelLedger::target_active : &ChannelLedger::target),
                   summary.headline_modelled);
     table.rows.push_back(std::move(sum));
     table.tones.assign(table.rows.size(), layout::Tone::plain);

@@ -1,0 +1,76 @@
+// RoomBuilder: lays the files of one device after another into a simulated machine, from curves. Internal to the rooms.
+// Layout: as the kernel's; each function names the document. Thread promise: one thread, before the machine is used.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "machine/power_curve.hpp"
+#include "machine/room.hpp"
+#include "machine/sensor_view.hpp"
+#include "machine/simulated.hpp"
+
+namespace prony {
+
+class RoomBuilder {
+ public:
+  RoomBuilder(SimulatedMachine& files, std::vector<RoomDomain>& domains, const RoomChoice& choice, Instant start,
+              Duration tick)
+      : files_(files), domains_(domains), choice_(choice), start_(start), tick_(tick) {}
+
+  void text(const std::string& path, const std::string& text) { files_.set_file(path, text + "\n"); }
+
+  // A powercap zone "intel-rapl:0:1": energy_uj of 32 bits of `quantum_j`. Source: Documentation/power/powercap.
+  struct Zone {
+    std::string id, name;
+    std::string domain;          // what a channel of it is called: "package-0", "core-0"
+    double quantum_j = 0x1p-14;  // Intel; AMD 2^-16
+    double design_w = 0;         // constraint_0_max_power_uw; 0: none
+    double to_wrap_j = 0;        // how far the counter is from its wrap when the room is made; 0: far
+  };
+  void zone(const Zone& zone, const PowerCurve& curve);
+
+  // hwmon: a chip, its energy counters (64 bits) and temperatures. Source: Documentation/hwmon/sysfs-interface.rst.
+  void chip(const std::string& hwmon, const std::string& name) { text("/sys/class/hwmon/" + hwmon + "/name", name); }
+  void energy(const std::string& hwmon, int index, const std::string& label, const std::string& domain,
+              const PowerCurve& curve);
+  // 1/1000 °C, the mean over two seconds, once a second: start + per_w × W.
+  void temperature(const std::string& file, const PowerCurve& curve, double start_celsius, double celsius_per_w,
+                   double step_celsius);
+  void thermal_zone(int index, const std::string& type, const PowerCurve& curve, double start_celsius,
+                    double celsius_per_w);
+  // A battery that feeds all of `curve`, and a charger that is not plugged in. Source: Documentation/ABI/testing/
+  // sysfs-class-power. The gauge is the mean over the second before.
+  void battery(const std::string& name, const PowerCurve& curve, double full_wh, double volts);
+
+  // Processors: count, /proc/stat, cgroup root, clocks, all of `load` (0…1 of all CPUs), and what /proc/cpuinfo says.
+  struct Processors {
+    unsigned cpus = 1;
+    std::string cpuinfo;                 // lines of the first processor
+    double least_khz = 0, most_khz = 0;  // of the one policy; 0: no frequency driver
+    bool cgroup = true;                  // the root of cgroup v2 is here
+  };
+  void processors(const Processors& processors, const PowerCurve& load);
+  // /proc/meminfo, host name, kernel, DMI or device tree.
+  void machine_facts(std::uint64_t memory_mib, const std::string& product, bool device_tree);
+
+  // Joules that no file shows, known as `name`: the whole that a modelled channel stands for.
+  void truth(const std::string& name, const PowerCurve& curve) { domains_.push_back({name, {name}, curve}); }
+
+ private:
+  void counter_file(const std::string& path, const PowerCurve& curve, CounterView view);
+  void gauge_file(const std::string& path, const PowerCurve& curve, const GaugeView& view, bool may_fail);
+  // The chosen fault for a file that tells energy; reset and stale are in its text.
+  void fault_for(const std::string& path);
+  [[nodiscard]] UpdateClock register_clock(Duration period);
+
+  SimulatedMachine& files_;
+  std::vector<RoomDomain>& domains_;
+  const RoomChoice& choice_;
+  Instant start_;
+  Duration tick_;
+  std::uint64_t sources_ = 0;  // seeds and phases: no two registers are renewed at once
+};
+
+}  // namespace prony
