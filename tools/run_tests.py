@@ -298,28 +298,63 @@ def stage_fuzz(tally, options):
             tally.fail(f"fuzz: {name}: the input that broke it is below {where}")
 
 
+CROSS = {  # stage: (Debian's name, triplet, emulator)
+    "aarch64": ("arm64", "aarch64-linux-gnu", "qemu-aarch64-static"),
+    "armhf": ("armhf", "arm-linux-gnueabihf", "qemu-arm-static"),
+}
+
+
+def cross_build(tally, name, targets=()):
+    """Prony for another architecture, in build/NAME. False when it cannot be had or failed (and is counted)."""
+    arch, triplet, emulator = CROSS[name]
+    missing = [p for p in (f"{triplet}-g++", emulator) if not shutil.which(p)]
+    if missing:
+        tally.skip(f"{name}: {', '.join(missing)} not installed")
+        return False
+    code, text = run(["sh", "tools/sysroot.sh", arch])
+    if code != 0:
+        show_end(text, 20)
+        tally.fail(f"{name}: the libraries for it could not be fetched")
+        return False
+    configure = ["-G", "Ninja", f"--toolchain={ROOT}/cmake/{name}.cmake", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+                 "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O2 -g0", "-DPRONY_ENGINE_LLAMA=OFF"]
+    return build(tally, name, configure, targets)
+
+
+def run_emulated(tally, name):
+    arch, triplet, emulator = CROSS[name]
+    if not cross_build(tally, name):
+        return
+    sysroot = os.path.join(ROOT, f"build/sysroot-{arch}")
+    prefix = [emulator, "-L", f"/usr/{triplet}", "-E",
+              f"LD_LIBRARY_PATH={sysroot}/usr/lib/{triplet}:{sysroot}/lib/{triplet}"]
+    for program in test_programs(name):
+        run_gtest(tally, name, program, prefix=prefix, env={"PRONY_TEST_EMULATED": "qemu-user"})
+
+
 def stage_aarch64(tally, _options):
     if platform.machine() == "aarch64":
         tally.skip("aarch64: this machine is one: the unit tests above ran natively")
+    else:
+        run_emulated(tally, "aarch64")
+
+
+def stage_armhf(tally, _options):
+    run_emulated(tally, "armhf")
+
+
+def stage_qemu(tally, _options):
+    code, text = run(["sh", "tools/setup-qemu.sh"], timeout=600)
+    if code == 2:
+        tally.skip(f"qemu: {text.strip().splitlines()[-1]}")
         return
-    missing = [p for p in ("aarch64-linux-gnu-g++", "qemu-aarch64-static") if not shutil.which(p)]
-    if missing:
-        tally.skip(f"aarch64: {', '.join(missing)} not installed")
-        return
-    code, text = run(["sh", "tools/sysroot-arm64.sh"])
     if code != 0:
         show_end(text, 20)
-        tally.fail("aarch64: the libraries for aarch64 could not be fetched")
+        tally.skip("qemu: the kernels could not be fetched (see above)")
         return
-    configure = ["-G", "Ninja", f"--toolchain={ROOT}/cmake/aarch64.cmake", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-                 "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O2 -g0", "-DPRONY_ENGINE_LLAMA=OFF"]
-    if not build(tally, "aarch64", configure):
-        return
-    sysroot = os.path.join(ROOT, "build/sysroot-arm64")
-    prefix = ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu", "-E",
-              f"LD_LIBRARY_PATH={sysroot}/usr/lib/aarch64-linux-gnu:{sysroot}/lib/aarch64-linux-gnu"]
-    for program in test_programs("aarch64"):
-        run_gtest(tally, "aarch64", program, prefix=prefix, env={"PRONY_TEST_EMULATED": "qemu-user"})
+    native = "build/dev/prony" if build(tally, "dev", ["--preset", "dev"], ["prony"]) else "-"
+    cross = "build/aarch64/prony" if cross_build(tally, "aarch64", ["prony"]) else "-"
+    run_unittest(tally, "qemu", ["tests/qemu/test_qemu.py", native, cross], timeout=300)
 
 
 def stage_bugs(tally, _options):
@@ -332,7 +367,8 @@ def stage_bugs(tally, _options):
 
 
 STAGES = {"house": stage_house, "format": stage_format, "unit": stage_unit, "rigs": stage_rigs, "e2e": stage_e2e,
-          "asan": stage_asan, "tsan": stage_tsan, "fuzz": stage_fuzz, "aarch64": stage_aarch64, "bugs": stage_bugs}
+          "asan": stage_asan, "tsan": stage_tsan, "fuzz": stage_fuzz, "aarch64": stage_aarch64,
+          "armhf": stage_armhf, "qemu": stage_qemu, "bugs": stage_bugs}
 EXTRA = {"tidy": stage_tidy}
 
 

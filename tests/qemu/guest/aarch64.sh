@@ -1,0 +1,2 @@
+# What the aarch64 guest does.
+. /rig/chips.sh
