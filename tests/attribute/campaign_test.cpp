@@ -1,0 +1,108 @@
+// What is promised of a window's energy, over thousands of random counters (campaign.hpp): the seeds are fixed.
+#include "campaign.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+
+namespace prony {
+namespace {
+
+using campaign::Outcome;
+using campaign::Stream;
+
+constexpr std::uint64_t mixed_streams = 420, dense_streams = 260;
+
+// A deque: the outcomes point at their streams.
+struct Pool {
+  std::deque<Stream> streams;
+  std::vector<Outcome> outcomes;
+  std::size_t unresolvable = 0;
+};
+
+Pool pool(bool dense, std::uint64_t count) {
+  Pool result;
+  for (std::uint64_t seed = 1; seed <= count; ++seed) {
+    result.streams.push_back(campaign::draw(seed, dense));
+    for (Outcome& outcome : campaign::measure(result.streams.back())) {
+      if (outcome.energy.resolvable && outcome.energy.gross)
+        result.outcomes.push_back(std::move(outcome));
+      else
+        ++result.unresolvable;
+    }
+  }
+  return result;
+}
+
+std::string told(const Outcome& outcome) {
+  const auto& gross = *outcome.energy.gross;
+  char text[200];
+  std::snprintf(text, sizeof text, "%.9f J, measured %.9f (%.9f … %.9f), window %.6f … %.6f s; ", outcome.truth_j,
+                gross.value, gross.low, gross.high, static_cast<double>(outcome.window.begin.ns) * 1e-9,
+                static_cast<double>(outcome.window.end.ns) * 1e-9);
+  return text + outcome.stream->text();
+}
+
+// Files of whole microjoules show a register's fractions rounded down: both edges may be off by less than one.
+double rounding_j(const Outcome& outcome) {
+  const double counts = outcome.stream->view.counts_per_quantum;
+  return 1e-9 + (counts == std::floor(counts) ? 0 : 1e-6);
+}
+
+// Kills: begin and end of a tick swapped, a bound from the wrong transition, a wrap that shifts a bound, a late tick
+// taken for one on time, a doubt of power that the counter had not shown.
+TEST(Campaign, ABoundNeverMissesTheTruthWhateverTheCurveThePeriodTheWrapsAndThePolls) {
+  std::size_t bounds = 0, wraps = 0;
+  for (const bool dense : {false, true}) {
+    const Pool cases = pool(dense, dense ? dense_streams : mixed_streams);
+    for (const Outcome& outcome : cases.outcomes) {
+      const Estimate& gross = *outcome.energy.gross;
+      EXPECT_LE(gross.low, gross.value) << told(outcome);
+      EXPECT_LE(gross.value, gross.high) << told(outcome);
+      if (gross.kind != EstimateKind::bound) continue;
+      ++bounds;
+      wraps += outcome.stream->view.wrap_quanta > 0;
+      EXPECT_GE(outcome.truth_j, gross.low - rounding_j(outcome)) << told(outcome);
+      EXPECT_LE(outcome.truth_j, gross.high + rounding_j(outcome)) << told(outcome);
+    }
+    std::printf("%s: %zu windows, %zu more not resolvable\n", dense ? "dense" : "mixed", cases.outcomes.size(),
+                cases.unresolvable);
+  }
+  std::printf("%zu bounds, %zu of them of counters that wrap\n", bounds, wraps);
+  EXPECT_GE(bounds, 2000u);
+  EXPECT_GE(wraps, 1000u);
+}
+
+double percentile_95(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values.empty() ? 0 : values[values.size() * 95 / 100];
+}
+
+// Kills: edges at the polls or at the last update before them, a phase that is off by half a poll.
+TEST(Campaign, EdgesAreFiveTimesNearerToTheTruthThanPlainDifferencesWhenPolledTenTimesFasterThanTheUpdates) {
+  const Pool cases = pool(true, dense_streams);
+  std::vector<double> ours, plain, our_share, plain_share;
+  for (const Outcome& outcome : cases.outcomes) {
+    const Stream& stream = *outcome.stream;
+    const double our_error = std::abs(outcome.energy.gross->value - outcome.truth_j);
+    const double plain_error = std::abs(outcome.plain_j - outcome.truth_j);
+    ours.push_back(our_error);
+    plain.push_back(plain_error);
+    // In joules the slowest counters decide; as shares of what one update brings at most, all of them alike.
+    const double update_j =
+        stream.curve.most({0}, {stream.length_ns}).value() * stream.view.updates.period.seconds().value();
+    our_share.push_back(our_error / update_j);
+    plain_share.push_back(plain_error / update_j);
+  }
+  std::printf("95 %% of edge errors of %zu windows: %.4g J, plain %.4g J; of an update's most: %.3f, plain %.3f\n",
+              ours.size(), percentile_95(ours), percentile_95(plain), percentile_95(our_share),
+              percentile_95(plain_share));
+  EXPECT_GE(ours.size(), 1500u);
+  EXPECT_LE(5 * percentile_95(ours), percentile_95(plain));
+  EXPECT_LE(5 * percentile_95(our_share), percentile_95(plain_share));
+}
+
+}  // namespace
+}  // namespace prony
