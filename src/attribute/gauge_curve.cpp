@@ -7,18 +7,26 @@ namespace prony::attribution {
 
 namespace {
 double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
+
+// How old a reading may be. Where nobody documents it: drivers of hwmon chips keep a value for a second at most.
+constexpr std::int64_t undocumented_period_ns = 1'000'000'000;
+std::int64_t staleness_ns(const Channel& channel) {
+  const auto known = std::max(channel.update_period.ns, channel.averaging_window.ns);
+  return known > 0 ? known : undocumented_period_ns;
+}
 }  // namespace
 
 GaugeCurve::GaugeCurve(const Channel& channel, std::int64_t interval_ns, const Plan* plan)
     : scale_(channel.scale),
       step_(channel.resolution * std::abs(channel.scale)),
       interval_ns_(interval_ns),
-      period_ns_(channel.update_period.ns),
+      period_ns_(staleness_ns(channel)),
+      documented_ns_(channel.update_period.ns),
       instants_(plan) {}
 
 double GaugeCurve::period_s() const {
   const double spacing = readings_ > 1 ? seconds(last_.at - first_at_) / static_cast<double>(readings_ - 1) : 0;
-  return std::max({seconds(period_ns_), seconds(interval_ns_), spacing});
+  return std::max({seconds(documented_ns_), seconds(interval_ns_), spacing});
 }
 
 void GaugeCurve::poll(std::int64_t begin, std::int64_t end, std::int64_t raw) {

@@ -51,7 +51,7 @@ class GaugeCurve {
   [[nodiscard]] Point outside(double beyond_s) const;
 
   double scale_, step_;
-  std::int64_t interval_ns_, period_ns_;
+  std::int64_t interval_ns_, period_ns_, documented_ns_;  // period_ns_: how old a reading may be
   Instants instants_;
   bool have_ = false, missing_ = false;
   At last_;

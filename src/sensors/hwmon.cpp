@@ -1,17 +1,19 @@
-// hwmon: energy and power of chips and supply rails.
+// hwmon: energy and power of chips and supply rails; voltages and currents on request.
 // reads       /sys/class/hwmon/hwmon*/: energy*_input (µJ counter), power*_input or power*_average (µW), and where a
-// chip
-//             gives neither, in*_input (mV) × curr*_input (mA) of the same rail = µW, origin derived
-// period      update_interval or power*_average_interval of the chip (ms); where it says nothing 1 s for power and 100
-// ms
-//             for energy are assumed: drivers cache for up to a second
+//             chip gives neither, in*_input (mV) × curr*_input (mA) of the same rail = µW, origin derived
+// period      the chip's update_interval (ms), where it has one; else not documented (many drivers keep a value for up
+//             to a second), and update_period stays 0
+// averaging   power*_average_interval (ms); INA3221 with `samples` above 1 and INA226-like chips: each reading is the
+//             mean over one update_interval, which their drivers compute as samples × conversion time × channels
 // wrap        64-bit, never
 // privilege   none, but for some drivers' energy files (root)
-// part_of     power < energy counter of the same chip; rails of a Jetson < its input rail (VDD_IN, POM_5V_IN).
-//             Nobody tells what a rail feeds: coverage is not known, and it is never added to other sensors
+// part_of     power < energy counter of the same chip; rails of a Jetson < its input rail (VDD_IN, POM_5V_IN); outputs
+//             of a converter < its input (pin). Nobody tells what a rail feeds: coverage is not known, and it is never
+//             added to other sensors
 // lane        fast, or a thread of its own where one read of all takes over 100 µs (chips behind I²C)
-// source      Documentation/hwmon/sysfs-interface.rst, ina3221.rst, amd_energy.rst
+// source      Documentation/hwmon/sysfs-interface.rst, ina3221.rst, ina2xx.rst, amd_energy.rst, pmbus.rst
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "sensors/file_sensor.hpp"
@@ -36,16 +38,28 @@ Channel channel_for(const HwmonChip& chip, const std::string& label, Measure mea
   return channel;
 }
 
-Duration period_of(Machine& machine, const std::string& path, Duration otherwise) {
+// A period in ms, where the chip tells one; 0: not documented.
+Duration period_of(Machine& machine, const std::string& path) {
   const auto ms = probe_integer(machine, path);
-  return ms && *ms > 0 && *ms < 3'600'000 ? milliseconds(*ms) : otherwise;
+  return ms && *ms > 0 && *ms < 3'600'000 ? milliseconds(*ms) : Duration{};
+}
+
+bool is_ina3221(const HwmonChip& chip) { return chip.driver == "ina3221"; }
+
+// Sets what is known of when a gauge of this chip is renewed and what each reading is the mean of.
+void set_times(Machine& machine, const HwmonChip& chip, Channel& channel) {
+  channel.update_period = period_of(machine, chip.path + "/update_interval");
+  static constexpr std::array<std::string_view, 5> averaging{"ina226", "ina230", "ina231", "ina234", "ina260"};
+  const bool averages = std::find(averaging.begin(), averaging.end(), chip.driver) != averaging.end() ||
+                        (is_ina3221(chip) && probe_integer(machine, chip.path + "/samples").value_or(1) > 1);
+  if (averages) channel.averaging_window = channel.update_period;
 }
 
 // Which current belongs to which voltage of a chip. INA3221: in1–3 are bus voltages in mV; in4–6 are shunt voltages in
 // µV and in7/curr4 the sum of the shunts, all of them traps. Else: the same label (or vin/iin, vout1/iout1), or the
 // same index if neither has one.
 bool same_rail(const HwmonChip& chip, const HwmonInput& voltage, const HwmonInput& current) {
-  if (chip.driver == "ina3221") return voltage.index >= 1 && voltage.index <= 3 && voltage.index == current.index;
+  if (is_ina3221(chip)) return voltage.index >= 1 && voltage.index <= 3 && voltage.index == current.index;
   if (voltage.labelled && current.labelled) {
     if (voltage.label == current.label) return true;
     return voltage.label.size() > 1 && voltage.label.front() == 'v' && current.label.front() == 'i' &&
@@ -77,7 +91,7 @@ std::vector<Added> add_energy(Machine& machine, const HwmonChip& chip, bool ever
     if (core && !every_channel) continue;
     auto channel = channel_for(chip, input.label, Measure::energy);
     channel.kind = ChannelKind::counter;
-    channel.update_period = period_of(machine, chip.path + "/update_interval", milliseconds(100));
+    channel.update_period = period_of(machine, chip.path + "/update_interval");
     add(builder, std::move(channel), input, nullptr, added);
   }
   // With several sockets the driver does not tell whose core it is; with one there is no doubt.
@@ -98,9 +112,8 @@ std::vector<Added> add_power(Machine& machine, const HwmonChip& chip, FileSensor
       inputs.push_back(std::move(average));
   for (const auto& input : inputs) {
     auto channel = channel_for(chip, input.label, Measure::power);
-    channel.update_period = period_of(machine, chip.path + "/update_interval", milliseconds(1000));
-    if (input.path.ends_with("_average"))
-      channel.update_period = period_of(machine, input.path + "_interval", channel.update_period);
+    set_times(machine, chip, channel);
+    if (input.path.ends_with("_average")) channel.averaging_window = period_of(machine, input.path + "_interval");
     add(builder, std::move(channel), input, nullptr, added);
   }
   return added;
@@ -116,17 +129,30 @@ std::vector<Added> add_products(Machine& machine, const HwmonChip& chip, FileSen
       if (!rail.labelled && current.labelled) rail.label = current.label;
       auto channel = channel_for(chip, rail.label, Measure::power);
       channel.origin = Origin::derived;  // mV × mA = µW
-      channel.update_period = period_of(machine, chip.path + "/update_interval", milliseconds(1000));
+      set_times(machine, chip, channel);
       add(builder, std::move(channel), rail, &current, added);
       break;
     }
   return added;
 }
 
+// Every voltage and current as it is. INA3221: in4–6 and in7 are shunt voltages, in µV where all others are mV.
+void add_parts(Machine& machine, const HwmonChip& chip, FileSensorBuilder& builder) {
+  for (const auto measure : {Measure::voltage, Measure::current})
+    for (const auto& input : chip.inputs(machine, measure == Measure::voltage ? "in" : "curr", "_input")) {
+      auto channel = channel_for(chip, input.label, measure);
+      const bool shunt = is_ina3221(chip) && measure == Measure::voltage && input.index >= 4;
+      channel.scale = shunt ? 1e-6 : 1e-3;
+      set_times(machine, chip, channel);
+      if (builder.has(channel.name)) channel.name += "@" + std::to_string(input.index);
+      builder.add(std::move(channel), input.path);
+    }
+}
+
 // Rails behind an input rail that is measured too are part of it.
 void nest_rails(std::vector<Channel>& channels, const std::vector<Added>& rails) {
   const auto supply = std::find_if(rails.begin(), rails.end(), [](const Added& rail) {
-    return rail.input.label == "VDD_IN" || rail.input.label == "POM_5V_IN";
+    return rail.input.label == "VDD_IN" || rail.input.label == "POM_5V_IN" || rail.input.label == "pin";
   });
   if (supply == rails.end()) return;
   for (const auto& rail : rails)
@@ -155,6 +181,7 @@ Probe make_hwmon(Machine& machine, const SensorOptions& options) {
     if (powers.empty() && energies.empty()) powers = add_products(machine, chip, builder);
     nest_power(builder.channels(), energies, powers);
     nest_rails(builder.channels(), powers);
+    if (options.every_channel) add_parts(machine, chip, builder);
   }
   if (builder.size() == 0 && builder.unavailable().empty())
     builder.unavailable().push_back({"hwmon",

@@ -4,7 +4,7 @@
 //             once per core and per package; policies whose scaling_max_freq is below cpuinfo_max_freq
 // unit        1 (counter), ms of one core or package (counter), policies (gauge)
 // states      throttling that begins and ends; scaling_max_freq and bios_limit of at most 16 policies; power limits of
-//             powercap constraints: each change is an event
+//             powercap constraints and hwmon chips (power*_cap): each change is an event
 // period      at the processor's interrupt;  wrap never;  privilege none;  part_of nothing
 // bound       cores are one sum; above 192 cores without the cores' times, above 384 without the cores
 // source      Documentation/ABI/testing/sysfs-devices-system-cpu, Documentation/power/powercap, cpufreq.rst
@@ -16,6 +16,7 @@
 
 #include "base/text.hpp"
 #include "sensors/file_sensor.hpp"
+#include "sensors/hwmon_chips.hpp"
 #include "sensors/rows.hpp"
 #include "sensors/state_watch.hpp"
 #include "sensors/sum_sensor.hpp"
@@ -204,6 +205,9 @@ void watch_power_limits(Machine& machine, StateWatch& watch) {
         ++watched;
     }
   }
+  for (const auto& chip : hwmon_chips(machine))
+    for (const auto& cap : chip.inputs(machine, "power", "_cap"))
+      watch.add("throttle." + chip.name, "power cap of " + cap.label, cap.path, power_text);
 }
 
 }  // namespace

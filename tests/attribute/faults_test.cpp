@@ -136,5 +136,24 @@ TEST(Gauges, ThePowerOfASineIntegratesToItsMean) {
   EXPECT_LT(*row.peak_w, 80);
 }
 
+// Kills: "period not documented" taken for "renewed at every read". Drivers keep a value for up to a second.
+TEST(Gauges, AGaugeOfUndocumentedPeriodMayBeASecondOldAndItsBoundKnowsThat) {
+  Channel channel;
+  channel.measure = Measure::power;
+  channel.scale = 1;
+  const std::int64_t kept = 900 * millisecond;
+  for (int phase = 0; phase < 9; ++phase) {
+    const Power power{{origin, origin + 4 * second + phase * 100 * millisecond}, {10, 100}};
+    const auto stale = [&](std::int64_t t) {
+      return Reading{static_cast<std::int64_t>(power((t - origin) / kept * kept + origin)), Quality::ok};
+    };
+    const ChannelLedger row = of(channel, stale, 10 * millisecond).energy[0];
+    ASSERT_TRUE(row.gross);
+    const double truth = power.energy(origin + 9 * second) - power.energy(origin + second);
+    EXPECT_LE(row.gross->low, truth) << phase;
+    EXPECT_GE(row.gross->high, truth) << phase;
+  }
+}
+
 }  // namespace
 }  // namespace prony

@@ -95,6 +95,60 @@ TEST(Hwmon, CoreCountersOfAmdEnergyStayOffUnlessAskedForAndThenLieInTheSocket) {
                   "hwmon.amd_energy.Ecore001.energy=12<amd_energy-Esocket0", "hwmon.amd_energy.Esocket0.energy=99"));
 }
 
+TEST(Hwmon, VoltagesAndCurrentsComeOnRequestAndShuntsAreMicrovolts) {
+  const auto machine = kept("jetson-like");
+  const auto probe = make_hwmon(*machine, {.every_channel = true});
+  EXPECT_DOUBLE_EQ(channel_named(probe, "hwmon.ina3221.VDD_IN.voltage")->scale, 1e-3);
+  EXPECT_DOUBLE_EQ(channel_named(probe, "hwmon.ina3221.in4.voltage")->scale, 1e-6);
+  EXPECT_DOUBLE_EQ(channel_named(probe, "hwmon.ina3221.curr4.current")->scale, 1e-3);
+  EXPECT_EQ(seen(probe).size(), 3u + 7u + 4u);
+}
+
+// Kills: a second pretended to be known, which no driver said.
+TEST(Hwmon, APeriodThatNobodyDocumentsIsNotKnown) {
+  SimulatedMachine machine;
+  const std::string chip = "/sys/class/hwmon/hwmon0/";
+  machine.set_file(chip + "name", "mychip");
+  machine.set_file(chip + "power1_input", "42");
+  machine.set_file(chip + "energy1_input", "42");
+  for (const auto& channel : make_hwmon(machine, {}).sensor->channels()) EXPECT_EQ(channel.update_period, Duration{0});
+}
+
+TEST(Hwmon, WhatAReadingIsTheMeanOfIsToldWhereTheDriverTellsIt) {
+  const auto window = [](const std::string& name, const std::string& file, const std::string& text) {
+    SimulatedMachine machine;
+    const std::string chip = "/sys/class/hwmon/hwmon0/";
+    machine.set_file(chip + "name", name);
+    machine.set_file(chip + "update_interval", "35");
+    machine.set_file(chip + "power1_average", "42");
+    machine.set_file(chip + "in1_input", "42");
+    machine.set_file(chip + "curr1_input", "42");
+    if (name != "acpi") machine.remove(chip + "power1_average");
+    if (name == "ina226") machine.set_file(chip + "power1_input", "7");
+    machine.set_file(chip + file, text);
+    return make_hwmon(machine, {}).sensor->channels()[0].averaging_window;
+  };
+  EXPECT_EQ(window("ina3221", "samples", "1"), Duration{0});
+  EXPECT_EQ(window("ina3221", "samples", "64"), milliseconds(35));
+  EXPECT_EQ(window("ina226", "x", "1"), milliseconds(35));
+  EXPECT_EQ(window("acpi", "power1_average_interval", "3000"), milliseconds(3000));
+  EXPECT_EQ(window("other", "x", "1"), Duration{0});
+}
+
+TEST(HwmonClimate, TheCoresOfALargeProcessorStayOffWhereItsPackageIsMeasured) {
+  SimulatedMachine machine;
+  const std::string chip = "/sys/class/hwmon/hwmon0/";
+  machine.set_file(chip + "name", "coretemp");
+  machine.set_file(chip + "temp1_input", "50000");
+  machine.set_file(chip + "temp1_label", "Package id 0");
+  for (int core = 0; core < 64; ++core) {
+    machine.set_file(chip + "temp" + std::to_string(core + 2) + "_input", "49000");
+    machine.set_file(chip + "temp" + std::to_string(core + 2) + "_label", "Core " + std::to_string(core));
+  }
+  EXPECT_THAT(seen(make_hwmon_climate(machine, {})), ElementsAre("hwmon.coretemp.Package-id-0.temperature=50000"));
+  EXPECT_EQ(seen(make_hwmon_climate(machine, {.every_channel = true})).size(), 65u);
+}
+
 TEST(Hwmon, AnAverageIsPowerToo) {
   const auto machine = kept("laptop");
   EXPECT_THAT(seen(make_hwmon(*machine, {})), ElementsAre("hwmon.amdgpu.PPT.power=8000000"));
