@@ -271,6 +271,7 @@ Summary summarise(const Run& run, Ledger ledger) {
   summary.kind = summary.fact("run.kind").empty() ? "run" : summary.fact("run.kind");
   summary.events = run.events();
   summary.spans_lost = run.spans_lost();
+  summary.passports = run.passports();
   summary.unavailable = run.manifest().unavailable;
   summary.window = ledger.window;
   summary.recorded = ledger.recorded;

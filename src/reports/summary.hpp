@@ -13,6 +13,7 @@
 #include "model/channel.hpp"
 #include "model/charge.hpp"
 #include "model/manifest.hpp"
+#include "model/passport.hpp"
 #include "model/span.hpp"
 #include "store/run.hpp"
 
@@ -107,6 +108,7 @@ struct Summary {
   std::vector<PhaseRow> phases;
   std::vector<Charge> charges;
   std::vector<Repeated> repeated;
+  std::vector<ChannelPassport> passports;
   std::vector<Event> events;
   std::vector<Unavailable> unavailable;
   std::uint64_t spans_lost = 0;

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "reports/passport_rows.hpp"
+
 namespace prony {
 
 namespace {
@@ -326,6 +328,8 @@ Json to_json(const Summary& summary) {
   out["sampler"] = sampler_json(summary);
   out["prony"] = totals_json(summary.prony);
   out["spans_lost"] = summary.spans_lost;
+  out["passports"] = Json::array();
+  for (const ChannelPassport& passport : summary.passports) out["passports"].push_back(to_json(passport));
   put_lists(out, summary);
   make_valid(out);
   return out;

@@ -5,6 +5,8 @@
 #include <map>
 
 #include "base/text.hpp"
+#include "reports/passport_rows.hpp"
+#include "reports/rows_table.hpp"
 #include "reports/samples_table.hpp"
 #include "reports/summary.hpp"
 
@@ -12,29 +14,14 @@ namespace prony {
 
 namespace {
 
-constexpr std::array<TableName, 5> names{{
+constexpr std::array<TableName, 6> names{{
     {"samples", "one row a tick: time stamps and every channel in its unit"},
     {"spans", "one row a span: run, phases, prompts, prefill, decode, tokens"},
     {"charges", "one row a charge: a channel's joules by party and span; they add up to what was recorded"},
     {"channels", "one row a channel: what it is, and its energy over the Run"},
     {"requests", "one row a prompt: tokens, times, rates, joules, prompt and answer"},
+    {"passports", "one row a channel that was watched: update period, phase, step, noise, cost of a read"},
 }};
-
-// Rows that fit in memory: all but the samples.
-class RowsTable final : public Table {
- public:
-  std::vector<Column> header;
-  std::vector<std::vector<Cell>> rows;
-  const std::vector<Column>& columns() const noexcept override { return header; }
-  Result<bool> next(std::vector<Cell>& row) override {
-    if (at_ == rows.size()) return false;
-    row = rows[at_++];
-    return true;
-  }
-
- private:
-  std::size_t at_ = 0;
-};
 
 Cell text(std::string_view words) { return words.empty() ? Cell{} : Cell{std::string(words)}; }
 template <class T>
@@ -299,6 +286,7 @@ std::span<const TableName> table_names() noexcept { return names; }
 Result<std::unique_ptr<Table>> make_table(const Run& run, std::string_view name) {
   if (name == "samples") return make_samples_table(run);
   if (name == "spans") return spans_table(run);
+  if (name == "passports") return passports_table(run.passports());
   if (name == "charges" || name == "channels" || name == "requests") {
     const auto summary = summarise(run);
     if (!summary) return Unexpected<Error>(summary.error());

@@ -81,6 +81,11 @@ class SqliteRecorder final : public Recorder {
   Result<void> add_unavailable(const Unavailable& unavailable) override {
     return write([&] { return put_unavailable(database_, unavailable); });
   }
+  Result<void> add_passport(const ChannelPassport& passport) override {
+    if (!channel_names_.contains(passport.channel))
+      return fail(ErrorCode::usage, "a passport of an unknown channel", passport.channel);
+    return write([&] { return put_passport(database_, passport); });
+  }
   Result<void> drain_spans() override;
   Result<void> flush() override;
   Result<void> close(RunState state) override;
@@ -103,6 +108,7 @@ class SqliteRecorder final : public Recorder {
   std::optional<SpanConsumer> consumer_;
   SpanRows span_rows_;
   std::unordered_map<std::uint32_t, GroupWriter> groups_;
+  std::unordered_set<std::string> channel_names_;
   Rollup rollup_;
   Statement rollup_insert_;
   std::optional<Error> failed_;  // recording stopped: every later call gets this answer
@@ -171,6 +177,7 @@ Result<void> SqliteRecorder::begin(const Manifest& manifest, std::span<const Cha
   if (auto sound = check_plan(channels, groups); !sound) return sound;
   begun_ = true;
   latest_ = anchor.monotonic;
+  for (const auto& channel : channels) channel_names_.insert(channel.name);
   auto done = write([&]() -> Result<void> {
     if (auto put = put_manifest(database_, manifest); !put) return put;
     if (auto put = put_channels(database_, channels); !put) return put;

@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "model/channel.hpp"
 #include "model/manifest.hpp"
+#include "model/passport.hpp"
 #include "model/sample.hpp"
 #include "model/span.hpp"
 
@@ -41,6 +42,8 @@ class Recorder {
   // A fact known only later (engine version, the model's name); the same key again replaces the value.
   [[nodiscard]] virtual Result<void> add_fact(const Fact& fact) = 0;
   [[nodiscard]] virtual Result<void> add_unavailable(const Unavailable& unavailable) = 0;
+  // What is known of a channel of this Run, by its name; the same channel again replaces it. usage: no such channel.
+  [[nodiscard]] virtual Result<void> add_passport(const ChannelPassport& passport) = 0;
   // Drains the span ring (see spans_path) into the Run. Call a few times a second, and once before close.
   [[nodiscard]] virtual Result<void> drain_spans() = 0;
   // Writes everything buffered and commits.

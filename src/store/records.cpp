@@ -60,14 +60,14 @@ Result<void> put_channels(Database& database, std::span<const Channel> channels)
     };
     const auto part_of = channel.part_of ? std::optional(channel.part_of->value) : std::nullopt;
     auto done = put_row(
-        database, "INSERT INTO channel VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", channel.id.value,
-        channel.name, channel.sensor, channel.device, channel.domain, to_string(channel.measure),
+        database, "INSERT INTO channel VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        channel.id.value, channel.name, channel.sensor, channel.device, channel.domain, to_string(channel.measure),
         unit_of(channel.measure), to_string(channel.kind), to_string(channel.origin), to_string(channel.scope),
         channel.scale, channel.range, channel.max_rate, channel.update_period.ns, channel.resolution, part_of,
         channel.coverage_known ? 1 : 0, model ? std::optional(model->name) : std::nullopt,
         model ? std::optional(model->source) : std::nullopt, model ? std::optional(model->cpus) : std::nullopt,
         watts(&PowerModel::idle), watts(&PowerModel::idle_low), watts(&PowerModel::idle_high), watts(&PowerModel::full),
-        watts(&PowerModel::full_low), watts(&PowerModel::full_high));
+        watts(&PowerModel::full_low), watts(&PowerModel::full_high), channel.averaging_window.ns);
     if (!done) return done;
   }
   return {};
@@ -153,6 +153,7 @@ Result<Channel> channel_from(const Statement& row, const std::string& where) {
     model.full_high = Watts(row.real(24));
     channel.model = std::move(model);
   }
+  channel.averaging_window.ns = row.integer(25);
   return channel;
 }
 
@@ -161,7 +162,7 @@ Result<void> load_channels(Database& database, Records& records, const std::stri
                   "SELECT id, name, sensor, device, domain, measure, kind, origin, scope, scale, range, max_rate, "
                   "update_period_ns, resolution, part_of, coverage_known, model_name, model_source, model_cpus, "
                   "model_idle_w, model_idle_low_w, model_idle_high_w, model_full_w, model_full_low_w, "
-                  "model_full_high_w FROM channel ORDER BY id",
+                  "model_full_high_w, averaging_window_ns FROM channel ORDER BY id",
                   [&](Statement& row) -> Result<void> {
                     auto channel = channel_from(row, where);
                     if (!channel) return Unexpected<Error>(channel.error());
@@ -242,6 +243,9 @@ Result<Records> load_records(Database& database, const std::string& where) {
   if (auto done = load_channels(database, records, where); !done) return Unexpected<Error>(done.error());
   if (auto done = load_groups(database, records, where); !done) return Unexpected<Error>(done.error());
   if (auto done = load_small_tables(database, records); !done) return Unexpected<Error>(done.error());
+  auto passports = load_passports(database);
+  if (!passports) return Unexpected<Error>(passports.error());
+  records.passports = std::move(*passports);
   return records;
 }
 

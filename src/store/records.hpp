@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "model/channel.hpp"
 #include "model/manifest.hpp"
+#include "model/passport.hpp"
 #include "model/sample.hpp"
 #include "store/database.hpp"
 
@@ -25,6 +26,9 @@ namespace prony {
 [[nodiscard]] Result<void> put_event(Database& database, const Event& event);
 [[nodiscard]] Result<void> put_process(Database& database, const ProcessRecord& process);
 [[nodiscard]] Result<void> put_total(Database& database, const Total& total);
+// Of a channel that is there; the same channel again replaces it.
+[[nodiscard]] Result<void> put_passport(Database& database, const ChannelPassport& passport);
+[[nodiscard]] Result<std::vector<ChannelPassport>> load_passports(Database& database);
 
 // Everything of a Run but its samples and spans.
 struct Records {
@@ -35,6 +39,7 @@ struct Records {
   std::vector<Event> events;
   std::vector<ProcessRecord> processes;
   std::vector<Total> totals;
+  std::vector<ChannelPassport> passports;
 };
 [[nodiscard]] Result<Records> load_records(Database& database, const std::string& where);
 

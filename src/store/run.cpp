@@ -28,6 +28,7 @@ class SqliteRun final : public Run {
   const std::vector<Event>& events() const noexcept override { return records_.events; }
   const std::vector<ProcessRecord>& processes() const noexcept override { return records_.processes; }
   const std::vector<Total>& totals() const noexcept override { return records_.totals; }
+  const std::vector<ChannelPassport>& passports() const noexcept override { return records_.passports; }
   const std::vector<Span>& spans() const noexcept override { return spans_; }
   std::uint64_t spans_lost() const noexcept override { return spans_lost_; }
   Result<void> for_each_block(GroupId group, const std::function<bool(const TickBlock&)>& visit) const override;

@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "model/channel.hpp"
 #include "model/manifest.hpp"
+#include "model/passport.hpp"
 #include "model/sample.hpp"
 #include "model/span.hpp"
 
@@ -31,6 +32,8 @@ class Run {
   [[nodiscard]] virtual const std::vector<Event>& events() const noexcept = 0;
   [[nodiscard]] virtual const std::vector<ProcessRecord>& processes() const noexcept = 0;
   [[nodiscard]] virtual const std::vector<Total>& totals() const noexcept = 0;
+  // What was known of the channels, one per channel at most, in the order of channels().
+  [[nodiscard]] virtual const std::vector<ChannelPassport>& passports() const noexcept = 0;
   // All spans, ordered by begin; a span without an end is `unfinished` and ends with the last thing that was recorded.
   [[nodiscard]] virtual const std::vector<Span>& spans() const noexcept = 0;
   // Spans that the rings dropped, and slots found half written.

@@ -18,7 +18,15 @@ CREATE TABLE channel (
   scale REAL NOT NULL, range INTEGER NOT NULL, max_rate REAL NOT NULL, update_period_ns INTEGER NOT NULL,
   resolution REAL NOT NULL, part_of INTEGER REFERENCES channel(id), coverage_known INTEGER NOT NULL,
   model_name TEXT, model_source TEXT, model_cpus REAL, model_idle_w REAL, model_idle_low_w REAL, model_idle_high_w REAL,
-  model_full_w REAL, model_full_low_w REAL, model_full_high_w REAL);
+  model_full_w REAL, model_full_low_w REAL, model_full_high_w REAL, averaging_window_ns INTEGER NOT NULL);
+CREATE TABLE passport (
+  channel_id INTEGER PRIMARY KEY REFERENCES channel(id), unit TEXT NOT NULL, version INTEGER NOT NULL,
+  learned_utc TEXT NOT NULL, learned_by TEXT NOT NULL, watched_ns INTEGER NOT NULL, reads INTEGER NOT NULL,
+  gaps INTEGER NOT NULL, transitions INTEGER NOT NULL, poll_ns INTEGER, update_period_ns INTEGER,
+  period_spread_ns INTEGER, faster_than_ns INTEGER, phase_ns INTEGER, phase_doubt_ns INTEGER, jitter_ns INTEGER,
+  averaging_window_ns INTEGER, averaging_how TEXT NOT NULL, step REAL, noise_rms REAL, read_cost_ns INTEGER,
+  worst_latency_ns INTEGER, slows_others_ns INTEGER, duplicate_of TEXT NOT NULL, contained_in TEXT NOT NULL,
+  notes TEXT NOT NULL, absent TEXT NOT NULL);
 CREATE TABLE tick_group (id INTEGER PRIMARY KEY, name TEXT NOT NULL, interval_ns INTEGER NOT NULL, storage TEXT NOT NULL);
 CREATE TABLE tick_group_channel (
   group_id INTEGER NOT NULL REFERENCES tick_group(id), position INTEGER NOT NULL,
@@ -59,14 +67,31 @@ constexpr const char* count_tables =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'fact', 'unavailable', 'channel', "
     "'tick_group', 'tick_group_channel', 'chunk', 'sample', 'span', 'span_count', 'span_attribute', 'process', "
     "'event', "
-    "'anchor', 'total')";
+    "'anchor', 'total', 'passport')";
 
-// A step of the way from an older schema to this one. There is no older one yet; a row is added with each new version.
+// Tables of the first version, and those that each later one added.
+constexpr int tables_of_version_1 = 15;
+
+// A step of the way from an older schema to this one; a row is added with each new version. A reader changes no Run:
+// the old file stays as it is, and temporary views and tables, which come first where a name is looked up, stand for
+// what it lacks.
 struct Migration {
   int from;
   const char* sql;
 };
-constexpr std::array<Migration, 0> migrations{};
+constexpr std::array<Migration, 1> migrations{{
+    {1,
+     "PRAGMA temp_store = MEMORY;"
+     "CREATE TEMP VIEW channel AS SELECT *, 0 AS averaging_window_ns FROM main.channel;"
+     "CREATE TEMP TABLE passport ("
+     "  channel_id INTEGER PRIMARY KEY, unit TEXT, version INTEGER, learned_utc TEXT, learned_by TEXT, watched_ns "
+     "INTEGER,"
+     "  reads INTEGER, gaps INTEGER, transitions INTEGER, poll_ns INTEGER, update_period_ns INTEGER,"
+     "  period_spread_ns INTEGER, faster_than_ns INTEGER, phase_ns INTEGER, phase_doubt_ns INTEGER, jitter_ns INTEGER,"
+     "  averaging_window_ns INTEGER, averaging_how TEXT, step REAL, noise_rms REAL, read_cost_ns INTEGER,"
+     "  worst_latency_ns INTEGER, slows_others_ns INTEGER, duplicate_of TEXT, contained_in TEXT, notes TEXT,"
+     "  absent TEXT);"},
+}};
 
 Result<void> migrate(Database& database, int found, const std::string& where) {
   for (const auto& migration : migrations)
@@ -103,7 +128,7 @@ Result<int> check_schema(Database& database, const std::string& where) {
                 where, "update Prony");
   const auto missing = database.integer(count_tables);
   if (!missing) return Unexpected<Error>(missing.error());
-  if (missing->value_or(0) != 15)
+  if (missing->value_or(0) != tables_of_version_1 + (found >= 2 ? 1 : 0))
     return fail(ErrorCode::malformed, "the tables of a Run are missing or are no tables", where, "the file is damaged");
   if (found != schema_version)
     if (auto done = migrate(database, found, where); !done) return Unexpected<Error>(done.error());

@@ -21,6 +21,7 @@ class FakeRun final : public Run {
   std::vector<Event> event_list;
   std::vector<ProcessRecord> process_list;
   std::vector<Total> total_list;
+  std::vector<ChannelPassport> passport_list;
   std::vector<Span> span_list;
   std::vector<TickBlock> blocks;
   std::uint64_t lost = 0;
@@ -37,6 +38,7 @@ class FakeRun final : public Run {
   const std::vector<Event>& events() const noexcept override { return event_list; }
   const std::vector<ProcessRecord>& processes() const noexcept override { return process_list; }
   const std::vector<Total>& totals() const noexcept override { return total_list; }
+  const std::vector<ChannelPassport>& passports() const noexcept override { return passport_list; }
   const std::vector<Span>& spans() const noexcept override { return span_list; }
   std::uint64_t spans_lost() const noexcept override { return lost; }
   Result<void> for_each_block(GroupId group, const std::function<bool(const TickBlock&)>& visit) const override {

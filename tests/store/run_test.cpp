@@ -209,6 +209,118 @@ TEST(Run, TheKeptFileOfVersion1IsStillRead) {
   EXPECT_EQ(run->spans()[0].attribute("finish"), "length");
 }
 
+ChannelPassport full_passport() {
+  ChannelPassport p;
+  p.channel = "rapl.package-1.energy";
+  p.learned_utc = "2026-11-21T05:00:00.000Z";
+  p.learned_by = "probe";
+  p.watched = milliseconds(200);
+  p.reads = 4000;
+  p.gaps = 3;
+  p.transitions = 203;
+  p.poll = Duration{50'000};
+  p.update_period = Duration{982'000};
+  p.period_spread = Duration{700};
+  p.faster_than = Duration{1};
+  p.phase = Instant{-5};
+  p.phase_doubt = Duration{31'000};
+  p.jitter = Duration{12'000};
+  p.averaging_window = Duration{1'000'000'000};
+  p.averaging_how = "a ramp";
+  p.step = 6.1035e-5;
+  p.noise_rms = 0.0125;
+  p.read_cost = Duration{600};
+  p.worst_latency = Duration{91'000};
+  p.slows_others = Duration{450};
+  p.duplicate_of = "rapl.package-2.energy";
+  p.contained_in = "rapl.psys.energy";
+  p.notes = {"one", "two: with a colon"};
+  p.absent = {{"noise", "why: because", ""}};
+  return p;
+}
+
+// Kills: two columns swapped on the way in or out, a NULL read as 0.
+TEST(Run, APassportComesBackFieldByField) {
+  const Folder folder;
+  auto recorder = record(folder.file(), fast_plan(2));
+  ASSERT_TRUE(recorder);
+  auto first = full_passport();
+  ChannelPassport second;
+  second.channel = "rapl.package-2.energy";
+  ASSERT_TRUE(recorder->add_passport(second));
+  auto poorer = second;
+  poorer.channel = first.channel;
+  ASSERT_TRUE(recorder->add_passport(poorer));
+  ASSERT_TRUE(recorder->add_passport(first));  // replaces
+  second.channel = "nobody";
+  const auto refused = recorder->add_passport(second);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::usage);
+  ASSERT_TRUE(recorder->close(RunState::complete));
+  const auto run = open_run(folder.file());
+  ASSERT_TRUE(run);
+  ASSERT_EQ(run->passports().size(), 2U);
+  const auto& p = run->passports()[0];
+  EXPECT_EQ(p.channel, first.channel);
+  EXPECT_EQ(p.unit, "J");
+  EXPECT_EQ(p.version, passport_version);
+  EXPECT_EQ(p.learned_utc, first.learned_utc);
+  EXPECT_EQ(p.learned_by, "probe");
+  EXPECT_EQ(p.watched, first.watched);
+  EXPECT_EQ(p.reads, 4000U);
+  EXPECT_EQ(p.gaps, 3U);
+  EXPECT_EQ(p.transitions, 203U);
+  EXPECT_EQ(p.poll, first.poll);
+  EXPECT_EQ(p.update_period, first.update_period);
+  EXPECT_EQ(p.period_spread, first.period_spread);
+  EXPECT_EQ(p.faster_than, first.faster_than);
+  EXPECT_EQ(p.phase, first.phase);
+  EXPECT_EQ(p.phase_doubt, first.phase_doubt);
+  EXPECT_EQ(p.jitter, first.jitter);
+  EXPECT_EQ(p.averaging_window, first.averaging_window);
+  EXPECT_EQ(p.averaging_how, "a ramp");
+  EXPECT_EQ(p.step, first.step);
+  EXPECT_EQ(p.noise_rms, first.noise_rms);
+  EXPECT_EQ(p.read_cost, first.read_cost);
+  EXPECT_EQ(p.worst_latency, first.worst_latency);
+  EXPECT_EQ(p.slows_others, first.slows_others);
+  EXPECT_EQ(p.duplicate_of, first.duplicate_of);
+  EXPECT_EQ(p.contained_in, first.contained_in);
+  EXPECT_EQ(p.notes, first.notes);
+  ASSERT_NE(p.why_absent("noise"), nullptr);
+  EXPECT_EQ(*p.why_absent("noise"), "why: because");
+  const auto& bare = run->passports()[1];
+  EXPECT_FALSE(bare.update_period || bare.phase || bare.step || bare.noise_rms || bare.read_cost || bare.slows_others);
+  EXPECT_TRUE(bare.notes.empty() && bare.absent.empty());
+}
+
+TEST(Run, ARunOfVersion1HasNoPassportsAndNoAveragingWindowAndStaysAsItIs) {
+  const Folder folder;
+  std::filesystem::copy_file(std::string(PRONY_SOURCE_DIR) + "/tests/runs/v1.prony", folder.file());
+  const auto before = test::bytes_of(folder.file());
+  std::filesystem::permissions(folder.file(), std::filesystem::perms::owner_read);
+  const auto run = open_run(folder.file());
+  ASSERT_TRUE(run);
+  EXPECT_TRUE(run->passports().empty());
+  for (const auto& channel : run->channels()) EXPECT_EQ(channel.averaging_window.ns, 0);
+  EXPECT_EQ(test::bytes_of(folder.file()), before);
+}
+
+TEST(Run, TheKeptFileOfVersion2IsStillRead) {
+  const Folder folder;
+  std::filesystem::copy_file(std::string(PRONY_SOURCE_DIR) + "/tests/runs/v2.prony", folder.file());
+  const auto run = open_run(folder.file());
+  ASSERT_TRUE(run);
+  ASSERT_EQ(run->channels().size(), 3U);
+  EXPECT_EQ(run->channels()[2].averaging_window, milliseconds(100));
+  ASSERT_EQ(run->passports().size(), 1U);
+  EXPECT_EQ(run->passports()[0].channel, "rapl.package-1.energy");
+  EXPECT_EQ(run->passports()[0].update_period, Duration{982'000});
+  const auto fast = test::ticks_of(*run, {1});
+  ASSERT_EQ(fast.size(), 250U);
+  EXPECT_EQ(fast[249].readings[0].raw, 249 * 500'000);
+}
+
 // Makes that file again when the environment says where; otherwise it only shows that it can still be made.
 TEST(Run, TheFileToKeepCanBeMade) {
   const Folder folder;
@@ -216,6 +328,7 @@ TEST(Run, TheFileToKeepCanBeMade) {
   const std::filesystem::path path = wanted != nullptr ? wanted : folder.file().string();
   auto plan = fast_plan(2, milliseconds(10));
   plan.channels.push_back(test::energy_channel(3, "psys"));
+  plan.channels.back().averaging_window = milliseconds(100);
   plan.groups.push_back({{2}, "slow", milliseconds(1000), {{3}}});
   plan.manifest.set("run.command", "true", "flag");
   auto recorder = record(path, plan);
@@ -237,6 +350,7 @@ TEST(Run, TheFileToKeepCanBeMade) {
                                   {{"prompt_tokens", 14}},
                                   {{"finish", "length"}}}));
   ASSERT_TRUE(recorder->add_total({"target", "wall_s", 2.5, "clock"}));
+  ASSERT_TRUE(recorder->add_passport(full_passport()));
   ASSERT_TRUE(recorder->close(RunState::complete));
   EXPECT_TRUE(open_run(path));
 }
