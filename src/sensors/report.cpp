@@ -57,6 +57,7 @@ std::string step_text(double step, std::string_view unit) {
     std::string_view sign;
   };
   if (unit == "bytes") return format_number(step) + " bytes";
+  if (unit == "1") return format_number(step);
   for (const auto& [factor, sign] :
        {Prefix{1e6, "M"}, Prefix{1e3, "k"}, Prefix{1, ""}, Prefix{1e-3, "m"}, Prefix{1e-6, "µ"}})
     if (step >= factor * 0.9999) {
@@ -232,6 +233,8 @@ std::string sensors_text(const std::vector<SensorReport>& reports, std::size_t w
   // What it sees takes the room that is left; a longer list goes on below.
   const std::size_t fixed = 1 + 14 + 10 + unit + updates + step + cost + 8;
   const bool wide = width >= fixed + 20;
+  const bool steps =
+      fixed <= width + 2;  // a terminal too narrow for all of it does without the steps (--json has them)
   const std::size_t sees = wide ? std::min(widest(&Columns::sees), width - fixed) : 0;
   std::string out;
   for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -239,8 +242,9 @@ std::string sensors_text(const std::vector<SensorReport>& reports, std::size_t w
     const bool fits = display_width(line.sees) <= sees;
     std::string text = " " + padded(line.name, 14) + padded(line.state, 10);
     if (wide) text += padded(fits ? line.sees : "(below)", sees) + "  ";
-    text += padded(line.unit, unit) + "  " + padded(line.updates, updates) + "  " + padded(line.step, step) + "  " +
-            line.cost;
+    text += padded(line.unit, unit) + "  " + padded(line.updates, updates) + "  ";
+    if (steps) text += padded(line.step, step) + "  ";
+    text += line.cost;
     out += text + "\n";
     if (!fits && i > 0 && line.sees != "–") add_wrapped(out, line.sees, 15, width);
     if (i > 0) add_reasons(out, reports[i - 1], width);
