@@ -70,13 +70,12 @@ void describe_simulation(const Machine& machine, Manifest& manifest) {
   if (room == nullptr) return;
   const RoomChoice& choice = room->choice();
   manifest.set("machine.simulated", choice.name, "flag");
-  if (choice.fault != RoomFault::none)
-    manifest.set("simulated.fault",
-                 std::string(to_string(choice.fault)) + " at " + format_number(choice.fault_at.seconds().value()) +
-                     " s" +
-                     (choice.fault_length.ns > 0 ? " for " + format_number(choice.fault_length.seconds().value()) + " s"
-                                                 : std::string()),
-                 "flag");
+  const auto seconds = [](Duration d) { return format_number(static_cast<double>(d.ns) / 1e9) + " s"; };
+  if (choice.fault != RoomFault::none) {
+    std::string words = std::string(to_string(choice.fault)) + " at " + seconds(choice.fault_at);
+    if (choice.fault_length.ns > 0) words += " for " + seconds(choice.fault_length);
+    manifest.set("simulated.fault", words, "flag");
+  }
   manifest.set("simulated.start_ns", std::to_string(room->start().ns), "machine");
   for (const RoomDomain& domain : room->domains())
     manifest.set("simulated.curve." + domain.name, domain.curve.text(), "machine");

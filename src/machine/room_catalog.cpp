@@ -95,7 +95,7 @@ void board(RoomBuilder& room) {
 
 // A virtual machine sees no hardware: /proc/stat and nothing more.
 void vm(RoomBuilder& room) {
-  const auto load = curve("sine:0.6,0.2,4+noise:51,0.1,0.1,0.03");
+  const auto load = curve("sine:0.6,0.2,4+noise:51,0.1,0.1,0.01");
   room.processors({4, x86("AuthenticAMD", 25, 1, "Simulated virtual processor", "sse2 hypervisor"), 0, 0, false}, load);
   room.machine_facts(8'192, "virtual machine", false);
   room.truth("cpu", draws(2, 8, load));

@@ -176,10 +176,16 @@ void gather_truth(const Run& run, Summary& summary) {
   for (const EnergyRow& row : summary.energy) {
     if (!row.ledger.headline) continue;
     any = true;
-    all = all && row.true_j;
+    all = all && row.true_j.has_value();
     sum += row.true_j.value_or(0);
   }
   if (any && all) summary.headline_true_j = sum;
+  const bool ended = summary.state == RunState::complete;
+  for (const EnergyRow& row : summary.energy)
+    if (!summary.simulated.empty() && !row.true_j)
+      summary.unavailable.push_back(
+          {"energy[" + row.channel.name + "].true_j",
+           ended ? "the simulated machine knows no truth of this domain" : "recording stopped before the end", ""});
 }
 
 // Requests that ran the same prompt, in order of first appearance.

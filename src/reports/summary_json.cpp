@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/text.hpp"
 #include "reports/passport_rows.hpp"
 
 namespace prony {
@@ -231,6 +232,15 @@ Json facts_json(const Summary& summary, std::string_view group) {
   return out;
 }
 
+// What the truth can be computed from once more: the curves' own words and where on the monotonic clock they begin.
+Json simulated_json(const Summary& summary) {
+  Json out{{"machine", summary.simulated}, {"note", "no joule here is real"}};
+  put(out, "fault", summary.fact("simulated.fault"));
+  put(out, "start_ns", parse_i64(summary.fact("simulated.start_ns")));
+  if (const Json curves = facts_json(summary, "simulated.curve"); !curves.empty()) out["curves"] = curves;
+  return out;
+}
+
 Json settings_json(const Summary& summary) {
   Json out = Json::array();
   constexpr std::string_view prefix = "setting.";
@@ -298,8 +308,7 @@ void make_valid(Json& json) {
 
 Json to_json(const Summary& summary) {
   Json out{{"schema", "prony.summary/1"}, {"state", std::string(to_string(summary.state))}, {"kind", summary.kind}};
-  if (!summary.simulated.empty())
-    out["simulated"] = Json{{"machine", summary.simulated}, {"note", "no joule here is real"}};
+  if (!summary.simulated.empty()) out["simulated"] = simulated_json(summary);
   put(out, "prony_version", summary.fact("prony.version"));
   put(out, "command", summary.fact("run.command"));
   put(out, "started_utc", summary.fact("run.started_utc"));

@@ -113,6 +113,9 @@ Part energy_table(const Summary& summary, const TextOptions& options) {
                    {"mean", true, 4, 0},
                    {"peak", true, 6, 0},
                    {"source", false, 8, 0}};
+  const auto truth_cell = [&](const std::optional<double>& joules) {
+    return !joules && !summary.simulated.empty() ? std::string(none) : truth(joules);
+  };
   std::vector<std::pair<const EnergyRow*, std::size_t>> ordered;
   in_tree_order(summary, std::nullopt, 0, ordered);
   for (const auto& [row, depth] : ordered) {
@@ -121,8 +124,8 @@ Part energy_table(const Summary& summary, const TextOptions& options) {
     const std::string indent = depth == 0 ? "" : std::string(2 * (depth - 1), ' ') + "└ ";
     table.rows.push_back(
         {indent + domain_name(summary, *row) + (is_modelled ? " ~" : ""), cell(l.gross, is_modelled),
-         truth(row->true_j), baseline ? cell(l.idle, is_modelled) : "", baseline ? cell(l.active, is_modelled) : "",
-         cell(baseline ? l.target_active : l.target, is_modelled),
+         truth_cell(row->true_j), baseline ? cell(l.idle, is_modelled) : "",
+         baseline ? cell(l.active, is_modelled) : "", cell(baseline ? l.target_active : l.target, is_modelled),
          l.target_share ? figures::percent(*l.target_share) : std::string(none), cell(l.foreign, is_modelled),
          power(l.mean_w, is_modelled), power(l.peak_w, is_modelled), source_of(*row)});
   }
@@ -131,7 +134,7 @@ Part energy_table(const Summary& summary, const TextOptions& options) {
     std::vector<std::string> sum(table.columns.size());
     sum[0] = "sum of " + std::to_string(heads);
     sum[1] = cell(summary.headline_j, summary.headline_modelled);
-    sum[2] = truth(summary.headline_true_j);
+    sum[2] = truth_cell(summary.headline_true_j);
     if (baseline) {
       sum[3] = cell(headline_party(summary, &ChannelLedger::idle), summary.headline_modelled);
       sum[4] = cell(headline_party(summary, &ChannelLedger::active), summary.headline_modelled);

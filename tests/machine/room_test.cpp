@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/text.hpp"
@@ -185,6 +186,26 @@ TEST(Room, TheLiveClockIsTheClockWhereNoneIsGiven) {
   EXPECT_LE(now, live->now());
   EXPECT_EQ((*room)->kind(), MachineKind::simulated);
   EXPECT_TRUE((*room)->process_cpu_time(1));  // real processes
+}
+
+TEST(Room, SeveralThreadsReadItAtOnceAndEachSeesItsCounterRise) {
+  const auto room = Room::make(*parse_room_choice("epyc-2s"));
+  ASSERT_TRUE(room);
+  std::array<bool, 2> rose{true, true};
+  std::vector<std::thread> threads;
+  for (const int zone : {0, 1})
+    threads.emplace_back([&room, &rose, zone] {
+      const auto file = (*room)->open("/sys/class/powercap/intel-rapl:" + std::to_string(zone) + "/energy_uj");
+      std::int64_t before = 0;
+      for (int n = 0; n < 2000; ++n) {
+        const auto now = read(**file);
+        rose[static_cast<std::size_t>(zone)] = rose[static_cast<std::size_t>(zone)] && now >= before;
+        before = now;
+      }
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_TRUE(rose[0]);
+  EXPECT_TRUE(rose[1]);
 }
 
 TEST(Room, WhatIsNoRoomIsRefusedWithTheNearestName) {

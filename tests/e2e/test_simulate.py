@@ -1,0 +1,176 @@
+"""The simulated machine room: real commands on machines whose true joules are known.
+
+Kills: truth of another window or domain than what was measured, a fault that turns into joules, a simulated Run that
+looks like a real one, a `show` that differs from what was printed.
+"""
+
+import json
+import math
+import os
+
+import harness
+from harness import Case, energy
+
+MACHINES = {  # name → channels that must be there, and whether they are measured
+    "laptop": (["rapl.psys.energy", "rapl.package-0.energy", "rapl.core-0.energy", "rapl.uncore-0.energy"], "measured"),
+    "epyc-2s": (["rapl.package-0.energy", "rapl.package-1.energy", "hwmon.amd_energy.Esocket0.energy"], "measured"),
+    "intel-2s": (["rapl.psys.energy", "rapl.package-0.energy", "rapl.package-1.energy", "rapl.dram-0.energy"],
+                 "measured"),
+    "board": (["cpu-model.cpu.power"], "modelled"),
+    "vm": (["cpu-model.cpu.power"], "modelled"),
+}
+NOTE = "no joule here is real"
+
+
+class Simulate(Case):
+    def simulate(self, choice, seconds="1", **more):
+        """A Run on a simulated machine; law 1 is checked by record()."""
+        return self.record(["sleep", seconds], "--simulate", choice, "--force", **more)
+
+    def hold_truth(self, summary):
+        """Every row that gives joules and whose truth is known has it between low and high."""
+        told = [row for row in summary["energy"] if "true_j" in row and "gross_j" in row]
+        for row in told:
+            self.assertLessEqual(row["low_j"], row["true_j"], row)
+            self.assertLessEqual(row["true_j"], row["high_j"], row)
+            if row["origin"] == "measured":
+                self.assertLess(abs(row["gross_j"] / row["true_j"] - 1), 0.05, row)
+        return told
+
+    def test_on_every_machine_the_truth_is_between_low_and_high(self):
+        for name, (channels, origin) in MACHINES.items():
+            with self.subTest(name):
+                summary = self.simulate(name)
+                self.assertEqual(summary["simulated"]["machine"], name)
+                self.assertEqual(summary["simulated"]["note"], NOTE)
+                self.assertGreaterEqual(len(self.hold_truth(summary)), len(channels))
+                for channel in channels:
+                    self.assertIn("true_j", energy(summary, channel))
+                self.assertEqual(summary["headline"]["origin"], origin)
+                heads = [row for row in summary["energy"] if row["headline"]]
+                self.assertAlmostEqual(summary["headline"]["true_j"], sum(row["true_j"] for row in heads), 9)
+                self.assertLessEqual(summary["headline"]["low_j"], summary["headline"]["true_j"])
+                self.assertLessEqual(summary["headline"]["true_j"], summary["headline"]["high_j"])
+                self.assertIn("SIMULATED", self.summary_text)
+                self.assertIn(f"{name}: {NOTE}", self.summary_text)
+
+    def test_a_part_is_never_added_to_its_whole(self):
+        summary = self.simulate("laptop")
+        self.assertAlmostEqual(summary["headline"]["true_j"], energy(summary, "rapl.psys.energy")["true_j"], 9)
+
+    def test_a_counter_that_wraps_while_it_is_measured_loses_nothing(self):
+        for _ in range(5):  # on a slow machine the wrap can be over before the recording begins
+            summary = self.simulate("intel-2s")
+            self.hold_truth(summary)
+            if energy(summary, "rapl.package-0.energy")["wraps"] == 1:
+                return
+        self.fail("no recording saw the wrap")
+
+    def test_the_true_joules_are_those_of_the_runs_own_window(self):
+        """Once more by other means: a sum over thin slices of what the curve's own words say."""
+        summary = self.simulate("vm")
+        run = next(row for row in self.table("x.prony", "spans") if row["kind"] == "run")
+        start_ns, words = summary["simulated"]["start_ns"], summary["simulated"]["curves"]["cpu"]
+        slices = 20_000
+        step_s = (run["end_ns"] - run["begin_ns"]) * 1e-9 / slices
+        times = [(run["begin_ns"] - start_ns) * 1e-9 + (i + 0.5) * step_s for i in range(slices)]
+        joules = slack = 0.0
+        for term in words.split("+"):
+            shape, _, rest = term.partition(":")
+            number = [float(part) for part in rest.split(",")]
+            if shape == "constant":
+                joules += number[0] * step_s * slices
+            elif shape == "sine":
+                mean, amplitude, period_s, phase = number
+                joules += sum(mean + amplitude * math.sin(2 * math.pi * (t / period_s + phase)) for t in times) * step_s
+            else:  # noise: its blocks of 16 cells sum to the mean; an unfinished block may be off at either end
+                self.assertEqual(shape, "noise")
+                joules += number[1] * step_s * slices
+                slack += 2 * 8 * number[3] * number[2]
+        self.assertLess(slack, joules / 20)
+        self.assertAlmostEqual(energy(summary, "cpu-model.cpu.power")["true_j"], joules, delta=slack + 1e-6)
+
+    def test_show_is_what_was_printed_and_the_export_has_the_truth(self):
+        summary = self.simulate("laptop")
+        shown = self.prony("show", "x.prony", "--json")
+        self.assertEqual(json.loads(shown.out), summary)
+        again = self.prony("show", self.path("x.prony"))
+        self.assertIn(NOTE, again.out)
+        self.assertEqual(again.out, self.prony("show", self.path("x.prony")).out)
+        rows = {row["channel"]: row for row in self.table("x.prony", "channels")}
+        self.assertEqual(rows["rapl.psys.energy"]["true_j"], energy(summary, "rapl.psys.energy")["true_j"])
+        export = self.prony("export", self.path("x.prony"), "--table", "samples")
+        self.assertIn(NOTE, export.err)
+        self.assertNotIn(NOTE, export.out)
+
+    def test_an_io_error_is_a_gap_and_no_joules(self):
+        summary = self.simulate("laptop,fault=eio,at=0.4,for=0.3")
+        self.hold_truth(summary)
+        row = energy(summary, "rapl.package-0.energy")
+        self.assertGreater(row["gaps"], 0)
+        self.assertEqual(row["resets"], 0)
+        self.assertIn("Input/output error", self.summary_text)
+
+    def test_a_reset_is_no_wrap(self):
+        summary = self.simulate("laptop,fault=reset,at=0.7", seconds="1.2")
+        for row in self.hold_truth(summary):
+            if row["origin"] == "measured":
+                self.assertEqual(row["wraps"], 0)
+        self.assertGreaterEqual(energy(summary, "rapl.psys.energy")["resets"], 1)
+
+    def test_a_device_that_left_has_no_joules_but_a_reason(self):
+        summary = self.simulate("epyc-2s,fault=vanish,at=0.4")
+        row = energy(summary, "rapl.package-0.energy")
+        self.assertNotIn("gross_j", row)
+        self.assertIn("true_j", row)
+        self.assertNotIn("headline", summary)
+        self.assertIn("No such device", self.summary_text)
+        told = [entry for entry in summary["unavailable"] if entry["name"].startswith("energy[rapl.package-0.energy].gross")]
+        self.assertTrue(told and told[0]["reason"], summary["unavailable"])
+
+    def test_a_sensor_that_stands_still_is_not_zero_watts(self):
+        summary = self.simulate("laptop,fault=stale,at=0.4")
+        self.hold_truth(summary)  # where there is a gross at all, the truth is in it
+        for row in summary["energy"]:
+            if row["channel"].startswith("rapl."):
+                self.assertTrue("gross_j" in row or not row["resolvable"], row)
+                self.assertNotEqual(row.get("gross_j"), 0, row)
+
+    def test_sensors_of_a_simulated_machine_say_that_they_are(self):
+        text = self.prony("sensors", "--simulate", "laptop")
+        self.assertEqual(text.returncode, 0, text.err)
+        self.assertTrue(text.out.startswith(f" simulated laptop: {NOTE}\n"), text.out)
+        self.assertIn("package-0", text.out)
+        listed = json.loads(self.prony("sensors", "--simulate", "vm", "--json").out)
+        self.assertEqual(listed["simulated"], f"simulated vm: {NOTE}")
+        self.assertNotIn("simulated", json.loads(self.prony("sensors", "--json").out))
+
+    def test_the_list_names_every_machine_and_a_slip_the_nearest(self):
+        for words in (["run"], ["llm"], ["sensors"]):
+            listed = self.prony(*words, "--simulate", "list")
+            self.assertEqual(listed.returncode, 0, listed.err)
+            for name in MACHINES:
+                self.assertIn(f"  {name} ", listed.out)
+        slip = self.prony("run", "--simulate", "labtop", "--", "true")
+        self.assertEqual(slip.returncode, 125)
+        self.assertIn("Did you mean 'laptop'?", slip.err)
+        self.assertEqual(os.listdir(self.folder), [])  # nothing ran, nothing was written
+        both = self.prony("run", "--simulate", "laptop", "--sysfs", self.folder, "--", "true")
+        self.assertEqual(both.returncode, 125)
+        self.assertIn("files of its own", both.err)
+
+    def test_the_environment_and_the_file_may_choose_it_too(self):
+        summary = self.record(["true"], "--force", env={"PRONY_SIMULATE": "vm"})
+        self.assertEqual(summary["simulated"]["machine"], "vm")
+        self.assertIn({"name": "simulate", "value": "vm", "origin": "environment"}, summary["settings"])
+        with open(self.path("c.toml"), "w", encoding="utf-8") as file:
+            file.write('simulate = "board"\n')
+        summary = self.record(["true"], "--force", "--config", self.path("c.toml"))
+        self.assertEqual(summary["simulated"]["machine"], "board")
+
+    def test_the_commands_own_exit_code_wins_on_a_simulated_machine_too(self):
+        self.assertEqual(self.prony("run", "--simulate", "laptop", "--", "sh", "-c", "exit 7").returncode, 7)
+
+
+if __name__ == "__main__":
+    harness.main()
