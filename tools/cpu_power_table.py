@@ -168,10 +168,11 @@ def fit_line(results, load):
     t1 = sum(1 / y for n, y in points)
     t2 = sum(n / y for n, y in points)
     one = (0.0, t2 / s22)
-    # A slope needs cores that differ: from a single count of cores only a share can be told, and half is as good as any.
+    # A slope needs cores that differ. From a single count of cores only a share can be told: two fifths do not depend on
+    # cores, as in the vendors' TDPs (EPYC 7763: 64 cores, 280 W; 7313P: 16 cores, 155 W).
     if counts[-1] < 1.5 * counts[0]:
         both = statistics.median(y for _, y in points)
-        return both * 0.25, both * 0.75 / statistics.median(n for n, _ in points)
+        return both * 0.4, both * 0.6 / statistics.median(n for n, _ in points)
     candidates = [one, (t1 / s11, 0.0)]
     determinant = s11 * s22 - s12 * s12
     if abs(determinant) > 1e-12:

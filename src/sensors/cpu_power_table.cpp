@@ -34,9 +34,14 @@ const CpuPowerRow* row_of(std::string_view key) {
 
 double watts(const CpuPowerLine& line, double cores) { return line.per_package_w + line.per_core_w * cores; }
 
-Range of_packages(const CpuPowerLine& line, double packages, double cores) {
-  const double value = packages * watts(line, cores);
-  return {value * line.low, value, value * line.high};
+// Outside of the core counts that the results had, the end that is less sure is taken halfway back to them: a small
+// package may be one that was sold for its clock, with nearly the power of a large one.
+Range of_packages(const CpuPowerRow& row, const CpuPowerLine& line, double packages, double cores) {
+  const double fewest = row.fewest_cores, most = row.most_cores;
+  const double for_high = cores < fewest ? (cores + fewest) / 2 : cores;
+  const double for_low = cores > most ? (cores + most) / 2 : cores;
+  return {packages * watts(line, for_low) * line.low, packages * watts(line, cores),
+          packages * watts(line, for_high) * line.high};
 }
 
 // One CPU that a virtual machine sees.
@@ -51,7 +56,7 @@ Range times(const Range& range, double factor) {
   return {range.low * factor, range.value * factor, range.high * factor};
 }
 
-std::optional<double> khz(Machine& machine, const std::string& path) {
+std::optional<double> frequency(Machine& machine, const std::string& path) {
   const auto text = machine.read_text(path);
   std::uint64_t value = 0;
   if (!text) return std::nullopt;
@@ -66,8 +71,13 @@ CpuPowerContext cpu_power_context(Machine& machine) {
   CpuPowerContext context;
   context.cpus = machine.cpu_count();
   const std::string policy = "/sys/devices/system/cpu/cpufreq/policy0/";
-  const auto allowed = khz(machine, policy + "scaling_max_freq");
-  const auto possible = khz(machine, policy + "cpuinfo_max_freq");
+  const auto allowed = frequency(machine, policy + "scaling_max_freq");
+  const auto possible = frequency(machine, policy + "cpuinfo_max_freq");
+  // The base clock: intel_pstate tells it for each policy, AMD's and others' firmware in MHz.
+  auto base = frequency(machine, policy + "base_frequency");
+  if (!base)
+    if (const auto mhz = frequency(machine, "/sys/devices/system/cpu/cpu0/acpi_cppc/nominal_freq")) base = *mhz * 1e3;
+  if (base && possible) context.clock_floor = std::clamp(*base / *possible, 0.05, 1.0);
   if (allowed && possible) context.clock_limit = std::clamp(*allowed / *possible, 0.05, 1.0);
   return context;
 }
@@ -93,15 +103,16 @@ PowerModel power_model_for(const ProcessorId& processor, const CpuPowerContext& 
     } else {
       const double packages = std::max(processor.packages, 1u);
       const double told = processor.cores > 0 ? processor.cores : n / packages / row->threads_per_core;
-      idle = of_packages(row->idle, packages, std::max(told, 1.0));
-      full = of_packages(row->full, packages, std::max(told, 1.0));
+      idle = of_packages(*row, row->idle, packages, std::max(told, 1.0));
+      full = of_packages(*row, row->full, packages, std::max(told, 1.0));
     }
   }
   const double clock = context.clock_limit;
   const double before = full.value;
   full.value = idle.value + (full.value - idle.value) * clock;
-  full.low = idle.low + std::max(0.0, full.low - idle.low) * clock * clock * clock;
+  full.low = idle.low + std::max(0.0, full.low - idle.low) * context.clock_floor * clock * clock * clock;
   if (full.value < before) model.name += ", clock limited";
+  model.source += "; low end at the base clock";
   model.cpus = n;
   model.idle = Watts(idle.value), model.idle_low = Watts(idle.low), model.idle_high = Watts(idle.high);
   model.full = Watts(full.value), model.full_low = Watts(full.low);

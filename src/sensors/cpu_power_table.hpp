@@ -14,13 +14,16 @@ namespace prony {
 struct CpuPowerContext {
   unsigned cpus = 1;         // logical CPUs online
   double clock_limit = 1.0;  // highest clock allowed now ÷ highest clock of the processor; 1: no limit, or not known
+  double clock_floor = 0.6;  // clock that is kept under any load ÷ the highest; 0.6: not told (Core i7-1165G7: 2.8/4.7)
 };
 [[nodiscard]] CpuPowerContext cpu_power_context(Machine& machine);
 
 // Coefficients of all packages together. Unknown processor: the widest range per CPU, said in the name. A virtual
 // machine sees threads of packages of which it knows neither size nor neighbours: per visible CPU, from a thread of the
 // largest package to a whole core of the smallest. A clock limit scales what load adds: by the limit (voltage
-// stays), and the low end by its cube (voltage falls with it: P = C · V² · f).
+// stays), and the low end by its cube (voltage falls with it: P = C · V² · f). Which clocks the busy CPUs run at while
+// it is recorded is not known (clocks are per policy, busy time is of all CPUs together), so the low end is taken at
+// the clock's floor: it is wider for that.
 [[nodiscard]] PowerModel power_model_for(const ProcessorId& processor, const CpuPowerContext& context);
 
 }  // namespace prony
