@@ -108,10 +108,9 @@ PowerModel power_model_for(const ProcessorId& processor, const CpuPowerContext& 
     }
   }
   const double clock = context.clock_limit;
-  const double before = full.value;
   full.value = idle.value + (full.value - idle.value) * clock;
   full.low = idle.low + std::max(0.0, full.low - idle.low) * context.clock_floor * clock * clock * clock;
-  if (full.value < before) model.name += ", clock limited";
+  if (clock < 1) model.name += ", clock limited";
   model.source += "; low end at the base clock";
   model.cpus = n;
   model.idle = Watts(idle.value), model.idle_low = Watts(idle.low), model.idle_high = Watts(idle.high);

@@ -302,6 +302,10 @@ TEST(CpuPowerTable, AClockLimitLowersWhatLoadAddsAndTheLowEndByItsCube) {
   EXPECT_NEAR((half.full_low - half.idle_low).value(), 0.125 * (free.full_low - free.idle_low).value(), 1e-9);
   EXPECT_EQ(half.full_high, free.full_high);
   EXPECT_THAT(half.name, ::testing::HasSubstr("clock limited"));
+  for (unsigned cores = 1; cores <= 64; ++cores) {  // not by a rounding error either
+    id.cores = cores;
+    EXPECT_THAT(power_model_for(id, {.cpus = cores}).name, ::testing::Not(::testing::HasSubstr("limited"))) << cores;
+  }
 }
 
 TEST(CpuPowerTable, TheLowEndIsThatOfTheBaseClockBecauseNobodyTellsWhichClocksTheBusyCpusRunAt) {
