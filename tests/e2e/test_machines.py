@@ -86,6 +86,24 @@ class Machines(Case):
                 with self.subTest(machine=name):
                     self.assertEqual(read(os.path.join(GOLDEN, name)), text)
 
+    def test_a_run_on_a_machine_that_stands_still_has_its_channels_and_not_one_joule(self):
+        """Kept counters do not move: neither 0 J nor a guess may come of them, and the command's exit code is its own."""
+        expected = {
+            "intel-server-2s-psys": {"rapl.psys.energy", "rapl.package-0.energy", "rapl.dram-0.energy", "rapl.package-1.energy",
+                                     "rapl.dram-1.energy"},
+            "amd-epyc": {"rapl.package-0.energy", "rapl.core-0.energy"},
+            "container": {"cpu-model.cpu.power"}, "vm": {"cpu-model.cpu.power"}, "nothing": set()}
+        for machine, channels in expected.items():
+            tree = os.path.join(MACHINES, machine)
+            with self.subTest(machine=machine):
+                summary = self.record(["sh", "-c", "exit 7"], "--sysfs", tree + "/sys", "--procfs", tree + "/proc",
+                                      name=machine, code=7)
+                self.assertEqual({row["channel"] for row in summary["energy"]}, channels)
+                for row in summary["energy"]:
+                    self.assertNotIn("gross_j", row)
+                    self.assertIs(row["resolvable"], False)
+                self.assertNotIn("gross_j", summary.get("headline") or {})
+
     def test_every_golden_file_belongs_to_a_machine(self):
         expected = {f"{machine}.sensors{end}" for machine in WHOLE for end in (".txt", ".json.txt")}
         self.assertEqual({name for name in os.listdir(GOLDEN) if ".sensors" in name}, expected)
