@@ -13,7 +13,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 7> rows{{
+constexpr std::array<Subcommand, 8> rows{{
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -24,6 +24,8 @@ constexpr std::array<Subcommand, 7> rows{{
      &add_llm},
     {"sensors", "What can be measured here, and why not the rest", "  prony sensors\n  prony sensors --json\n",
      &add_sensors},
+    {"doctor", "One screen: how well this machine measures, and what mends what is missing",
+     "  prony doctor\n  prony doctor --json\n", &add_doctor},
     {"show", "The summary of a recorded Run", "  prony show runs/20261120T225801-demo.prony\n  prony show RUN --json\n",
      &add_show},
     {"export", "Samples, spans, charges or channels as CSV or JSON Lines",

@@ -40,7 +40,7 @@ void add_interval_changes(std::span<const Event> events, std::vector<Group>& gro
     for (Group& group : groups)
       if (group.name == event.subject) group.changes.push_back(*change);
   }
-  for (Group& group : groups) std::ranges::stable_sort(group.changes, {}, &IntervalChange::at);
+  for (Group& group : groups) std::ranges::sort(group.changes, {}, &IntervalChange::at);
 }
 
 }  // namespace prony
