@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 
 import harness
 from harness import Case, needs_root
@@ -23,6 +24,9 @@ RECORDER = os.path.join(harness.ROOT, "tools/record_machine.sh")
 WHOLE = ["intel-server-2s-psys", "amd-epyc", "laptop", "container", "vm", "nothing"]
 # What these sensors update at is the tick of the kernel that runs the test, whatever tree they read.
 TICKING = ("cpu", "cpu-model", "self")
+# Recordings of real machines in one tree, collected by prometheus/procfs (Apache-2.0); not in the repository.
+COLLECTION = os.path.join(harness.ROOT, "../shared/data/machines/procfs/fixtures.ttar")
+COLLECTED = "procfs-collection"
 
 
 def sensors(machine, *options):
@@ -66,10 +70,30 @@ def masked_json(text):
     return "\n".join(lines) + "\n"
 
 
-def outputs(machine):
+def outputs(machine, tree=None):
     """File name → what it should hold."""
-    return {f"{machine}.sensors.txt": masked_text(sensors(machine)),
-            f"{machine}.sensors.json.txt": masked_json(sensors(machine, "--json"))}
+    return {f"{machine}.sensors.txt": masked_text(sensors(tree or machine)),
+            f"{machine}.sensors.json.txt": masked_json(sensors(tree or machine, "--json"))}
+
+
+def unpack(archive, where):
+    """The text format of ttar: records of Directory:, or Path: with Lines: or SymlinkTo:, then Mode:."""
+    path, lines = None, iter(read(archive).split("\n"))
+    for line in lines:
+        key, _, value = line.partition(": ")
+        if key == "Directory":
+            os.makedirs(os.path.join(where, value), exist_ok=True)
+        elif key == "Path":
+            path = os.path.join(where, value)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        elif key == "SymlinkTo" and not value.startswith("/"):
+            os.symlink(value, path)
+        elif key == "Lines":
+            text = "".join(next(lines) + "\n" for _ in range(int(value)))
+            text = text.replace("NULLBYTE", "\0")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text[:-4] if text.endswith("EOF\n") else text)
+    return os.path.join(where, "fixtures")
 
 
 def read(path):
@@ -104,8 +128,16 @@ class Machines(Case):
                     self.assertIs(row["resolvable"], False)
                 self.assertNotIn("gross_j", summary.get("headline") or {})
 
+    def test_sensors_print_what_is_intended_on_recordings_of_real_machines(self):
+        if not os.path.exists(COLLECTION):
+            self.skipTest("the collection of recordings is not beside the sources (shared/data/machines)")
+        for name, text in outputs(COLLECTED, unpack(COLLECTION, self.folder)).items():
+            with self.subTest(machine=name):
+                self.assertEqual(read(os.path.join(GOLDEN, name)), text)
+
     def test_every_golden_file_belongs_to_a_machine(self):
-        expected = {f"{machine}.sensors{end}" for machine in WHOLE for end in (".txt", ".json.txt")}
+        expected = {f"{machine}.sensors{end}" for machine in [*WHOLE, COLLECTED]
+                    for end in (".txt", ".json.txt")}
         self.assertEqual({name for name in os.listdir(GOLDEN) if ".sensors" in name}, expected)
 
     def test_every_tree_is_listed_with_where_it_comes_from(self):
@@ -308,11 +340,18 @@ class Recorder(Case):
 
 def update():
     os.makedirs(GOLDEN, exist_ok=True)
+    texts = {}
     for machine in WHOLE:
-        for name, text in outputs(machine).items():
-            with open(os.path.join(GOLDEN, name), "w", encoding="utf-8") as file:
-                file.write(text)
-            print(name)
+        texts.update(outputs(machine))
+    with tempfile.TemporaryDirectory() as folder:
+        if os.path.exists(COLLECTION):
+            texts.update(outputs(COLLECTED, unpack(COLLECTION, folder)))
+        else:
+            print(f"{COLLECTED}: left as it is, the collection is not beside the sources")
+    for name, text in texts.items():
+        with open(os.path.join(GOLDEN, name), "w", encoding="utf-8") as file:
+            file.write(text)
+        print(name)
 
 
 if __name__ == "__main__":
