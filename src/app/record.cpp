@@ -14,10 +14,19 @@
 #include "base/text.hpp"
 #include "process/guard.hpp"
 #include "sensors/machine_facts.hpp"
+#include "sensors/storage.hpp"
 
 namespace prony::app {
 
 namespace {
+
+// On what a file of this machine lies.
+void add_storage(Machine& machine, const char* key, const std::string& path, Manifest& manifest) {
+  std::error_code error;
+  const auto real = std::filesystem::weakly_canonical(path, error);
+  if (error) return;
+  if (const auto storage = storage_of(machine, real.string())) manifest.set(key, storage_words(*storage), "machine");
+}
 
 constexpr SpanId run_span_id{1};
 
@@ -127,6 +136,8 @@ Result<void> Recording::prepare() {
   if (!tree_->why_not_better().empty()) manifest_.set("target.why_not_better", tree_->why_not_better(), "prony");
   for (const Fact& fact : plan_.facts) manifest_.set(fact.key, fact.value, fact.origin);
   describe_machine(*machine_, manifest_);
+  add_storage(*live_, "run.storage", path_, manifest_);
+  if (const auto model = manifest_.get("model.path")) add_storage(*live_, "model.storage", *model, manifest_);
   describe_simulation(*machine_, manifest_);
   if (auto tagged = add_tags(o.tags, manifest_); !tagged) return tagged;
   session_ = std::make_unique<Session>(*machine_, std::move(*sensors), tree_->sensor(), interval_);

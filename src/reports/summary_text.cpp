@@ -229,6 +229,18 @@ std::string clock_words(const Summary& s) {
   return "clock " + figures::hertz(low) + " to " + figures::hertz(high) + ", mean " + figures::hertz(mean);
 }
 
+// What the machine was told that bears on its speed and power.
+void add_settings(const Summary& s, Items& items) {
+  const auto say = [&](const char* before, std::string_view key) {
+    if (const auto value = s.fact(key); !value.empty()) items.push_back(before + safe(value, 40));
+  };
+  say("governor ", "machine.governor");
+  say("clock limited to ", "machine.clock_limit");
+  if (s.fact("machine.boost") == "off") items.push_back("boost off");
+  if (s.fact("machine.power_source").find("battery") != std::string::npos) say("power from ", "machine.power_source");
+  say("container limited to ", "machine.cpu_limit");
+}
+
 // What the counters went through: restarts, pauses that count, wraps that nobody can tell.
 void add_interruptions(const Summary& s, Items& items) {
   for (const EnergyRow& row : s.energy) {
@@ -249,6 +261,7 @@ std::string conditions(const Summary& s, const TextOptions& o) {
   Items items;
   if (s.energy.empty()) items.push_back("no joules: see `prony sensors`");
   if (const std::string words = clock_words(s); !words.empty()) items.push_back(words);
+  add_settings(s, items);
   if (const GaugeRow* row = hottest(s))
     items.push_back(figures::significant(row->ledger.first, 2) + " °C → " + figures::significant(row->ledger.last, 2) +
                     " °C, at most " + figures::significant(row->ledger.max, 2) + " °C (" +

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t cost_budget_ns = 20'000'000;
 constexpr std::size_t cost_reads = 200;
+constexpr std::size_t roomy = 80;            // columns
 constexpr std::size_t least_cost_reads = 5;  // one read alone may have been the one that lost the CPU
 
 std::optional<std::int64_t> cost_of(Machine& machine, Sensor& sensor, std::int64_t budget_ns) {
@@ -223,6 +224,12 @@ std::string sensors_text(const std::vector<SensorReport>& reports, std::size_t w
   width = std::max<std::size_t>(width, 60);
   std::vector<Columns> lines{{"sensor", "state", "what it sees", "unit", "updates", "step", "cost"}};
   for (const auto& report : reports) lines.push_back(columns_of(report));
+  // On a narrow screen only the first of several units and steps.
+  if (width < roomy)
+    for (auto& line : lines) {
+      line.unit = line.unit.substr(0, line.unit.find(','));
+      if (line.step.ends_with(" …")) line.step.resize(line.step.size() - std::string_view(" …").size());
+    }
   const auto widest = [&](std::string Columns::* member) {
     std::size_t most = 0;
     for (const auto& line : lines) most = std::max(most, display_width(line.*member));
