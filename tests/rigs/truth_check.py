@@ -17,6 +17,7 @@ import rig as rigs  # noqa: E402
 
 CHANNEL = "rapl.package-0.energy"
 DOMAIN = "package-0"
+MEAN_W, SWING_W, PERIOD_S = 40, 20, 0.7
 
 
 def measure(build, model, tokens, more, rig, folder):
@@ -62,7 +63,7 @@ def compare(summary, windows, truth):
 
 def show(lines, rig):
     d = rig.truth.domains[DOMAIN]
-    print(f" {DOMAIN} follows {d['base_w']:g} W ± {d['amp_w']:g} W ({d['curve']}, period {d['period_s']:g} s); its counter steps "
+    print(f" {DOMAIN} follows {MEAN_W} W ± {SWING_W} W (sine, period {PERIOD_S} s); its counter steps "
           f"every {d['update_ns'] / 1e6:g} ms by {d['quantum_uj']:g} µJ and wraps every {d['wrap_quanta'] * d['quantum_uj'] * 1e-6:.0f} J\n")
     print(f" {'':<22}{'length':>9}{'true':>13}{'measured':>13}{'off by':>10}   {'low … high':<27}")
     for label, seconds, true, gross, low, high, inside in lines:
@@ -80,7 +81,7 @@ def main():
     if reason:
         print(f" not checked: {reason}")
         return 0
-    zone = "curve=sine base=40 amp=20 period=0.7 update_us=1000 quantum_uj=61 wrap_quanta=16000000"
+    zone = f"power=sine:{MEAN_W},{SWING_W},{PERIOD_S} update_us=1000 quantum_uj=61 wrap_quanta=16000000"
     try:
         rig = rigs.Rig(program, ["--zone", f"id=intel-rapl:0 name={DOMAIN} {zone}"])
     except rigs.RigError as error:
