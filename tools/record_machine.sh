@@ -64,7 +64,9 @@ sys/devices/system/cpu/cpu*/power/energy_perf_bias
 sys/devices/system/node/online sys/devices/system/clocksource/clocksource0/*
 sys/firmware/devicetree/base/model sys/firmware/devicetree/base/compatible
 sys/fs/cgroup/cgroup.* sys/fs/cgroup/cpu.* sys/fs/cgroup/memory.* sys/fs/cgroup/unified/cgroup.*
-sys/fs/cgroup/unified/cpu.* sys/hypervisor/type'
+sys/fs/cgroup/unified/cpu.* sys/hypervisor/type
+proc/xen/capabilities sys/firmware/devicetree/base/hypervisor/compatible sys/firmware/acpi/platform_profile
+sys/class/block/*/dev sys/dev/block/*/dev'
 # Never, wherever a pattern above would find them.
 refused='*serial* *uuid* *asset_tag* */uevent */modalias */environ */cmdline */address *wwid* */unique_id */crash_notes*
 */memory.kmem* */memory.force_empty */memory.pressure_level */cgroup.event_control */cgroup.kill */unbind_*'

@@ -84,7 +84,8 @@ void describe_power(Machine& machine, Manifest& manifest) {
   set("energy_preference", tally(machine, policies, "energy_performance_preference"));
   set("clock_limit", clock_limit(machine, policies));
   set("boost", boost(machine));
-  set("idle_driver", machine.read_text("/sys/devices/system/cpu/cpuidle/current_driver").value_or(""));
+  if (const auto idle = machine.read_text("/sys/devices/system/cpu/cpuidle/current_driver"); idle && *idle != "none")
+    set("idle_driver", *idle);
   set("platform_profile", machine.read_text("/sys/firmware/acpi/platform_profile").value_or(""));
   set("power_source", source_of_power(machine));
   std::size_t limits = 0;
