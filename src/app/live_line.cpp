@@ -66,6 +66,7 @@ void LiveLine::show(const std::stop_token& stop) {
     const double watts = session_.watts_now(modelled);
     if (watts >= 0) status.power_w = watts;
     status.power_modelled = modelled;
+    status.simulated = session_.simulated();
     const std::string line = "\r\x1b[2K" + live_line(status, terminal_of(STDERR_FILENO).width);
     (void)::write(STDERR_FILENO, line.data(), line.size());
     shown = true;

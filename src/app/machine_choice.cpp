@@ -60,9 +60,14 @@ Result<std::unique_ptr<Machine>> open_machine(const MachineChoice& choice) {
   return make_live_machine({.sysfs = choice.sysfs, .procfs = choice.procfs});
 }
 
-std::string simulation_note(const Machine& machine) {
+std::string simulated_name(const Machine& machine) {
   const Room* room = as_room(machine);
-  return room == nullptr ? std::string() : "simulated " + room->choice().name + ": no joule here is real";
+  return room == nullptr ? std::string() : room->choice().name;
+}
+
+std::string simulation_note(const Machine& machine) {
+  const auto name = simulated_name(machine);
+  return name.empty() ? name : "simulated " + name + ": no joule here is real";
 }
 
 void describe_simulation(const Machine& machine, Manifest& manifest) {

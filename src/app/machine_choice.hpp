@@ -31,7 +31,9 @@ CLI::Option* add_simulate_option(CLI::App& command, MachineChoice& choice);
 // Errors: usage (no such directory, no such simulated machine, both at once).
 [[nodiscard]] Result<std::unique_ptr<Machine>> open_machine(const MachineChoice& choice);
 
-// "simulated laptop: no joule here is real"; "" for any other machine.
+// "laptop"; "" for any machine that is not simulated.
+[[nodiscard]] std::string simulated_name(const Machine& machine);
+// "simulated laptop: no joule here is real"; "" likewise.
 [[nodiscard]] std::string simulation_note(const Machine& machine);
 // What the Run keeps of a simulated machine: its name, its fault and its curves. Of any other: nothing.
 void describe_simulation(const Machine& machine, Manifest& manifest);

@@ -20,10 +20,10 @@ struct SensorsOptions {
   MachineChoice machine;
 };
 
-std::string with_note(const std::string& json, const std::string& note) {
-  if (note.empty()) return json;
+std::string with_note(const std::string& json, const std::string& simulated) {
+  if (simulated.empty()) return json;
   auto document = nlohmann::json::parse(json);
-  document["simulated"] = note;
+  document["simulated"] = {{"machine", simulated}, {"note", "no joule here is real"}};
   return document.dump(2) + "\n";
 }
 
@@ -35,7 +35,7 @@ int sensors(const SensorsOptions& options) {
   }
   const auto reports = probe_sensors(**machine, SensorOptions{});
   const std::string note = simulation_note(**machine);
-  const std::string text = options.json ? with_note(sensors_json(reports), note)
+  const std::string text = options.json ? with_note(sensors_json(reports), simulated_name(**machine))
                                         : (note.empty() ? note : " " + note + "\n") +
                                               sensors_text(reports, terminal_of(STDOUT_FILENO).width);
   if (auto written = write_file("-", text); !written) {

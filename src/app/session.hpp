@@ -43,6 +43,7 @@ class Session {
   [[nodiscard]] Result<void> start(std::unique_ptr<Recorder> recorder, const Manifest& manifest);
   // All channels, numbered; fixed after construction.
   [[nodiscard]] const std::vector<Channel>& channels() const noexcept { return channels_; }
+  [[nodiscard]] bool simulated() const noexcept { return machine_.kind() == MachineKind::simulated; }
   // One more tick of every lane, now.
   void tick_now() { sampler_->tick_now(); }
   // Goes on sampling until every counter that moved at all has moved again, so that its last edge is known from both

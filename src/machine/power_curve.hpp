@@ -1,6 +1,7 @@
 // PowerCurve: power as a function of time whose integral is known in closed form, so that what a meter should have
 // found between any two instants is known exactly. The simulated machines, the FUSE rig and the tests share it. Units:
-// watts, joules, nanoseconds since the curve's own start (negative times are before it; periodic shapes go on there).
+// watts, joules, nanoseconds since the curve's own start (negative times are before it; periodic shapes go on there;
+// times stay below 2^62 ns, a century and a half).
 // Thread promise: a curve never changes after parse(); everything is const, and nothing but parse() and text()
 // allocates. Errors of parse(): usage, with the shapes there are. Accuracy: sums are kept in two doubles, so that a
 // difference of two energies is right to far less than a microjoule after years at kilowatts; times stay integers.

@@ -89,7 +89,8 @@ Result<std::unique_ptr<Room>> Room::make(const RoomChoice& choice, SimulatedMach
     row.build(builder);
     return room;
   }
-  return Unexpected<Error>(parse_room_choice(choice.name).error());
+  return fail(ErrorCode::usage, "there is no simulated machine called '" + printable(choice.name, 40) + "'",
+              std::string(option));
 }
 
 std::optional<Joules> Room::true_joules(const Channel& channel, Interval interval) const {

@@ -28,7 +28,9 @@ std::string live_line(const LiveStatus& status, std::size_t width) {
     items.push_back(figures::clock(status.elapsed_s));
   }
   if (status.tokens_per_s > 0) items.push_back(figures::significant(status.tokens_per_s, 3) + " tok/s");
-  if (status.power_w) items.push_back(figures::watts(*status.power_w) + (status.power_modelled ? " ~" : ""));
+  if (status.power_w)
+    items.push_back(figures::watts(*status.power_w) + (status.power_modelled ? " ~" : "") +
+                    (status.simulated ? " simulated" : ""));
   if (!status.note.empty() && under_way) items.push_back(printable(status.note, 30));
   std::string line;
   for (const std::string& item : items) {

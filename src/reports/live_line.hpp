@@ -15,6 +15,7 @@ struct LiveStatus {
   std::optional<double> power_w;
   bool power_modelled = false;  // marked with ~
   std::string note;             // "loading", "warm-up", a prompt's id; last on the line once there is a time left
+  bool simulated = false;       // of a simulated machine: said beside the power
 };
 
 [[nodiscard]] std::string live_line(const LiveStatus& status, std::size_t width);

@@ -142,7 +142,7 @@ class Simulate(Case):
         self.assertTrue(text.out.startswith(f" simulated laptop: {NOTE}\n"), text.out)
         self.assertIn("package-0", text.out)
         listed = json.loads(self.prony("sensors", "--simulate", "vm", "--json").out)
-        self.assertEqual(listed["simulated"], f"simulated vm: {NOTE}")
+        self.assertEqual(listed["simulated"], {"machine": "vm", "note": NOTE})
         self.assertNotIn("simulated", json.loads(self.prony("sensors", "--json").out))
 
     def test_the_list_names_every_machine_and_a_slip_the_nearest(self):

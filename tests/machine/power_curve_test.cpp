@@ -122,6 +122,47 @@ TEST(PowerCurve, LeastAndMostHoldEveryPowerBetweenThemAndAreReached) {
             curve("sine:30,20,1").watts(seconds(0.3)).value());  // no crest in it: its begin is the most
 }
 
+// Thousands of curves nobody chose: energy lies between the least and the most power times the time, at every scale
+// from a microsecond to a day, and the parts of a window are the window.
+TEST(PowerCurve, EveryRandomCurveKeepsItsEnergyBetweenItsLeastAndItsMostPower) {
+  std::mt19937_64 random(31337);
+  const auto number = [&](double low, double high) {
+    return low + (high - low) * static_cast<double>(random() % 1'000'000) / 1e6;
+  };
+  const auto word = [](double value) { return std::to_string(value); };
+  for (int n = 0; n < 2000; ++n) {
+    std::string text = "constant:" + word(number(0, 50));
+    for (auto terms = random() % 4; terms > 0; --terms) {
+      const double mean = number(1, 300), period_s = std::pow(10, number(-4, 3));
+      const std::string period = word(std::max(period_s, 1e-5));
+      switch (random() % 4) {
+        case 0:
+          text += "+sine:" + word(mean) + "," + word(number(0, mean)) + "," + period + "," + word(number(0, 1));
+          break;
+        case 1:
+          text += "+square:" + word(number(0, mean)) + "," + word(mean) + "," + period + "," + word(number(0, 1));
+          break;
+        case 2:
+          text +=
+              "+noise:" + std::to_string(random() % 99) + "," + word(mean) + "," + word(number(0, mean)) + "," + period;
+          break;
+        default:
+          text += "+steps:0=" + word(mean) + ",0.3=" + word(number(0, 9)) + ",0.31=7,repeat=" + word(number(0.4, 9));
+          break;
+      }
+    }
+    const auto c = curve(text);
+    const Duration from{static_cast<std::int64_t>(random() % (86'400 * second))};
+    const Duration to = from + Duration{std::llround(std::pow(10, number(3, 13.5)))};
+    const Duration middle{from.ns + (to - from).ns / 3};
+    const double joules = c.joules(from, to).value(), seconds_long = (to - from).seconds().value();
+    const double slack = 1e-12 * (1 + joules);
+    ASSERT_GE(joules, c.least(from, to).value() * seconds_long - slack) << text << " " << from.ns << " " << to.ns;
+    ASSERT_LE(joules, c.most(from, to).value() * seconds_long + slack) << text << " " << from.ns << " " << to.ns;
+    ASSERT_NEAR(joules, c.joules(from, middle).value() + c.joules(middle, to).value(), slack) << text;
+  }
+}
+
 TEST(PowerCurve, NoiseIsTheSameForASeedOtherForAnotherAndNeverLeavesItsBand) {
   const auto a = curve("noise:7,30,15,0.01"), b = curve("noise:8,30,15,0.01");
   int equal = 0, above = 0;

@@ -265,6 +265,8 @@ TEST(LiveLine, TellsProgressTimeLeftRateAndPower) {
   EXPECT_EQ(live_line(status, 80), "0/8 ▕          ▏ · loading · 0:02");
   status = LiveStatus{4, 8, 7.0, 0, 9.4, true, "sky"};  // the name of a prompt never hides the time left
   EXPECT_EQ(live_line(status, 80), "4/8 ▕█████     ▏ · about 0:07 left · 9.40 W ~ · sky");
+  status.simulated = true;
+  EXPECT_EQ(live_line(status, 80), "4/8 ▕█████     ▏ · about 0:07 left · 9.40 W ~ simulated · sky");
 }
 
 }  // namespace
