@@ -214,7 +214,9 @@ TEST(Room, WhatIsNoRoomIsRefusedWithTheNearestName) {
   EXPECT_NE(error("intel-2").fix.find("'intel-2s'"), std::string::npos);
   EXPECT_NE(error("laptop,fault=eoi").fix.find("'eio'"), std::string::npos);
   EXPECT_NE(error("laptop,fualt=eio").fix.find("'fault'"), std::string::npos);
-  EXPECT_FALSE(Room::make(RoomChoice{.name = "laptop,fault=eio"}));  // a name, not a whole choice
+  RoomChoice unparsed;
+  unparsed.name = "laptop,fault=eio";  // a name, not a whole choice
+  EXPECT_FALSE(Room::make(unparsed));
   for (const char* text :
        {"", ",", "laptop,", "laptop,fault", "laptop,at=x", "laptop,at=-1", "laptop,for=1e9", "LAPTOP"}) {
     ASSERT_FALSE(parse_room_choice(text)) << text;
