@@ -97,7 +97,9 @@ void draw_windows(Dice& dice, Stream& stream) {
   for (int i = 0; i < 10; ++i) {
     const double shortest = std::min(1.5 * static_cast<double>(stream.view.updates.period.ns), length / 4);
     const double long_ns = dice.log_uniform(shortest, length * 0.98);
-    const double from = dice.uniform(0, length - long_ns);
+    double from = dice.uniform(0, length - long_ns);
+    // Programs begin when the recording does: before the counter was seen to renew itself even once.
+    if (dice.chance(0.15)) from = dice.uniform(0, std::min(static_cast<double>(stream.view.updates.period.ns), from));
     stream.windows.push_back({Instant{origin + static_cast<std::int64_t>(from)},
                               Instant{origin + static_cast<std::int64_t>(from + long_ns)}});
   }
@@ -119,9 +121,9 @@ double swing_w(const Stream& stream, const Interval& window) {
 std::vector<rig::Tick> poll(const Stream& stream) {
   Dice dice(stream.seed * 7 + 1);
   std::vector<rig::Tick> ticks;
-  const std::int64_t margin = 3 * std::max(stream.poll_ns, stream.view.updates.period.ns);
-  std::int64_t failing = 0, free_ns = -margin - 1;
-  for (std::int64_t due = -margin; due <= stream.length_ns + margin; due += stream.poll_ns) {
+  const std::int64_t after_ns = 3 * std::max(stream.poll_ns, stream.view.updates.period.ns);
+  std::int64_t failing = 0, free_ns = -stream.before_ns - 1;
+  for (std::int64_t due = -stream.before_ns; due <= stream.length_ns + after_ns; due += stream.poll_ns) {
     auto begin =
         due + static_cast<std::int64_t>(dice.uniform(0, stream.poll_jitter) * static_cast<double>(stream.poll_ns));
     if (dice.chance(0.003))
@@ -194,6 +196,8 @@ Stream draw(std::uint64_t seed, bool dense) {
   // At least a hundred updates, but no more polls than can be paid for.
   stream.length_ns =
       static_cast<std::int64_t>(std::min(6000.0 * static_cast<double>(stream.poll_ns), std::max(100 * update_ns, 4e9)));
+  // How long it was polled before the first window can begin.
+  stream.before_ns = stream.poll_ns * 2 + static_cast<std::int64_t>(dice.uniform(0, 2) * update_ns);
   draw_windows(dice, stream);
   return stream;
 }

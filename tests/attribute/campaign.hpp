@@ -41,7 +41,7 @@ struct Stream {
   PowerCurve curve = PowerCurve::constant(Watts(0));
   CounterView view;
   Channel channel;
-  std::int64_t poll_ns = 0, read_ns = 0, length_ns = 0;
+  std::int64_t poll_ns = 0, read_ns = 0, before_ns = 0, length_ns = 0;
   double poll_jitter = 0;  // of poll_ns
   double gap_chance = 0;   // that a run of failed reads begins at a poll
   std::vector<Interval> windows;

@@ -66,6 +66,46 @@ class Faults(RigCase):
     def test_an_empty_file_is_a_gap_and_the_counter_bridges_it(self):
         self.bridge("empty")
 
+    def test_readings_torn_in_half_are_neither_wraps_nor_resets(self):
+        # Every other read gives the first digits alone: a number, but none that the counter can have come to.
+        rig, summary, run = self.measure_with((1.0, "torn"), (1.6, "ok"),
+                                              zone="power=constant:40 update_us=1000 quantum_uj=61 start_uj=123456789000")
+        row = energy(summary, CHANNEL)
+        self.assertEqual((row["wraps"], row["resets"]), (0, 0))
+        self.assertGreaterEqual(row["gaps"], 1)
+        truth = rig.truth.joules("package-0", *run)
+        self.assertTrue(row["low_j"] <= truth <= row["high_j"], (truth, row))
+
+    def test_sensors_of_every_kind_fail_at_once_and_come_back(self):
+        shape = "power=sine:40,15,1.7 update_us=1000"
+        rig = self.mount("--zone", "id=intel-rapl:0 name=package-0 quantum_uj=61 " + shape,
+                         "--hwmon", "id=hwmon0 chip=fakeboard label=board only=energy interval_ms=1 " + shape,
+                         "--thermal", "id=thermal_zone0 type=hot quantum_mc=500 " + shape,
+                         "--supply", "id=BAT0 type=Battery volts=12 " + shape)
+
+        def act():
+            time.sleep(1.0)
+            rig.fault("*", "eio")
+            time.sleep(1.3)
+            rig.fault("*", "ok")
+
+        actor = threading.Thread(target=act)
+        actor.start()
+        try:
+            summary = self.record(["sleep", "4"], "--sysfs", rig.path)
+        finally:
+            actor.join()
+        run = next(r for r in self.table("x.prony", "spans") if r["kind"] == "run")
+        for domain, channel in (("package-0", CHANNEL), ("fakeboard", "hwmon.fakeboard.board.energy")):
+            row = energy(summary, channel)
+            truth = rig.truth.joules(domain, run["begin_ns"], run["end_ns"])
+            self.assertTrue(row["low_j"] <= truth <= row["high_j"], (truth, row))
+            self.assertEqual((row["wraps"], row["resets"]), (0, 0))
+            self.assertGreaterEqual(row["gaps"], 1)
+        told = {e["subject"] for e in summary["events"] if e["kind"] == "sensor-lost"}
+        for channel in (CHANNEL, "hwmon.fakeboard.board.energy", "thermal.hot.temperature", "power_supply.BAT0.power"):
+            self.assertIn(channel, told, summary["events"])
+
     def test_a_negative_counter_is_a_gap_and_the_counter_bridges_it(self):
         self.bridge("negative")
 
