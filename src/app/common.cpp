@@ -39,7 +39,7 @@ Terminal terminal_of(int fd) {
   const auto asked = columns == nullptr ? std::nullopt : parse_u64(columns);
   struct winsize size{};
   if (asked && *asked > 0) {
-    terminal.width = *asked;
+    terminal.width = static_cast<std::size_t>(std::min<std::uint64_t>(*asked, 10'000));
   } else if (terminal.is_terminal && ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
     terminal.width = size.ws_col;
   }

@@ -64,6 +64,16 @@ class CounterCurve {
     std::int64_t at = 0;
     double value = 0;
   };
+  // The last N of many, by number; their count never ends, also where a size has 32 bits.
+  template <class T, std::uint64_t N>
+  struct Ring {
+    std::array<T, N> items{};
+    [[nodiscard]] static constexpr std::uint64_t size() { return N; }
+    [[nodiscard]] T& operator[](std::uint64_t number) { return items[static_cast<std::size_t>(number % N)]; }
+    [[nodiscard]] const T& operator[](std::uint64_t number) const {
+      return items[static_cast<std::size_t>(number % N)];
+    }
+  };
   struct Suspect {
     std::int64_t begin = 0, end = 0;
     std::uint64_t raw = 0;
@@ -106,8 +116,8 @@ class CounterCurve {
   std::optional<Suspect> suspect_;
   double spread_low_ = 0, spread_high_ = 0;
   std::optional<double> first_high_;  // no more than this at the first read
-  std::array<Mark, 4> marks_{};
-  std::array<Knot, 8> knots_{};
+  Ring<Mark, 4> marks_;
+  Ring<Knot, 8> knots_;
   std::uint64_t mark_count_ = 0, knot_count_ = 0;
   std::int64_t first_knot_ = 0;
   double recent_rate_ = 0, largest_rate_ = 0;

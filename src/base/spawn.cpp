@@ -350,7 +350,8 @@ bool Child::ended_within(std::optional<std::int64_t> timeout_ns) const noexcept 
   if (pidfd_.valid()) {
     struct pollfd entry{pidfd_.get(), POLLIN, 0};
     struct timespec limit{};
-    if (timeout_ns) limit = {*timeout_ns / 1'000'000'000, *timeout_ns % 1'000'000'000};
+    if (timeout_ns)
+      limit = {static_cast<time_t>(*timeout_ns / 1'000'000'000), static_cast<long>(*timeout_ns % 1'000'000'000)};
     return ::ppoll(&entry, 1, timeout_ns ? &limit : nullptr, nullptr) > 0;
   }
   std::int64_t left = timeout_ns.value_or(std::numeric_limits<std::int64_t>::max());
@@ -359,7 +360,7 @@ bool Child::ended_within(std::optional<std::int64_t> timeout_ns) const noexcept 
     if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == pid_)
       return true;
     if (left <= 0) return false;
-    const std::int64_t nap = std::min<std::int64_t>(left, 2'000'000);
+    const auto nap = static_cast<long>(std::min<std::int64_t>(left, 2'000'000));
     const struct timespec pause{0, nap};
     ::nanosleep(&pause, nullptr);
     left -= nap;

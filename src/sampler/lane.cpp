@@ -71,7 +71,11 @@ std::int64_t monotonic_ns() noexcept { return cpu_clock_ns(CLOCK_MONOTONIC); }
 Wake wait_word(const std::atomic<std::uint32_t>& word, std::uint32_t expected, std::int64_t until_ns) noexcept {
   static_assert(sizeof(std::atomic<std::uint32_t>) == sizeof(std::uint32_t));
   if (word.load(std::memory_order_acquire) != expected) return Wake::changed;
-  const struct timespec until{until_ns / second_ns, until_ns % second_ns};
+  // The kernel's own timespec of this call: two longs on every machine, also where the C library's has 64 bits of time.
+  const struct {
+    long seconds, nanoseconds;
+  } until{static_cast<long>(std::min<std::int64_t>(until_ns / second_ns, std::numeric_limits<long>::max())),
+          static_cast<long>(until_ns % second_ns)};
   const long result =
       syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE, expected, &until, nullptr, FUTEX_BITSET_MATCH_ANY);
   const bool on_time = result == -1 && errno == ETIMEDOUT;

@@ -183,7 +183,7 @@ class LaneSampler final : public Sampler {
 
   void wait_for_bell(std::int64_t ns) const {
     pollfd bell{doorbell_->fd.get(), POLLIN, 0};
-    const struct timespec limit{ns / 1'000'000'000, ns % 1'000'000'000};
+    const struct timespec limit{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
     if (ppoll(&bell, 1, &limit, nullptr) > 0) {
       std::uint64_t count = 0;
       [[maybe_unused]] const auto got = read(bell.fd, &count, sizeof count);

@@ -380,8 +380,9 @@ Result<TickBlock> decode_chunk(std::span<const std::byte> bytes) {
   for (auto& column : columns)
     if (!read_column_head(reader, column)) return damaged("a column's head is cut or false");
   std::vector<Quality> qualities(static_cast<std::size_t>(*channels * *ticks));
+  const auto ticks_of_one = static_cast<std::size_t>(*ticks);
   for (std::size_t c = 0; c < *channels; ++c)
-    if (!read_qualities(reader, std::span(qualities).subspan(c * *ticks, *ticks)))
+    if (!read_qualities(reader, std::span(qualities).subspan(c * ticks_of_one, ticks_of_one)))
       return damaged("its qualities are cut or false");
   if (!read_planes(reader, columns, static_cast<std::size_t>(*ticks) - 1)) return damaged("its numbers are cut");
   if (!reader.at_end()) return damaged("something follows its end");

@@ -223,7 +223,7 @@ std::string header_of(const SynthOptions& options, const LlamaShape& shape, cons
     out.u64(tensor.offset);
   }
   std::string text = out.text();
-  text.resize(aligned(text.size()), '\0');
+  text.resize(static_cast<std::size_t>(aligned(text.size())), '\0');
   return text;
 }
 
@@ -280,7 +280,7 @@ class Output {
     return buffer_.size() < buffer_bytes ? Result<void>{} : flush();
   }
   [[nodiscard]] Result<void> zeros_up_to(std::uint64_t position) {
-    const std::string zeros(position - written_, '\0');
+    const std::string zeros(static_cast<std::size_t>(position - written_), '\0');
     return put(zeros.data(), zeros.size());
   }
   [[nodiscard]] std::uint64_t position() const { return written_; }
