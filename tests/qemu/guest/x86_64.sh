@@ -5,8 +5,12 @@
 load test_power battery_status=discharging battery_capacity=77 battery_voltage=12600000 battery_current=1500000
 take battery.files say_files /sys/class/power_supply/test_battery/uevent
 take battery.sensors prony sensors --json
+record battery 3 &
+sleep 1.5
 echo 2000000 >/sys/module/test_power/parameters/battery_current
-record battery 1
+echo charging >/sys/module/test_power/parameters/battery_status
+echo off >/sys/module/test_power/parameters/ac_online
+wait
 told battery
 rmmod test_power
 
