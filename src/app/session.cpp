@@ -53,7 +53,9 @@ Result<SensorSet> open_sensors(Machine& machine, const std::string& only) {
     if (row.stand_in && energy && !asked) continue;
     Probe probe = row.make(machine, SensorOptions{});
     set.unavailable.insert(set.unavailable.end(), probe.unavailable.begin(), probe.unavailable.end());
+    set.unavailable.insert(set.unavailable.end(), probe.notes.begin(), probe.notes.end());
     if (!probe.sensor) continue;
+    set.within.insert(set.within.end(), probe.within.begin(), probe.within.end());
     energy = energy || measures_cpu_energy(probe.sensor->channels());
     set.sensors.push_back(std::move(probe.sensor));
     for (auto& sensor : probe.more) {
@@ -94,6 +96,7 @@ Session::Session(Machine& machine, SensorSet sensors, Sensor& tree, Duration int
   };
   add_sensor(tree);
   for (const auto& sensor : set_.sensors) add_sensor(*sensor);
+  resolve_within(set_.within, channels_);
   for (const LanePlan& lane : lanes_) groups_.push_back(lane.group);
   last_power_.resize(channels_.size());
   sampler_ = Sampler::create(machine_, lanes_);

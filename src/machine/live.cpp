@@ -19,7 +19,8 @@ constexpr clockid_t process_clock(pid_t pid) noexcept {
 
 class LiveMachine final : public FileMachine {
  public:
-  explicit LiveMachine(const LiveMachineOptions& options) : FileMachine(options.sysfs, options.procfs, "") {}
+  explicit LiveMachine(const LiveMachineOptions& options)
+      : FileMachine(options.sysfs, options.procfs, ""), own_sysfs_(options.sysfs == LiveMachineOptions{}.sysfs) {}
 
   [[nodiscard]] MachineKind kind() const noexcept override { return MachineKind::live; }
 
@@ -36,8 +37,13 @@ class LiveMachine final : public FileMachine {
   }
   [[nodiscard]] Result<std::unique_ptr<PerfGroup>> open_perf(std::span<const PerfEvent> events, std::int64_t pid,
                                                              int cpu) override {
+    // The numbers of another machine's /sys name other events here.
+    if (!own_sysfs_) return Machine::open_perf(events, pid, cpu);
     return open_live_perf(events, pid, cpu);
   }
+
+ private:
+  bool own_sysfs_;
 };
 
 }  // namespace

@@ -51,19 +51,44 @@ bool natural_less(std::string_view a, std::string_view b) noexcept {
   return whole_a < whole_b;
 }
 
-std::optional<unsigned> count_cpu_list(std::string_view list) noexcept {
-  unsigned count = 0;
+namespace {
+
+// Calls `range(first, last)` for each part of a list; false: it is none, or `range` said so.
+template <class F>
+bool for_each_range(std::string_view list, F&& range) {
   while (true) {
     const auto comma = list.find(',');
     const auto part = list.substr(0, comma);
     const auto dash = part.find('-');
     const auto first = whole_number(part.substr(0, dash));
     const auto last = dash == std::string_view::npos ? first : whole_number(part.substr(dash + 1));
-    if (!first || !last || *last < *first || *last - *first > 1'000'000) return std::nullopt;
-    count += *last - *first + 1;
-    if (comma == std::string_view::npos) return count;
+    if (!first || !last || *last < *first || *last - *first > 1'000'000) return false;
+    if (!range(*first, *last)) return false;
+    if (comma == std::string_view::npos) return true;
     list.remove_prefix(comma + 1);
   }
+}
+
+}  // namespace
+
+std::optional<unsigned> count_cpu_list(std::string_view list) noexcept {
+  unsigned count = 0;
+  const bool whole = for_each_range(list, [&](unsigned first, unsigned last) {
+    count += last - first + 1;
+    return true;
+  });
+  return whole ? std::optional(count) : std::nullopt;
+}
+
+std::optional<std::vector<unsigned>> cpus_of_list(std::string_view list) {
+  constexpr std::size_t most_cpus = 65536;
+  std::vector<unsigned> cpus;
+  const bool whole = for_each_range(list, [&](unsigned first, unsigned last) {
+    if (cpus.size() + (last - first) >= most_cpus) return false;
+    for (unsigned cpu = first; cpu <= last; ++cpu) cpus.push_back(cpu);
+    return true;
+  });
+  return whole ? std::optional(std::move(cpus)) : std::nullopt;
 }
 
 }  // namespace prony

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace prony {
 
@@ -13,5 +14,7 @@ namespace prony {
 
 // How many CPUs a list such as "0-3,8,10-11" names. Not a list: nullopt. Source: Documentation/admin-guide/cputopology.
 [[nodiscard]] std::optional<unsigned> count_cpu_list(std::string_view list) noexcept;
+// Which CPUs such a list names, in its order. Not a list, or more than 65536 CPUs: nullopt.
+[[nodiscard]] std::optional<std::vector<unsigned>> cpus_of_list(std::string_view list);
 
 }  // namespace prony

@@ -17,8 +17,7 @@ namespace prony {
 namespace {
 
 constexpr std::size_t most_events = 16;
-constexpr const char* perf_remedy =
-    "sudo sysctl kernel.perf_event_paranoid=0   (until reboot), or give the program CAP_PERFMON";
+constexpr const char* perf_remedy = "sudo prony setup perf";
 
 // What PERF_FORMAT_GROUP | TOTAL_TIME_ENABLED | TOTAL_TIME_RUNNING gives: number, enabled, running, counts.
 // Source: perf_event_open(2).

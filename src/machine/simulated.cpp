@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <set>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "base/text.hpp"
 #include "machine/names.hpp"
@@ -28,6 +31,9 @@ struct SimulatedMachine::State {
   std::map<std::string, Fault> faults;
   std::map<std::string, std::uint64_t> reopens;
   std::map<std::int64_t, CpuTime> processes;
+  std::map<std::tuple<std::uint32_t, std::uint64_t, int>, PerfCount> perf;  // type, config, CPU
+  std::map<int, int> perf_read_faults;                                      // CPU → errno
+  int perf_fault = 0;
   Duration own_cpu;
   unsigned cpus = 1;
   Duration tick = milliseconds(4);
@@ -74,6 +80,28 @@ class SimulatedFile final : public File {
   std::shared_ptr<SimulatedMachine::State> state_;
   std::shared_ptr<Node> node_;
   std::string path_;
+};
+
+class SimulatedPerfGroup final : public PerfGroup {
+ public:
+  using Counts =
+      std::vector<std::pair<SimulatedMachine::PerfCount, std::uint64_t>>;  // the register, and it at the open
+  SimulatedPerfGroup(std::shared_ptr<SimulatedMachine::State> state, Counts counts, int cpu)
+      : state_(std::move(state)), counts_(std::move(counts)), cpu_(cpu) {}
+
+  [[nodiscard]] int read(std::span<std::uint64_t> counts) noexcept override {
+    const std::lock_guard lock(state_->mutex);
+    if (const auto fault = state_->perf_read_faults.find(cpu_); fault != state_->perf_read_faults.end())
+      if (fault->second != 0) return -fault->second;
+    if (counts.size() < counts_.size()) return -EINVAL;
+    for (std::size_t i = 0; i < counts_.size(); ++i) counts[i] = counts_[i].first(state_->now) - counts_[i].second;
+    return 0;
+  }
+
+ private:
+  std::shared_ptr<SimulatedMachine::State> state_;
+  Counts counts_;
+  int cpu_;
 };
 
 }  // namespace
@@ -140,6 +168,18 @@ void SimulatedMachine::set_process(std::int64_t pid, CpuTime cpu_time) {
 void SimulatedMachine::remove_process(std::int64_t pid) {
   const std::lock_guard lock(state_->mutex);
   state_->processes.erase(pid);
+}
+void SimulatedMachine::set_perf(PerfEvent event, int cpu, PerfCount count) {
+  const std::lock_guard lock(state_->mutex);
+  state_->perf[{event.type, event.config, cpu}] = std::move(count);
+}
+void SimulatedMachine::set_perf_fault(int errno_value) {
+  const std::lock_guard lock(state_->mutex);
+  state_->perf_fault = errno_value;
+}
+void SimulatedMachine::set_perf_read_fault(int cpu, int errno_value) {
+  const std::lock_guard lock(state_->mutex);
+  state_->perf_read_faults[cpu] = errno_value;
 }
 void SimulatedMachine::set_own_cpu_time(Duration cpu_time) {
   const std::lock_guard lock(state_->mutex);
@@ -219,6 +259,20 @@ Result<Duration> SimulatedMachine::process_cpu_time(std::int64_t pid) noexcept {
   const auto found = state_->processes.find(pid);
   if (found == state_->processes.end()) return fail(ErrorCode::gone, "no such process", "pid " + std::to_string(pid));
   return found->second(state_->now());
+}
+Result<std::unique_ptr<PerfGroup>> SimulatedMachine::open_perf(std::span<const PerfEvent> events, std::int64_t,
+                                                               int cpu) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->perf_fault != 0)
+    return Unexpected<Error>(error_from_errno(state_->perf_fault, "perf_event_open", "cannot open perf event"));
+  SimulatedPerfGroup::Counts counts;
+  for (const PerfEvent& event : events) {
+    const auto found = state_->perf.find({event.type, event.config, cpu});
+    if (found == state_->perf.end())
+      return Unexpected<Error>(error_from_errno(ENOENT, "perf_event_open", "cannot open perf event"));
+    counts.emplace_back(found->second, found->second(state_->now));
+  }
+  return std::make_unique<SimulatedPerfGroup>(state_, std::move(counts), cpu);
 }
 Duration SimulatedMachine::own_cpu_time() const noexcept {
   const std::lock_guard lock(state_->mutex);

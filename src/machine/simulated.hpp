@@ -14,11 +14,12 @@
 
 namespace prony {
 
-class SimulatedMachine final : public Machine {
+class SimulatedMachine : public Machine {
  public:
   using Text = std::function<std::string(Instant)>;  // a file's text at a time of this machine
   using Fault = std::function<int(Instant)>;         // an errno, or 0 while all is well
   using Clock = std::function<Instant()>;
+  using PerfCount = std::function<std::uint64_t(Instant)>;
   using CpuTime = std::function<Duration(Instant)>;  // a process's CPU time at a time of this machine
 
   SimulatedMachine();
@@ -42,6 +43,13 @@ class SimulatedMachine final : public Machine {
 
   void set_process(std::int64_t pid, CpuTime cpu_time);
   void remove_process(std::int64_t pid);
+  // An event of a perf PMU as `cpu` counts it; `count` is the register, of which a group shows what came since it was
+  // opened. An event that nobody set cannot be opened (ENOENT).
+  void set_perf(PerfEvent event, int cpu, PerfCount count);
+  // Every open_perf() fails with this errno until it is 0 again (EACCES: denied).
+  void set_perf_fault(int errno_value);
+  // Every read of a group on `cpu` fails with this errno until it is 0 again (EBUSY: multiplexed, ENODEV: in error).
+  void set_perf_read_fault(int cpu, int errno_value);
   void set_own_cpu_time(Duration cpu_time);
   void set_cpu_count(unsigned cpus);
   void set_tick_period(Duration tick);
@@ -55,6 +63,8 @@ class SimulatedMachine final : public Machine {
   [[nodiscard]] Result<std::string> read_link(const std::string& path) override;
   [[nodiscard]] bool exists(const std::string& path) override;
   [[nodiscard]] Result<Duration> process_cpu_time(std::int64_t pid) noexcept override;
+  [[nodiscard]] Result<std::unique_ptr<PerfGroup>> open_perf(std::span<const PerfEvent> events, std::int64_t pid,
+                                                             int cpu) override;
   [[nodiscard]] Duration own_cpu_time() const noexcept override;
   [[nodiscard]] unsigned cpu_count() override;
   [[nodiscard]] Duration tick_period() const noexcept override;

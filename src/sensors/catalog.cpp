@@ -16,7 +16,7 @@ std::string_view to_string(LaneKind lane) noexcept {
 
 std::span<const SensorRow> sensor_catalogue() {
   static constexpr std::array<SensorRow, 16> rows{{
-      {"rapl", "energy of processor packages, cores, memory, platform (powercap)", make_rapl},
+      {"rapl", "energy of processor packages, cores, memory, platform (perf, powercap)", make_rapl},
       {"hwmon", "energy and power of chips and supply rails (hwmon)", make_hwmon},
       {"power_supply", "batteries: power drawn, energy left; mains connected or not", make_power_supply},
       {"hwmon-climate", "temperatures and fans of chips (hwmon)", make_hwmon_climate},

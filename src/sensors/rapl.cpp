@@ -1,180 +1,242 @@
-// rapl: energy counters of processor packages and what is inside them, through the kernel's powercap interface.
-// reads       /sys/class/powercap/intel-rapl*/energy_uj (Intel, and AMD since Zen), all sockets, all zones
-// unit        µJ; one count of the hardware is about 61 µJ (Intel, 2^-14 J) or 15 µJ (AMD, 2^-16 J)
+// rapl: energy counters of processor packages and what is inside them: by perf events where they may be opened, else by
+// the kernel's powercap interface; domain by domain, never both for one.
+// reads       perf PMU power (events energy-*), /sys/class/powercap/intel-rapl*/energy_uj; Intel, and AMD since Zen
+// unit        perf: 2^-32 J; powercap: µJ. One count of the hardware is 61 µJ (Intel, 2^-14 J) or 15 µJ (AMD, 2^-16 J)
 // period      about 1 ms with jitter, no time stamp (Khan et al., 2018, RAPL in Action)
-// wrap        32-bit register: max_energy_range_uj is its largest value, so it wraps one count above that
-// privilege   root only since 2020 (CVE-2020-8694); then the reason and a chmod are given
+// wrap        perf: none (64 bits); powercap: one count above max_energy_range_uj, the largest of a 32-bit register
+// privilege   root only since 2020 (CVE-2020-8694); then the reason and `prony setup rapl` are given
 // part_of     core, uncore < package; package, dram < psys where there is one; dram is not inside package
-// source      Documentation/power/powercap/powercap.rst, drivers/powercap/intel_rapl_common.c
+// source      arch/x86/events/rapl.c, Documentation/power/powercap/powercap.rst, drivers/powercap/intel_rapl_common.c
 #include <algorithm>
-#include <map>
 
-#include "base/text.hpp"
 #include "machine/machine.hpp"
 #include "sensors/file_sensor.hpp"
+#include "sensors/rapl_limits.hpp"
+#include "sensors/rapl_sensor.hpp"
+#include "sensors/rapl_sources.hpp"
 #include "sensors/rows.hpp"
 
 namespace prony {
 
 namespace {
 
-constexpr std::string_view top = "/sys/class/powercap";
-constexpr const char* chmod_remedy =
-    "sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj   (for all users, until reboot; since 2020 Linux lets "
-    "only "
-    "root read it)";
-// No package draws more; a bound this loose still tells a reset from a wrap of 65 kJ or more.
-constexpr double default_max_w = 1000;
-constexpr double platform_max_w = 4000;
-// Peaks above the thermal design power that the first constraint states: turbo limits go to about 2.5 times, laptops
-// to 4 times.
-constexpr double peak_over_design = 4;
+constexpr const char* setup_rapl = "sudo prony setup rapl   (for all users until reboot; --persist: for good)";
+constexpr const char* setup_perf = "sudo prony setup perf   (until reboot; --persist: for good)";
+constexpr const char* no_driver =
+    "load the driver (sudo modprobe intel_rapl_msr); virtual machines usually have no energy counters";
+// The coarsest unit that registers have (Intel): a step that is too large widens bounds by 61 µJ, one that is too small
+// would make them wrong.
+constexpr double coarsest_unit_j = 1.0 / 16384;
 
-struct Zone {
-  std::string id;      // "intel-rapl:0:0"
-  std::string path;    // "/sys/class/powercap/intel-rapl:0:0"
-  std::string name;    // "core"
-  std::string parent;  // id, empty for a top-level zone
+struct Entry {  // a channel that can be read
+  Channel channel;
+  RaplDomain domain, home;
+  std::string zone, zone_parent;  // ids; empty for events
 };
 
-bool is_zone_id(std::string_view name) {
-  return name.starts_with("intel-rapl") && name.find(':') != std::string_view::npos;
-}
+struct Bundle {                // what one sensor reads
+  std::vector<Entry> entries;  // events first
+  std::size_t events = 0;
+  std::unique_ptr<PerfGroup> group;
+  std::unique_ptr<Sensor> files;
+  std::optional<RaplPerfUnit> unit;
+};
 
-// Zones below `directory`. The class directory is flat (links to every zone) and each zone's own directory holds its
-// children again: an id that was seen is not taken twice.
-void collect(Machine& machine, const std::string& directory, const std::string& parent, int depth,
-             std::map<std::string, Zone>& zones) {
-  const auto entries = machine.list(directory);
-  if (!entries || depth > 4) return;
-  for (const auto& entry : *entries) {
-    if (!entry.starts_with("intel-rapl")) continue;
-    const auto path = directory + "/" + entry;
-    if (!is_zone_id(entry)) {  // a control type: "intel-rapl", "intel-rapl-mmio"
-      collect(machine, path, {}, depth + 1, zones);
-      continue;
-    }
-    const auto name = machine.read_text(path + "/name");
-    if (name && !name->empty()) {
-      auto& zone = zones.try_emplace(entry, Zone{entry, path, *name, parent}).first->second;
-      if (zone.parent.empty()) zone.parent = parent;
-    }
-    collect(machine, path, entry, depth + 1, zones);
-  }
-}
-
-// "intel-rapl:0:1" is inside "intel-rapl:0", also where the tree is flat.
-void link_by_id(std::map<std::string, Zone>& zones) {
-  for (auto& [id, zone] : zones) {
-    const auto above = id.substr(0, id.rfind(':'));
-    if (zone.parent.empty() && zones.contains(above)) zone.parent = above;
-  }
-}
-
-// intel-rapl-mmio shows the package of intel-rapl through other registers: the same joules, counted once.
-void drop_duplicates(std::map<std::string, Zone>& zones) {
-  const auto shown_elsewhere = [&](const Zone& zone) {
-    return std::any_of(zones.begin(), zones.end(), [&](const auto& entry) {
-      return entry.second.id.starts_with("intel-rapl:") && entry.second.parent.empty() &&
-             entry.second.name == zone.name;
-    });
-  };
-  std::vector<std::string> dropped;
-  for (const auto& [id, zone] : zones)
-    if (!id.starts_with("intel-rapl:") && zone.parent.empty() && shown_elsewhere(zone)) dropped.push_back(id);
-  for (const auto& id : dropped)
-    std::erase_if(zones, [&](const auto& entry) { return entry.first == id || entry.first.starts_with(id + ":"); });
-}
-
-// "package-0" stays; "core" inside "package-0-die-1" becomes "core-0-die-1".
-std::string domain_of(const Zone& zone, const std::map<std::string, Zone>& zones) {
-  const auto parent = zones.find(zone.parent);
-  if (parent == zones.end()) return name_part(zone.name);
-  const std::string& above = parent->second.name;
-  if (above.starts_with("package")) return name_part(zone.name + above.substr(7));
-  return name_part(zone.name + "-" + above);
-}
-
-Channel channel_of(Machine& machine, const Zone& zone, const std::map<std::string, Zone>& zones) {
+Channel energy_channel(std::string domain, std::string device) {
   Channel channel;
   channel.sensor = "rapl";
-  channel.device = zone.id;
-  channel.domain = domain_of(zone, zones);
+  channel.device = std::move(device);
+  channel.domain = std::move(domain);
   channel.name = "rapl." + channel.domain + ".energy";
   channel.measure = Measure::energy;
   channel.kind = ChannelKind::counter;
-  channel.scale = 1e-6;
   channel.update_period = milliseconds(1);
-  if (const auto largest = probe_integer(machine, zone.path + "/max_energy_range_uj"); largest && *largest > 0) {
-    // The driver gives (2^32 − 1) counts in µJ, the counter wraps at 2^32 counts: one count above.
-    const double count_uj = std::max(1.0, static_cast<double>(*largest) / 4294967295.0);
-    channel.resolution = count_uj;
-    channel.range = static_cast<std::uint64_t>(*largest) + static_cast<std::uint64_t>(count_uj + 0.5);
-  }
-  const auto package = zones.find(zone.parent);
-  const auto& limits = package == zones.end() ? zone.path : package->second.path;
-  const auto design_uw = probe_integer(machine, limits + "/constraint_0_max_power_uw");
-  const double design_w = design_uw && *design_uw > 0 ? static_cast<double>(*design_uw) * 1e-6 : 0;
-  channel.max_rate = std::max(zone.name == "psys" ? platform_max_w : default_max_w, peak_over_design * design_w);
   return channel;
 }
 
-// psys first, then each package followed by what is inside it.
-std::vector<const Zone*> in_order(const std::map<std::string, Zone>& zones, const std::vector<std::string>& ids) {
-  std::vector<const Zone*> order;
-  const auto add_with_children = [&](const Zone& zone) {
-    order.push_back(&zone);
-    for (const auto& id : ids)
-      if (zones.at(id).parent == zone.id) order.push_back(&zones.at(id));
+const RaplZone* zone_of(const std::vector<RaplZone>& zones, const RaplDomain& domain) {
+  const auto found =
+      std::find_if(zones.begin(), zones.end(), [&](const RaplZone& zone) { return zone.domain.overlaps(domain); });
+  return found == zones.end() ? nullptr : &*found;
+}
+
+double believable_w(Machine& machine, const std::vector<RaplZone>& zones, const RaplZone* zone, RaplKind kind) {
+  if (!zone) return believable_rapl_w(kind, {}, {});
+  const auto own = read_rapl_limits(machine, zone->path);
+  if (kind == RaplKind::package) return believable_rapl_w(kind, own, own);
+  const RaplZone* const package = zone_of(zones, zone->home);
+  return believable_rapl_w(kind, own, package ? read_rapl_limits(machine, package->path) : RaplLimits{});
+}
+
+// The largest value of the zone's counter, which the driver gives as (2^32 − 1) counts of the register in µJ.
+std::optional<std::uint64_t> largest_uj(Machine& machine, const RaplZone& zone) {
+  const auto largest = probe_integer(machine, zone.path + "/max_energy_range_uj");
+  return largest && *largest > 0 ? std::optional(static_cast<std::uint64_t>(*largest)) : std::nullopt;
+}
+double unit_uj(std::uint64_t largest) { return static_cast<double>(largest) / 4294967295.0; }
+
+Entry entry_of(Machine& machine, const RaplSources& sources, const RaplPerfUnit& unit, const RaplEvent& event) {
+  const auto domain = unit.domain_of(event);
+  const auto* const zone = zone_of(sources.found.zones, domain);
+  auto channel = energy_channel(to_string(domain), "power/" + event.name + "@cpu" + std::to_string(unit.cpu));
+  channel.scale = event.scale;
+  const auto largest = zone ? largest_uj(machine, *zone) : std::nullopt;
+  channel.resolution = std::max(1.0, (largest ? unit_uj(*largest) * 1e-6 : coarsest_unit_j) / event.scale);
+  channel.max_rate = believable_w(machine, sources.found.zones, zone, event.kind);
+  return {std::move(channel), domain, {RaplKind::package, unit.package, unit.die}, {}, {}};
+}
+
+Entry entry_of(Machine& machine, const RaplSources& sources, const RaplZone& zone) {
+  auto channel = energy_channel(zone.channel, zone.id);
+  channel.scale = 1e-6;
+  if (const auto largest = largest_uj(machine, zone)) {
+    // It wraps at 2^32 counts: one count above the largest value.
+    channel.resolution = std::max(1.0, unit_uj(*largest));
+    channel.range = *largest + static_cast<std::uint64_t>(channel.resolution + 0.5);
+  }
+  channel.max_rate = believable_w(machine, sources.found.zones, &zone, zone.domain.kind);
+  return {std::move(channel), zone.domain, zone.home, zone.id, zone.parent};
+}
+
+// One bundle per perf unit with the zones of its package, and one for zones of no unit.
+std::vector<Bundle> bundles_of(Machine& machine, RaplSources& sources, Probe& probe, std::vector<Unavailable>& denied) {
+  std::vector<Bundle> bundles;
+  std::vector<std::string> names;
+  const auto named_once = [&](Channel& channel) {
+    if (std::find(names.begin(), names.end(), channel.name) != names.end())
+      channel.name = "rapl." + channel.domain + "@" + name_part(channel.device) + ".energy";
+    names.push_back(channel.name);
   };
-  for (const bool platform : {true, false})
-    for (const auto& id : ids) {
-      const auto& zone = zones.at(id);
-      if (zone.parent.empty() && (zone.name == "psys") == platform) add_with_children(zone);
+  for (auto& unit : sources.units) {
+    auto& bundle = bundles.emplace_back();
+    for (const auto& event : unit.what.events) {
+      bundle.entries.push_back(entry_of(machine, sources, unit.what, event));
+      named_once(bundle.entries.back().channel);
     }
-  return order;
+    bundle.events = bundle.entries.size();
+    bundle.group = std::move(unit.group);
+    bundle.unit = unit.what;
+  }
+  bundles.emplace_back();
+  std::vector<FileSensorBuilder> files;
+  for (std::size_t i = 0; i < bundles.size(); ++i) files.emplace_back(machine);
+  bool platform = std::any_of(bundles.front().entries.begin(), bundles.front().entries.end(),
+                              [](const Entry& entry) { return entry.domain.kind == RaplKind::psys; });
+  for (const auto& zone : sources.zones) {
+    if (zone.domain.kind == RaplKind::psys && platform) {
+      probe.unavailable.push_back({"rapl." + zone.id, "a second psys zone: nobody tells what it covers", {}});
+      continue;
+    }
+    std::size_t at = 0;
+    while (at + 1 < bundles.size() && !(zone.home.package && bundles[at].unit->package == zone.home.package)) ++at;
+    auto entry = entry_of(machine, sources, zone);
+    named_once(entry.channel);
+    if (!files[at].add(entry.channel, zone.path + "/energy_uj", setup_rapl)) continue;
+    platform = platform || zone.domain.kind == RaplKind::psys;
+    bundles[at].entries.push_back(std::move(entry));
+  }
+  for (std::size_t i = 0; i < bundles.size(); ++i) {
+    auto opened = files[i].finish(LaneKind::fast);
+    bundles[i].files = std::move(opened.sensor);
+    for (auto& entry : opened.unavailable)
+      (entry.remedy == setup_rapl ? denied : probe.unavailable).push_back(std::move(entry));
+  }
+  std::erase_if(bundles, [](const Bundle& bundle) { return bundle.entries.empty(); });
+  return bundles;
+}
+
+// The entry in which `part` lies: bundle and place.
+std::optional<std::pair<std::size_t, std::size_t>> whole_of(const std::vector<Bundle>& bundles, const Entry& part) {
+  const auto first = [&](const auto& fits) -> std::optional<std::pair<std::size_t, std::size_t>> {
+    for (std::size_t b = 0; b < bundles.size(); ++b)
+      for (std::size_t e = 0; e < bundles[b].entries.size(); ++e)
+        if (const auto& entry = bundles[b].entries[e]; &entry != &part && fits(entry)) return std::pair{b, e};
+    return std::nullopt;
+  };
+  if (part.domain.kind == RaplKind::psys) return std::nullopt;
+  if (part.domain.kind != RaplKind::dram && part.domain.kind != RaplKind::package) {
+    if (const auto above = first([&](const Entry& e) { return !e.zone.empty() && e.zone == part.zone_parent; }))
+      return above;
+    if (const auto package = first([&](const Entry& e) { return e.domain.overlaps(part.home); })) return package;
+  }
+  return first([](const Entry& e) { return e.domain.kind == RaplKind::psys; });
+}
+
+void nest(std::vector<Bundle>& bundles, Probe& probe) {
+  for (std::size_t b = 0; b < bundles.size(); ++b)
+    for (std::size_t e = 0; e < bundles[b].entries.size(); ++e) {
+      auto& entry = bundles[b].entries[e];
+      entry.channel.id = {static_cast<std::uint32_t>(e)};
+      const auto whole = whole_of(bundles, entry);
+      if (!whole) continue;
+      if (whole->first == b) {
+        entry.channel.part_of = ChannelId{static_cast<std::uint32_t>(whole->second)};
+      } else {
+        probe.within.push_back({entry.channel.name, bundles[whole->first].entries[whole->second].channel.name});
+      }
+    }
+}
+
+// What could not be had, in as few words as the case allows.
+void explain(const RaplSources& sources, const std::vector<Unavailable>& denied, Probe& probe) {
+  const bool anything = probe.sensor != nullptr;
+  if (sources.refused && anything) {
+    // No remedy of its own: what it would mend is not missing.
+    probe.notes.push_back({"rapl.perf",
+                           "perf events would give the same counters with 64 bits, so without wraps, and all of a "
+                           "package in one read; they cannot be opened (" +
+                               sources.refused->what + "): " + setup_perf,
+                           {}});
+  }
+  if (!anything && !denied.empty()) {
+    const auto more = denied.size() > 1 ? " (and " + std::to_string(denied.size() - 1) + " more zones)" : std::string();
+    const std::string perf = sources.refused ? "; perf events: " + sources.refused->what : std::string();
+    probe.unavailable.push_back(
+        {"rapl", denied.front().reason + more + ": since 2020 Linux lets only root read it" + perf, setup_rapl});
+    return;
+  }
+  if (anything) {
+    probe.notes.insert(probe.notes.end(), sources.dead.begin(), sources.dead.end());
+  } else if (!sources.dead.empty()) {
+    probe.unavailable.push_back({"rapl", sources.dead.front().reason,
+                                 "usual in a virtual machine: the host keeps its energy counters to itself"});
+  }
+  probe.unavailable.insert(probe.unavailable.end(), denied.begin(), denied.end());
+  if (anything || !probe.unavailable.empty()) return;
+  if (sources.refused) {
+    const bool perf_denied = sources.refused->code == ErrorCode::denied;
+    probe.unavailable.push_back({"rapl", sources.refused->where + ": " + sources.refused->what,
+                                 perf_denied ? setup_perf : sources.refused->fix});
+    return;
+  }
+  probe.unavailable.push_back(
+      {"rapl",
+       sources.found.class_there ? "no intel-rapl zone in /sys/class/powercap" : "/sys/class/powercap is not there",
+       no_driver});
 }
 
 }  // namespace
 
 Probe make_rapl(Machine& machine, const SensorOptions&) {
-  Probe nothing;
-  std::map<std::string, Zone> zones;
-  collect(machine, std::string(top), {}, 0, zones);
-  link_by_id(zones);
-  drop_duplicates(zones);
-  if (zones.empty()) {
-    const bool class_there = machine.exists(std::string(top));
-    nothing.unavailable.push_back(
-        {"rapl", class_there ? "no intel-rapl zone in /sys/class/powercap" : "/sys/class/powercap is not there",
-         "load the driver (sudo modprobe intel_rapl_msr); virtual machines usually have no energy counters"});
-    return nothing;
+  Probe probe;
+  auto sources = find_rapl_sources(machine);
+  probe.notes = std::move(sources.notes);
+  std::vector<Unavailable> denied;
+  auto bundles = bundles_of(machine, sources, probe, denied);
+  nest(bundles, probe);
+  for (auto& bundle : bundles) {
+    std::vector<Channel> channels;
+    for (auto& entry : bundle.entries) channels.push_back(std::move(entry.channel));
+    auto sensor = std::make_unique<RaplSensor>(std::move(channels), std::move(bundle.group), bundle.events,
+                                               std::move(bundle.files),
+                                               bundle.unit ? std::optional(bundle.unit->cpu) : std::nullopt);
+    if (!probe.sensor)
+      probe.sensor = std::move(sensor);
+    else
+      probe.more.push_back(std::move(sensor));
   }
-  // Order of discovery by number, not by text: intel-rapl:10 after intel-rapl:2.
-  std::vector<std::string> ids;
-  for (const auto& [id, zone] : zones) ids.push_back(id);
-  std::sort(ids.begin(), ids.end(), [](const std::string& a, const std::string& b) {
-    return a.size() != b.size() ? a.size() < b.size() : a < b;
-  });
-  FileSensorBuilder builder(machine);
-  std::optional<ChannelId> platform;
-  std::map<std::string, ChannelId> added;  // zone id → channel
-  for (const Zone* zone : in_order(zones, ids)) {
-    auto channel = channel_of(machine, *zone, zones);
-    if (zone->name == "psys" && platform) {
-      builder.unavailable().push_back({"rapl." + zone->id, "a second psys zone: nobody tells what it covers", {}});
-      continue;
-    }
-    if (builder.has(channel.name)) channel.name = "rapl." + channel.domain + "@" + zone->id + ".energy";
-    const auto parent = added.find(zone->parent);
-    if (zone->name != "dram" && parent != added.end()) channel.part_of = parent->second;
-    if (!channel.part_of && zone->name != "psys") channel.part_of = platform;
-    if (!builder.add(channel, zone->path + "/energy_uj", chmod_remedy)) continue;
-    const ChannelId id{static_cast<std::uint32_t>(builder.size() - 1)};
-    added[zone->id] = id;
-    if (zone->name == "psys") platform = id;
-  }
-  return builder.finish(LaneKind::fast);
+  explain(sources, denied, probe);
+  return probe;
 }
 
 }  // namespace prony

@@ -14,15 +14,35 @@ constexpr std::size_t cost_reads = 200;
 constexpr std::size_t roomy = 80;            // columns
 constexpr std::size_t least_cost_reads = 5;  // one read alone may have been the one that lost the CPU
 
-std::optional<std::int64_t> cost_of(Machine& machine, Sensor& sensor, std::int64_t budget_ns) {
+// All sensors of the probe, as one channel list; part_of also between them.
+std::vector<Channel> channels_of(const Probe& probe) {
+  std::vector<Channel> channels;
+  const auto add = [&](const Sensor& sensor) {
+    const auto first = static_cast<std::uint32_t>(channels.size());
+    for (Channel channel : sensor.channels()) {
+      channel.id.value += first;
+      if (channel.part_of) channel.part_of->value += first;
+      channels.push_back(std::move(channel));
+    }
+  };
+  add(*probe.sensor);
+  for (const auto& sensor : probe.more) add(*sensor);
+  resolve_within(probe.within, channels);
+  return channels;
+}
+
+std::optional<std::int64_t> cost_of(Machine& machine, const Probe& probe, std::int64_t budget_ns) {
   if (machine.kind() == MachineKind::simulated) return std::nullopt;  // its clock does not move while it is read
-  std::vector<Reading> readings(sensor.channels().size());
+  std::size_t most = probe.sensor->channels().size();
+  for (const auto& sensor : probe.more) most = std::max(most, sensor->channels().size());
+  std::vector<Reading> readings(most);
   std::vector<std::int64_t> costs;
   costs.reserve(cost_reads);
   const auto begin = machine.now();
   auto before = begin;
   do {
-    sensor.read(readings);
+    probe.sensor->read(readings);
+    for (const auto& sensor : probe.more) sensor->read(readings);
     const auto after = machine.now();
     costs.push_back((after - before).ns);
     before = after;
@@ -187,6 +207,16 @@ std::string_view to_string(SensorState state) noexcept {
   return "unknown";
 }
 
+void resolve_within(std::span<const Within> within, std::vector<Channel>& channels) {
+  const auto named = [&](const std::string& name) {
+    return std::find_if(channels.begin(), channels.end(), [&](const Channel& channel) { return channel.name == name; });
+  };
+  for (const auto& [part, whole] : within) {
+    const auto inner = named(part), outer = named(whole);
+    if (inner != channels.end() && outer != channels.end()) inner->part_of = outer->id;
+  }
+}
+
 bool measures_cpu_energy(std::span<const Channel> channels) {
   return std::any_of(channels.begin(), channels.end(), [](const Channel& channel) {
     return gives_energy(channel) && channel.origin != Origin::modelled && channel.sensor == "rapl" &&
@@ -206,15 +236,15 @@ std::vector<SensorReport> probe_sensors(Machine& machine, const SensorOptions& o
     report.state = state_of(row, probe);
     if (probe.sensor) {
       report.lane = probe.sensor->lane();
-      const auto channels = probe.sensor->channels();
-      report.channels.assign(channels.begin(), channels.end());
+      report.channels = channels_of(probe);
       const auto before = machine.now();
-      report.cost_per_read_ns = cost_of(machine, *probe.sensor, budget_ns / 4);
+      report.cost_per_read_ns = cost_of(machine, probe, budget_ns / 4);
       budget_ns = std::max<std::int64_t>(0, budget_ns - (machine.now() - before).ns);
     }
     measured = measured || measures_cpu_energy(report.channels);
     report.in_use = !row.stand_in || !measured;
     report.unavailable = std::move(probe.unavailable);
+    report.unavailable.insert(report.unavailable.end(), probe.notes.begin(), probe.notes.end());
     reports.push_back(std::move(report));
   }
   return reports;

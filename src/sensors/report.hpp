@@ -36,6 +36,10 @@ struct SensorReport {
 // Probes every row; costs are the median of at most 200 reads, within about 20 ms in all.
 [[nodiscard]] std::vector<SensorReport> probe_sensors(Machine& machine, const SensorOptions& options);
 
+// Sets part_of of the channels that lie in a channel of another sensor; ids are those of `channels`. Names that are not
+// there are passed over (a channel was left out).
+void resolve_within(std::span<const Within> within, std::vector<Channel>& channels);
+
 // True if `channels` hold a measured energy or power that is the CPU's (package or platform): then no stand-in is
 // needed.
 [[nodiscard]] bool measures_cpu_energy(std::span<const Channel> channels);

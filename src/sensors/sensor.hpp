@@ -49,12 +49,20 @@ struct SensorOptions {
   bool every_channel = false;
 };
 
+// A channel that lies in a channel of another sensor: names of both. (Within one sensor, part_of says it.)
+struct Within {
+  std::string part, whole;
+};
+
 // What a sensor found on this machine: the sensor if anything can be read, and what could not, with reason and remedy.
 struct Probe {
   std::unique_ptr<Sensor> sensor;        // null: nothing to read here; then `unavailable` says why
   std::vector<Unavailable> unavailable;  // also partial: a zone that is unreadable while others work
   // One per further package, read from that package's own CPU; part_of is relative to each sensor's own list.
   std::vector<std::unique_ptr<Sensor>> more = {};
+  std::vector<Within> within = {};  // between `sensor` and `more`
+  // What was left out on purpose, or works in another way than it might: shown and recorded, but nothing is missing.
+  std::vector<Unavailable> notes = {};
 };
 
 struct SensorRow {

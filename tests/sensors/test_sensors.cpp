@@ -20,59 +20,6 @@ std::unique_ptr<Machine> kept(const std::string& name) {
 
 using ::testing::ElementsAre;
 
-TEST(Rapl, EverySocketAndZoneIsSeenOnceAndNestsBelowThePlatform) {
-  const auto machine = kept("intel-2-sockets");
-  const auto probe = make_rapl(*machine, {});
-  EXPECT_THAT(seen(probe), ElementsAre("rapl.psys.energy=5000000", "rapl.package-0.energy=1000000<psys",
-                                       "rapl.core-0.energy=400000<package-0", "rapl.dram-0.energy=90000<psys",
-                                       "rapl.package-1.energy=2000000<psys", "rapl.core-1.energy=800000<package-1",
-                                       "rapl.dram-1.energy=80000<psys"));
-  EXPECT_TRUE(probe.unavailable.empty());
-}
-
-TEST(Rapl, ACounterWrapsOneCountAboveItsLargestValue) {
-  const auto machine = kept("intel-2-sockets");
-  const auto probe = make_rapl(*machine, {});
-  const auto& package = probe.sensor->channels()[1];
-  EXPECT_EQ(package.range, 262143328850u + 61u);  // 2^32 counts of 61.035 µJ
-  EXPECT_NEAR(package.resolution, 61.035, 1e-3);
-  EXPECT_EQ(package.scale, 1e-6);
-  EXPECT_EQ(package.max_rate, 1000);
-}
-
-TEST(Rapl, DiesOfOnePackageAreTwoDomains) {
-  const auto machine = kept("amd-1-socket");
-  EXPECT_THAT(seen(make_rapl(*machine, {})),
-              ElementsAre("rapl.package-0-die-0.energy=1000000", "rapl.core-0-die-0.energy=400000<package-0-die-0",
-                          "rapl.package-0-die-1.energy=1000000", "rapl.core-0-die-1.energy=300000<package-0-die-1"));
-}
-
-TEST(Rapl, ANestedTreeIsReadLikeAFlatOne) {
-  const auto machine = kept("laptop");
-  EXPECT_THAT(seen(make_rapl(*machine, {})),
-              ElementsAre("rapl.package-0.energy=500", "rapl.uncore-0.energy=100<package-0"));
-}
-
-TEST(Rapl, AnUnreadableZoneIsNamedWithTheCommandThatMendsItAndOthersGoOn) {
-  SimulatedMachine machine;
-  for (const std::string id : {"0", "1"}) {
-    machine.set_file("/sys/class/powercap/intel-rapl:" + id + "/name", "package-" + id);
-    machine.set_file("/sys/class/powercap/intel-rapl:" + id + "/energy_uj", "5");
-  }
-  machine.set_fault("/sys/class/powercap/intel-rapl:0/energy_uj", EACCES);
-  auto probe = make_rapl(machine, {});
-  EXPECT_THAT(seen(probe), ElementsAre("rapl.package-1.energy=5"));
-  ASSERT_EQ(probe.unavailable.size(), 1u);
-  EXPECT_EQ(probe.unavailable[0].subject, "rapl.package-0.energy");
-  EXPECT_THAT(probe.unavailable[0].reason, ::testing::HasSubstr("intel-rapl:0/energy_uj"));
-  EXPECT_THAT(probe.unavailable[0].remedy,
-              ::testing::HasSubstr("sudo chmod a+r /sys/class/powercap/intel-rapl*/energy_uj"));
-  machine.set_fault("/sys/class/powercap/intel-rapl:1/energy_uj", EACCES);
-  EXPECT_EQ(make_rapl(machine, {}).sensor, nullptr);
-  const auto reports = probe_sensors(machine, {});
-  EXPECT_EQ(reports[0].state, SensorState::denied);
-}
-
 TEST(Hwmon, ShuntAndSumInputsOfAnIna3221AreNeverVoltagesAndRailsNest) {
   const auto machine = kept("jetson-like");
   const auto probe = make_hwmon(*machine, {});

@@ -1,0 +1,287 @@
+// RAPL by perf events, and how it shares a machine with powercap.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "machine/simulated.hpp"
+#include "rapl_rig.hpp"
+#include "sensors/rapl_perf.hpp"
+#include "sensors/report.hpp"
+
+namespace prony {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr Instant later{2'000'000'000};
+
+TEST(RaplPerf, EverySocketIsReadFromItsOwnCpuAndPowercapIsLeftAlone) {
+  RaplMachine machine;
+  two_sockets(machine);
+  auto probe = make_rapl(machine, {});
+  machine.set_now(later);
+  EXPECT_THAT(seen_all(probe), ElementsAre("@0 rapl.package-0.energy=2000", "@0 rapl.dram-0.energy=3000",
+                                           "@24 rapl.package-1.energy=2024", "@24 rapl.dram-1.energy=3024"));
+  EXPECT_TRUE(probe.unavailable.empty());
+  EXPECT_TRUE(probe.notes.empty());
+  EXPECT_TRUE(probe.within.empty());
+}
+
+// Bug: a wrap range on a counter of 64 bits invents wraps; a step of one count (0.23 nJ) makes bounds too narrow.
+TEST(RaplPerf, ItHasSixtyFourBitsAndTheStepOfTheRegister) {
+  RaplMachine machine;
+  two_sockets(machine);
+  machine.set_file("/sys/class/powercap/intel-rapl:0:0/max_energy_range_uj", "65712999613\n");
+  auto probe = make_rapl(machine, {});
+  const auto& package = probe.sensor->channels()[0];
+  EXPECT_EQ(package.range, 0u);
+  EXPECT_DOUBLE_EQ(package.scale, 1.0 / 4294967296.0);
+  EXPECT_NEAR(package.resolution * package.scale, 61.035e-6, 1e-9);
+  EXPECT_NEAR(probe.sensor->channels()[1].resolution * package.scale, 15.3e-6, 1e-9);
+  RaplMachine alone;
+  alone.pmu("0", {{"energy-pkg", pkg_event}});
+  alone.counts(pkg_event, 0);
+  const auto unknown = make_rapl(alone, {});
+  EXPECT_DOUBLE_EQ(unknown.sensor->channels()[0].resolution * package.scale, 1.0 / 16384);
+}
+
+TEST(RaplPerf, WhatEventsCannotGiveComesFromPowercapIntoTheSamePackage) {
+  RaplMachine machine;
+  two_sockets(machine);
+  machine.zone("0:1", "core", "33");
+  machine.zone("1:1", "core", "44");
+  machine.zone("2", "psys", "55");
+  auto probe = make_rapl(machine, {});
+  machine.set_now(later);
+  EXPECT_THAT(seen_all(probe),
+              ElementsAre("@0 rapl.package-0.energy=2000", "@0 rapl.dram-0.energy=3000",
+                          "@0 rapl.core-0.energy=33<package-0", "@24 rapl.package-1.energy=2024",
+                          "@24 rapl.dram-1.energy=3024", "@24 rapl.core-1.energy=44<package-1", "rapl.psys.energy=55"));
+  // psys is another sensor's channel, and all packages and memories lie in it: never added to it.
+  std::vector<std::string> inside;
+  for (const auto& [part, whole] : probe.within) inside.push_back(part + "<" + whole);
+  EXPECT_THAT(inside, ElementsAre("rapl.package-0.energy<rapl.psys.energy", "rapl.dram-0.energy<rapl.psys.energy",
+                                  "rapl.package-1.energy<rapl.psys.energy", "rapl.dram-1.energy<rapl.psys.energy"));
+  const auto reports = probe_sensors(machine, {});
+  ASSERT_EQ(reports[0].channels.size(), 7u);
+  EXPECT_EQ(reports[0].channels[3].part_of, ChannelId{6});
+  EXPECT_EQ(reports[0].channels[5].part_of, ChannelId{3});
+}
+
+TEST(RaplPerf, ThePlatformIsCountedByTheFirstCpuAlone) {
+  RaplMachine machine;
+  machine.pmu("0,24", {{"energy-psys", psys_event},
+                       {"energy-pkg", pkg_event},
+                       {"energy-cores", cores_event},
+                       {"energy-gpu", gpu_event}});
+  machine.cpu(0, 0);
+  machine.cpu(24, 1);
+  for (const int cpu : {0, 24})
+    for (const auto number : {psys_event, pkg_event, cores_event, gpu_event}) machine.counts(number, cpu);
+  auto probe = make_rapl(machine, {});
+  machine.set_now(later);
+  EXPECT_THAT(seen_all(probe),
+              ElementsAre("@0 rapl.psys.energy=5000", "@0 rapl.package-0.energy=2000<psys",
+                          "@0 rapl.core-0.energy=1000<package-0", "@0 rapl.uncore-0.energy=4000<package-0",
+                          "@24 rapl.package-1.energy=2024", "@24 rapl.core-1.energy=1024<package-1",
+                          "@24 rapl.uncore-1.energy=4024<package-1"));
+  ASSERT_EQ(probe.within.size(), 1u);
+  EXPECT_EQ(probe.within[0].part, "rapl.package-1.energy");
+}
+
+TEST(RaplPerf, AnEventThatThisProcessorRefusesLosesOnlyItself) {
+  RaplMachine machine;
+  machine.pmu("0", {{"energy-pkg", pkg_event}, {"energy-gpu", gpu_event}});
+  machine.counts(pkg_event, 0);  // the other one is listed but gives ENOENT
+  machine.zone("0", "package-0", "1");
+  machine.zone("0:0", "uncore", "8");
+  auto probe = make_rapl(machine, {});
+  machine.set_now(later);
+  EXPECT_THAT(seen_all(probe), ElementsAre("@0 rapl.package-0.energy=2000", "@0 rapl.uncore-0.energy=8<package-0"));
+}
+
+TEST(RaplPerf, DeniedEventsLeavePowercapAndSayWhatTheyWouldBring) {
+  RaplMachine machine;
+  two_sockets(machine);
+  machine.set_perf_fault(EACCES);
+  auto probe = make_rapl(machine, {});
+  EXPECT_THAT(seen_all(probe), ElementsAre("rapl.package-0.energy=5", "rapl.dram-0.energy=6",
+                                           "rapl.package-1.energy=15", "rapl.dram-1.energy=16"));
+  EXPECT_TRUE(probe.unavailable.empty()) << "nothing is missing";
+  ASSERT_EQ(probe.notes.size(), 1u);
+  EXPECT_THAT(probe.notes[0].reason, AllOf(HasSubstr("64 bits"), HasSubstr("sudo prony setup perf")));
+  EXPECT_EQ(probe_sensors(machine, {})[0].state, SensorState::ready);
+}
+
+TEST(RaplPerf, WhereBothAreDeniedOneReasonNamesTheCommandThatMendsIt) {
+  RaplMachine machine;
+  two_sockets(machine);
+  machine.set_perf_fault(EACCES);
+  for (const auto* id : {"0", "0:0", "1", "1:0"}) machine.zone_fault(id, EACCES);
+  const auto probe = make_rapl(machine, {});
+  EXPECT_FALSE(probe.sensor);
+  ASSERT_EQ(probe.unavailable.size(), 1u);
+  EXPECT_EQ(probe.unavailable[0].subject, "rapl");
+  EXPECT_THAT(probe.unavailable[0].reason, AllOf(HasSubstr("intel-rapl:0/energy_uj"), HasSubstr("ermission denied"),
+                                                 HasSubstr("3 more"), HasSubstr("perf events")));
+  EXPECT_THAT(probe.unavailable[0].remedy, HasSubstr("sudo prony setup rapl"));
+  EXPECT_EQ(probe_sensors(machine, {})[0].state, SensorState::denied);
+}
+
+TEST(RaplPerf, AGroupThatIsSharedOrInErrorIsAGapWithItsReasonAndFilesGoOn) {
+  RaplMachine machine;
+  two_sockets(machine);
+  machine.zone("0:1", "core", "33");
+  auto probe = make_rapl(machine, {});
+  machine.set_now(later);
+  machine.set_perf_read_fault(0, EBUSY);
+  EXPECT_THAT(seen_all(probe), ElementsAre("@0 rapl.package-0.energy=gap", "@0 rapl.dram-0.energy=gap",
+                                           "@0 rapl.core-0.energy=33<package-0", "@24 rapl.package-1.energy=2024",
+                                           "@24 rapl.dram-1.energy=3024"));
+  auto told = probe.sensor->complaints();
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[0].subject, "rapl.package-0.energy");
+  EXPECT_THAT(told[0].reason, HasSubstr("too many perf events"));
+  EXPECT_TRUE(probe.sensor->complaints().empty()) << "told once";
+  machine.set_perf_read_fault(0, ENODEV);
+  EXPECT_THAT(seen(probe)[0], HasSubstr("gap"));
+  EXPECT_THAT(probe.sensor->complaints()[0].reason, HasSubstr("error state"));
+  machine.set_perf_read_fault(0, 0);
+  EXPECT_THAT(seen(probe)[0], HasSubstr("=2000"));
+}
+
+TEST(RaplPerf, ASocketWhoseGroupCannotBeReadIsReadByPowercap) {
+  RaplMachine machine;
+  two_sockets(machine);
+  machine.set_perf_read_fault(24, ENODEV);
+  auto probe = make_rapl(machine, {});
+  machine.set_now(later);
+  EXPECT_THAT(seen_all(probe), ElementsAre("@0 rapl.package-0.energy=2000", "@0 rapl.dram-0.energy=3000",
+                                           "rapl.package-1.energy=15", "rapl.dram-1.energy=16"));
+}
+
+// Bug: two dies of one package, whose perf events count one register, are added.
+TEST(RaplPerf, DiesThatMirrorOneRegisterAreReadOnceAlsoWherePowercapListsBoth) {
+  RaplMachine machine;
+  machine.pmu("0,8", {{"energy-pkg", pkg_event}});
+  machine.cpu(0, 0, 0);
+  machine.cpu(8, 0, 1);
+  auto reads = std::make_shared<std::uint64_t>(0);
+  const auto shared = [reads](Instant) { return ++*reads / 7 * 262'144; };
+  machine.set_perf({power_pmu, pkg_event}, 0, shared);
+  machine.set_perf({power_pmu, pkg_event}, 8, shared);
+  machine.zone("0", "package-0-die-0", "1");
+  machine.zone("1", "package-0-die-1", "2");
+  auto probe = make_rapl(machine, {});
+  ASSERT_TRUE(probe.sensor);
+  ASSERT_EQ(probe.sensor->channels().size(), 1u);
+  EXPECT_EQ(probe.sensor->channels()[0].name, "rapl.package-0-die-0.energy");
+  EXPECT_TRUE(probe.more.empty());
+  ASSERT_EQ(probe.notes.size(), 1u);
+  EXPECT_EQ(probe.notes[0].subject, "rapl.package-0-die-1");
+}
+
+TEST(RaplPerf, HonestDiesAreTwoDomainsNamedAsPowercapNamesThem) {
+  RaplMachine machine;
+  machine.pmu("0,8", {{"energy-pkg", pkg_event}});
+  machine.cpu(0, 0, 0);
+  machine.cpu(8, 0, 1);
+  auto reads = std::make_shared<std::uint64_t>(0);
+  for (const int cpu : {0, 8})
+    machine.set_perf({power_pmu, pkg_event}, cpu,
+                     [=](Instant) { return (++*reads + static_cast<std::uint64_t>(cpu)) / 17 * 262'144; });
+  machine.zone("0", "package-0-die-0", "1");
+  machine.zone("1", "package-0-die-1", "2");
+  auto probe = make_rapl(machine, {});
+  ASSERT_EQ(probe.more.size(), 1u);
+  EXPECT_EQ(probe.sensor->channels()[0].name, "rapl.package-0-die-0.energy");
+  EXPECT_EQ(probe.more[0]->channels()[0].name, "rapl.package-0-die-1.energy");
+  EXPECT_EQ(probe.more[0]->home_cpu(), 8u);
+}
+
+// A machine whose clock moves by itself.
+struct RunningMachine : RaplMachine {
+  [[nodiscard]] Instant now() const noexcept override { return Instant{calls->fetch_add(1) * 10'000}; }
+  std::shared_ptr<std::atomic<std::int64_t>> calls = std::make_shared<std::atomic<std::int64_t>>(0);
+  void running(std::uint64_t number, int on_cpu) {
+    auto reads = std::make_shared<std::uint64_t>(0);
+    set_perf({power_pmu, number}, on_cpu, [=](Instant) { return ++*reads; });
+  }
+  void resting(std::uint64_t number, int on_cpu) {
+    set_perf({power_pmu, number}, on_cpu, [](Instant) { return std::uint64_t{0}; });
+  }
+};
+
+// Bug: a virtual machine shows energy-psys, whose register is always 0: a counter of 0 J in the place of the model.
+TEST(RaplPerf, EventsThatCountNothingAreNoSensor) {
+  RunningMachine machine;
+  machine.pmu("0", {{"energy-psys", psys_event}});
+  machine.resting(psys_event, 0);
+  const auto probe = make_rapl(machine, {});
+  EXPECT_FALSE(probe.sensor);
+  ASSERT_EQ(probe.unavailable.size(), 1u);
+  EXPECT_THAT(probe.unavailable[0].reason, HasSubstr("energy-psys on CPU 0 can be opened but counts nothing"));
+  EXPECT_TRUE(probe_sensors(machine, {}).back().in_use);
+}
+
+TEST(RaplPerf, ADeadPlatformHidesNoPackageAndARestingPartIsKept) {
+  RunningMachine machine;
+  machine.pmu("0", {{"energy-psys", psys_event}, {"energy-pkg", pkg_event}, {"energy-gpu", gpu_event}});
+  machine.resting(psys_event, 0);
+  machine.resting(gpu_event, 0);
+  machine.running(pkg_event, 0);
+  const auto probe = make_rapl(machine, {});
+  ASSERT_TRUE(probe.sensor);
+  ASSERT_EQ(probe.sensor->channels().size(), 2u);
+  EXPECT_EQ(probe.sensor->channels()[0].name, "rapl.package-0.energy");
+  EXPECT_FALSE(probe.sensor->channels()[0].part_of);
+  EXPECT_EQ(probe.sensor->channels()[1].name, "rapl.uncore-0.energy");
+  EXPECT_EQ(probe.notes.size(), 1u);
+}
+
+TEST(RaplPerf, APmuThatIsNotWhatAKernelWritesIsPassedOver) {
+  for (const auto& [file, text] : {std::pair{"type", "x"}, std::pair{"cpumask", "0-"}, std::pair{"cpumask", ""},
+                                   std::pair{"cpumask", "0-999999"}, std::pair{"type", "-1"}}) {
+    RaplMachine machine;
+    two_sockets(machine);
+    machine.set_file("/sys/bus/event_source/devices/power/" + std::string(file), text);
+    auto probe = make_rapl(machine, {});
+    EXPECT_THAT(seen_all(probe)[0], "rapl.package-0.energy=5") << file << " " << text;
+  }
+  for (const auto& [file, text] : {std::pair{"energy-pkg", "event=0x1ff"}, std::pair{"energy-pkg", "event=2"},
+                                   std::pair{"energy-pkg", ""}, std::pair{"energy-pkg.scale", "nan"},
+                                   std::pair{"energy-pkg.scale", "-1"}, std::pair{"energy-pkg.unit", "Wh"}}) {
+    RaplMachine machine;
+    two_sockets(machine);
+    machine.set_file("/sys/bus/event_source/devices/power/events/" + std::string(file), text);
+    auto probe = make_rapl(machine, {});
+    machine.set_now(later);
+    EXPECT_THAT(seen_all(probe), ElementsAre("@0 rapl.dram-0.energy=3000", "@0 rapl.package-0.energy=5",
+                                             "@24 rapl.dram-1.energy=3024", "@24 rapl.package-1.energy=15"))
+        << file << " " << text;
+    EXPECT_EQ(probe.notes.size(), 1u);
+  }
+}
+
+TEST(RaplPerf, ACapturedMachineHasNoPerfEventsAndSaysNothingOfThem) {
+  const auto machine = make_captured_machine(std::string(PRONY_SOURCE_DIR) + "/tests/machines/intel-2-sockets");
+  const auto group = machine->open_perf(std::vector<PerfEvent>{{9, 2}}, -1, 0);
+  ASSERT_FALSE(group);
+  EXPECT_EQ(group.error().code, ErrorCode::unavailable);
+  for (const auto& note : make_rapl(*machine, {}).notes) EXPECT_THAT(note.reason, ::testing::Not(HasSubstr("perf")));
+}
+
+// Bug: numbers from another machine's /sys would open whatever event has that number here.
+TEST(RaplPerf, AnotherMachinesSysfsOpensNoEventsOfThisOne) {
+  const auto machine = make_live_machine({.sysfs = std::string(PRONY_SOURCE_DIR) + "/tests/machines/laptop/sys"});
+  const auto group = machine->open_perf(std::vector<PerfEvent>{{1, 0}}, -1, 0);
+  ASSERT_FALSE(group);
+  EXPECT_EQ(group.error().code, ErrorCode::unavailable);
+}
+
+}  // namespace
+}  // namespace prony
