@@ -94,7 +94,7 @@ class SimulatedPerfGroup final : public PerfGroup {
     if (const auto fault = state_->perf_read_faults.find(cpu_); fault != state_->perf_read_faults.end())
       if (fault->second != 0) return -fault->second;
     if (counts.size() < counts_.size()) return -EINVAL;
-    for (std::size_t i = 0; i < counts_.size(); ++i) counts[i] = counts_[i].first(state_->now) - counts_[i].second;
+    for (std::size_t i = 0; i < counts_.size(); ++i) counts[i] = counts_[i].first(state_->now()) - counts_[i].second;
     return 0;
   }
 
@@ -270,7 +270,7 @@ Result<std::unique_ptr<PerfGroup>> SimulatedMachine::open_perf(std::span<const P
     const auto found = state_->perf.find({event.type, event.config, cpu});
     if (found == state_->perf.end())
       return Unexpected<Error>(error_from_errno(ENOENT, "perf_event_open", "cannot open perf event"));
-    counts.emplace_back(found->second, found->second(state_->now));
+    counts.emplace_back(found->second, found->second(state_->now()));
   }
   return std::make_unique<SimulatedPerfGroup>(state_, std::move(counts), cpu);
 }

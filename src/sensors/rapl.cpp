@@ -182,10 +182,11 @@ void explain(const RaplSources& sources, const std::vector<Unavailable>& denied,
   const bool anything = probe.sensor != nullptr;
   if (sources.refused && anything) {
     // No remedy of its own: what it would mend is not missing.
+    const bool may_be_mended = sources.refused->code == ErrorCode::denied;
     probe.notes.push_back({"rapl.perf",
                            "perf events would give the same counters with 64 bits, so without wraps, and all of a "
                            "package in one read; they cannot be opened (" +
-                               sources.refused->what + "): " + setup_perf,
+                               sources.refused->what + ")" + (may_be_mended ? std::string(": ") + setup_perf : ""),
                            {}});
   }
   if (!anything && !denied.empty()) {

@@ -31,16 +31,16 @@ void keep_events(Machine& machine, RaplUnit& unit, std::vector<RaplEvent> events
 void open_units(Machine& machine, RaplSources& sources) {
   auto pmu = find_rapl_pmu(machine);
   if (!pmu) {
-    sources.pmu_there = pmu.error().code != ErrorCode::absent;
-    if (sources.pmu_there) sources.refused = pmu.error();
+    if (pmu.error().code != ErrorCode::absent) sources.refused = pmu.error();
     return;
   }
-  sources.pmu_there = true;
   sources.notes.insert(sources.notes.end(), pmu->strange.begin(), pmu->strange.end());
   for (auto& unit : pmu->units) {
     auto group = open_rapl_unit(machine, unit);
     if (group) {
       sources.units.push_back({std::move(unit), std::move(*group)});
+    } else if (group.error().where == "perf") {
+      return;  // files of another machine: it has no events here, and nobody can change that
     } else {
       sources.refused = group.error();
     }

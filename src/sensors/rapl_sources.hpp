@@ -20,7 +20,6 @@ struct RaplSources {
   std::vector<RaplUnit> units;
   std::vector<RaplZone> zones;    // to be read by powercap; parents of mirrors are those that are read in their place
   RaplZones found;                // every zone there is: limits and units stand there also where perf is read
-  bool pmu_there = false;         // the machine has the perf PMU
   std::optional<Error> refused;   // why perf gives nothing, or not all
   std::vector<Unavailable> dead;  // events that opened but count nothing
   std::vector<Unavailable> notes;
