@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 
 #include "base/text.hpp"
 #include "doctor/doctor.hpp"
@@ -53,17 +54,24 @@ void read_processes(Machine& machine, Snapshot& snapshot) {
   std::ranges::sort(snapshot.processes, {}, &Snapshot::Process::pid);
 }
 
+// Every CPU of a core tells the core's count, and every CPU of a package the package's: each counts once.
 std::optional<std::uint64_t> throttle_events(Machine& machine) {
-  std::optional<std::uint64_t> sum;
+  std::map<std::string, std::uint64_t> counts;
   const unsigned cpus = machine.cpu_count();
   for (unsigned cpu = 0; cpu < cpus && cpu < most_cpus; ++cpu) {
-    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/thermal_throttle/";
-    for (const char* name : {"core_throttle_count", "package_throttle_count"}) {
-      const auto text = machine.read_text(folder + name);
+    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/";
+    const auto package = machine.read_text(folder + "topology/physical_package_id").value_or("");
+    const auto core = machine.read_text(folder + "topology/core_id").value_or("of CPU " + std::to_string(cpu));
+    for (const auto& [name, owner] :
+         {std::pair{"core_throttle_count", package + " core " + core}, std::pair{"package_throttle_count", package}}) {
+      const auto text = machine.read_text(folder + "thermal_throttle/" + name);
       const auto value = text ? parse_u64(*text) : std::nullopt;
-      if (value) sum = sum.value_or(0) + *value;
+      if (value) counts[owner] = std::max(counts[owner], *value);
     }
   }
+  if (counts.empty()) return std::nullopt;
+  std::uint64_t sum = 0;
+  for (const auto& [owner, count] : counts) sum += count;
   return sum;
 }
 

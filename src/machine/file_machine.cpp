@@ -52,7 +52,11 @@ class DiskFile final : public File {
 }  // namespace
 
 FileMachine::FileMachine(std::string sysfs, std::string procfs, std::string rest)
-    : sysfs_(std::move(sysfs)), procfs_(std::move(procfs)), rest_(std::move(rest)) {}
+    : sysfs_(std::move(sysfs)), procfs_(std::move(procfs)), rest_(std::move(rest)) {
+  // Another machine's /proc: its other files, such as /.dockerenv, lie beside it if anywhere; this machine's are not
+  // its.
+  if (rest_.empty() && procfs_ != "/proc") rest_ = procfs_ + "/..";
+}
 
 std::string FileMachine::real_path(const std::string& path) const {
   const auto below = [&](std::string_view top) {

@@ -11,7 +11,8 @@ namespace prony {
 
 class FileMachine : public Machine {
  public:
-  // `sysfs`, `procfs`: directories that stand for /sys and /proc. `rest`: what stands for /, "" for the real one.
+  // `sysfs`, `procfs`: directories that stand for /sys and /proc. `rest`: what stands for /; "" is the real one
+  // where `procfs` is, else the folder that holds `procfs`.
   FileMachine(std::string sysfs, std::string procfs, std::string rest);
 
   [[nodiscard]] Instant now() const noexcept override;

@@ -177,6 +177,20 @@ TEST(DoctorChecks, ThrottlingNowIsPoorAndThrottlingBeforeIsANote) {
   EXPECT_EQ(verdict_of("7", "8"), Verdict::poor);
 }
 
+TEST(DoctorChecks, APackagesThrottlingIsCountedOnceAndNotOncePerCpuThatTellsIt) {
+  SimulatedMachine machine;
+  furnish(machine);
+  machine.set_cpu_count(4);
+  for (const std::string cpu : {"0", "1", "2", "3"}) {  // two cores of two threads in one package
+    const auto folder = "/sys/devices/system/cpu/cpu" + cpu + "/";
+    machine.set_file(folder + "topology/physical_package_id", "0");
+    machine.set_file(folder + "topology/core_id", cpu < "2" ? "0" : "1");
+    machine.set_file(folder + "thermal_throttle/package_throttle_count", "100");
+    machine.set_file(folder + "thermal_throttle/core_throttle_count", "7");
+  }
+  EXPECT_NE(finding_of(examine_simulated(machine), "throttling").text.find("114 times"), std::string::npos);
+}
+
 TEST(DoctorChecks, TheBoardsFirmwareFlagsTellNowFromSinceBoot) {
   for (const auto& [flags, verdict] : {std::pair{"0x0", Verdict::ok},
                                        {"50000", Verdict::note},

@@ -48,7 +48,16 @@ TEST_F(LiveMachineTest, SysAndProcLeadToTheTreesGivenAndNothingElseDoes) {
   EXPECT_EQ(machine->read_text("/sys/class/x").value(), "from sys");
   EXPECT_EQ(machine->read_text("/proc/stat").value(), "from proc");
   EXPECT_FALSE(machine->exists("/system/class/x"));  // "/sys" is a directory's name, not a prefix of letters
-  EXPECT_TRUE(machine->exists(root_.string()));
+  EXPECT_TRUE(make_live_machine()->exists(root_.string()));
+}
+
+TEST_F(LiveMachineTest, WhatLiesBesideAnotherMachinesProcIsReadAndThisMachinesFilesAreNot) {
+  put("p/stat", "from proc");
+  const auto machine = make_live_machine({(root_ / "s").string(), (root_ / "p").string()});
+  EXPECT_FALSE(machine->exists("/.dockerenv"));  // this machine may have one
+  EXPECT_FALSE(machine->exists("/usr"));
+  put(".dockerenv", "");
+  EXPECT_TRUE(machine->exists("/.dockerenv"));
 }
 
 TEST_F(LiveMachineTest, AKeptOpenFileGivesWhatIsInItNow) {
