@@ -136,7 +136,14 @@ TEST(Room, AResetGoesBackToZeroAndCountsOnFromThere) {
   Driven d("laptop,fault=reset,at=1");
   const auto file = d.room->open("/sys/class/powercap/intel-rapl:0/energy_uj");
   d.to(second - ms);
-  EXPECT_GT(read(**file), 80'000'000'000);
+  const auto old = read(**file);
+  EXPECT_GT(old, 80'000'000'000);
+  // The plausible bug: between the reset and the register's next update, what is "minus a little" of 32 bits.
+  for (std::int64_t t = second; t < second + 2 * ms; t += 10'000) {
+    d.to(t);
+    const auto now = read(**file);
+    EXPECT_TRUE(now < 100'000 || (now >= old && now < old + 100'000)) << t << ": " << now;
+  }
   d.to(second + 2 * ms);
   const auto first = read(**file);
   EXPECT_LT(first, 100'000);  // 2 ms at some 20 W
