@@ -61,6 +61,16 @@ TEST(SimulatedRun, JsonHasTheTruthOfEachDomainAndOfTheHeadlineOnlyWhereAllOfItIs
   EXPECT_FALSE(json["headline"].contains("true_j"));  // half a sum is no sum
 }
 
+TEST(SimulatedRun, PromptsOnASimulatedMachineHaveTheTruthBesideTheirMachinesJoules) {
+  auto told = prony::testing::told_llm();
+  told.run.facts.set("machine.simulated", "vm", "flag");
+  told.run.total_list.push_back({"simulated", "true_j.cpu-model.cpu.power", 8.1234, "closed form"});
+  const auto text = to_text(summarise(told.run, told.ledger), {100, false});
+  EXPECT_NE(text.find("vm: no joule here is real"), std::string::npos) << text;
+  EXPECT_NE(text.find("truth 8.1234 J"), std::string::npos) << text;
+  EXPECT_EQ(text.find("close them"), std::string::npos) << text;  // the others are simulated: nobody can
+}
+
 TEST(SimulatedRun, ARealRunHasNoneOfIt) {
   const auto told = told_command();
   const auto summary = summarise(told.run, told.ledger);
