@@ -8,8 +8,11 @@
 
 #include "machine/simulated.hpp"
 #include "sensors/busy_time.hpp"
+#include "sensors/machine_facts.hpp"
+#include "sensors/own_cgroup.hpp"
 #include "sensors/report.hpp"
 #include "sensors/sensor.hpp"
+#include "sensors/storage.hpp"
 
 namespace {
 
@@ -35,8 +38,39 @@ constexpr const char* files[] = {"/sys/class/powercap/intel-rapl:0/name",
                                  "/proc/meminfo",
                                  "/proc/cpuinfo",
                                  "/proc/self/mountinfo",
-                                 "/proc/self/cgroup"};
+                                 "/proc/self/cgroup",
+                                 "/proc/vmstat",
+                                 "/proc/self/smaps",
+                                 "/proc/pressure/memory",
+                                 "/proc/net/dev",
+                                 "/proc/swaps",
+                                 "/proc/cmdline",
+                                 "/sys/block/sda/stat",
+                                 "/sys/fs/cgroup/cpu.stat",
+                                 "/sys/fs/cgroup/cpu.max",
+                                 "/sys/fs/cgroup/memory.max",
+                                 "/sys/devices/system/cpu/cpu0/cpuidle/state0/name",
+                                 "/sys/devices/system/cpu/cpu0/cpuidle/state0/time",
+                                 "/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count",
+                                 "/sys/devices/system/cpu/cpu0/topology/physical_package_id",
+                                 "/sys/devices/system/cpu/cpufreq/policy0/scaling_governor",
+                                 "/sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq",
+                                 "/sys/devices/system/cpu/vulnerabilities/mds",
+                                 "/sys/devices/system/node/online",
+                                 "/sys/class/power_supply/BAT0/status",
+                                 "/sys/class/power_supply/BAT0/power_now",
+                                 "/sys/class/power_supply/BAT0/charge_now",
+                                 "/sys/class/power_supply/BAT0/voltage_min_design",
+                                 "/sys/class/dmi/id/product_name"};
 constexpr std::size_t count = sizeof files / sizeof files[0];
+
+// What stands in a file that is not under test; most hold a number.
+std::string usual(const std::string& path) {
+  if (path == "/proc/self/cgroup") return "0::/\n";
+  if (path == "/proc/self/mountinfo")
+    return "30 20 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n27 1 259:2 / / rw - ext4 /dev/sda2 rw\n";
+  return "1000";
+}
 
 }  // namespace
 
@@ -45,14 +79,23 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text(reinterpret_cast<const char*>(data + 1), size - 1);
   (void)prony::busy_usec_of_cpu_stat(text);
   (void)prony::busy_ticks_of_proc_stat(text);
+  (void)prony::mount_points(text);
+  (void)prony::power_options(text);
   prony::SimulatedMachine machine;
-  for (std::size_t i = 0; i < count; ++i) machine.set_file(files[i], i == data[0] % count ? text : std::string("1000"));
+  machine.set_file("/sys/class/power_supply/BAT0/type", "Battery");
+  machine.set_file("/sys/fs/cgroup/cgroup.procs", "");
+  machine.set_file("/sys/fs/cgroup/cgroup.events", "");
+  for (std::size_t i = 0; i < count; ++i) machine.set_file(files[i], i == data[0] % count ? text : usual(files[i]));
   for (const prony::SensorRow& row : prony::sensor_catalogue()) {
     const prony::Probe probe = row.make(machine, {});
     if (!probe.sensor) continue;
     std::vector<prony::Reading> readings(probe.sensor->channels().size());
     for (int round = 0; round < 2; ++round) probe.sensor->read(readings);
+    (void)probe.sensor->changes();
     (void)probe.sensor->complaints();
   }
+  prony::Manifest manifest;
+  prony::describe_machine(machine, manifest);
+  if (const auto storage = prony::storage_of(machine, "/home/me/model.gguf")) (void)prony::storage_words(*storage);
   return 0;
 }
