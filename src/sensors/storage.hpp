@@ -18,7 +18,7 @@ struct Storage {
   std::string mount;       // "/home"
 };
 
-// `path` is absolute and free of links ("/home/me/model.gguf"; it need not exist). nullopt: no mount tells of it.
+// `path` is absolute and free of links ("/models/model.gguf"; it need not exist). nullopt: no mount tells of it.
 [[nodiscard]] std::optional<Storage> storage_of(Machine& machine, const std::string& path);
 // "nvme (nvme0n1, Samsung SSD 970 PRO 512GB, ext4)"
 [[nodiscard]] std::string storage_words(const Storage& storage);

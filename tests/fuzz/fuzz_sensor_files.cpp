@@ -96,6 +96,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   prony::Manifest manifest;
   prony::describe_machine(machine, manifest);
-  if (const auto storage = prony::storage_of(machine, "/home/me/model.gguf")) (void)prony::storage_words(*storage);
+  if (const auto storage = prony::storage_of(machine, "/models/model.gguf")) (void)prony::storage_words(*storage);
   return 0;
 }

@@ -105,8 +105,7 @@ TEST(Facts, WhatGovernsPowerIsToldAndWhatDiffersIsCounted) {
 TEST(Facts, MemoryAndSwapAreBytesAndAFilesPathIsNotTold) {
   SimulatedMachine machine;
   machine.set_file("/proc/meminfo", "MemTotal:       100 kB\nSwapTotal:      12 kB\n");
-  machine.set_file("/proc/swaps",
-                   "Filename Type Size Used Priority\n/dev/dm-2 partition 1 1 -2\n/home/me/swap file 1 1 1\n");
+  machine.set_file("/proc/swaps", "Filename Type Size Used Priority\n/dev/dm-2 partition 1 1 -2\n/swap file 1 1 1\n");
   EXPECT_EQ(fact(machine, "memory_bytes"), "102400");
   EXPECT_EQ(fact(machine, "swap_bytes"), "12288");
   EXPECT_EQ(fact(machine, "swap_on"), "dm-2, a file");
@@ -171,7 +170,7 @@ struct Files : ::testing::Test {
 };
 
 TEST_F(Files, AFilesDeviceIsFoundBelowPartitionsVolumesAndOddNumbers) {
-  EXPECT_EQ(words("/home/me/model.gguf"), "nvme (nvme0n1, Samsung SSD 970 PRO 512GB, ext4)");
+  EXPECT_EQ(words("/models/model.gguf"), "nvme (nvme0n1, Samsung SSD 970 PRO 512GB, ext4)");
   EXPECT_EQ(words("/data/x"), "hdd (sda, xfs)");
   EXPECT_EQ(words("/database"), "nvme (nvme0n1, Samsung SSD 970 PRO 512GB, ext4)");  // kills: /data taken for its mount
   EXPECT_EQ(words("/mnt/nfs/model.gguf"), "network (nfs4)");
