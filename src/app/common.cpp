@@ -66,6 +66,8 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
   text("procfs", o.machine.procfs, "Read this tree instead of /proc", "DIR");
   settings.watch("simulate", add_simulate_option(command, o.machine), "");
   text("baseline", o.baseline, "Measure the idle machine this long before and after", "DURATION");
+  text("max-temp", o.max_temp, "Over this temperature (90C, 194F) stop before the next request, or warn", "TEMP");
+  text("budget", o.budget, "Slow the lanes before Prony itself takes more of a core than this (0.5%)", "PERCENT");
   settings.watch("tag",
                  command.add_option("--tag", o.tags, "Keep k=v with the Run; may be repeated")
                      ->type_name("K=V")
@@ -81,10 +83,11 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
 }
 
 std::vector<std::string> config_keys() {
-  return {"interval", "out",        "force",       "json",        "csv",     "sensors",        "sysfs",   "procfs",
-          "simulate", "baseline",   "tag",         "quiet",       "tree",    "die-with-prony", "engine",  "model",
-          "prompts",  "max-tokens", "temperature", "top-k",       "top-p",   "seed",           "threads", "ctx",
-          "repeat",   "warmup",     "gap",         "keep-output", "timeout", "ignore-eos"};
+  return {"interval", "out",        "force",    "json",          "csv",         "sensors", "sysfs",
+          "procfs",   "simulate",   "baseline", "tag",           "quiet",       "tree",    "die-with-prony",
+          "engine",   "model",      "prompts",  "max-tokens",    "temperature", "top-k",   "top-p",
+          "seed",     "threads",    "ctx",      "repeat",        "warmup",      "gap",     "keep-output",
+          "timeout",  "ignore-eos", "max-temp", "max-temp-stop", "budget"};
 }
 
 std::string config_file(const RecordOptions& options) {

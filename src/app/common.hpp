@@ -54,6 +54,9 @@ struct RecordOptions {
   std::string config;
   bool die_with_prony = false;
   std::string tree = "automatic";
+  std::string max_temp;        // "90C"; empty: not watched
+  bool max_temp_stop = false;  // prony run: over it the command gets SIGTERM
+  std::string budget;          // "0.5%" of a core; empty: none
 };
 // Adds the options of everything that records to `command`, and watches them.
 void add_record_options(CLI::App& command, RecordOptions& options, Settings& settings);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -73,6 +74,9 @@ class Recording {
 
  private:
   [[nodiscard]] Result<void> prepare();
+  [[nodiscard]] Result<void> prepare_control(const SensorSet& sensors);
+  void too_hot(const Heat& heat);
+  [[nodiscard]] bool interrupts_requests() const { return plan_.kind == "llm"; }
   [[nodiscard]] Result<void> spawn_held();
   [[nodiscard]] Result<WorkloadOutcome> drive();
   void baseline(std::string_view name, SpanId id);
@@ -82,6 +86,7 @@ class Recording {
 
   RecordPlan plan_;
   Duration interval_, baseline_;
+  ControlOptions control_;  // until the session has it
   std::filesystem::path path_;
   std::unique_ptr<Machine> machine_;  // what is measured: follows --sysfs and --procfs
   std::unique_ptr<Machine> live_;     // where the command runs: always this machine
@@ -117,6 +122,7 @@ Result<void> Recording::prepare() {
   live_ = make_live_machine();
   auto sensors = open_sensors(*machine_, o.sensors);
   if (!sensors) return Unexpected<Error>(sensors.error());
+  if (auto control = prepare_control(*sensors); !control) return control;
   auto tree = ProcessTree::create(*live_, *rung);
   if (!tree) return Unexpected<Error>(tree.error());
   tree_ = std::move(*tree);
@@ -141,7 +147,49 @@ Result<void> Recording::prepare() {
   describe_simulation(*machine_, manifest_);
   if (auto tagged = add_tags(o.tags, manifest_); !tagged) return tagged;
   session_ = std::make_unique<Session>(*machine_, std::move(*sensors), tree_->sensor(), interval_);
+  if (control_.max_celsius || control_.budget) session_->control(std::move(control_));
   return {};
+}
+
+// Before anything is made or overwritten: what cannot be kept to is refused.
+Result<void> Recording::prepare_control(const SensorSet& sensors) {
+  if (!plan_.options.max_temp.empty()) {
+    const auto limit = temperature_setting(plan_.options.max_temp, "max-temp");
+    if (!limit) return Unexpected<Error>(limit.error());
+    control_.max_celsius = *limit;
+    const bool seen = std::ranges::any_of(sensors.sensors, [](const auto& sensor) {
+      return std::ranges::any_of(sensor->channels(),
+                                 [](const Channel& c) { return c.measure == Measure::temperature; });
+    });
+    if (!seen)
+      return fail(ErrorCode::absent, "no temperature can be read here, so none can be kept to", "--max-temp",
+                  "Leave it out; `prony sensors` says what thermal and hwmon lack here.");
+  }
+  if (!plan_.options.budget.empty()) {
+    const auto share = share_setting(plan_.options.budget, "budget");
+    if (!share) return Unexpected<Error>(share.error());
+    control_.budget = *share;
+  }
+  control_.on_hot = [this](const Heat& heat) { too_hot(heat); };
+  control_.on_blind = [](const std::string& words) { print_note(words); };
+  return {};
+}
+
+// From the carrier's thread, once.
+void Recording::too_hot(const Heat& heat) {
+  const bool stops = interrupts_requests() || plan_.options.max_temp_stop;
+  const std::string done = interrupts_requests()         ? "no further request is begun"
+                           : plan_.options.max_temp_stop ? "the command gets SIGTERM"
+                                                         : "the command goes on (--max-temp-stop would end it)";
+  const std::string words =
+      format_fixed(heat.celsius, 1) + " °C, over " + format_number(heat.limit_celsius) + " °C: " + done;
+  print_note(heat.channel + " is at " + words);
+  session_->add(Event{machine_->now(), stops ? "temperature-stop" : "temperature-high", heat.channel, words});
+  if (stops) stop_baseline_ = true;
+  if (interrupts_requests())
+    plan_.workload->finish_early();
+  else if (stops)
+    plan_.workload->cancel(SIGTERM);
 }
 
 Result<void> Recording::spawn_held() {

@@ -36,6 +36,11 @@ int run_command(RunOptions& options, CommandWords words) {
       return found.error().code == ErrorCode::absent ? exit_code::not_found : exit_code::not_executable;
     }
   }
+  if (options.record.max_temp_stop && options.record.max_temp.empty()) {
+    print_error(
+        {ErrorCode::usage, "there is no temperature to stop at", "--max-temp-stop", "Name one:  --max-temp 90C"});
+    return exit_code::own_failure;
+  }
   RecordPlan plan;
   plan.kind = "run";
   plan.name = std::filesystem::path(words.front()).filename().string();
@@ -53,6 +58,10 @@ int run_command(RunOptions& options, CommandWords words) {
 std::function<int(const CommandWords&)> add_run(CLI::App& command) {
   auto options = std::make_shared<RunOptions>();
   add_record_options(command, options->record, options->settings);
+  options->settings.watch("max-temp-stop",
+                          command.add_flag("--max-temp-stop", options->record.max_temp_stop,
+                                           "Over --max-temp send the command SIGTERM instead of warning alone"),
+                          "false");
   command.prefix_command();
   return [options, &command](const CommandWords& after_dashes) {
     // Without "--" the first word that is no option begins the command.

@@ -109,6 +109,8 @@ Session::~Session() {
   }
 }
 
+void Session::control(ControlOptions options) { control_.emplace(machine_, lanes_, channels_, std::move(options)); }
+
 Result<void> Session::start(std::unique_ptr<Recorder> recorder, const Manifest& manifest) {
   recorder_ = std::move(recorder);
   Manifest whole = manifest;
@@ -147,6 +149,7 @@ void Session::carry(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     carry_one(milliseconds(100), milliseconds(250));
     write([](Recorder& recorder) { return recorder.drain_spans(); });
+    if (control_) control_->look(*sampler_, [this](const Event& event) { add(event); });
     const Instant now = machine_.now();
     if (now >= next_complaint) {
       complain();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "app/common.hpp"
+#include "app/control.hpp"
 #include "base/result.hpp"
 #include "machine/machine.hpp"
 #include "process/process_tree.hpp"
@@ -40,6 +41,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  // Before start(): what is to be watched while it records.
+  void control(ControlOptions options);
   // Writes the beginning of the Run, starts the lanes and the carrying thread.
   [[nodiscard]] Result<void> start(std::unique_ptr<Recorder> recorder, const Manifest& manifest);
   // All channels, numbered; fixed after construction.
@@ -80,6 +83,7 @@ class Session {
   std::vector<Group> groups_;
   std::vector<LanePlan> lanes_;
   std::unique_ptr<Sampler> sampler_;
+  std::optional<Control> control_;
   std::mutex recorder_mutex_;
   std::unique_ptr<Recorder> recorder_;
   std::atomic<bool> failed_ = false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "model/interval_change.hpp"
 #include "reports/figures.hpp"
 #include "reports/text_layout.hpp"
 #include "reports/text_parts.hpp"
@@ -140,7 +141,8 @@ std::string warnings(const Summary& s, const TextOptions& o) {
     if (row.span.status == SpanStatus::unfinished) warn(name + " was begun and never ended");
   }
   for (const Event& event : s.events)
-    if (event.kind != "note" && event.kind != "spans-lost" && event.kind != "ticks-dropped")
+    if (event.kind != "note" && event.kind != "spans-lost" && event.kind != "ticks-dropped" &&
+        event.kind != interval_changed)
       warn(event.kind == "workload-failed"
                ? safe(event.text, 200)
                : event.kind + ": " + safe(event.subject, 60) + ": " + safe(event.text, 200));
@@ -277,6 +279,7 @@ std::string conditions(const Summary& s, const TextOptions& o) {
                     (dropped > 0 ? ", " + figures::count(dropped) + " dropped" : "") + " of " +
                     figures::count(ticks + missed));
   add_interruptions(s, items);
+  for (const std::string& words : text::pace_words(s)) items.push_back(words);
   return layout::labelled("conditions", items, o.width, Tone::plain, o.colour);
 }
 

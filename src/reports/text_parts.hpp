@@ -21,6 +21,8 @@ struct Part {
 [[nodiscard]] std::string truth(const std::optional<double>& joules);
 // What a reader must know of a simulated machine's Run; empty for any other.
 [[nodiscard]] std::vector<std::string> simulation_words(const Summary& summary);
+// What an overhead budget did to the lanes; empty where it did nothing.
+[[nodiscard]] std::vector<std::string> pace_words(const Summary& summary);
 [[nodiscard]] bool modelled(const Channel& channel);
 // Shown name of a row: its domain, or the channel's name where two rows share the domain.
 [[nodiscard]] std::string domain_name(const Summary& summary, const EnergyRow& row);

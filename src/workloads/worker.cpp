@@ -63,7 +63,16 @@ class WorkerWorkload final : public Workload {
     (void)!::write(wake_.get(), &one, sizeof one);
   }
 
+  void finish_early() noexcept override {
+    finishing_ = true;
+    if (resting_) {  // a gap is nothing worth waiting for: it may be an hour
+      const std::uint64_t one = 1;
+      (void)!::write(wake_.get(), &one, sizeof one);
+    }
+  }
+
  private:
+  [[nodiscard]] bool over() const noexcept { return cancelled_ || finishing_; }
   bool send(const json& message, std::int64_t deadline);
   Reply receive(std::int64_t deadline);
   Reply ask(const json& message, std::int64_t timeout_ns);
@@ -73,6 +82,7 @@ class WorkerWorkload final : public Workload {
   bool step(const Task& task, WorkloadOutcome& outcome, Progress& state);
   json prompt_request(const Prompt& prompt, const std::string& id) const;
   std::vector<Task> tasks() const;
+  bool rest(WorkloadOutcome& outcome);
   bool warm_up_and_gap(WorkloadOutcome& outcome, const json& request, const std::string& what);
   void end(Child& child, WorkloadOutcome& outcome);
   std::string describe(const Reply& reply, std::int64_t timeout_ns) const;
@@ -82,7 +92,9 @@ class WorkerWorkload final : public Workload {
   std::string buffer_;
   std::size_t line_ = 0;
   std::atomic<bool> cancelled_{false};
-  bool broken_ = false;  // no further word makes sense
+  std::atomic<bool> finishing_{false};
+  std::atomic<bool> resting_{false};  // in a gap between requests
+  bool broken_ = false;               // no further word makes sense
   std::vector<std::string> failed_, not_run_;
   std::optional<Error> pipes_;
 };
@@ -256,10 +268,25 @@ std::vector<Task> WorkerWorkload::tasks() const {
 bool WorkerWorkload::warm_up_and_gap(WorkloadOutcome& outcome, const json& request, const std::string& what) {
   const std::int64_t timeout = options_.request_timeout_ns + options_.gap_ns;
   const Reply reply = ask(request, timeout);
-  if (!reply.trouble && (reply.message["type"] == "done" || reply.message["type"] == "result")) return !cancelled_;
+  if (!reply.trouble && (reply.message["type"] == "done" || reply.message["type"] == "result")) return !over();
   outcome.failures.push_back(what + ": " + describe(reply, timeout));
   broken_ = broken_ || reply.trouble;
   return !broken_ && !cancelled_;
+}
+
+// A gap that finish_early() cuts short is no failure.
+bool WorkerWorkload::rest(WorkloadOutcome& outcome) {
+  resting_ = true;
+  if (over()) {
+    resting_ = false;
+    return false;
+  }
+  const std::size_t failures = outcome.failures.size();
+  const bool going =
+      warm_up_and_gap(outcome, {{"type", "phase"}, {"name", "gap"}, {"ms", options_.gap_ns / 1'000'000}}, "gap");
+  resting_ = false;
+  if (finishing_ && !cancelled_) outcome.failures.resize(failures);
+  return going;
 }
 
 // True: go on with the next.
@@ -275,7 +302,7 @@ bool WorkerWorkload::step(const Task& task, WorkloadOutcome& outcome, Progress& 
     state.tokens_per_s = tokens.is_number() && decode_ns.is_number() && decode_ns.get<double>() > 0
                              ? (tokens.get<double>() - 1) * 1e9 / decode_ns.get<double>()
                              : 0;
-    return !cancelled_;
+    return !over();
   }
   ++outcome.requests_failed;
   failed_.push_back(task.id);
@@ -284,7 +311,7 @@ bool WorkerWorkload::step(const Task& task, WorkloadOutcome& outcome, Progress& 
                              (stopped ? "cancelled" : describe(reply, options_.request_timeout_ns)));
   // An error reply concerns this request alone; anything else and the two no longer understand each other.
   broken_ = broken_ || reply.trouble || (!answered && message["type"] != "error");
-  return !broken_ && !cancelled_;
+  return !broken_ && !over();
 }
 
 void WorkerWorkload::generate(WorkloadOutcome& outcome, const std::function<void(const Progress&)>& progress) {
@@ -295,7 +322,7 @@ void WorkerWorkload::generate(WorkloadOutcome& outcome, const std::function<void
     state.note = std::move(note);
     if (progress) progress(state);
   };
-  bool going = !cancelled_;
+  bool going = !over();
   for (std::int32_t i = 0; going && i < options_.warm_up; ++i) {
     tell("warm-up");
     const std::string id = "warm-up " + std::to_string(i + 1);
@@ -307,8 +334,7 @@ void WorkerWorkload::generate(WorkloadOutcome& outcome, const std::function<void
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (going && i > 0 && options_.gap_ns > 0) {
       tell("gap");
-      going =
-          warm_up_and_gap(outcome, {{"type", "phase"}, {"name", "gap"}, {"ms", options_.gap_ns / 1'000'000}}, "gap");
+      going = rest(outcome);
     }
     if (!going) {
       not_run_.push_back(all[i].id);

@@ -37,6 +37,9 @@ class Workload {
   // The child was released: drive it to its end. Blocks. Reaps the child.
   [[nodiscard]] virtual Result<WorkloadOutcome> run(Child& child,
                                                     const std::function<void(const Progress&)>& progress) = 0;
+  // From any thread: begin no further request; the one in hand goes on to its end, then run() returns. A workload that
+  // is one piece has nothing further to begin.
+  virtual void finish_early() noexcept {}
   // From a signal-handling thread: stop as soon as may be; run() then returns.
   virtual void cancel(int signal) noexcept = 0;
 };
