@@ -207,6 +207,10 @@ TEST(CpuPowerTable, ThePackageWithTheHighestTdpOfItsFamilyStaysBelowTheHighEnd) 
   };
   for (const auto& [name, cores, tdp_w] : {Part{"AMD EPYC 7601", 32, 180},
                                            Part{"AMD EPYC 7742", 64, 225},
+                                           Part{"AMD EPYC 7262", 8, 155},
+                                           Part{"AMD EPYC 7313P", 16, 155},
+                                           Part{"Intel Xeon Gold 5415+", 8, 150},
+                                           Part{"Intel Xeon Gold 6334", 8, 165},
                                            Part{"AMD EPYC 7763", 64, 280},
                                            Part{"AMD EPYC 9654", 96, 360},
                                            Part{"AMD EPYC 9965", 192, 500},
