@@ -13,7 +13,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 8> rows{{
+constexpr std::array<Subcommand, 9> rows{{
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -26,6 +26,8 @@ constexpr std::array<Subcommand, 8> rows{{
      &add_sensors},
     {"doctor", "One screen: how well this machine measures, and what mends what is missing",
      "  prony doctor\n  prony doctor --json\n", &add_doctor},
+    {"setup", "Do what error messages advise: permissions of sensors, and back",
+     "  sudo prony setup rapl --persist\n  prony setup rapl --dry-run\n", &add_setup},
     {"show", "The summary of a recorded Run", "  prony show runs/20261120T225801-demo.prony\n  prony show RUN --json\n",
      &add_show},
     {"export", "Samples, spans, charges or channels as CSV or JSON Lines",

@@ -38,6 +38,7 @@ struct Subcommand {
 [[nodiscard]] std::function<int(const CommandWords&)> add_llm(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_sensors(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_doctor(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_setup(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_show(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_export(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_synth(CLI::App& command);
