@@ -30,11 +30,12 @@ echo lm75 0x48 >"/sys/bus/i2c/devices/i2c-$bus/new_device"
 
 take chips.files say_files /sys/class/hwmon/hwmon*/name /sys/class/hwmon/hwmon*/*_input
 take chips.sensors prony sensors --json
-record chips 2 &
-sleep 1.2
+record chips
+sleep 0.7
 take chips.current i2cw "$bus" 0x40 0x01 0x1388   # channel 1: 2.5 A
 take chips.power i2cw "$bus" 0x41 0x03 0x0080     # 0.8 W
 take chips.temperature i2cw "$bus" 0x48 0x00 0x1e00 # 30 degrees
-wait
+sleep 0.7
+ended chips
 told chips
 take chips.files_after say_files /sys/class/hwmon/hwmon*/name /sys/class/hwmon/hwmon*/*_input

@@ -230,17 +230,18 @@ static ssize_t text_show(struct device* device, struct device_attribute* attribu
   return sysfs_emit(buffer, "%s\n", (const char*)container_of(attribute, struct dev_ext_attribute, attr)->var);
 }
 
-#define TEXT(id, file, text) static struct dev_ext_attribute id = {__ATTR(file, 0444, text_show, NULL), (void*)(text)}
-#define EVENT(id, file, config)                                 \
-  TEXT(id, file, config);                                       \
-  TEXT(id##_scale, file.scale, "2.3283064365386962890625e-10"); \
-  TEXT(id##_unit, file.unit, "Joules")
+#define TEXT(id, file, text) \
+  static struct dev_ext_attribute id = {{{.name = (file), .mode = 0444}, text_show, NULL}, (void*)(text)}
+#define EVENT(id, file, config)                                    \
+  TEXT(id, file, config);                                          \
+  TEXT(id##_scale, file ".scale", "2.3283064365386962890625e-10"); \
+  TEXT(id##_unit, file ".unit", "Joules")
 
-EVENT(cores, energy - cores, "event=0x01");
-EVENT(pkg, energy - pkg, "event=0x02");
-EVENT(ram, energy - ram, "event=0x03");
-TEXT(format_event, event, "config:0-7");
-TEXT(mask, cpumask, "0");
+EVENT(cores, "energy-cores", "event=0x01");
+EVENT(pkg, "energy-pkg", "event=0x02");
+EVENT(ram, "energy-ram", "event=0x03");
+TEXT(format_event, "event", "config:0-7");
+TEXT(mask, "cpumask", "0");
 
 static struct attribute* event_attrs[] = {
     &cores.attr.attr,    &cores_scale.attr.attr, &cores_unit.attr.attr, &pkg.attr.attr,      &pkg_scale.attr.attr,
