@@ -51,6 +51,25 @@ TEST(CommandText, GrossMayBeABoundWhereItsPartsAreNot) {
   EXPECT_NE(text_of(told, 140).find("± of gross is a bound, of its parts an interval"), std::string::npos);
 }
 
+// Kills: two Runs compared, one of which was on battery, and nobody was told.
+TEST(CommandText, WhatGovernedTheMachineStandsAmongTheConditions) {
+  Told told = told_command();
+  EXPECT_EQ(text_of(told, 140).find("governor"), std::string::npos);
+  told.run.facts.set("machine.governor", "powersave", "machine");
+  told.run.facts.set("machine.clock_limit", "2 GHz of 3.5 GHz", "machine");
+  told.run.facts.set("machine.boost", "off", "machine");
+  told.run.facts.set("machine.power_source", "battery", "machine");
+  told.run.facts.set("machine.cpu_limit", "1.5 CPUs", "machine");
+  const std::string text = text_of(told, 200);
+  for (const char* words : {"governor powersave", "clock limited to 2 GHz of 3.5 GHz", "boost off",
+                            "power from battery", "limited to 1.5 CPUs"})
+    EXPECT_NE(text.find(words), std::string::npos) << words;
+  told.run.facts.set("machine.boost", "on", "machine");
+  told.run.facts.set("machine.power_source", "mains", "machine");
+  EXPECT_EQ(text_of(told, 200).find("boost"), std::string::npos);
+  EXPECT_EQ(text_of(told, 200).find("power from"), std::string::npos);
+}
+
 TEST(CommandText, At60ColumnsIsTheGoldenFile) { expect_golden("command-60.txt", text_of(told_command(), 60)); }
 TEST(CommandText, At80ColumnsIsTheGoldenFile) { expect_golden("command-80.txt", text_of(told_command(), 80)); }
 TEST(CommandText, At100ColumnsIsTheGoldenFile) { expect_golden("command-100.txt", text_of(told_command(), 100)); }
