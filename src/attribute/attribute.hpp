@@ -27,9 +27,10 @@ struct ChannelLedger {
   Estimate unattributed;  // outside the window, ticks without any CPU time, no CPU accounting
   // The measured window alone.
   bool resolvable = true;
-  std::optional<double> needed_s;  // not resolvable: the window length it would take
-  std::optional<Estimate> gross;   // absent when not resolvable or nothing was read
-  std::optional<Estimate> active;  // gross − idle; absent without a baseline
+  std::optional<double> needed_s;    // not resolvable: the window length it would take
+  std::optional<Estimate> interval;  // of gross, where gross is a bound: narrower, and right in 95 % of cases
+  std::optional<Estimate> gross;     // absent when not resolvable or nothing was read
+  std::optional<Estimate> active;    // gross − idle; absent without a baseline
   std::optional<Estimate> target_active;
   std::optional<double> target_share;  // of the energy split by CPU time (gross, or active where there is a baseline)
   std::optional<double> mean_w, peak_w;
@@ -46,8 +47,9 @@ struct SpanEnergy {
   ChannelId channel;
   bool resolvable = true;
   std::optional<double> needed_s;
-  std::optional<Estimate> gross;    // all the domain drew in the span's window
-  std::optional<Estimate> charged;  // what of the target's share is charged to this span: these close
+  std::optional<Estimate> interval;  // of gross, where gross is a bound: narrower, and right in 95 % of cases
+  std::optional<Estimate> gross;     // all the domain drew in the span's window
+  std::optional<Estimate> charged;   // what of the target's share is charged to this span: these close
 };
 
 // A channel that is not energy, over the measured window (a span's own window: see SpanGauge). Means are over readings.

@@ -7,6 +7,10 @@ namespace prony::attribution {
 
 namespace {
 constexpr std::uint64_t transitions_to_learn = 8;  // before the mean distance of transitions is believed
+// An instant is answered when so many further transitions are known: the grid must have begun, and the power after it.
+constexpr std::uint64_t look_ahead = 10;
+constexpr std::size_t intervals_to_begin = 8;
+constexpr double root_12 = 3.4641016151377544;
 double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
 }  // namespace
 
@@ -18,7 +22,8 @@ CounterCurve::CounterCurve(const Channel& channel, std::int64_t interval_ns, con
       interval_ns_(interval_ns),
       period_ns_(channel.update_period.ns),
       renewed_at_every_read_(channel.measure == Measure::cpu_time && channel.update_period.ns == 0),
-      instants_(plan) {
+      instants_(plan),
+      clock_(channel.update_period.ns) {
   if (channel.model) {
     // The readings are busy CPU seconds, of which a machine of n CPUs gives n a second; the channel's own rate is in
     // watts.
@@ -56,7 +61,7 @@ void CounterCurve::begin_curve(std::int64_t begin, std::int64_t end, std::uint64
   last_raw_ = raw;
   first_begin_ = last_begin_ = begin;
   first_end_ = last_end_ = seen_end_ = end;
-  marks_[0] = Mark{begin, end, 0, 0, 0};
+  marks_[0] = Mark{begin, end};
   mark_count_ = 1;
   add_knot(begin + (end - begin) / 2, 0);
   first_knot_ = knots_[0].at;
@@ -128,7 +133,8 @@ void CounterCurve::transition(std::int64_t begin, std::int64_t end) {
   if (missing_ || (interval_ns_ > 0 && begin - last_end_ > 2 * interval_ns_)) count_gap(begin);
   ++transitions_;
   const Mark before = newest();
-  marks_[mark_count_++ % marks_.size()] = Mark{last_begin_, end, total(), spread_low_, spread_high_};
+  mark(mark_count_++) = Mark{last_begin_, end, total(), spread_low_, spread_high_, flat_, false, 0, 0};
+  time_transition(last_begin_, end);
   const Knot knot_before = knots_[(knot_count_ - 1) % knots_.size()];
   place_knots(begin, end);
   const Knot knot = knots_[(knot_count_ - 1) % knots_.size()];
@@ -140,11 +146,66 @@ void CounterCurve::transition(std::int64_t begin, std::int64_t end) {
     largest_rate_ = std::max(largest_rate_, recent_rate_);
     ++rated_;
   }
-  const std::int64_t settled = last_begin_;
   last_begin_ = begin;
   last_end_ = seen_end_ = end;
   flat_ = false;
-  answer_until(settled);
+  if (mark_count_ > look_ahead) answer_until(mark(mark_count_ - 1 - look_ahead).previous_begin);
+}
+
+// Only transitions that a poll without news came before tell when the update was; a counter that is polled more slowly
+// than it renews itself tells nothing of its grid.
+void CounterCurve::time_transition(std::int64_t earliest, std::int64_t latest) {
+  if (renewed_at_every_read_) return;
+  if (!flat_ || spread_high_ != mark(mark_count_ - 2).spread_high) return end_segment();
+  if (clock_runs_) {
+    if (clock_.add(earliest, latest)) {
+      Mark& timed = mark(mark_count_ - 1);
+      timed.timed = true;
+      timed.segment = segments_.size();
+      timed.k = clock_.last_k();
+      return;
+    }
+    end_segment();
+  }
+  untimed_.emplace_back(earliest, latest);
+  if (untimed_.size() > intervals_to_begin) untimed_.erase(untimed_.begin());
+  if (untimed_.size() == intervals_to_begin) begin_segment();
+}
+
+void CounterCurve::begin_segment() {
+  std::vector<double> distances;
+  for (std::size_t i = 1; i < untimed_.size(); ++i)
+    distances.push_back(
+        static_cast<double>(untimed_[i].first + untimed_[i].second - untimed_[i - 1].first - untimed_[i - 1].second) /
+        2);
+  std::ranges::sort(distances);
+  const double median = distances[distances.size() / 2], documented = static_cast<double>(period_ns_);
+  // Silent updates (nothing was used) stretch the distances to multiples of the documented period.
+  const bool multiple = documented > 0 && median > 0.75 * documented;
+  if (!clock_.begin(untimed_, multiple ? documented : median)) return;
+  clock_runs_ = true;
+  // The marks of these intervals are the newest ones, one each.
+  UpdateClock numbering(period_ns_);
+  std::vector<std::pair<std::int64_t, std::int64_t>> so_far;
+  for (std::size_t i = 0; i < untimed_.size(); ++i) {
+    if (i == 0)
+      (void)numbering.begin({untimed_[0]}, multiple ? documented : median);
+    else
+      (void)numbering.add(untimed_[i].first, untimed_[i].second);
+    Mark& timed = mark(mark_count_ - untimed_.size() + i);
+    timed.timed = true;
+    timed.segment = segments_.size();
+    timed.k = numbering.last_k();
+  }
+  untimed_.clear();
+}
+
+void CounterCurve::end_segment() {
+  untimed_.clear();
+  if (!clock_runs_) return;
+  segments_.push_back(clock_.grid());
+  clock_ = UpdateClock(period_ns_);
+  clock_runs_ = false;
 }
 
 // When did the update happen that this poll found? After the poll before it began, and (where the counter renews itself
@@ -186,10 +247,39 @@ double CounterCurve::interpolate(std::int64_t at) const {
 }
 
 const CounterCurve::Mark& CounterCurve::low_mark(std::int64_t at) const {
-  const std::uint64_t oldest = mark_count_ > marks_.size() ? mark_count_ - marks_.size() : 0;
   std::uint64_t index = mark_count_ - 1;
-  while (index > oldest && marks_[index % marks_.size()].end > at) --index;
-  return marks_[index % marks_.size()];
+  while (index > oldest_mark() && mark(index).end > at) --index;
+  return mark(index);
+}
+
+// The first transition that came after `at`; the newest if none is known to.
+const CounterCurve::Mark& CounterCurve::high_mark(std::int64_t at) const {
+  std::uint64_t index = mark_count_ - 1;
+  while (index > oldest_mark() && mark(index - 1).previous_begin >= at) --index;
+  return mark(index);
+}
+
+// The timed transitions around `at`, all of one segment.
+std::optional<Edge> CounterCurve::edge_at(std::int64_t at) const {
+  std::uint64_t right = mark_count_;
+  while (right > oldest_mark() && mark(right - 1).end > at) --right;
+  Edge edge;
+  edge.at_ns = at;
+  const std::uint64_t from = std::max(oldest_mark(), right >= 4 ? right - 4 : 0);
+  for (std::uint64_t i = from; i < std::min(mark_count_, right + 4) && edge.count < edge.updates.size(); ++i) {
+    const Mark& one = mark(i);
+    if (!one.timed || (edge.count > 0 && one.segment != edge.segment)) {
+      if (i >= right) break;
+      edge.count = 0;
+      if (!one.timed) continue;
+    }
+    edge.segment = one.segment;
+    // What the first reading showed came with the update before the first transition.
+    if (i == 1) edge.updates[edge.count++] = {one.k - 1, mark(0).value};
+    edge.updates[edge.count++] = {one.k, one.value};
+  }
+  if (edge.count < 2) return std::nullopt;
+  return edge;
 }
 
 std::optional<double> CounterCurve::believable_rate() const {
@@ -202,7 +292,7 @@ std::optional<double> CounterCurve::believable_rate() const {
 // At an instant after which a transition was found: strict.
 Point CounterCurve::between(std::int64_t at) const {
   const Mark& low = low_mark(at);
-  const Mark& high = newest();
+  const Mark& high = high_mark(at);
   const double most = high.value + step_ + (high.spread_high - low.spread_high);
   Point point;
   point.strict = low.end <= at;
@@ -218,7 +308,21 @@ Point CounterCurve::between(std::int64_t at) const {
   point.spread_low = low.spread_low;
   point.spread_high = low.spread_high;
   point.edge_width = point.edge_low + point.edge_high;
+  point.sigma = edge_sigma(low, high);
   return point;
+}
+
+// Without a grid: the curve is a line between two updates, each somewhere between two polls.
+double CounterCurve::edge_sigma(const Mark& low, const Mark& high) const {
+  const double rise = high.value - low.value;
+  const auto width = [&](const Mark& one) {
+    const double polls = seconds(one.end - one.previous_begin);
+    return one.resolved || period_ns_ == 0 ? polls : std::min(polls, period_s());
+  };
+  const double between_s = std::max(seconds(high.end - low.end), 1e-9);
+  const double rate = std::min(rise / between_s, believable_rate().value_or(rise / between_s));
+  const double time_sigma = rate * std::max(width(low), width(high)) / root_12;
+  return std::sqrt(time_sigma * time_sigma + rise * rise / 64 + step_ * step_ / 12);
 }
 
 // At an instant after the last known transition's predecessor: the rate seen so far bounds what the counter has not
@@ -240,6 +344,7 @@ Point CounterCurve::open_ended(std::int64_t at) const {
   point.spread_low = low.spread_low;
   point.spread_high = low.spread_high;
   point.edge_width = point.edge_low + point.edge_high;
+  point.sigma = point.edge_width / root_12;
   return point;
 }
 
@@ -250,6 +355,7 @@ Point CounterCurve::first_point() const {
   point.edge_high = first_high_.value_or(step_ + period_of_doubt);
   point.edge_width = point.edge_high;
   point.known = first_high_ || believable_rate();
+  point.sigma = point.edge_width / root_12;
   return point;
 }
 
@@ -263,7 +369,36 @@ Point CounterCurve::last_point() const {
 }
 
 void CounterCurve::answer_until(std::int64_t limit) {
-  while (instants_.next() <= limit && instants_.next() != never) instants_.answer(between(instants_.next()));
+  while (instants_.next() <= limit && instants_.next() != never) answer(between(instants_.next()));
+}
+
+// The grid's last word comes with its last transition: until then the edge is kept with the updates around it.
+void CounterCurve::answer(const Point& point) {
+  if (const auto index = instants_.next_fixed_index())
+    if (auto edge = edge_at(instants_.next())) edges_.emplace_back(*index, *edge);
+  instants_.answer(point);
+}
+
+void CounterCurve::place_edges() {
+  end_segment();
+  for (const auto& [index, edge] : edges_) {
+    const auto& grid = segments_[edge.segment];
+    if (!grid) continue;
+    const auto placed = place_edge(edge, *grid, step_);
+    if (!placed) continue;
+    Point point = instants_.fixed(index);
+    const double least = point.value - point.edge_low, most = point.value + point.edge_high;
+    point.value = std::clamp(placed->value, least, most);
+    point.edge_low = point.value - least;
+    point.edge_high = most - point.value;
+    point.timed = true;
+    point.segment = edge.segment;
+    point.sigma = placed->sigma;
+    point.rate = placed->rate;
+    point.phase_sigma_s = grid->phase_sigma_ns * 1e-9;
+    point.period_error_s = grid->period_sigma_ns * (placed->k - grid->centre_k) * 1e-9;
+    instants_.revise(index, point);
+  }
 }
 
 void CounterCurve::close() {
@@ -282,8 +417,10 @@ void CounterCurve::close() {
   }
   while (instants_.any_fixed_left() || instants_.next() <= last_end_) {
     if (instants_.next() == never) break;
-    instants_.answer(open_ended(instants_.next()));
+    const std::int64_t at = instants_.next();
+    answer(newest().previous_begin >= at && transitions_ > 0 ? between(at) : open_ended(at));
   }
+  place_edges();
   instants_.finish(total());
 }
 

@@ -9,8 +9,12 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <utility>
+#include <vector>
 
+#include "attribute/edge.hpp"
 #include "attribute/plan.hpp"
+#include "attribute/update_clock.hpp"
 #include "model/channel.hpp"
 #include "model/counter.hpp"
 
@@ -59,6 +63,10 @@ class CounterCurve {
   struct Mark {  // a transition: what bounds the curve
     std::int64_t previous_begin = 0, end = 0;
     double value = 0, spread_low = 0, spread_high = 0;
+    bool resolved = false;    // the poll before it showed nothing new: the update lies between the two
+    bool timed = false;       // on the grid of `segment`, at `k`
+    std::size_t segment = 0;  // index into segments_
+    std::int64_t k = 0;
   };
   struct Knot {  // what the point estimate goes through
     std::int64_t at = 0;
@@ -95,13 +103,26 @@ class CounterCurve {
   void transition(std::int64_t begin, std::int64_t end);
   void place_knots(std::int64_t begin, std::int64_t end);
   void add_knot(std::int64_t at, double value);
+  void time_transition(std::int64_t earliest, std::int64_t latest);
+  void begin_segment();
+  void end_segment();
   void answer_until(std::int64_t limit);
+  void answer(const Point& point);
+  void place_edges();
   [[nodiscard]] double elapsed_s(std::int64_t end) const;
   [[nodiscard]] double interpolate(std::int64_t at) const;
   [[nodiscard]] std::optional<double> believable_rate() const;
   [[nodiscard]] Point between(std::int64_t at) const;
   [[nodiscard]] Point open_ended(std::int64_t at) const;
   [[nodiscard]] const Mark& low_mark(std::int64_t at) const;
+  [[nodiscard]] const Mark& high_mark(std::int64_t at) const;
+  [[nodiscard]] std::optional<Edge> edge_at(std::int64_t at) const;
+  [[nodiscard]] double edge_sigma(const Mark& low, const Mark& high) const;
+  [[nodiscard]] Mark& mark(std::uint64_t index) { return marks_[index % marks_.size()]; }
+  [[nodiscard]] const Mark& mark(std::uint64_t index) const { return marks_[index % marks_.size()]; }
+  [[nodiscard]] std::uint64_t oldest_mark() const {
+    return mark_count_ > marks_.size() ? mark_count_ - marks_.size() : 0;
+  }
   [[nodiscard]] const Mark& newest() const { return marks_[(mark_count_ - 1) % marks_.size()]; }
 
   CounterRules rules_;
@@ -116,10 +137,15 @@ class CounterCurve {
   std::optional<Suspect> suspect_;
   double spread_low_ = 0, spread_high_ = 0;
   std::optional<double> first_high_;  // no more than this at the first read
-  Ring<Mark, 4> marks_;
-  Ring<Knot, 8> knots_;
+  Ring<Mark, 32> marks_;
+  Ring<Knot, 64> knots_;
   std::uint64_t mark_count_ = 0, knot_count_ = 0;
   std::int64_t first_knot_ = 0;
+  UpdateClock clock_;
+  bool clock_runs_ = false;
+  std::vector<std::pair<std::int64_t, std::int64_t>> untimed_;  // the newest transitions that no segment holds yet
+  std::vector<std::optional<UpdateGrid>> segments_;             // closed ones; the running one comes next
+  std::vector<std::pair<std::size_t, Edge>> edges_;             // fixed instants that wait for their segment's end
   double recent_rate_ = 0, largest_rate_ = 0;
   std::uint64_t rated_ = 0;
   std::uint64_t transitions_ = 0, wraps_ = 0, resets_ = 0, ambiguous_ = 0, gaps_ = 0;

@@ -1,8 +1,13 @@
 #include "attribute/curve.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace prony::attribution {
+
+namespace {
+constexpr double normal_95 = 1.96;  // standard deviations to either side
+}
 
 Curve::Curve(const Fold& fold, const Plan& plan)
     : channel_(&fold.channel), plan_(&plan), counter_(fold.counter), gauge_(fold.gauge) {
@@ -32,6 +37,22 @@ double Curve::at(std::int64_t ns) const {
   return at_grid(ns);
 }
 
+// Two edges on one grid share the error of its phase, which then costs only the difference of their powers; what the
+// period leaves open grows with the distance from the grid's middle. All else is each edge's own.
+Estimate Curve::interval_of(const Point& a, const Point& b, const Estimate& bound) {
+  double variance = a.sigma * a.sigma + b.sigma * b.sigma;
+  const auto add = [&](double error) { variance += error * error; };
+  if (a.timed && b.timed && a.segment == b.segment) {
+    add((b.rate - a.rate) * a.phase_sigma_s);
+    add(b.rate * b.period_error_s - a.rate * a.period_error_s);
+  } else {
+    for (const Point* edge : {&a, &b}) add(edge->rate * edge->phase_sigma_s), add(edge->rate * edge->period_error_s);
+  }
+  const double half = normal_95 * std::sqrt(variance);
+  return {bound.value, std::max(bound.low, bound.value - half), std::min(bound.high, bound.value + half),
+          EstimateKind::interval_95};
+}
+
 Measured Curve::measure(const Point& a, const Point& b, double length_s) const {
   Measured result;
   const double value = b.value - a.value;
@@ -43,6 +64,7 @@ Measured Curve::measure(const Point& a, const Point& b, double length_s) const {
   if (counter_) result.estimate.low = std::max(result.estimate.low, 0.0);  // a counter does not go back
   const bool bound = counter_ && a.strict && b.strict && spread_low == 0 && spread_high == 0;
   result.estimate.kind = bound ? EstimateKind::bound : EstimateKind::interval_95;
+  if (bound && !channel_->model) result.interval = interval_of(a, b, result.estimate);
   result.edge_half = (a.edge_width + b.edge_width) / 2;
   result.known = a.known && b.known;
   return channel_->model ? modelled(result, length_s) : result;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "attribute/state.hpp"
 
@@ -11,8 +12,9 @@ namespace prony::attribution {
 // What is known of a channel between two instants.
 struct Measured {
   Estimate estimate;
-  double edge_half = 0;  // half of the doubt that the two edges bring
-  bool known = true;     // false: nothing bounds it
+  std::optional<Estimate> interval;  // of a bound: where the truth is in 95 % of cases
+  double edge_half = 0;              // half of the doubt that the two edges bring
+  bool known = true;                 // false: nothing bounds it
   [[nodiscard]] bool resolvable() const {
     return known && edge_half <= largest_edge_share * (estimate.value < 0 ? -estimate.value : estimate.value);
   }
@@ -48,6 +50,7 @@ class Curve {
  private:
   [[nodiscard]] const Instants& instants() const { return counter_ ? counter_->instants() : gauge_->instants(); }
   [[nodiscard]] double joules(double own, std::int64_t ns) const;
+  [[nodiscard]] static Estimate interval_of(const Point& a, const Point& b, const Estimate& bound);
   [[nodiscard]] Measured measure(const Point& a, const Point& b, double length_s) const;
   [[nodiscard]] Measured modelled(const Measured& busy, double length_s) const;
 

@@ -205,6 +205,7 @@ void Builder::window_figures(const Curve& curve, const Measured& gross, const Ba
     return;
   }
   row.gross = gross.estimate;
+  row.interval = gross.interval;
   if (length_s > 0) row.mean_w = gross.estimate.value / length_s;
   peak(curve, row);
   if (base.absent.empty()) {
@@ -313,12 +314,13 @@ void Builder::charge_spans(const Curve& curve, const Parties* parties, const Mea
       ledger_.charges.push_back(
           {row.channel, Party::target, span.id, part, "the target's part in the span's time, " + split_.method});
     if (!row.headline) continue;
-    SpanEnergy energy{span.id, row.channel, gross.resolvable(), {}, {}, {}};
+    SpanEnergy energy{span.id, row.channel, gross.resolvable(), {}, {}, {}, {}};
     const bool in_window = span.interval.begin >= ledger_.window.begin && span.interval.end <= ledger_.window.end;
     if (!energy.resolvable) {
       energy.needed_s = needed_s(curve, gross, span.interval);
     } else {
       energy.gross = gross.estimate;
+      energy.interval = gross.interval;
       if (parties != nullptr && in_window) energy.charged = part;
     }
     ledger_.spans.push_back(energy);

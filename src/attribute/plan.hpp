@@ -33,9 +33,17 @@ struct Point {
   double value = 0;
   double edge_low = 0, edge_high = 0;
   double spread_low = 0, spread_high = 0;
-  double edge_width = 0;  // for "resolvable": the doubt that the edge alone brings
-  bool strict = false;    // low and high cannot be wrong
-  bool known = true;      // false: nothing bounds it (a counter that never moved and has no largest rate)
+  // For the interval: the standard deviation of `value` from what this edge alone leaves open; and, where the updates'
+  // grid is known, what an error of it costs, which edges on the same grid share.
+  double sigma = 0;
+  bool timed = false;
+  std::size_t segment = 0;
+  double rate = 0;            // unit per second at the edge
+  double phase_sigma_s = 0;   // of the grid's phase
+  double period_error_s = 0;  // one standard deviation of the period moves this edge by so much
+  double edge_width = 0;      // for "resolvable": the doubt that the edge alone brings
+  bool strict = false;        // low and high cannot be wrong
+  bool known = true;          // false: nothing bounds it (a counter that never moved and has no largest rate)
 };
 
 // The pending instants of one channel and the answers so far.
@@ -48,6 +56,11 @@ class Instants {
   void start(std::int64_t first_ns);
   void answer(const Point& point);  // for next(), then moves on
 
+  // Index of the fixed instant that answer() will answer next, if next() is one.
+  [[nodiscard]] std::optional<std::size_t> next_fixed_index() const noexcept {
+    return next_fixed() == next_ && next_ != never ? std::optional(points_.size()) : std::nullopt;
+  }
+  void revise(std::size_t index, const Point& point) { points_[index] = point; }
   [[nodiscard]] const Point& fixed(std::size_t index) const { return points_[index]; }
   [[nodiscard]] bool any_fixed_left() const noexcept { return points_.size() < plan_->fixed.size(); }
   // Value at a grid instant: 0 before the first reading, what finish() said after the last.

@@ -1,0 +1,60 @@
+// When a counter renews itself: on a grid φ + k·T. Each transition that polls found tells an interval in which one
+// update happened; the lines through all intervals are narrowed as they come in (O'Rourke, 1981, An on-line algorithm
+// for fitting straight lines between data ranges), so that period and phase are known far better than the polls'
+// distance. A source that does not keep to any line gives short segments, which are not believed.
+// Units: ns. Memory: the two hulls, a few points each. Thread promise: plain value, one owner.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace prony::attribution {
+
+// The updates of one segment: update k happened at origin + phase + k · period, less or more what is not known.
+struct UpdateGrid {
+  std::int64_t origin_ns = 0;
+  double period_ns = 0, phase_ns = 0;
+  double phase_sigma_ns = 0;   // of the phase at centre_k, from what the intervals leave open
+  double period_sigma_ns = 0;  // 0: the documented period, which no interval contradicts
+  double centre_k = 0;
+  [[nodiscard]] double at(double k) const { return phase_ns + k * period_ns; }  // since origin_ns
+};
+
+class UpdateClock {
+ public:
+  explicit UpdateClock(std::int64_t documented_period_ns) : documented_ns_(static_cast<double>(documented_period_ns)) {}
+
+  // The next transition's interval. False: it lies on no line through the ones before; nothing is changed.
+  [[nodiscard]] bool add(std::int64_t earliest_ns, std::int64_t latest_ns);
+  // Begins a segment with these intervals (in order), `period_ns` apart or multiples of it. False: no line.
+  [[nodiscard]] bool begin(const std::vector<std::pair<std::int64_t, std::int64_t>>& intervals, double period_ns);
+
+  [[nodiscard]] std::int64_t last_k() const noexcept { return static_cast<std::int64_t>(last_k_); }
+  [[nodiscard]] std::uint64_t updates() const noexcept { return updates_; }
+  // What the segment tells; nullopt: too few transitions.
+  [[nodiscard]] std::optional<UpdateGrid> grid() const;
+
+ private:
+  struct Dot {
+    double k = 0, at = 0;
+  };
+  struct Line {
+    double slope = 0, at_zero = 0;
+    [[nodiscard]] double at(double k) const { return at_zero + slope * k; }
+  };
+  [[nodiscard]] static Line through(Dot a, Dot b);
+  [[nodiscard]] bool place(double k, double earliest, double latest);
+  void first(double earliest, double latest);
+
+  double documented_ns_;
+  std::int64_t origin_ns_ = 0;
+  double rough_period_ns_ = 0;
+  std::vector<Dot> earliest_hull_;  // upper hull of what each update came after
+  std::vector<Dot> latest_hull_;    // lower hull of what each update came before
+  Line steepest_, flattest_;
+  double last_k_ = 0, last_middle_ = 0;
+  std::uint64_t updates_ = 0;
+};
+
+}  // namespace prony::attribution
