@@ -179,17 +179,18 @@ void CounterCurve::begin_segment() {
         static_cast<double>(untimed_[i].first + untimed_[i].second - untimed_[i - 1].first - untimed_[i - 1].second) /
         2);
   std::ranges::sort(distances);
-  const double median = distances[distances.size() / 2], documented = static_cast<double>(period_ns_);
-  // Silent updates (nothing was used) stretch the distances to multiples of the documented period.
-  const bool multiple = documented > 0 && median > 0.75 * documented;
-  if (!clock_.begin(untimed_, multiple ? documented : median)) return;
+  // Silent updates (nothing was used) stretch some distances to multiples of the period; what is documented may be off.
+  const double shortest = distances[distances.size() / 5], documented = static_cast<double>(period_ns_);
+  const bool as_documented = documented > 0 && std::abs(shortest / documented - 1) < 0.25;
+  const double period = as_documented ? documented : shortest;
+  if (!clock_.begin(untimed_, period)) return;
   clock_runs_ = true;
   // The marks of these intervals are the newest ones, one each.
   UpdateClock numbering(period_ns_);
   std::vector<std::pair<std::int64_t, std::int64_t>> so_far;
   for (std::size_t i = 0; i < untimed_.size(); ++i) {
     if (i == 0)
-      (void)numbering.begin({untimed_[0]}, multiple ? documented : median);
+      (void)numbering.begin({untimed_[0]}, period);
     else
       (void)numbering.add(untimed_[i].first, untimed_[i].second);
     Mark& timed = mark(mark_count_ - untimed_.size() + i);

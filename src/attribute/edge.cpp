@@ -11,6 +11,9 @@ namespace {
 // largest deviation that the neighbouring updates let expect, this much is one standard deviation.
 constexpr double shape_share = 0.55;
 constexpr double step_shape_share = 0.1;
+// Power that changes from update to update may have changed inside this one too, even if its mean happens to be its
+// neighbour's: of the usual change.
+constexpr double usual_change_share = 0.4;
 // The power to either side of a step moves at most this share of the step.
 constexpr double flat_beside_step = 0.1;
 constexpr double root_12 = 3.4641016151377544;
@@ -46,11 +49,23 @@ class Stretches {
     return list_[static_cast<std::size_t>(wanted)].mean;
   }
 
+  // Median change of the mean from one stretch to the next.
+  [[nodiscard]] double usual_change() const {
+    std::array<double, most> changes{};
+    std::size_t count = 0;
+    for (std::size_t i = 0; i + 1 < count_; ++i) changes[count++] = std::abs(list_[i + 1].mean - list_[i].mean);
+    if (count == 0) return 0;
+    const auto middle = changes.begin() + static_cast<std::ptrdiff_t>(count / 2);
+    std::nth_element(changes.begin(), middle, changes.begin() + static_cast<std::ptrdiff_t>(count));
+    return *middle;
+  }
+
  private:
+  static constexpr std::size_t most = 14;
   void add(const Stretch& stretch) {
     if (count_ < list_.size()) list_[count_++] = stretch;
   }
-  std::array<Stretch, 14> list_;
+  std::array<Stretch, most> list_;
   std::size_t count_ = 0;
 };
 
@@ -91,9 +106,10 @@ std::optional<EdgeValue> place_edge(const Edge& edge, const UpdateGrid& grid, do
     const double bend = smaller_bend(mean - before, after - mean);
     result.value = here.value + length * (mean * x + bend * (x * x - x) / 2);
     result.rate = mean + bend * (x - 0.5);
-    open *= shape_share;
+    const bool flat = open <= 2 * step;  // no more than two rounded readings differ by
+    open = flat ? 0 : std::max(shape_share * open, usual_change_share * stretches.usual_change());
   }
-  const double shape = open * length * 4 * x * (1 - x) / 4 * 2;
+  const double shape = 2 * open * length * x * (1 - x);
   result.sigma = std::sqrt(shape * shape + step * step / (root_12 * root_12));
   result.rate *= 1e9 / grid.period_ns;
   return result;
