@@ -13,7 +13,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 9> rows{{
+constexpr std::array<Subcommand, 10> rows{{
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -28,6 +28,8 @@ constexpr std::array<Subcommand, 9> rows{{
      "  prony doctor\n  prony doctor --json\n", &add_doctor},
     {"setup", "Do what error messages advise: permissions of sensors, and back",
      "  sudo prony setup rapl --persist\n  prony setup rapl --dry-run\n", &add_setup},
+    {"probe", "Watch a sensor and learn its update period, step, noise and cost",
+     "  prony probe rapl\n  prony probe hwmon --for 10s\n", &add_probe},
     {"show", "The summary of a recorded Run", "  prony show runs/20261120T225801-demo.prony\n  prony show RUN --json\n",
      &add_show},
     {"export", "Samples, spans, charges or channels as CSV or JSON Lines",

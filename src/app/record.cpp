@@ -10,6 +10,7 @@
 
 #include "app/live_line.hpp"
 #include "app/machine_choice.hpp"
+#include "app/passports.hpp"
 #include "app/session.hpp"
 #include "app/signals.hpp"
 #include "base/text.hpp"
@@ -81,6 +82,7 @@ class Recording {
   [[nodiscard]] Result<WorkloadOutcome> drive();
   void baseline(std::string_view name, SpanId id);
   void conclude(const Result<WorkloadOutcome>& outcome);
+  void learn_sensors();
   void add_target_totals(const ExitStatus& exit, bool ended);  // ended: how is known
   [[nodiscard]] int exit_code_of(const Result<WorkloadOutcome>& outcome) const;
 
@@ -92,6 +94,7 @@ class Recording {
   std::unique_ptr<Machine> live_;     // where the command runs: always this machine
   std::unique_ptr<ProcessTree> tree_;
   std::unique_ptr<Recorder> recorder_;
+  std::optional<PassportKeeper> passports_;  // before session_: its blocks are shown to it
   std::unique_ptr<Session> session_;
   std::optional<Guard> guard_;  // started before the first thread
   Manifest manifest_;
@@ -148,6 +151,9 @@ Result<void> Recording::prepare() {
   if (auto tagged = add_tags(o.tags, manifest_); !tagged) return tagged;
   session_ = std::make_unique<Session>(*machine_, std::move(*sensors), tree_->sensor(), interval_);
   if (control_.max_celsius || control_.budget) session_->control(std::move(control_));
+  passports_.emplace(*machine_, o.machine);
+  passports_->fill(session_->channels_to_fill(), manifest_);
+  session_->show_blocks_to([this](const TickBlock& block) { passports_->see(block); });
   return {};
 }
 
@@ -285,10 +291,19 @@ void Recording::add_target_totals(const ExitStatus& exit, bool ended) {
   for (const ProcessRecord& process : tree_->processes()) session_->add(process);
 }
 
+// From the Run's own ticks, so that no command waits for it; `prony probe` does it better.
+void Recording::learn_sensors() {
+  const auto learned = passports_->conclude(session_->channels(), session_->groups());
+  for (const ChannelPassport& passport : learned.passports) session_->add(passport);
+  for (const Event& drift : learned.drifts) session_->add(drift);
+  for (const Unavailable& missing : learned.unavailable) session_->add(missing);
+}
+
 void Recording::conclude(const Result<WorkloadOutcome>& outcome) {
   session_->settle(milliseconds(250));
   baseline(phase::baseline_after, SpanId{3});
   session_->stop_sampling();
+  learn_sensors();
   add_target_totals(outcome ? outcome->exit : ExitStatus{}, outcome.has_value());
   for (const Total& truth : true_joules(*machine_, session_->channels(), run_span_.interval)) session_->add(truth);
   if (outcome) {
@@ -324,6 +339,7 @@ Result<Measured> Recording::measure() {
   });
   if (auto started = session_->start(std::move(recorder_), manifest_); !started)
     return Unexpected<Error>(started.error());
+  for (const ChannelPassport& passport : passports_->stored(session_->channels())) session_->add(passport);
   baseline(phase::baseline_before, SpanId{2});
   const auto outcome = drive();
   if (guard_) guard_->disarm();

@@ -7,6 +7,7 @@
 
 #include "app/common.hpp"
 #include "app/machine_choice.hpp"
+#include "app/passports.hpp"
 #include "app/subcommand.hpp"
 #include "app/write_file.hpp"
 #include "sensors/report.hpp"
@@ -34,10 +35,11 @@ int sensors(const SensorsOptions& options) {
     return exit_code::own_failure;
   }
   const auto reports = probe_sensors(**machine, SensorOptions{});
+  const MachinePassport learned = open_passports(**machine, options.machine).known;
   const std::string note = simulation_note(**machine);
-  const std::string text = options.json ? with_note(sensors_json(reports), simulated_name(**machine))
+  const std::string text = options.json ? with_note(sensors_json(reports, learned), simulated_name(**machine))
                                         : (note.empty() ? note : " " + note + "\n") +
-                                              sensors_text(reports, terminal_of(STDOUT_FILENO).width);
+                                              sensors_text(reports, terminal_of(STDOUT_FILENO).width, learned);
   if (auto written = write_file("-", text); !written) {
     print_error(written.error());
     return exit_code::own_failure;

@@ -140,6 +140,7 @@ void Session::carry_one(Duration wait, Duration max_age) {
   auto block = sampler_->take(wait, max_age);
   if (!block) return;
   write([&](Recorder& recorder) { return recorder.append(*block); });
+  if (see_) see_(*block);
   sampler_->recycle(std::move(block));
 }
 
@@ -211,6 +212,7 @@ void Session::stop_sampling() {
     auto block = sampler_->take(Duration{0}, Duration{0});
     if (!block) break;
     write([&](Recorder& recorder) { return recorder.append(*block); });
+    if (see_) see_(*block);
     sampler_->recycle(std::move(block));
   }
   complain();
@@ -256,6 +258,9 @@ void Session::add(const Fact& fact) {
 }
 void Session::add(const ProcessRecord& process) {
   write([&](Recorder& recorder) { return recorder.add_process(process); });
+}
+void Session::add(const ChannelPassport& passport) {
+  write([&](Recorder& recorder) { return recorder.add_passport(passport); });
 }
 void Session::add(const Unavailable& unavailable) {
   write([&](Recorder& recorder) { return recorder.add_unavailable(unavailable); });

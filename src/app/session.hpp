@@ -48,6 +48,11 @@ class Session {
   // All channels, numbered; fixed after construction.
   [[nodiscard]] const std::vector<Channel>& channels() const noexcept { return channels_; }
   [[nodiscard]] bool simulated() const noexcept { return machine_.kind() == MachineKind::simulated; }
+  // Before start(): fills what is known of the channels beyond what their sensors document.
+  [[nodiscard]] std::vector<Channel>& channels_to_fill() noexcept { return channels_; }
+  [[nodiscard]] const std::vector<Group>& groups() const noexcept { return groups_; }
+  // Before start(): is shown every block on its way to the Run, from the thread that carries it.
+  void show_blocks_to(std::function<void(const TickBlock&)> see) { see_ = std::move(see); }
   // One more tick of every lane, now.
   void tick_now() { sampler_->tick_now(); }
   // Goes on sampling until every counter that moved at all has moved again, so that its last edge is known from both
@@ -64,6 +69,7 @@ class Session {
   void add(const Fact& fact);
   void add(const ProcessRecord& process);
   void add(const Unavailable& unavailable);
+  void add(const ChannelPassport& passport);
 
   // Newest sum of the headline channels' power, for the live line; negative: not known yet. `modelled` says which kind.
   [[nodiscard]] double watts_now(bool& modelled);
@@ -89,6 +95,7 @@ class Session {
   std::atomic<bool> failed_ = false;
   std::vector<std::string> complained_;                 // subjects already told, so that each is told once
   std::vector<std::pair<Instant, double>> last_power_;  // per channel: when and what watts_now read
+  std::function<void(const TickBlock&)> see_;
   std::jthread carrier_;
 };
 

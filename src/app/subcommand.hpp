@@ -39,6 +39,7 @@ struct Subcommand {
 [[nodiscard]] std::function<int(const CommandWords&)> add_sensors(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_doctor(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_setup(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_probe(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_show(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_export(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_synth(CLI::App& command);

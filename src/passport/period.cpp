@@ -127,7 +127,7 @@ void tell_phase_and_jitter(std::span<const Transition> list, const std::vector<d
   if (own > 0.09 * blur * blur) {
     told.jitter_ns = std::sqrt(own);
   } else {
-    told.why_no_jitter = "below what reads " + time_words(blur) + " apart can tell";
+    told.why_no_jitter = "below what can be told: reads were " + time_words(blur) + " apart";
   }
   const double indices = fit.index.back();
   told.spread_ns = grid ? 2 * fit.grid_rms / std::sqrt(fit.index_spread) : 2 * std::sqrt(seen * n) / indices;

@@ -1,5 +1,6 @@
 // The step of a reading. Where readings are rounded to whole counts (61.035 µJ told in µJ) changes are multiples of the
 // step give or take one count, so a plain greatest common divisor would say 1.
+#include <numbers>
 #include <numeric>
 
 #include "passport/parts.hpp"
@@ -11,9 +12,14 @@ namespace {
 constexpr std::size_t most_changes = 4096;
 constexpr std::size_t least_changes = 12;  // all even by chance: once in 4096
 constexpr std::size_t least_distinct = 3;
-constexpr double agreeing = 0.95;         // of the changes must fit: a single rubbish reading spoils nothing
-constexpr double rounding = 1.01;         // counts by which a change may miss its multiple
-constexpr double least_rounded_step = 6;  // below it rounding hides the multiples
+constexpr double agreeing = 0.95;           // of the changes must fit: a single rubbish reading spoils nothing
+constexpr double least_rounded_step = 6;    // counts; below it rounding hides the multiples
+constexpr std::size_t least_spectrum = 24;  // changes: fewer agree by chance with one of the many steps tried
+constexpr std::size_t most_spectrum = 48;
+constexpr double widest_spectrum = 60'000;  // counts: wider takes too many steps to try
+constexpr double lowest_lines = 8;          // steps in the spread; longer ones are no line but the values' own shape
+constexpr double most_zoom = 2000;          // lines between which the changes decide
+constexpr double least_agreement = 0.9;
 
 double fraction_fitting(const std::vector<double>& changes, double step, double slack) {
   double fitting = 0;
@@ -21,53 +27,70 @@ double fraction_fitting(const std::vector<double>& changes, double step, double 
   return fitting / static_cast<double>(changes.size());
 }
 
-// Index of each change relative to the smallest, counted up over the gaps between neighbours, which are few steps wide.
-std::optional<double> step_from_gaps(const std::vector<double>& distinct, double near) {
-  double index = 0, sum_x = 0, sum_y = 0, sum_xy = 0, sum_xx = 0;
-  const auto n = static_cast<double>(distinct.size());
-  for (std::size_t i = 0; i < distinct.size(); ++i) {
-    if (i > 0) index += std::round((distinct[i] - distinct[i - 1]) / near);
-    const double y = distinct[i] - distinct[0];
-    sum_x += index;
-    sum_y += y;
-    sum_xy += index * y;
-    sum_xx += index * index;
-  }
-  const double spread = sum_xx - sum_x * sum_x / n;
-  if (spread <= 0) return std::nullopt;
-  return (sum_xy - sum_x * sum_y / n) / spread;
+// How well all of `values` are multiples of 1 / `frequency`: 1 for all, near 0 for chance.
+double agreement(const std::vector<double>& values, double frequency) {
+  double sum = 0;
+  for (const double value : values) sum += std::cos(2 * std::numbers::pi * value * frequency);
+  return sum / static_cast<double>(values.size());
 }
 
-// Least squares of change = index · step through the origin, from a step that is already near.
-double refined(const std::vector<double>& changes, double step) {
-  double xy = 0, xx = 0;
-  for (const double change : changes) {
-    const double index = std::round(change / step);
-    xy += index * change;
-    xx += index * index;
+// The frequency with the best agreement from `low` to `high`; where a line stands out, the first one: the others are
+// its multiples.
+double first_line(const std::vector<double>& values, double low, double high, double fine) {
+  double best = 0, at = 0;
+  for (double frequency = low; frequency < high; frequency += fine) {
+    const double found = agreement(values, frequency);
+    if (found > best) {
+      best = found;
+      at = frequency;
+    } else if (best > least_agreement && found < best / 2) {
+      break;
+    }
   }
-  return xx > 0 ? xy / xx : step;
+  return at;
 }
 
-std::optional<double> rounded_step(const std::vector<double>& changes, std::vector<double> distinct) {
-  // The largest are few and far apart, and may be rubbish: a slip there would turn the whole line.
-  if (distinct.size() < 2 * least_distinct) return std::nullopt;
-  distinct.resize(distinct.size() - distinct.size() / 20);
+struct Rounded {
+  std::optional<double> step;
+  bool could_tell = false;  // a step would have shown
+};
+// Distances between neighbours among the changes are few steps wide, whatever the changes themselves are: there the
+// step shows as a line in the spectrum; the changes then say it exactly.
+Rounded rounded_step(std::vector<double> distinct) {
+  distinct.resize(distinct.size() - distinct.size() / 20);  // the largest may be rubbish
   std::vector<double> gaps;
-  for (std::size_t i = 1; i < distinct.size(); ++i)
-    if (distinct[i] - distinct[i - 1] > 2.5) gaps.push_back(distinct[i] - distinct[i - 1]);
-  if (gaps.size() < least_distinct) return std::nullopt;
-  const double low = quantile(gaps, 0.05);  // not the smallest: that may be rubbish
-  std::vector<double> near;
-  for (const double gap : gaps)
-    if (std::abs(gap - low) <= 2.5) near.push_back(gap);
-  const double first = std::accumulate(near.begin(), near.end(), 0.0) / static_cast<double>(near.size());
-  if (first < least_rounded_step) return std::nullopt;
-  const auto step = step_from_gaps(distinct, first);
-  if (!step || *step < least_rounded_step || std::abs(*step - first) > 2) return std::nullopt;
-  const double best = refined(changes, *step);
-  if (fraction_fitting(changes, best, rounding) < agreeing) return std::nullopt;
-  return best;
+  double impossible = 0;  // rounding makes 1 of 0, and 5 or 7 of a step of 6, but never 2 or 3, nor 1 twice
+  for (std::size_t i = 1; i < distinct.size(); ++i) {
+    const double gap = distinct[i] - distinct[i - 1];
+    if (gap > 1) gaps.push_back(gap);
+    const bool three_in_a_row = gap == 1 && i > 1 && distinct[i - 1] - distinct[i - 2] == 1;
+    if (gap == 2 || gap == 3 || three_in_a_row) ++impossible;
+  }
+  if (impossible >= 4 && impossible >= 0.1 * static_cast<double>(distinct.size())) return {{}, true};
+  if (gaps.size() < least_spectrum) return {};
+  std::sort(gaps.begin(), gaps.end());
+  gaps.resize(std::clamp(gaps.size() / 2, least_spectrum, most_spectrum));
+  const double widest = gaps.back();
+  if (widest > widest_spectrum) return {};
+  const double low = 1 / (gaps[gaps.size() / 20] + 2);  // no step is longer than the shortest distances
+  if (low >= 1 / least_rounded_step) return {{}, true};
+  const double rough = first_line(gaps, low, 1 / least_rounded_step, 0.1 / widest);
+  if (rough <= 0 || agreement(gaps, rough) <= least_agreement) return {{}, true};
+  const double reach = 0.15 / widest;
+  const double range = std::max(distinct.back(), widest);
+  if (reach * range > most_zoom) return {};
+  std::vector<double> some;
+  for (std::size_t i = 0; i < distinct.size(); i += 1 + distinct.size() / 128) some.push_back(distinct[i]);
+  double best = 0, at = rough;
+  for (double frequency = rough - reach; frequency < rough + reach; frequency += 0.05 / range) {
+    const double found = agreement(some, frequency);
+    if (found > best) {
+      best = found;
+      at = frequency;
+    }
+  }
+  if (best <= least_agreement) return {};
+  return {1 / at, true};
 }
 
 // The largest divisor that nearly all changes share.
@@ -97,7 +120,10 @@ StepFit fit_step(std::span<const Transition> transitions) {
                 " different) seen: their step may be finer"};
   const double exact = common_divisor(changes, distinct);
   if (exact > 1) return {exact, {}};
-  if (const auto rounded = rounded_step(changes, distinct)) return {rounded, {}};
+  const auto rounded = rounded_step(distinct);
+  if (rounded.step) return {rounded.step, {}};
+  if (!rounded.could_tell)
+    return {{}, std::to_string(distinct.size()) + " different changes, too far apart to tell their step: watch longer"};
   return {1.0, {}};
 }
 

@@ -72,6 +72,11 @@ std::string time_text(std::int64_t ns) {
   return format_number(static_cast<double>(ns / 10'000'000) * 1e-2) + " s";
 }
 
+constexpr std::string_view learned_mark = " learned";  // "*" on a narrow screen
+
+// To what time_text() shows, which cuts: 9.9998 ms is 10 ms.
+std::int64_t rounded(std::int64_t ns) { return ns < 1'000'000 ? ns : ns < 1'000'000'000 ? ns + 5'000 : ns + 5'000'000; }
+
 std::string step_text(double step, std::string_view unit) {
   struct Prefix {
     double factor;
@@ -127,16 +132,26 @@ struct Columns {
   std::string name, state, sees, unit, updates, step, cost;
 };
 
-Columns columns_of(const SensorReport& report) {
+Columns columns_of(const SensorReport& report, const MachinePassport& learned) {
   std::vector<std::string> domains, units, periods, steps;
   for (const auto& channel : report.channels) {
     std::string domain = channel.domain;
     if (channel.part_of) domain += " (in " + report.channels[channel.part_of->value].domain + ")";
     add_once(domains, std::move(domain));
     add_once(units, short_unit(channel.measure));
-    if (channel.update_period.ns > 0) add_once(periods, time_text(channel.update_period.ns));
     const bool modelled = channel.model.has_value();  // its readings are CPU seconds, not watts
-    add_once(steps, step_text(channel.resolution * channel.scale, modelled ? "s" : short_unit(channel.measure)));
+    const std::string unit = modelled ? "s" : short_unit(channel.measure);
+    const ChannelPassport* passport = learned.find(channel.name);
+    if (passport != nullptr && passport->update_period) {
+      add_once(periods, time_text(rounded(passport->update_period->ns)) + std::string(learned_mark));
+    } else if (channel.update_period.ns > 0) {
+      add_once(periods, time_text(channel.update_period.ns));
+    }
+    if (passport != nullptr && passport->step) {
+      add_once(steps, step_text(*passport->step, unit) + std::string(learned_mark));
+    } else if (channel.resolution > 0) {
+      add_once(steps, step_text(channel.resolution * channel.scale, unit));
+    }
   }
   std::string sees = joined(domains, ", ");
   if (report.state == SensorState::stand_in)
@@ -163,6 +178,15 @@ void add_reasons(std::string& out, const SensorReport& report, std::size_t width
   }
   if (shown > 4) add_wrapped(out, "and " + std::to_string(shown - 4) + " more (--json names them)", 15, width);
   for (const auto& remedy : remedies) add_wrapped(out, "→ " + remedy, 15, width);
+}
+
+nlohmann::json learned_json(const ChannelPassport& passport) {
+  nlohmann::json json{{"learned_by", passport.learned_by}, {"learned_utc", passport.learned_utc}};
+  if (passport.update_period) json["update_period_ns"] = passport.update_period->ns;
+  if (passport.step) json["step"] = *passport.step;
+  if (passport.read_cost) json["read_cost_ns"] = passport.read_cost->ns;
+  if (passport.averaging_window) json["averaging_window_ns"] = passport.averaging_window->ns;
+  return json;
 }
 
 nlohmann::json channel_json(const SensorReport& report, const Channel& channel) {
@@ -250,14 +274,17 @@ std::vector<SensorReport> probe_sensors(Machine& machine, const SensorOptions& o
   return reports;
 }
 
-std::string sensors_text(const std::vector<SensorReport>& reports, std::size_t width) {
+std::string sensors_text(const std::vector<SensorReport>& reports, std::size_t width, const MachinePassport& learned) {
   width = std::max<std::size_t>(width, 60);
   std::vector<Columns> lines{{"sensor", "state", "what it sees", "unit", "updates", "step", "cost"}};
-  for (const auto& report : reports) lines.push_back(columns_of(report));
+  for (const auto& report : reports) lines.push_back(columns_of(report, learned));
   // On a narrow screen only the first of several units and steps.
   if (width < roomy)
     for (auto& line : lines) {
       line.unit = line.unit.substr(0, line.unit.find(','));
+      for (std::string* text : {&line.updates, &line.step})
+        if (const auto at = text->find(learned_mark); at != std::string::npos)
+          text->replace(at, learned_mark.size(), "*");
       if (line.step.ends_with(" …")) line.step.resize(line.step.size() - std::string_view(" …").size());
     }
   const auto widest = [&](std::string Columns::* member) {
@@ -289,7 +316,7 @@ std::string sensors_text(const std::vector<SensorReport>& reports, std::size_t w
   return out;
 }
 
-std::string sensors_json(const std::vector<SensorReport>& reports) {
+std::string sensors_json(const std::vector<SensorReport>& reports, const MachinePassport& learned) {
   auto sensors = nlohmann::json::array();
   for (const auto& report : reports) {
     nlohmann::json json{{"name", report.name}, {"help", report.help}, {"state", to_string(report.state)}};
@@ -297,7 +324,11 @@ std::string sensors_json(const std::vector<SensorReport>& reports) {
     if (report.state == SensorState::stand_in) json["in_use"] = report.in_use;
     if (report.cost_per_read_ns) json["cost_per_read_ns"] = *report.cost_per_read_ns;
     json["channels"] = nlohmann::json::array();
-    for (const auto& channel : report.channels) json["channels"].push_back(channel_json(report, channel));
+    for (const auto& channel : report.channels) {
+      json["channels"].push_back(channel_json(report, channel));
+      if (const ChannelPassport* passport = learned.find(channel.name))
+        json["channels"].back()["learned"] = learned_json(*passport);
+    }
     json["unavailable"] = nlohmann::json::array();
     for (const auto& entry : report.unavailable) {
       nlohmann::json reason{{"subject", entry.subject}, {"reason", entry.reason}};

@@ -9,6 +9,7 @@
 #include "machine/machine.hpp"
 #include "model/channel.hpp"
 #include "model/manifest.hpp"
+#include "model/passport.hpp"
 #include "sensors/sensor.hpp"
 
 namespace prony {
@@ -44,8 +45,10 @@ void resolve_within(std::span<const Within> within, std::vector<Channel>& channe
 // needed.
 [[nodiscard]] bool measures_cpu_energy(std::span<const Channel> channels);
 
-// The table of `prony sensors`, no line longer than `width` columns (at least 60), and the same as JSON.
-[[nodiscard]] std::string sensors_text(const std::vector<SensorReport>& reports, std::size_t width);
-[[nodiscard]] std::string sensors_json(const std::vector<SensorReport>& reports);
+// The table of `prony sensors`, no line longer than `width` columns (at least 60), and the same as JSON. What
+// was learned stands in the documented figure's place, marked; JSON keeps the documented names and adds "learned".
+[[nodiscard]] std::string sensors_text(const std::vector<SensorReport>& reports, std::size_t width,
+                                       const MachinePassport& learned = {});
+[[nodiscard]] std::string sensors_json(const std::vector<SensorReport>& reports, const MachinePassport& learned = {});
 
 }  // namespace prony

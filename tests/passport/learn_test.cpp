@@ -210,6 +210,41 @@ TEST(Step, IsFoundThroughRoundingAndRubbish) {
   }
 }
 
+// 150 mJ an update in steps of 61 µJ, forty updates: no two changes lie less than many steps apart.
+TEST(Step, OfChangesManyStepsLongIsFoundOrNotToldButNeverWrong) {
+  int found = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Random random(seed);
+    std::vector<Transition> list;
+    std::int64_t before = 0;
+    double exact = 0;
+    for (int i = 0; i < 40; ++i) {
+      exact += 61.03515625 * (2400 + static_cast<double>(random.next() % 200));
+      const auto now = static_cast<std::int64_t>(std::floor(exact));
+      list.push_back({0, 0, 0, static_cast<double>(now - before)});
+      before = now;
+    }
+    const auto fit = fit_step(list);
+    if (!fit.counts) continue;
+    ++found;
+    EXPECT_NEAR(*fit.counts, 61.035, 0.05 * 61.035) << seed;
+  }
+  EXPECT_GE(found, 15);
+}
+
+// Noise that has no step beyond the count itself.
+TEST(Step, OfFineNoiseIsOneCount) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Random random(seed);
+    std::vector<Transition> list;
+    for (int i = 0; i < 200; ++i) list.push_back({0, 0, 0, std::round(20'000 + 3000 * random.normal())});
+    const auto fit = fit_step(list);
+    if (fit.counts) {
+      EXPECT_EQ(*fit.counts, 1.0) << seed;
+    }
+  }
+}
+
 // Kills: the increment of steady power taken for the step.
 TEST(Step, OfEqualChangesIsNotTold) {
   const std::vector<Transition> list(200, {0, 0, 0, 20'000});
