@@ -14,8 +14,8 @@ constexpr double memory_w = 500;
 constexpr double platform_w = 4000;
 // Firmware writes the largest that a field holds where it means "no limit": 4095 W, 4090 W.
 constexpr double no_limit_w = 4000;
-// Sustained power of a processor whose limits the board has lifted: up to three times the design power of a desktop
-// processor (65 W: about 220 W), and small ones need the absolute part (15 W: about 80 W).
+// Maximum turbo power is up to 3.7 times the design power of small processors (15 W: 55 W) and 2 times that of large
+// ones (125 W: 253 W), and boards lift the limits: docs/sensors/rapl.md has the figures.
 constexpr double lifted = 3, lifted_extra_w = 100;
 // Limits hold for an average over a window; a count may be that much ahead of it.
 constexpr double over_limit = 1.25;

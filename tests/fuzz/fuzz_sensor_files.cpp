@@ -61,7 +61,13 @@ constexpr const char* files[] = {"/sys/class/powercap/intel-rapl:0/name",
                                  "/sys/class/power_supply/BAT0/power_now",
                                  "/sys/class/power_supply/BAT0/charge_now",
                                  "/sys/class/power_supply/BAT0/voltage_min_design",
-                                 "/sys/class/dmi/id/product_name"};
+                                 "/sys/class/dmi/id/product_name",
+                                 "/sys/bus/event_source/devices/power/type",
+                                 "/sys/bus/event_source/devices/power/cpumask",
+                                 "/sys/bus/event_source/devices/power/events/energy-pkg",
+                                 "/sys/bus/event_source/devices/power/events/energy-pkg.scale",
+                                 "/sys/bus/event_source/devices/power/events/energy-pkg.unit",
+                                 "/sys/class/powercap/intel-rapl:0/constraint_0_name"};
 constexpr std::size_t count = sizeof files / sizeof files[0];
 
 // What stands in a file that is not under test; most hold a number.
@@ -69,6 +75,9 @@ std::string usual(const std::string& path) {
   if (path == "/proc/self/cgroup") return "0::/\n";
   if (path == "/proc/self/mountinfo")
     return "30 20 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n27 1 259:2 / / rw - ext4 /dev/sda2 rw\n";
+  if (path.ends_with("/events/energy-pkg")) return "event=0x02";
+  if (path.ends_with("/energy-pkg.scale")) return "2.3283064365386962890625e-10";
+  if (path.ends_with("/energy-pkg.unit")) return "Joules";
   return "1000";
 }
 
@@ -82,6 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)prony::mount_points(text);
   (void)prony::power_options(text);
   prony::SimulatedMachine machine;
+  machine.set_perf({1000, 2}, 1000, [](prony::Instant) { return std::uint64_t{1000}; });
   machine.set_file("/sys/class/power_supply/BAT0/type", "Battery");
   machine.set_file("/sys/fs/cgroup/cgroup.procs", "");
   machine.set_file("/sys/fs/cgroup/cgroup.events", "");
