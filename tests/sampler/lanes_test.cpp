@@ -141,8 +141,13 @@ TEST(Lanes, APinnedLaneRunsOnItsCpuAndAnotherLaneAnywhere) {
   for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu)
     if (CPU_ISSET(cpu, &allowed)) last = cpu;
   FakeMachine machine;
-  std::atomic<int> elsewhere{0}, free_cpus{0};
-  FakeSensor pinned(1, LaneKind::fast, [&](int) { elsewhere += sched_getcpu() != static_cast<int>(last); });
+  std::atomic<int> elsewhere{0}, free_cpus{0}, pinned_cpus{0};
+  FakeSensor pinned(1, LaneKind::fast, [&](int) {
+    elsewhere += sched_getcpu() != static_cast<int>(last);
+    cpu_set_t own;
+    CPU_ZERO(&own);
+    if (sched_getaffinity(0, sizeof own, &own) == 0) pinned_cpus = CPU_COUNT(&own);
+  });
   FakeSensor free_one(1, LaneKind::fast, [&](int) {
     cpu_set_t own;
     CPU_ZERO(&own);
@@ -155,6 +160,7 @@ TEST(Lanes, APinnedLaneRunsOnItsCpuAndAnotherLaneAnywhere) {
   while (pinned.reads.load() < 50 || free_one.reads.load() < 5) sleep_for(ms);
   sampler->stop();
   EXPECT_EQ(elsewhere, 0);
+  EXPECT_EQ(pinned_cpus, 1) << "not there by chance";
   EXPECT_EQ(free_cpus, CPU_COUNT(&allowed)) << "the pin is the lane's own";
 }
 
