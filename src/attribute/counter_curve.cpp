@@ -10,6 +10,7 @@ constexpr std::uint64_t transitions_to_learn = 8;  // before the mean distance o
 // An instant is answered when so many further transitions are known: the grid must have begun, and the power after it.
 constexpr std::uint64_t look_ahead = 10;
 constexpr std::size_t intervals_to_begin = 8;
+constexpr int attempts_to_begin = 4;
 constexpr double root_12 = 3.4641016151377544;
 double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
 }  // namespace
@@ -156,20 +157,28 @@ void CounterCurve::transition(std::int64_t begin, std::int64_t end) {
 // than it renews itself tells nothing of its grid.
 void CounterCurve::time_transition(std::int64_t earliest, std::int64_t latest) {
   if (renewed_at_every_read_) return;
-  if (!flat_ || spread_high_ != mark(mark_count_ - 2).spread_high) return end_segment();
+  if (spread_high_ != mark(mark_count_ - 2).spread_high) return end_segment();
+  if (!flat_) return untimed_.clear();
   if (clock_runs_) {
-    if (clock_.add(earliest, latest)) {
-      Mark& timed = mark(mark_count_ - 1);
-      timed.timed = true;
-      timed.segment = segments_.size();
-      timed.k = clock_.last_k();
-      return;
-    }
+    if (clock_.add(earliest, latest)) return set_timed(mark(mark_count_ - 1), clock_);
+    allow_jitter(clock_);
     end_segment();
   }
   untimed_.emplace_back(earliest, latest);
   if (untimed_.size() > intervals_to_begin) untimed_.erase(untimed_.begin());
-  if (untimed_.size() == intervals_to_begin) begin_segment();
+  for (int attempt = 0; attempt < attempts_to_begin && untimed_.size() == intervals_to_begin; ++attempt)
+    begin_segment();
+}
+
+void CounterCurve::set_timed(Mark& mark, const UpdateClock& clock) const {
+  mark.timed = true;
+  mark.segment = segments_.size();
+  mark.k = clock.last_k();
+}
+
+// Updates that miss the grid come early or late: from now on this much is allowed for, up to a quarter of a period.
+void CounterCurve::allow_jitter(const UpdateClock& clock) {
+  jitter_ns_ = std::min(std::max(jitter_ns_ * 1.5, jitter_ns_ + clock.missed_by_ns()), period_s() * 1e9 / 4);
 }
 
 void CounterCurve::begin_segment() {
@@ -182,22 +191,21 @@ void CounterCurve::begin_segment() {
   // Silent updates (nothing was used) stretch some distances to multiples of the period; what is documented may be off.
   const double shortest = distances[distances.size() / 5], documented = static_cast<double>(period_ns_);
   const bool as_documented = documented > 0 && std::abs(shortest / documented - 1) < 0.25;
-  const double period = as_documented ? documented : shortest;
-  if (!clock_.begin(untimed_, period)) return;
-  clock_runs_ = true;
-  // The marks of these intervals are the newest ones, one each.
-  UpdateClock numbering(period_ns_);
-  std::vector<std::pair<std::int64_t, std::int64_t>> so_far;
-  for (std::size_t i = 0; i < untimed_.size(); ++i) {
-    if (i == 0)
-      (void)numbering.begin({untimed_[0]}, period);
-    else
-      (void)numbering.add(untimed_[i].first, untimed_[i].second);
-    Mark& timed = mark(mark_count_ - untimed_.size() + i);
-    timed.timed = true;
-    timed.segment = segments_.size();
-    timed.k = numbering.last_k();
+  UpdateClock clock(period_ns_);
+  clock.allow_jitter(jitter_ns_);
+  clock.begin(untimed_.front().first, untimed_.front().second, as_documented ? documented : shortest);
+  std::array<std::int64_t, intervals_to_begin> places{};
+  for (std::size_t i = 1; i < untimed_.size(); ++i) {
+    if (!clock.add(untimed_[i].first, untimed_[i].second)) return allow_jitter(clock);
+    places[i] = clock.last_k();
   }
+  for (std::size_t i = 0; i < untimed_.size(); ++i) {  // their marks are the newest ones, one each
+    Mark& timed = mark(mark_count_ - untimed_.size() + i);
+    set_timed(timed, clock);
+    timed.k = places[i];
+  }
+  clock_ = clock;
+  clock_runs_ = true;
   untimed_.clear();
 }
 
@@ -260,6 +268,16 @@ const CounterCurve::Mark& CounterCurve::high_mark(std::int64_t at) const {
   return mark(index);
 }
 
+// What the first reading showed came with the update before the first transition; where the counter then stood still
+// for whole periods, with an earlier one.
+Update CounterCurve::before_first(const Mark& first) const {
+  const double period = std::max(period_s(), 1e-6);
+  const auto still = static_cast<std::int64_t>(std::max(0.0, seconds(first.previous_begin - mark(0).end) / period));
+  const auto earliest =
+      static_cast<std::int64_t>(static_cast<double>(first.previous_begin - mark(0).end) + period * 2e9);
+  return {first.k - 1 - still, mark(0).value, first.previous_begin - earliest, mark(0).end};
+}
+
 // The timed transitions around `at`, all of one segment.
 std::optional<Edge> CounterCurve::edge_at(std::int64_t at) const {
   std::uint64_t right = mark_count_;
@@ -275,9 +293,8 @@ std::optional<Edge> CounterCurve::edge_at(std::int64_t at) const {
       if (!one.timed) continue;
     }
     edge.segment = one.segment;
-    // What the first reading showed came with the update before the first transition.
-    if (i == 1) edge.updates[edge.count++] = {one.k - 1, mark(0).value};
-    edge.updates[edge.count++] = {one.k, one.value};
+    if (i == 1) edge.updates[edge.count++] = before_first(one);
+    edge.updates[edge.count++] = {one.k, one.value, one.previous_begin, one.end};
   }
   if (edge.count < 2) return std::nullopt;
   return edge;

@@ -105,6 +105,8 @@ class CounterCurve {
   void add_knot(std::int64_t at, double value);
   void time_transition(std::int64_t earliest, std::int64_t latest);
   void begin_segment();
+  void set_timed(Mark& mark, const UpdateClock& clock) const;
+  void allow_jitter(const UpdateClock& clock);
   void end_segment();
   void answer_until(std::int64_t limit);
   void answer(const Point& point);
@@ -117,6 +119,7 @@ class CounterCurve {
   [[nodiscard]] const Mark& low_mark(std::int64_t at) const;
   [[nodiscard]] const Mark& high_mark(std::int64_t at) const;
   [[nodiscard]] std::optional<Edge> edge_at(std::int64_t at) const;
+  [[nodiscard]] Update before_first(const Mark& first) const;
   [[nodiscard]] double edge_sigma(const Mark& low, const Mark& high) const;
   [[nodiscard]] Mark& mark(std::uint64_t index) { return marks_[index % marks_.size()]; }
   [[nodiscard]] const Mark& mark(std::uint64_t index) const { return marks_[index % marks_.size()]; }
@@ -143,6 +146,7 @@ class CounterCurve {
   std::int64_t first_knot_ = 0;
   UpdateClock clock_;
   bool clock_runs_ = false;
+  double jitter_ns_ = 0;
   std::vector<std::pair<std::int64_t, std::int64_t>> untimed_;  // the newest transitions that no segment holds yet
   std::vector<std::optional<UpdateGrid>> segments_;             // closed ones; the running one comes next
   std::vector<std::pair<std::size_t, Edge>> edges_;             // fixed instants that wait for their segment's end

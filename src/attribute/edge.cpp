@@ -16,39 +16,50 @@ constexpr double step_shape_share = 0.1;
 constexpr double usual_change_share = 0.4;
 // The power to either side of a step moves at most this share of the step.
 constexpr double flat_beside_step = 0.1;
-constexpr double root_12 = 3.4641016151377544;
+constexpr double root_3 = 1.7320508075688772, root_12 = 3.4641016151377544;
 
-// Updates that showed nothing new are not among the transitions: where more than one period lies between two, the
-// counter stood still until the last one.
+double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
+
 struct Stretch {
-  double from = 0, to = 0;  // in k
-  double value = 0;         // at `from`
-  double mean = 0;          // increase per k
+  double from_s = 0, to_s = 0;  // since the grid's origin
+  double value = 0;             // at `from_s`
+  double mean = 0;              // increase per second
 };
 
+// From update to update. Updates that showed nothing new are not among the transitions: where more than one period lies
+// between two, the counter stood still until the last one.
 class Stretches {
  public:
-  explicit Stretches(const Edge& edge) {
+  Stretches(const Edge& edge, const UpdateGrid& grid) {
+    for (std::size_t i = 0; i < edge.count; ++i) {
+      const Update& one = edge.updates[i];
+      // Polls prove what the grid only lets expect.
+      at_s_[i] = std::clamp(grid.at(static_cast<double>(one.k)) * 1e-9, seconds(one.earliest_ns - grid.origin_ns),
+                            seconds(one.latest_ns - grid.origin_ns));
+    }
     for (std::size_t i = 0; i + 1 < edge.count; ++i) {
-      const auto k = static_cast<double>(edge.updates[i].k), next = static_cast<double>(edge.updates[i + 1].k);
-      const double rise = edge.updates[i + 1].value - edge.updates[i].value;
-      if (next - k > 1.5) add({k, next - 1, edge.updates[i].value, 0});
-      add({std::max(k, next - 1), next, edge.updates[i].value, rise});
+      const double value = edge.updates[i].value, rise = edge.updates[i + 1].value - value;
+      double from = at_s_[i];
+      if (edge.updates[i + 1].k - edge.updates[i].k > 1) {
+        const double last_silent = std::max(from, at_s_[i + 1] - grid.period_ns * 1e-9);
+        add({from, last_silent, value, 0});
+        from = last_silent;
+      }
+      const double length = at_s_[i + 1] - from;
+      if (length > 0) add({from, at_s_[i + 1], value, rise / length});
     }
   }
-  [[nodiscard]] std::optional<std::size_t> find(double k) const {
+  [[nodiscard]] std::optional<std::size_t> find(double at_s) const {
     for (std::size_t i = 0; i < count_; ++i)
-      if (k >= list_[i].from && k < list_[i].to) return i;
+      if (at_s >= list_[i].from_s && at_s < list_[i].to_s) return i;
     return std::nullopt;
   }
   [[nodiscard]] const Stretch& at(std::size_t i) const { return list_[i]; }
-  // Increase per k, `offset` stretches away; nullopt beyond the ends.
   [[nodiscard]] std::optional<double> mean(std::size_t i, int offset) const {
     const auto wanted = static_cast<std::ptrdiff_t>(i) + offset;
     if (wanted < 0 || wanted >= static_cast<std::ptrdiff_t>(count_)) return std::nullopt;
     return list_[static_cast<std::size_t>(wanted)].mean;
   }
-
   // Median change of the mean from one stretch to the next.
   [[nodiscard]] double usual_change() const {
     std::array<double, most> changes{};
@@ -65,6 +76,7 @@ class Stretches {
   void add(const Stretch& stretch) {
     if (count_ < list_.size()) list_[count_++] = stretch;
   }
+  std::array<double, 8> at_s_{};
   std::array<Stretch, most> list_;
   std::size_t count_ = 0;
 };
@@ -74,44 +86,51 @@ double smaller_bend(double left, double right) {
   return std::abs(left) < std::abs(right) ? left : right;
 }
 
+// How far the mean is from its neighbours': what may have changed inside the stretch. A neighbour that is not known
+// does not vouch for anything.
+double open_power(double mean, const std::optional<double>& before, const std::optional<double>& after) {
+  if (before && after) return std::min(std::abs(mean - *before), std::abs(*after - mean));
+  if (before || after) return std::max(std::abs(mean - before.value_or(after.value_or(mean))), mean / 4);
+  return mean;
+}
+
 }  // namespace
 
 std::optional<EdgeValue> place_edge(const Edge& edge, const UpdateGrid& grid, double step) {
-  const double k = (static_cast<double>(edge.at_ns - grid.origin_ns) - grid.phase_ns) / grid.period_ns;
-  const Stretches stretches(edge);
-  const auto found = stretches.find(k);
+  const double at_s = seconds(edge.at_ns - grid.origin_ns);
+  const Stretches stretches(edge, grid);
+  const auto found = stretches.find(at_s);
   if (!found) return std::nullopt;
   const Stretch& here = stretches.at(*found);
-  const double length = here.to - here.from;
-  const double x = (k - here.from) / length;
-  const double mean = here.mean / length;
-  const double before = stretches.mean(*found, -1).value_or(mean), after = stretches.mean(*found, +1).value_or(mean);
-  const double before2 = stretches.mean(*found, -2).value_or(before),
-               after2 = stretches.mean(*found, +2).value_or(after);
+  const double length = here.to_s - here.from_s, x = (at_s - here.from_s) / length, mean = here.mean;
+  const auto known_before = stretches.mean(*found, -1), known_after = stretches.mean(*found, +1);
+  const double before = known_before.value_or(mean), after = known_after.value_or(mean);
+  const double before2 = stretches.mean(*found, -2).value_or(before);
+  const double after2 = stretches.mean(*found, +2).value_or(after);
   const double jump = after - before;
-  const bool between = (mean - before) * (after - mean) > 0;
-  const bool one_step = between && std::abs(before - before2) <= flat_beside_step * std::abs(jump) &&
+  const bool one_step = (mean - before) * (after - mean) > 0 &&
+                        std::abs(before - before2) <= flat_beside_step * std::abs(jump) &&
                         std::abs(after2 - after) <= flat_beside_step * std::abs(jump);
   EdgeValue result;
-  result.k = k;
-  double open = std::min(std::abs(mean - before), std::abs(after - mean));
+  result.k = (at_s * 1e9 - grid.phase_ns) / grid.period_ns;
+  double open = 0;
   if (one_step) {
     // Flat on both sides: the power changed once, and the mean tells when.
-    const double share_before = (after - mean) / jump;
-    const bool early = x < share_before;
-    result.value = early ? here.value + before * x : here.value + mean - after * (1 - x);
+    const bool early = x < (after - mean) / jump;
+    result.value = early ? here.value + before * x * length : here.value + (mean - after * (1 - x)) * length;
     result.rate = early ? before : after;
     open = step_shape_share * std::abs(jump);
   } else {
     const double bend = smaller_bend(mean - before, after - mean);
     result.value = here.value + length * (mean * x + bend * (x * x - x) / 2);
     result.rate = mean + bend * (x - 0.5);
-    const bool flat = open <= 2 * step;  // no more than two rounded readings differ by
+    open = open_power(mean, known_before, known_after);
+    const bool flat = open * length <= 2 * step;  // no more than two rounded readings differ by
     open = flat ? 0 : std::max(shape_share * open, usual_change_share * stretches.usual_change());
   }
   const double shape = 2 * open * length * x * (1 - x);
-  result.sigma = std::sqrt(shape * shape + step * step / (root_12 * root_12));
-  result.rate *= 1e9 / grid.period_ns;
+  const double jitter = result.rate * grid.jitter_ns * 1e-9 / root_3;
+  result.sigma = std::sqrt(shape * shape + jitter * jitter + step * step / (root_12 * root_12));
   return result;
 }
 

@@ -13,8 +13,9 @@
 namespace prony::attribution {
 
 struct Update {
-  std::int64_t k = 0;  // its place on the grid
-  double value = 0;    // what the counter shows from then on
+  std::int64_t k = 0;                           // its place on the grid
+  double value = 0;                             // what the counter shows from then on
+  std::int64_t earliest_ns = 0, latest_ns = 0;  // it happened between these: polls before and after it prove it
 };
 
 // Up to eight updates around an instant, in order.
@@ -27,8 +28,8 @@ struct Edge {
 
 struct EdgeValue {
   double value = 0;
-  double sigma = 0;  // standard deviation of what the edge alone leaves open: step and shape of the power curve
-  double rate = 0;   // unit per second at the edge: what an error of its time costs
+  double sigma = 0;  // standard deviation of what the edge alone leaves open: step, shape of the power curve, jitter
+  double rate = 0;   // unit per second at the edge: what an error of the grid costs
   double k = 0;      // where on the grid the edge lies
 };
 

@@ -20,22 +20,15 @@ UpdateClock::Line UpdateClock::through(Dot a, Dot b) {
   return {slope, a.at - slope * a.k};
 }
 
-void UpdateClock::first(double earliest, double latest) {
-  earliest_hull_ = {{0, earliest}};
-  latest_hull_ = {{0, latest}};
-  last_k_ = 0;
-  last_middle_ = (earliest + latest) / 2;
-  updates_ = 1;
-}
-
 bool UpdateClock::place(double k, double earliest, double latest) {
-  const double slack = slack_ns + slack_share * (latest - earliest);
+  const double slack = slack_ns + slack_share * (latest - earliest) + jitter_ns_;
   const Dot low{k, earliest - slack}, high{k, latest + slack};
   if (updates_ == 1) {
     steepest_ = through(earliest_hull_.front(), high);
     flattest_ = through(latest_hull_.front(), low);
   } else {
-    if (high.at < flattest_.at(k) || low.at > steepest_.at(k)) return false;
+    missed_by_ns_ = std::max(flattest_.at(k) - high.at, low.at - steepest_.at(k));
+    if (missed_by_ns_ > 0) return false;
     if (high.at < steepest_.at(k)) {
       const auto bend = std::ranges::min_element(earliest_hull_, {},
                                                  [&](const Dot& dot) { return (high.at - dot.at) / (high.k - dot.k); });
@@ -63,14 +56,16 @@ bool UpdateClock::place(double k, double earliest, double latest) {
   return true;
 }
 
-bool UpdateClock::begin(const std::vector<std::pair<std::int64_t, std::int64_t>>& intervals, double period_ns) {
-  if (intervals.empty() || period_ns <= 0) return false;
-  origin_ns_ = intervals.front().first;
+void UpdateClock::begin(std::int64_t earliest_ns, std::int64_t latest_ns, double period_ns) {
+  origin_ns_ = earliest_ns;
   rough_period_ns_ = period_ns;
-  first(0, static_cast<double>(intervals.front().second - origin_ns_));
-  for (std::size_t i = 1; i < intervals.size(); ++i)
-    if (!add(intervals[i].first, intervals[i].second)) return false;
-  return true;
+  const double width = static_cast<double>(latest_ns - earliest_ns);
+  const double slack = slack_ns + slack_share * width + jitter_ns_;
+  earliest_hull_ = {{0, -slack}};
+  latest_hull_ = {{0, width + slack}};
+  last_k_ = 0;
+  last_middle_ = width / 2;
+  updates_ = 1;
 }
 
 bool UpdateClock::add(std::int64_t earliest_ns, std::int64_t latest_ns) {
@@ -99,6 +94,7 @@ std::optional<UpdateGrid> UpdateClock::grid() const {
   for (const Dot& dot : latest_hull_) latest = std::min(latest, dot.at - dot.k * grid.period_ns);
   grid.phase_ns = (earliest + latest) / 2;
   grid.phase_sigma_ns = std::abs(latest - earliest) / 2 / root_3;
+  grid.jitter_ns = jitter_ns_;
   grid.centre_k = last_k_ / 2;
   return grid;
 }

@@ -17,6 +17,7 @@ struct UpdateGrid {
   double period_ns = 0, phase_ns = 0;
   double phase_sigma_ns = 0;   // of the phase at centre_k, from what the intervals leave open
   double period_sigma_ns = 0;  // 0: the documented period, which no interval contradicts
+  double jitter_ns = 0;        // updates come so much early or late
   double centre_k = 0;
   [[nodiscard]] double at(double k) const { return phase_ns + k * period_ns; }  // since origin_ns
 };
@@ -27,11 +28,15 @@ class UpdateClock {
 
   // The next transition's interval. False: it lies on no line through the ones before; nothing is changed.
   [[nodiscard]] bool add(std::int64_t earliest_ns, std::int64_t latest_ns);
-  // Begins a segment with these intervals (in order), `period_ns` apart or multiples of it. False: no line.
-  [[nodiscard]] bool begin(const std::vector<std::pair<std::int64_t, std::int64_t>>& intervals, double period_ns);
+  // Begins a segment with this interval; updates come about `period_ns` apart or multiples of it.
+  void begin(std::int64_t earliest_ns, std::int64_t latest_ns, double period_ns);
 
   [[nodiscard]] std::int64_t last_k() const noexcept { return static_cast<std::int64_t>(last_k_); }
   [[nodiscard]] std::uint64_t updates() const noexcept { return updates_; }
+  // By how much the interval that was last refused missed the lines.
+  [[nodiscard]] double missed_by_ns() const noexcept { return missed_by_ns_; }
+  // Updates of what begins next may be so much early or late.
+  void allow_jitter(double ns) noexcept { jitter_ns_ = ns; }
   // What the segment tells; nullopt: too few transitions.
   [[nodiscard]] std::optional<UpdateGrid> grid() const;
 
@@ -45,11 +50,10 @@ class UpdateClock {
   };
   [[nodiscard]] static Line through(Dot a, Dot b);
   [[nodiscard]] bool place(double k, double earliest, double latest);
-  void first(double earliest, double latest);
 
   double documented_ns_;
   std::int64_t origin_ns_ = 0;
-  double rough_period_ns_ = 0;
+  double rough_period_ns_ = 0, jitter_ns_ = 0, missed_by_ns_ = 0;
   std::vector<Dot> earliest_hull_;  // upper hull of what each update came after
   std::vector<Dot> latest_hull_;    // lower hull of what each update came before
   Line steepest_, flattest_;
