@@ -1,7 +1,10 @@
 #include "passport/load.hpp"
 
 #include <sched.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 namespace prony::passport {
 
@@ -21,6 +24,8 @@ bool stay_on_cpu(int cpu) noexcept {
   CPU_SET(static_cast<std::size_t>(cpu), &set);
   return sched_setaffinity(0, sizeof set, &set) == 0;
 }
+
+void set_turn(int nice) noexcept { setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), nice); }
 
 void compute_a_little() noexcept {
   volatile std::uint64_t seed = 88172645463325252ULL;  // else the compiler does the work beforehand
@@ -43,6 +48,7 @@ Burner::Burner(const std::vector<int>& cpus, Duration limit) : shared_(std::make
   const Instant end = live_now() + limit;
   for (std::size_t i = 0; i < cpus.size(); ++i)
     threads_.emplace_back([shared = shared_, i, cpu = cpus[i], end] {
+      set_turn(0);  // a thread begins with its maker's
       stay_on_cpu(cpu);
       for (std::uint64_t done = 1; !shared->stop.load(std::memory_order_relaxed) && live_now() < end; ++done) {
         compute_a_little();

@@ -15,6 +15,8 @@ namespace prony::passport {
 [[nodiscard]] std::vector<int> allowed_cpus();
 // Binds the calling thread; false where that is not allowed.
 bool stay_on_cpu(int cpu) noexcept;
+// The calling thread's turn among others: −15 goes first where that is allowed, 0 is everybody's.
+void set_turn(int nice) noexcept;
 // A few µs of arithmetic that no compiler takes away.
 void compute_a_little() noexcept;
 [[nodiscard]] Instant live_now() noexcept;

@@ -157,7 +157,7 @@ PeriodFit fit_period(const Transitions& transitions) {
   }
   std::vector<double> widths, distances;
   for (const auto& one : list) widths.push_back(one.width_ns());
-  const double blur = quantile(widths, 0.5);
+  const double blur = quantile(widths, 0.25);  // of reads that did not wait for the CPU, on a busy machine too
   // Where the reader lost the CPU, several updates may hide behind one change: its middle is no update's.
   std::erase_if(list, [&](const Transition& one) { return one.width_ns() > widest_over_blur * blur; });
   const auto times = middles(list);

@@ -13,7 +13,7 @@ constexpr std::size_t least_windows = 20;
 constexpr std::size_t least_different = 5;  // two constant streams agree by chance
 constexpr double agreeing = 0.95;
 constexpr double least_correlation = 0.5;
-constexpr double updates_per_window = 5;  // two counters renew at different moments: a few updates blur that
+constexpr double updates_per_window = 3;  // two counters renew at different moments: a few updates blur that
 
 // Growth in the unit (counter) or the value (power gauge) of one channel in windows of ticks.
 struct Series {
@@ -103,7 +103,8 @@ void learn_relations(std::span<const Channel> channels, std::span<const Ticks> t
     const auto& p = passports[c];
     const auto period = p.update_period ? p.update_period : p.faster_than;
     if (period) slowest_ns = std::max(slowest_ns, static_cast<double>(period->ns));
-    if (p.poll) poll_ns = static_cast<double>(p.poll->ns);
+    // The mean, not the median: reads that waited for the CPU count as much as the others.
+    if (p.reads > 0) poll_ns = static_cast<double>(p.watched.ns) / static_cast<double>(p.reads + p.gaps);
   }
   if (poll_ns <= 0) return;
   const auto stride = static_cast<std::size_t>(std::max(1.0, std::ceil(updates_per_window * slowest_ns / poll_ns)));

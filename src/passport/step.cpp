@@ -17,7 +17,6 @@ constexpr double least_rounded_step = 6;    // counts; below it rounding hides t
 constexpr std::size_t least_spectrum = 24;  // changes: fewer agree by chance with one of the many steps tried
 constexpr std::size_t most_spectrum = 48;
 constexpr double widest_spectrum = 60'000;  // counts: wider takes too many steps to try
-constexpr double lowest_lines = 8;          // steps in the spread; longer ones are no line but the values' own shape
 constexpr double most_zoom = 2000;          // lines between which the changes decide
 constexpr double least_agreement = 0.9;
 

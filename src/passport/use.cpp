@@ -128,7 +128,8 @@ std::vector<std::string> fill_channels(std::span<Channel> channels, const Machin
         channel.update_period = longest;
       }
     }
-    if (channel.resolution <= 0 && passport->step && channel.scale > 0) {
+    if (channel.resolution <= 0 && passport->step && channel.scale > 0 &&
+        std::isfinite(*passport->step / channel.scale)) {
       channel.resolution = *passport->step / channel.scale;
       note("step " + format_number(*passport->step) + " " + passport->unit);
     }

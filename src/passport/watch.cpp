@@ -121,6 +121,7 @@ Slowing measure_slowing(Job& job) {
   const int wanted = job.sensor->home_cpu() ? static_cast<int>(*job.sensor->home_cpu()) : cpus.front();
   const int victim_cpu = std::find(cpus.begin(), cpus.end(), wanted) != cpus.end() ? wanted : cpus.front();
   const int reader_cpu = cpus.back() != victim_cpu ? cpus.back() : cpus.front();
+  set_turn(0);
   if (!stay_on_cpu(reader_cpu)) return {{}, "the reading thread could not be bound to a CPU"};
   Burner victim({victim_cpu}, slowing_pairs * 4 * slowing_phase + milliseconds(1000));
   std::vector<double> lost;
@@ -131,6 +132,7 @@ Slowing measure_slowing(Job& job) {
 
 void run(const std::shared_ptr<Job>& job) {
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+  set_turn(-15);  // a read that waits for the CPU is a blurred transition; the sampler's lanes do the same
   // Where its reads cost least, as the sampler does.
   if (const auto home = job->sensor->home_cpu()) (void)stay_on_cpu(static_cast<int>(*home));
   const Instant begin = job->machine->now();
