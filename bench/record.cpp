@@ -6,97 +6,35 @@
 // noise of
 //   256 µJ per ms and channel (8 bits that no coder can save), time stamps with 16 µs of uniform jitter (14 bits a
 //   tick).
-#include <sys/prctl.h>
-
 #include <cmath>
-#include <cstring>
-#include <memory>
 #include <random>
 
-#include "floor.hpp"
-#include "machine/machine.hpp"
-#include "sampler/sampler.hpp"
-#include "sensors/sensor.hpp"
-#include "store/recorder.hpp"
+#include "recording.hpp"
 
 namespace {
 
 using namespace prony;
 using bench::clock_ns;
 
-std::unique_ptr<Recorder> open_run(const std::string& path, const std::vector<Channel>& channels, const Group& group) {
-  auto recorder = Recorder::create(path, {.overwrite = true});
-  const std::vector<Group> groups{group};
-  const Anchor anchor{{clock_ns(CLOCK_MONOTONIC)}, clock_ns(CLOCK_REALTIME), {100}};
-  if (!recorder || !(*recorder)->begin({}, channels, groups, anchor)) {
-    std::fprintf(stderr, "bench_record: cannot record into %s\n", path.c_str());
-    std::exit(2);
-  }
-  return std::move(*recorder);
-}
-
-double floor_share(const std::vector<int>& fds, std::int64_t interval_ns, std::int64_t length_ns) {
-  std::int64_t sum = 0, next = clock_ns(CLOCK_MONOTONIC);
-  const std::int64_t end = next + length_ns, from = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-  while (next < end) {
-    sum += bench::floor_tick(fds);
-    next += interval_ns;
-    const struct timespec until{next / 1'000'000'000, next % 1'000'000'000};
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
-  }
-  if (sum == 42) std::puts("");
-  return static_cast<double>(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - from) / static_cast<double>(length_ns);
-}
-
-double record_share(Machine& machine, Sensor& sensor, std::int64_t length_ns, const std::string& run,
-                    LaneStats& stats) {
-  LanePlan plan;
-  plan.name = "fast";
-  plan.interval = milliseconds(1);
-  plan.sensors = {&sensor};
-  std::vector<Channel> channels(sensor.channels().begin(), sensor.channels().end());
-  for (std::uint32_t c = 0; c < channels.size(); ++c) plan.group.channels.push_back({channels[c].id = {c}});
-  plan.group.name = "fast";
-  plan.group.interval = plan.interval;
-  auto recorder = open_run(run, channels, plan.group);
-  auto sampler = Sampler::create(machine, {plan});
-  const std::int64_t begin = clock_ns(CLOCK_MONOTONIC), from = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-  if (!sampler->start()) std::exit(2);
-  while (clock_ns(CLOCK_MONOTONIC) - begin < length_ns) {
-    if (auto block = sampler->take(milliseconds(200), milliseconds(500))) {
-      if (!recorder->append(*block)) std::exit(2);
-      sampler->recycle(std::move(block));
-    }
-  }
-  const double share = static_cast<double>(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - from) /
-                       static_cast<double>(clock_ns(CLOCK_MONOTONIC) - begin);
-  sampler->stop();
-  stats = sampler->stats()[0];
-  if (!recorder->close(RunState::complete)) std::exit(2);
-  return share;
-}
-
 int live(const std::string& root, double seconds, const std::string& run) {
   const auto fds = bench::open_all(bench::make_packages(root, 20));
   auto machine = make_live_machine({.sysfs = root});
-  Probe probe;
-  for (const SensorRow& row : sensor_catalogue()) {
-    if (row.name == "rapl") probe = row.make(*machine, {});
-  }
-  if (!probe.sensor) return 2;
+  const auto sensors = bench::open_rows(*machine, {"rapl"});
+  const auto lane = bench::one_lane(sensors, milliseconds(1));
+  if (lane.channels.size() != fds.size()) return 2;
   const auto length = static_cast<std::int64_t>(seconds * 1e9);
   LaneStats stats;
-  prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);  // as the lanes do
-  const double floor = floor_share(fds, 1'000'000, length);
-  const double share = record_share(*machine, *probe.sensor, length, run, stats);
+  bench::wake_exactly();
+  const double floor = bench::floor_share(fds, 1'000'000, length);
+  const double share = bench::record_share(*machine, lane, length, run, stats);
   std::printf("{\"floor_percent\": %.3f, \"record_percent\": %.3f, \"ticks\": %llu, \"missed\": %llu}\n", floor * 100,
               share * 100, static_cast<unsigned long long>(stats.ticks), static_cast<unsigned long long>(stats.missed));
   return 0;
 }
 
 int sleep_only(double seconds) {
-  prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
-  const double share = floor_share({}, 10'000'000, static_cast<std::int64_t>(seconds * 1e9));
+  bench::wake_exactly();
+  const double share = bench::floor_share({}, 10'000'000, static_cast<std::int64_t>(seconds * 1e9));
   std::printf("{\"sleep_percent\": %.3f}\n", share * 100);
   return 0;
 }
@@ -114,7 +52,7 @@ int bytes(std::int64_t interval_ns, int ticks, const std::string& run) {
     channels[c].kind = ChannelKind::counter;
     channels[c].scale = 1e-6;
   }
-  auto recorder = open_run(run, channels, group);
+  auto recorder = bench::open_run(run, channels, group);
   std::mt19937_64 random(1);
   std::uniform_int_distribution<std::int64_t> noise(-128, 127), jitter(0, 16'383);
   std::vector<Reading> readings(count, {1'000'000, Quality::ok});

@@ -243,6 +243,45 @@ TEST(RaplPerf, ADeadPlatformHidesNoPackageAndARestingPartIsKept) {
   EXPECT_EQ(probe.notes.size(), 1u);
 }
 
+// Bug: whoever starts while another program has the CPU looks once, and calls a counter dead that ran meanwhile.
+TEST(RaplPerf, ACounterThatRanWhileProbingWasKeptOffTheCpuIsAlive) {
+  struct : RunningMachine {  // a second goes by between any two looks at the clock
+    [[nodiscard]] Instant now() const noexcept override { return Instant{calls->fetch_add(1) * 1'000'000'000}; }
+  } machine;
+  machine.pmu("0", {{"energy-pkg", pkg_event}});
+  machine.set_perf({power_pmu, pkg_event}, 0,
+                   [calls = machine.calls](Instant) { return static_cast<std::uint64_t>(calls->load()); });
+  const auto probe = make_rapl(machine, {});
+  ASSERT_TRUE(probe.sensor);
+  EXPECT_EQ(probe.sensor->channels().size(), 1u);
+}
+
+// Bug: every start in a virtual machine waits for counters that cannot move (30 ms of a `prony run -- true`).
+TEST(RaplPerf, DeadEventsAreGivenUpAfterFiveUpdatesThatALivingPackageWouldHaveMade) {
+  RunningMachine machine;
+  machine.pmu("0", {{"energy-psys", psys_event}, {"energy-pkg", pkg_event}});
+  machine.resting(psys_event, 0);
+  machine.resting(pkg_event, 0);
+  const auto probe = make_rapl(machine, {});
+  EXPECT_FALSE(probe.sensor);
+  const auto probing = machine.now() - Instant{};  // by the machine's own clock, which each look at it moves by 10 µs
+  EXPECT_GE(probing.ns, 5'000'000);
+  EXPECT_LT(probing.ns, 8'000'000);
+}
+
+// Bug: a platform meter that is slower than the package is taken for dead as soon as the package has moved.
+TEST(RaplPerf, APlatformThatMovesLaterThanItsPackageIsWaitedFor) {
+  RunningMachine machine;
+  machine.pmu("0", {{"energy-psys", psys_event}, {"energy-pkg", pkg_event}});
+  machine.running(pkg_event, 0);
+  machine.set_perf({power_pmu, psys_event}, 0, [calls = machine.calls](Instant) {
+    return static_cast<std::uint64_t>(calls->load() * 10'000 / 8'000'000);  // every 8 ms
+  });
+  const auto probe = make_rapl(machine, {});
+  ASSERT_TRUE(probe.sensor);
+  EXPECT_EQ(probe.sensor->channels().size(), 2u);
+}
+
 TEST(RaplPerf, APmuThatIsNotWhatAKernelWritesIsPassedOver) {
   for (const auto& [file, text] : {std::pair{"type", "x"}, std::pair{"cpumask", "0-"}, std::pair{"cpumask", ""},
                                    std::pair{"cpumask", "0-999999"}, std::pair{"type", "-1"}}) {
