@@ -62,12 +62,16 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
   text("json", o.json, "Also write the summary as JSON", "FILE");
   text("csv", o.csv, "Also write samples.csv and requests.csv", "DIR");
   text("sensors", o.sensors, "Only these sensors (see `prony sensors`)", "NAME,NAME");
+  settings.watch(
+      "every-channel",
+      command.add_flag("--every-channel", o.every_channel, "Also what sensors leave out (single CPUs, rails' volts)"),
+      "false");
   text("sysfs", o.machine.sysfs, "Read this tree instead of /sys", "DIR");
   text("procfs", o.machine.procfs, "Read this tree instead of /proc", "DIR");
   settings.watch("simulate", add_simulate_option(command, o.machine), "");
   text("baseline", o.baseline, "Measure the idle machine this long before and after", "DURATION");
-  text("max-temp", o.max_temp, "Over this temperature (90C, 194F) stop before the next request, or warn", "TEMP");
-  text("budget", o.budget, "Slow the lanes before Prony itself takes more of a core than this (0.5%)", "PERCENT");
+  text("max-temp", o.max_temp, "Over this (90C, 194F) stop before the next request, or warn", "TEMP");
+  text("budget", o.budget, "Slow the lanes before Prony takes more of a core than this (0.5%)", "PERCENT");
   settings.watch("tag",
                  command.add_option("--tag", o.tags, "Keep k=v with the Run; may be repeated")
                      ->type_name("K=V")

@@ -47,6 +47,7 @@ struct RecordOptions {
   std::string json;
   std::string csv;
   std::string sensors;
+  bool every_channel = false;
   MachineChoice machine;
   std::string baseline;
   std::vector<std::string> tags;

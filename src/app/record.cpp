@@ -123,7 +123,7 @@ Result<void> Recording::prepare() {
   if (!machine) return Unexpected<Error>(machine.error());
   machine_ = std::move(*machine);
   live_ = make_live_machine();
-  auto sensors = open_sensors(*machine_, o.sensors);
+  auto sensors = open_sensors(*machine_, o.sensors, {.every_channel = o.every_channel});
   if (!sensors) return Unexpected<Error>(sensors.error());
   if (auto control = prepare_control(*sensors); !control) return control;
   auto tree = ProcessTree::create(*live_, *rung);

@@ -18,6 +18,7 @@ namespace {
 
 struct SensorsOptions {
   bool json = false;
+  bool every_channel = false;
   MachineChoice machine;
 };
 
@@ -34,7 +35,7 @@ int sensors(const SensorsOptions& options) {
     print_error(machine.error());
     return exit_code::own_failure;
   }
-  const auto reports = probe_sensors(**machine, SensorOptions{});
+  const auto reports = probe_sensors(**machine, SensorOptions{.every_channel = options.every_channel});
   const MachinePassport learned = open_passports(**machine, options.machine).known;
   const std::string note = simulation_note(**machine);
   const std::string text = options.json ? with_note(sensors_json(reports, learned), simulated_name(**machine))
@@ -52,6 +53,7 @@ int sensors(const SensorsOptions& options) {
 std::function<int(const CommandWords&)> add_sensors(CLI::App& command) {
   auto options = std::make_shared<SensorsOptions>();
   command.add_flag("--json", options->json, "As JSON; the names carry units");
+  command.add_flag("--every-channel", options->every_channel, "Also what they leave out: single CPUs, rails' volts …");
   add_machine_options(command, options->machine);
   return [options](const CommandWords&) { return sensors(*options); };
 }

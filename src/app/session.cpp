@@ -42,7 +42,7 @@ void sleep_for(Duration duration) { std::this_thread::sleep_for(std::chrono::nan
 
 }  // namespace
 
-Result<SensorSet> open_sensors(Machine& machine, const std::string& only) {
+Result<SensorSet> open_sensors(Machine& machine, const std::string& only, const SensorOptions& options) {
   const auto chosen = chosen_names(only);
   if (!chosen) return Unexpected<Error>(chosen.error());
   SensorSet set;
@@ -51,7 +51,7 @@ Result<SensorSet> open_sensors(Machine& machine, const std::string& only) {
     const bool asked = std::find(chosen->begin(), chosen->end(), row.name) != chosen->end();
     if (!chosen->empty() && !asked) continue;
     if (row.stand_in && energy && !asked) continue;
-    Probe probe = row.make(machine, SensorOptions{});
+    Probe probe = row.make(machine, options);
     set.unavailable.insert(set.unavailable.end(), probe.unavailable.begin(), probe.unavailable.end());
     set.unavailable.insert(set.unavailable.end(), probe.notes.begin(), probe.notes.end());
     if (!probe.sensor) continue;

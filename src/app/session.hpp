@@ -31,7 +31,7 @@ struct SensorSet {
   std::vector<Within> within = {};  // channels that lie in another sensor's
 };
 // `only`: comma-separated catalogue names, empty = all. Unknown names are an error with the nearest name.
-[[nodiscard]] Result<SensorSet> open_sensors(Machine& machine, const std::string& only);
+[[nodiscard]] Result<SensorSet> open_sensors(Machine& machine, const std::string& only, const SensorOptions& options);
 
 class Session {
  public:

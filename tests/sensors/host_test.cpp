@@ -68,7 +68,7 @@ void add_states(SimulatedMachine& machine, unsigned cpus) {
     for (const std::string state : {"0", "1", "2"}) {
       const auto folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/cpuidle/state" + state;
       machine.set_file(folder + "/name", state == "0" ? "POLL" : "C" + state);
-      machine.set_file(folder + "/time", std::to_string((cpu + 1) * 100 + (state[0] - '0')));
+      machine.set_file(folder + "/time", std::to_string((cpu + 1) * 100 + static_cast<unsigned>(state[0] - '0')));
     }
 }
 
