@@ -84,10 +84,11 @@ void draw_wrap(Dice& dice, Stream& stream) {
       2 * stream.view.updates.period.seconds().value() * 2 + static_cast<double>(12 * stream.poll_ns) * 1e-9;
   const double range_j = kind == 0 ? max_rate_w * (believed_s + pause_s) * dice.uniform(1.3, 3) : 65'536;
   stream.view.wrap_quanta = static_cast<std::uint64_t>(range_j / stream.view.quantum_j);
-  const double before_end_j = dice.uniform(0, 30);
-  stream.view.start_quanta = stream.view.wrap_quanta -
-                             static_cast<std::uint64_t>(std::min(before_end_j, range_j / 2) / stream.view.quantum_j) -
-                             1;
+  // Near its end when the recording begins.
+  const double before_end_j = std::min(dice.uniform(0, 30), range_j / 2);
+  const auto quanta = static_cast<std::int64_t>(stream.view.wrap_quanta);
+  const auto before = stream.curve.joules(curve_time({origin})).quanta(stream.view.quantum_j, before_end_j);
+  stream.view.start_quanta = static_cast<std::uint64_t>(quanta - 1 - before % quanta);
   stream.channel.range = static_cast<std::uint64_t>(
       std::llround(static_cast<double>(stream.view.wrap_quanta) * stream.view.counts_per_quantum));
 }
@@ -110,7 +111,7 @@ double swing_w(const Stream& stream, const Interval& window) {
   const auto& updates = stream.view.updates;
   double least = 1e300, most = 0;
   for (const Instant edge : {window.begin, window.end}) {
-    const Duration from = updates.last({edge.ns - origin});
+    const Duration from = updates.last(curve_time(edge));
     const Duration to = from + updates.period;
     least = std::min(least, stream.curve.least(from, to).value());
     most = std::max(most, stream.curve.most(from, to).value());
@@ -137,7 +138,8 @@ std::vector<rig::Tick> poll(const Stream& stream) {
     if (failing > 0)
       --failing;
     else
-      tick.readings[0] = {static_cast<std::int64_t>(stream.view.raw(stream.curve, {read})), Quality::ok};
+      tick.readings[0] = {static_cast<std::int64_t>(stream.view.raw(stream.curve, curve_time({origin + read}))),
+                          Quality::ok};
     ticks.push_back(std::move(tick));
   }
   return ticks;
@@ -159,6 +161,13 @@ double plain_at(const Stream& stream, const std::vector<rig::Tick>& ticks, std::
 }  // namespace
 
 double Dice::log_uniform(double low, double high) { return std::exp(uniform(std::log(low), std::log(high))); }
+
+Duration curve_time(Instant at) { return {at.ns - origin + 1000 * rig::second}; }
+
+double Stream::update_j() const {
+  const Duration begin = curve_time({origin});
+  return curve.most(begin, begin + Duration{length_ns}).value() * view.updates.period.seconds().value();
+}
 
 std::string Stream::text() const {
   return "seed " + std::to_string(seed) + (dense ? " (dense) " : " ") + curve_text + ", updates every " +
@@ -229,7 +238,7 @@ std::vector<Outcome> measure(const Stream& stream) {
     outcome.window = window;
     outcome.stream = &stream;
     outcome.energy = *energy;
-    outcome.truth_j = stream.curve.joules({window.begin.ns - origin}, {window.end.ns - origin}).value();
+    outcome.truth_j = stream.curve.joules(curve_time(window.begin), curve_time(window.end)).value();
     outcome.plain_j = plain_at(stream, ticks, window.end.ns) - plain_at(stream, ticks, window.begin.ns);
     const double update_s = stream.view.updates.period.seconds().value();
     outcome.allowed_j = 3 * (2 * stream.view.quantum_j + update_s * swing_w(stream, window));

@@ -1,6 +1,6 @@
 // Random recordings of counters whose truth is known: a power curve in closed form, a counter that shows it, polls that
 // come late, take long or fail, and windows. Everything follows from the seed, on every platform. Units: in the names;
-// times in ns since the curve's own 0, which is rig::origin on the monotonic clock.
+// times in ns.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +46,7 @@ struct Stream {
   double gap_chance = 0;   // that a run of failed reads begins at a poll
   std::vector<Interval> windows;
 
+  [[nodiscard]] double update_j() const;   // the most that one update can bring
   [[nodiscard]] std::string text() const;  // for a failure's message
 };
 
@@ -59,6 +60,8 @@ struct Outcome {
   double allowed_j = 0;  // 3 × (2 q + τ · (Pmax − Pmin) over the two updates that the edges lie in)
 };
 
+// The curve's time at an instant. Its 0 lies long before the recording, as with a machine that has been up for a while.
+[[nodiscard]] Duration curve_time(Instant at);
 [[nodiscard]] Stream draw(std::uint64_t seed, bool dense);
 // Polls the counter, attributes, and gives every window that it was asked for. `stream` must outlive the outcomes.
 [[nodiscard]] std::vector<Outcome> measure(const Stream& stream);
