@@ -34,7 +34,10 @@ struct ChannelLedger {
   std::optional<Estimate> target_active;
   std::optional<double> target_share;  // of the energy split by CPU time (gross, or active where there is a baseline)
   std::optional<double> mean_w, peak_w;
-  Duration peak_over;     // the length of the window that `peak_w` is a mean over
+  Duration peak_over;  // the length of the window that `peak_w` is a mean over
+  // Mean power of the baselines before and after the window; drifted: they differ by more than their doubt and by 5 %.
+  std::optional<double> idle_before_w, idle_after_w;
+  bool idle_drifted = false;
   bool headline = false;  // one of the non-overlapping top-level domains that make the headline joules
   std::uint64_t wraps = 0, resets = 0, gaps = 0;
   Duration gap_time;

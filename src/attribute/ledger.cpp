@@ -20,8 +20,12 @@ constexpr double dead_after_s =
 
 double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
 
+// From which on two baselines of one Run are not the same idle: this share of their mean, and outside both's doubt.
+constexpr double least_drift = 0.05;
+
 struct Baseline {
   Estimate watts;
+  std::optional<Estimate> before, after;
   std::string absent;  // why there is none; empty: there is
 };
 
@@ -140,6 +144,7 @@ Baseline Builder::baseline(const Curve& curve) const {
     }
     const Estimate watts{energy.estimate.value / length_s, energy.estimate.low / length_s,
                          energy.estimate.high / length_s, weaker(energy.estimate.kind, EstimateKind::interval_95)};
+    (span.name == phase::baseline_before ? result.before : result.after) = watts;
     Estimate& sum = result.watts;
     sum = found == 0 ? watts
                      : Estimate{sum.value + watts.value, std::min(sum.low, watts.low), std::max(sum.high, watts.high),
@@ -152,6 +157,14 @@ Baseline Builder::baseline(const Curve& curve) const {
     result.absent = too_short ? "the baseline is too short for this sensor: measure a longer one"
                               : "no baseline was measured: run with --baseline 3s";
   return result;
+}
+
+void tell_drift(const Baseline& base, ChannelLedger& row) {
+  if (base.before) row.idle_before_w = base.before->value;
+  if (base.after) row.idle_after_w = base.after->value;
+  if (!base.before || !base.after) return;
+  const bool apart = base.before->high < base.after->low || base.after->high < base.before->low;
+  row.idle_drifted = apart && std::abs(base.after->value - base.before->value) > least_drift * base.watts.value;
 }
 
 // Σ parties = what the window drew; each carries its share of the edges' doubt, the baseline's and the CPU clocks'.
@@ -251,6 +264,7 @@ void Builder::energy_channel(const Curve& curve) {
   row.recorded.value = curve.total();
   const Measured gross = curve.between(ledger_.window, state_.run.has_value());
   const Baseline base = baseline(curve);
+  tell_drift(base, row);
   const double length_s = ledger_.window.length().seconds().value();
   std::optional<Parties> parties;
   Estimate idle;

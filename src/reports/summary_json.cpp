@@ -74,6 +74,9 @@ Json energy_json(const EnergyRow& row) {
   put(out, "peak_w", l.peak_w);
   if (l.peak_w) out["peak_over_s"] = l.peak_over.seconds().value();
   if (l.idle) out["idle_j"] = l.idle->value;
+  put(out, "idle_before_w", l.idle_before_w);
+  put(out, "idle_after_w", l.idle_after_w);
+  if (l.idle_before_w && l.idle_after_w) out["idle_drifted"] = l.idle_drifted;
   Json ledger = estimate_json(l.recorded, "recorded_j");
   put_party(ledger, "target", l.target);
   put_party(ledger, "foreign", l.foreign);

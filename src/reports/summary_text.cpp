@@ -146,6 +146,12 @@ std::string warnings(const Summary& s, const TextOptions& o) {
       warn(event.kind == "workload-failed"
                ? safe(event.text, 200)
                : event.kind + ": " + safe(event.subject, 60) + ": " + safe(event.text, 200));
+  for (const EnergyRow& row : s.energy) {
+    const ChannelLedger& l = row.ledger;
+    if (l.headline && l.idle_drifted)
+      warn("idle drifted: " + text::domain_name(s, row) + " drew " + figures::watts(*l.idle_before_w) + " before and " +
+           figures::watts(*l.idle_after_w) + " after: active is known no better than that; let it settle and repeat");
+  }
   // On a simulated machine the others are part of the simulation: nobody can close them.
   if (const double others = others_share(s); others > 0.10 && s.simulated.empty())
     warn("others took " + figures::percent(others) +

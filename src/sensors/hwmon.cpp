@@ -5,6 +5,7 @@
 //             to a second), and update_period stays 0
 // averaging   power*_average_interval (ms); INA3221 with `samples` above 1 and INA226-like chips: each reading is the
 //             mean over one update_interval, which their drivers compute as samples × conversion time × channels
+// step        as the file shows it; of an INA3221's rail what its 40 µV shunt step is in watts at the present voltage
 // wrap        64-bit, never
 // privilege   none, but for some drivers' energy files (root)
 // part_of     power < energy counter of the same chip; rails of a Jetson < its input rail (VDD_IN, POM_5V_IN); outputs
@@ -53,6 +54,16 @@ void set_times(Machine& machine, const HwmonChip& chip, Channel& channel) {
   const bool averages = std::find(averaging.begin(), averaging.end(), chip.driver) != averaging.end() ||
                         (is_ina3221(chip) && probe_integer(machine, chip.path + "/samples").value_or(1) > 1);
   if (averages) channel.averaging_window = channel.update_period;
+}
+
+// How far a rail's product moves when the chip's current register does by one, in counts of mV × mA. INA3221 counts the
+// shunt's voltage in 40 µV (datasheet SBOS576), so that 5 mΩ give 8 mA, and at 5 V 40 mW.
+double product_step(Machine& machine, const HwmonChip& chip, const HwmonInput& voltage) {
+  if (!is_ina3221(chip)) return 1;
+  const auto micro_ohms = probe_integer(machine, chip.path + "/shunt" + std::to_string(voltage.index) + "_resistor");
+  const auto millivolts = probe_integer(machine, voltage.path);
+  if (!micro_ohms || *micro_ohms <= 0 || !millivolts || *millivolts <= 0 || *millivolts > 1'000'000) return 1;
+  return std::max(1.0, static_cast<double>(*millivolts) * 40'000 / static_cast<double>(*micro_ohms));
 }
 
 // Which current belongs to which voltage of a chip. INA3221: in1–3 are bus voltages in mV; in4–6 are shunt voltages in
@@ -129,6 +140,7 @@ std::vector<Added> add_products(Machine& machine, const HwmonChip& chip, FileSen
       if (!rail.labelled && current.labelled) rail.label = current.label;
       auto channel = channel_for(chip, rail.label, Measure::power);
       channel.origin = Origin::derived;  // mV × mA = µW
+      channel.resolution = product_step(machine, chip, voltage);
       set_times(machine, chip, channel);
       add(builder, std::move(channel), rail, &current, added);
       break;

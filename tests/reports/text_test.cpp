@@ -122,6 +122,17 @@ TEST(Text, ForeignAboveTenPercentIsAPlainWarning) {
   EXPECT_EQ(text_of(told_command(), 100).find("others took"), std::string::npos);  // 13.3 of 312.5 J
 }
 
+// Kills: two idle powers of which only the mean is shown, as if nothing had moved.
+TEST(Text, AnIdlePowerThatDriftedIsAWarningWithBothFigures) {
+  Told told = told_command();
+  EXPECT_EQ(text_of(told, 100).find("idle drifted"), std::string::npos);
+  ChannelLedger& row = told.ledger.energy[0];
+  row.idle_before_w = 3.87;
+  row.idle_after_w = 4.66;
+  row.idle_drifted = row.headline = true;
+  EXPECT_NE(text_of(told, 200).find("drew 3.87 W before and 4.66 W after"), std::string::npos) << text_of(told, 200);
+}
+
 TEST(Text, AnInterruptedRunSaysSoBeforeAnyFigure) {
   Told told = told_command();
   told.run.run_state = RunState::interrupted;

@@ -54,6 +54,41 @@ TEST(Sampler, DeadlinesDoNotDriftWhateverATickTakes) {
   EXPECT_LT(lateness, 5'000'000) << "every deadline up to the last tick was either ticked or counted as missed";
 }
 
+// Kills: a schedule that goes on from when a tick happened and not from when it was due. Of ten thousand ticks each
+// some microseconds late that makes a second; deadlines that are added up make nothing, however late a tick comes.
+TEST(Sampler, AfterTenThousandDeadlinesTheScheduleLiesWhereItBegan) {
+  FakeMachine machine;
+  FakeSensor sensor(1);
+  const std::int64_t interval = 100'000;
+  auto sampler = Sampler::create(machine, {lane_of(0, Duration{interval}, {&sensor})});
+  ASSERT_TRUE(sampler->start());
+  Instant first{}, last_but_one{}, last{};
+  std::uint64_t seen = 0;
+  const auto take_all = [&](Duration wait) {
+    while (auto block = sampler->take(wait, {0})) {
+      for (std::size_t t = 0; t < block->ticks(); ++t) {
+        if (seen++ == 0) first = block->begin(t);
+        last_but_one = last;
+        last = block->begin(t);
+      }
+      sampler->recycle(std::move(block));
+      wait = {0};
+    }
+  };
+  while (sampler->stats()[0].ticks + sampler->stats()[0].missed < 10'001) take_all(10 * ms);
+  sampler->stop();
+  take_all({0});
+  const LaneStats stats = sampler->stats()[0];
+  ASSERT_EQ(stats.dropped, 0U);
+  ASSERT_EQ(seen, stats.ticks);
+  // The last tick is stop()'s own; the one before it served deadline number ticks + missed − 2.
+  const auto served = static_cast<std::int64_t>(stats.ticks + stats.missed) - 2;
+  EXPECT_GE(served, 9'999);
+  const std::int64_t lateness = last_but_one.ns - (first.ns + served * interval);
+  EXPECT_GE(lateness, -stats.worst_lateness.ns);  // the first tick may itself have been late
+  EXPECT_LT(lateness, interval) << "a tick later than an interval counts the deadlines it passed as missed";
+}
+
 // A read that takes 3½ intervals: deadline 1 is served late, 2 and 3 are missed. Kills: counting 1 miss per slow tick,
 // serving the missed ones in a burst afterwards, or calling the late tick ok.
 TEST(Sampler, ASlowReadCostsExactlyTheDeadlinesItCovered) {
