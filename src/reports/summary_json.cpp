@@ -43,6 +43,13 @@ void put_gross(Json& out, const std::optional<Estimate>& gross, bool resolvable,
   if (!resolvable) put(out, "needed_s", needed);
 }
 
+// Where the truth is in 95 % of cases, beside the bound that it cannot be outside of.
+void put_interval(Json& out, const std::optional<Estimate>& interval) {
+  if (!interval) return;
+  out["interval_95_low_j"] = interval->low;
+  out["interval_95_high_j"] = interval->high;
+}
+
 void put_party(Json& out, const std::string& name, const std::optional<Estimate>& estimate) {
   if (!estimate) return;
   out[name + "_j"] = estimate->value;
@@ -66,6 +73,7 @@ Json energy_json(const EnergyRow& row) {
   out["coverage_known"] = row.channel.coverage_known;
   out["headline"] = l.headline;
   put_gross(out, l.gross, l.resolvable, l.needed_s);
+  put_interval(out, l.interval);
   put(out, "true_j", row.true_j);
   put_party(out, "active", l.active);
   put_party(out, "target_active", l.target_active);
@@ -103,6 +111,7 @@ Json span_energy_json(const Summary& summary, const std::vector<SpanJoules>& par
     Json one;
     put_channel(one, summary.energy[part.row]);
     put_gross(one, part.energy.gross, part.energy.resolvable, part.energy.needed_s);
+    put_interval(one, part.energy.interval);
     put_party(one, "charged", part.energy.charged);
     out.push_back(std::move(one));
   }

@@ -187,6 +187,21 @@ std::string machine_lines(const Summary& s, const TextOptions& o) {
   return out;
 }
 
+// How near the headline is in 95 % of cases, where that is much nearer than its bound. Doubts of domains add up.
+std::string interval_words(const Summary& s) {
+  double half_bound = 0, half_interval = 0, value = 0;
+  for (const EnergyRow& row : s.energy) {
+    if (!row.ledger.headline) continue;
+    if (!row.ledger.gross || !row.ledger.interval) return {};
+    value += row.ledger.gross->value;
+    half_bound += (row.ledger.gross->high - row.ledger.gross->low) / 2;
+    half_interval += (row.ledger.interval->high - row.ledger.interval->low) / 2;
+  }
+  if (half_interval * 2 > half_bound || half_bound < 1e-3 * value) return {};
+  return "in 95 % of cases the whole is within " +
+         figures::joules({value, value - half_interval, value + half_interval, EstimateKind::interval_95}, false);
+}
+
 // What the signs promise that stand in the tables: of each kind that is there. Gross can be a bound where the parts of
 // it, which rest on a baseline and on shares of CPU time, cannot.
 Items doubt_words(const Summary& s) {
@@ -205,6 +220,7 @@ Items doubt_words(const Summary& s) {
     items.push_back(parts_weaker
                         ? "± of gross is a bound, of its parts an interval (95 % of what edges and baseline leave open)"
                         : "± is a bound: the sensor's readings exclude anything outside it");
+  if (const auto words = interval_words(s); !words.empty()) items.push_back(words);
   if (interval) items.push_back("± covers the truth in 95 % of cases");
   if (range) items.push_back("(low…high) is the range of the power model: no coverage claimed");
   return items;
