@@ -197,7 +197,7 @@ std::string interval_words(const Summary& s) {
     half_bound += (row.ledger.gross->high - row.ledger.gross->low) / 2;
     half_interval += (row.ledger.interval->high - row.ledger.interval->low) / 2;
   }
-  if (half_interval * 2 > half_bound || half_bound < 1e-3 * value) return {};
+  if (half_bound <= 1e-3 * value || half_interval * 2 > half_bound) return {};
   return "in 95 % of cases the whole is within " +
          figures::joules({value, value - half_interval, value + half_interval, EstimateKind::interval_95}, false);
 }
