@@ -40,7 +40,7 @@ doctor::HostFacts::Timers measure_timers() {
     std::int64_t deadline = now_ns();
     for (long i = 0; i < wakeups; ++i) {
       deadline = std::max(deadline, now_ns()) + wakeup_ns;
-      const timespec until{deadline / second_ns, deadline % second_ns};
+      const timespec until{static_cast<time_t>(deadline / second_ns), static_cast<long>(deadline % second_ns)};
       while (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr) == EINTR) {
       }
       lateness.push_back(std::max<std::int64_t>(0, now_ns() - deadline));
