@@ -1,6 +1,7 @@
-// Tables of a Run for sinks: samples (one row a tick, one column a channel), spans, charges, channels, requests, passports.
-// Samples are streamed: a bounded part of the Run is in memory at any moment. The Run must outlive the Table.
-// Thread promise: that of the Run. Errors: usage (no such table: the nearest and all are named), those of the Run.
+// Tables of a Run for sinks: samples (one row a tick, one column a channel), spans, charges, channels, requests,
+// passports. Samples are streamed: a bounded part of the Run is in memory at any moment. The Run must outlive the
+// Table. Thread promise: that of the Run. Errors: usage (no such table: the nearest and all are named), those of the
+// Run.
 #pragma once
 
 #include <memory>

@@ -77,7 +77,8 @@ ChannelPassport passport_from(const Statement& row) {
 
 Result<void> put_passport(Database& database, const ChannelPassport& p) {
   const auto statement = database.kept(
-      "INSERT OR REPLACE INTO passport SELECT id, COALESCE(NULLIF(?, ''), unit), ?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,? FROM channel "
+      "INSERT OR REPLACE INTO passport SELECT id, COALESCE(NULLIF(?, ''), unit), "
+      "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,? FROM channel "
       "WHERE name = ?");
   if (!statement) return Unexpected<Error>(statement.error());
   return (*statement)
