@@ -117,9 +117,9 @@ Result<Duration> duration_setting(const std::string& text, std::string_view opti
     return fail(ErrorCode::usage, "'" + printable(text, 40) + "' is not a duration", name,
                 "Write a number with its unit: 10ms, 2s, 1m.");
   if (*ns < least.ns || *ns > most.ns)
-    return fail(
-        ErrorCode::usage, "'" + text + "' is out of range", name,
-        "It may be " + format_number(least.seconds().value()) + "s to " + format_number(most.seconds().value()) + "s.");
+    return fail(ErrorCode::usage, "'" + printable(text, 40) + "' is out of range", name,
+                "It may be " + format_number(static_cast<double>(least.ns) / 1e9) + "s to " +
+                    format_number(static_cast<double>(most.ns) / 1e9) + "s.");
   return Duration{*ns};
 }
 

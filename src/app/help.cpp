@@ -50,11 +50,14 @@ int help(const std::string& name) {
   if (!name.empty()) {
     std::vector<std::string> names;
     for (const Topic& topic : topics) names.emplace_back(topic.name);
+    for (const Subcommand& row : subcommands()) names.emplace_back(row.name);
     const auto near = nearest_name(name, names);
     print_error({ErrorCode::usage,
                  "no help on '" + printable(name, 40) + "'",
                  {},
-                 near ? "Did you mean '" + *near + "'?" : "`prony help` lists the topics."});
+                 near && *near == name ? "`prony " + name + " --help` has it."
+                 : near                ? "Did you mean '" + *near + "'?"
+                                       : "`prony help` lists the topics."});
     return exit_code::own_failure;
   }
   std::fputs("Subcommands (prony SUBCOMMAND --help says more):\n", stdout);

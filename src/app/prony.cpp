@@ -101,8 +101,8 @@ Error unknown_option(const CLI::App& command, const std::string& word) {
   const bool top = command.get_parent() == nullptr;
   std::vector<std::string> known;
   for (const CLI::Option* option : command.get_options()) known.push_back(option->get_name());
-  if (top)
-    for (const Subcommand& row : rows) known.emplace_back(row.name);
+  for (const CLI::App* inner : command.get_subcommands([](const CLI::App*) { return true; }))
+    known.push_back(inner->get_name());
   Error error{ErrorCode::usage,
               "unknown " + std::string(word.starts_with('-') ? "option" : "word") + " '" + printable(word, 60) + "'",
               {},

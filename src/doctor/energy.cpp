@@ -35,7 +35,7 @@ std::vector<EnergySource> energy_sources(const std::vector<SensorReport>& sensor
   for (const SensorReport& report : sensors) {
     if (!report.in_use) continue;
     for (const Channel& channel : report.channels) {
-      if (!gives_energy(channel)) continue;
+      if (!gives_energy(channel) || report.silent.contains(channel.name)) continue;
       EnergySource source;
       source.domain = channel.domain;
       if (channel.part_of && channel.part_of->value < report.channels.size())

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/text.hpp"
+#include "model/absence.hpp"
 #include "reports/passport_rows.hpp"
 
 namespace prony {
@@ -290,7 +291,7 @@ void put_lists(Json& out, const Summary& summary) {
   out["settings"] = settings_json(summary);
   Json unavailable = Json::array();
   for (const Unavailable& one : summary.unavailable) {
-    Json entry{{"name", one.subject}, {"reason", one.reason}};
+    Json entry{{"name", one.subject}, {"kind", absence_kind(one.reason)}, {"reason", one.reason}};
     put(entry, "remedy", one.remedy);
     unavailable.push_back(std::move(entry));
   }

@@ -93,8 +93,10 @@ Probe FileSensorBuilder::finish(LaneKind lane) {
 }
 
 std::string name_part(std::string_view text) {
+  // The longest label of a kernel driver has some 20 characters; what is longer is cut, not carried into every table.
+  constexpr std::size_t longest = 64;
   std::string result;
-  for (const char c : trim(text)) {
+  for (const char c : trim(text).substr(0, longest)) {
     const auto code = static_cast<unsigned char>(c);
     const bool plain = code > ' ' && code < 127 && c != '.' && c != '/' && c != ',' && c != '"';
     result += plain ? c : '-';

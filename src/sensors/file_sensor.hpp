@@ -68,7 +68,8 @@ class FileSensorBuilder {
   bool denied_ = false;
 };
 
-// A name part for channels: white space, dots and slashes become '-', so that names split at dots.
+// A name part for channels: white space, dots, slashes, quotes and what is not ASCII become '-', so that names split at
+// dots and need no quoting; at most 64 characters.
 [[nodiscard]] std::string name_part(std::string_view text);
 
 // An integer from a file that is read only while probing; nullopt: not there or not an integer.

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "model/absence.hpp"
 
 namespace prony {
 
@@ -31,26 +32,56 @@ std::vector<Channel> channels_of(const Probe& probe) {
   return channels;
 }
 
-std::optional<std::int64_t> cost_of(Machine& machine, const Probe& probe, std::int64_t budget_ns) {
-  if (machine.kind() == MachineKind::simulated) return std::nullopt;  // its clock does not move while it is read
-  std::size_t most = probe.sensor->channels().size();
-  for (const auto& sensor : probe.more) most = std::max(most, sensor->channels().size());
-  std::vector<Reading> readings(most);
+// What one read of all costs, and the channels that gave nothing at every read.
+struct Trial {
+  std::optional<std::int64_t> cost_ns;
+  std::vector<bool> silent;
+};
+
+Trial read_some(Machine& machine, const Probe& probe, std::int64_t budget_ns) {
+  const bool timed = machine.kind() != MachineKind::simulated;  // its clock does not move while it is read
+  std::vector<Sensor*> sensors{probe.sensor.get()};
+  for (const auto& sensor : probe.more) sensors.push_back(sensor.get());
+  std::size_t all = 0;
+  for (const Sensor* sensor : sensors) all += sensor->channels().size();
+  std::vector<Reading> readings(all);
+  Trial trial{{}, std::vector<bool>(all, true)};
   std::vector<std::int64_t> costs;
   costs.reserve(cost_reads);
   const auto begin = machine.now();
   auto before = begin;
   do {
-    probe.sensor->read(readings);
-    for (const auto& sensor : probe.more) sensor->read(readings);
+    std::span<Reading> rest(readings);
+    for (Sensor* sensor : sensors) {
+      sensor->read(rest.first(sensor->channels().size()));
+      rest = rest.subspan(sensor->channels().size());
+    }
     const auto after = machine.now();
     costs.push_back((after - before).ns);
-    before = after;
-  } while (costs.size() < least_cost_reads || (costs.size() < cost_reads && (before - begin).ns < budget_ns));
+    for (std::size_t i = 0; i < all; ++i)
+      if (readings[i].quality != Quality::gap) trial.silent[i] = false;
+    before = machine.now();
+  } while (costs.size() < least_cost_reads || (timed && costs.size() < cost_reads && (before - begin).ns < budget_ns));
   // The median: one read during which somebody else had the CPU would be most of a mean.
   const auto middle = costs.begin() + static_cast<std::ptrdiff_t>(costs.size() / 2);
   std::nth_element(costs.begin(), middle, costs.end());
-  return *middle;
+  if (timed) trial.cost_ns = *middle;
+  return trial;
+}
+
+// Why channels that were opened gave nothing when they were read: rubbish in a file, a device that answers with an
+// error.
+void add_complaints(const Probe& probe, SensorReport& report) {
+  const auto add = [&](Sensor& sensor) {
+    for (auto& complaint : sensor.complaints())
+      if (report.silent.contains(complaint.subject)) report.unavailable.push_back(std::move(complaint));
+  };
+  add(*probe.sensor);
+  for (const auto& sensor : probe.more) add(*sensor);
+  for (const std::string& channel : report.silent)
+    if (std::ranges::none_of(report.unavailable, [&](const Unavailable& entry) { return entry.subject == channel; }))
+      report.unavailable.push_back({channel, channel + ": gave no value when it was read", {}});
+  if (!report.silent.empty() && report.state == SensorState::ready) report.state = SensorState::partial;
 }
 
 SensorState state_of(const SensorRow& row, const Probe& probe) {
@@ -59,8 +90,7 @@ SensorState state_of(const SensorRow& row, const Probe& probe) {
     return probe.unavailable.empty() ? SensorState::ready : SensorState::partial;
   }
   const bool denied = std::any_of(probe.unavailable.begin(), probe.unavailable.end(), [](const Unavailable& entry) {
-    return entry.reason.find("ermission denied") != std::string::npos ||
-           entry.reason.find("not permitted") != std::string::npos;
+    return absence_kind(entry.reason) == to_string(ErrorCode::denied);
   });
   return denied ? SensorState::denied : SensorState::not_here;
 }
@@ -202,6 +232,7 @@ nlohmann::json channel_json(const SensorReport& report, const Channel& channel) 
                       {"step_unit", channel.model ? std::string_view("s") : unit_of(channel.measure)}};
   if (channel.update_period.ns > 0) json["update_period_ns"] = channel.update_period.ns;
   if (channel.range > 0) json["wraps_at"] = static_cast<double>(channel.range) * channel.scale;
+  if (report.silent.contains(channel.name)) json["silent"] = true;
   if (channel.part_of) json["part_of"] = report.channels[channel.part_of->value].name;
   if (channel.model) {
     const auto& model = *channel.model;
@@ -262,12 +293,16 @@ std::vector<SensorReport> probe_sensors(Machine& machine, const SensorOptions& o
       report.lane = probe.sensor->lane();
       report.channels = channels_of(probe);
       const auto before = machine.now();
-      report.cost_per_read_ns = cost_of(machine, probe, budget_ns / 4);
+      const Trial trial = read_some(machine, probe, budget_ns / 4);
+      report.cost_per_read_ns = trial.cost_ns;
+      for (std::size_t i = 0; i < report.channels.size(); ++i)
+        if (trial.silent[i]) report.silent.insert(report.channels[i].name);
       budget_ns = std::max<std::int64_t>(0, budget_ns - (machine.now() - before).ns);
     }
     measured = measured || measures_cpu_energy(report.channels);
     report.in_use = !row.stand_in || !measured;
     report.unavailable = std::move(probe.unavailable);
+    if (probe.sensor) add_complaints(probe, report);
     report.unavailable.insert(report.unavailable.end(), probe.notes.begin(), probe.notes.end());
     reports.push_back(std::move(report));
   }
@@ -331,7 +366,10 @@ std::string sensors_json(const std::vector<SensorReport>& reports, const Machine
     }
     json["unavailable"] = nlohmann::json::array();
     for (const auto& entry : report.unavailable) {
-      nlohmann::json reason{{"subject", entry.subject}, {"reason", entry.reason}};
+      const auto kind = absence_kind(entry.reason);
+      const bool absent = report.state == SensorState::not_here && kind == to_string(ErrorCode::unavailable);
+      nlohmann::json reason{
+          {"subject", entry.subject}, {"kind", absent ? to_string(ErrorCode::absent) : kind}, {"reason", entry.reason}};
       if (!entry.remedy.empty()) reason["remedy"] = entry.remedy;
       json["unavailable"].push_back(std::move(reason));
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct SensorReport {
   std::vector<Channel> channels;
   std::optional<std::int64_t> cost_per_read_ns;  // median of reads of all its channels
   std::vector<Unavailable> unavailable;          // with reason and remedy
+  std::set<std::string> silent;                  // channels that gave no value at any read; `unavailable` says why
   bool in_use = true;                            // stand-in only: nothing above measures CPU energy
 };
 

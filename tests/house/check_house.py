@@ -68,6 +68,58 @@ def check_catalogues(root):
     return breaches
 
 
+def check_sensor_table(root):
+    """The table of docs/sensors/README.md has the catalogue's rows, in its order, each with how it was verified."""
+    page = "docs/sensors/README.md"
+    columns, found, breaches = [], [], []
+    for line in (read(root, page) or "").splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if cells[0] == "sensor":
+            columns = cells
+        elif match := re.match(r"\[([a-z0-9-]+)\]\(", cells[0]):
+            found.append(match.group(1))
+            if len(cells) != len(columns) or not all(cells):
+                breaches.append(f"{page}: '{match.group(1)}' has no entry in each of {len(columns)} columns (none is –)")
+    if missing := [c for c in ("captured", "FUSE", "QEMU driver", "real device") if c not in columns]:
+        breaches.append(f"{page}: the table does not tell how sensors were verified: no column {', '.join(missing)}")
+    if found != rows(root, "src/sensors/catalog.cpp"):
+        breaches.append(f"{page}: the table's sensors are not those of src/sensors/catalog.cpp, in its order")
+    return breaches
+
+
+PARITY_ROWS = [f"A{n}" for n in range(1, 10)] + [f"B{n}" for n in range(1, 6)] + \
+    [str(n) for n in (5, 6, 11, 12, 13, 14, 15, 16, 31, 36)]
+
+
+def check_parity(root, files):
+    """Every test that docs/parity.md names exists, and every row is there; what holds names a test."""
+    page = "docs/parity.md"
+    text = read(root, page)
+    if text is None:
+        return [f"{page} is missing"]
+    known = set()
+    for path in files:
+        if path.startswith("tests/") and path.endswith(".cpp"):
+            known |= {".".join(pair) for pair in re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", read(root, path) or "", re.M)}
+        elif path.startswith("tests/") and path.endswith(".py"):
+            known |= set(re.findall(r"^\s+def (test_\w+)\(", read(root, path) or "", re.M))
+    breaches, rows_seen = [], []
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        named = re.findall(r"`([A-Z]\w+\.[A-Z]\w+|test_\w+)`", line)
+        breaches += [f"{page}: no test is called {name}" for name in named if name not in known]
+        if len(cells) != 4 or not re.fullmatch(r"[AB]?\d+", cells[0]):
+            continue
+        rows_seen.append(cells[0])
+        if cells[2] not in ("holds", "in part", "not yet"):
+            breaches.append(f"{page}: row {cells[0]} neither holds, nor in part, nor not yet: '{cells[2]}'")
+        if cells[2] == "holds" and not named and not re.match(r"as [AB]\d", cells[3]):
+            breaches.append(f"{page}: row {cells[0]} holds, but names no test")
+    if rows_seen != PARITY_ROWS:
+        breaches.append(f"{page}: rows are {' '.join(rows_seen)}, and ought to be {' '.join(PARITY_ROWS)}")
+    return breaches
+
+
 def check_private(root, files):
     breaches = []
     for path in files:
@@ -116,7 +168,7 @@ def check_lengths(root, files):
 
 def check(root):
     files = tracked(root)
-    breaches = check_catalogues(root) + check_private(root, files)
+    breaches = check_catalogues(root) + check_sensor_table(root) + check_parity(root, files) + check_private(root, files)
     long, notes = check_lengths(root, files)
     return breaches + long, notes
 

@@ -74,12 +74,22 @@ class Layers(unittest.TestCase):
         self.assertEqual(len(self.breaches({"ARCHITECTURE.md": "no table"})), 1)
 
 
+SENSORS = "| sensor | captured | FUSE | QEMU driver | real device |\n|---|---|---|---|---|\n| [rapl](rapl.md) | – | yes | – | – |\n"
+
+
+def parity(first="`Rapl.WrapsAreSeen`", state="holds"):
+    """A parity page with all rows, of which the first names a test."""
+    others = "".join(f"| {row} | asked | in part | why |\n" for row in check_house.PARITY_ROWS[1:])
+    return f"| row | what | state | shown |\n|---|---|---|---|\n| A1 | asked | {state} | {first} |\n{others}"
+
+
 class House(unittest.TestCase):
     GOOD = {
+        "docs/sensors/README.md": SENSORS, "docs/parity.md": parity(),
         "src/sensors/catalog.cpp": '    {"rapl", "energy", make_rapl},\n',
         "src/sinks/catalog.cpp": '    {"csv", "commas", make_csv},\n',
         "docs/sensors/rapl.md": "", "docs/sinks/csv.md": "",
-        "tests/sensors/rapl_test.cpp": "", "tests/sinks/csv_test.cpp": "",
+        "tests/sensors/rapl_test.cpp": "TEST(Rapl, WrapsAreSeen) {\n", "tests/sinks/csv_test.cpp": "",
     }
 
     def breaches(self, **changes):
@@ -95,6 +105,21 @@ class House(unittest.TestCase):
     def test_a_row_without_a_page_or_a_test_is_seen(self):
         self.assertEqual(len(self.breaches(without=["docs/sensors/rapl.md"])), 1)
         self.assertEqual(len(self.breaches(without=["tests/sinks/csv_test.cpp"])), 1)
+
+    def test_a_sensor_without_a_line_or_a_word_on_how_it_was_verified_is_seen(self):
+        page = "docs/sensors/README.md"
+        self.assertEqual(len(self.breaches(files={page: SENSORS.replace("rapl", "lapr")})), 1)
+        self.assertEqual(len(self.breaches(files={page: SENSORS.replace("| yes |", "|  |")})), 1)
+        self.assertEqual(len(self.breaches(files={page: SENSORS.replace("QEMU driver", "guessed")})), 1)
+
+    def test_a_parity_row_whose_test_does_not_exist_is_seen(self):
+        page = "docs/parity.md"
+        self.assertEqual(len(self.breaches(files={page: parity("`Rapl.WrapsAreForgotten`")})), 1)
+        self.assertEqual(len(self.breaches(files={page: parity("`test_nothing`")})), 1)
+        self.assertEqual(len(self.breaches(files={page: parity("take my word for it")})), 1)
+        self.assertEqual(len(self.breaches(files={page: parity(state="perhaps")})), 1)
+        self.assertEqual(len(self.breaches(files={page: parity().replace("| B2 |", "| B9 |")})), 1)
+        self.assertEqual(len(self.breaches(without=[page])), 1)
 
     def test_a_path_of_somebodys_machine_is_seen(self):
         self.assertEqual(len(self.breaches(files={"docs/x.md": "see /home/ann/prony\n"})), 1)
