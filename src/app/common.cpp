@@ -51,6 +51,60 @@ Terminal terminal_of(int fd) {
   return terminal;
 }
 
+namespace {
+
+// Options of every recording that few need: they work everywhere, and stand on a page of their own.
+struct RareOption {
+  const char* name;
+  const char* type;  // empty: a flag
+  const char* help;
+};
+constexpr RareOption rare_options[] = {
+    {"every-channel", "", "Also what sensors leave out (single CPUs, rails' volts)"},
+    {"sysfs", "DIR", "Read this tree instead of /sys"},
+    {"procfs", "DIR", "Read this tree instead of /proc"},
+    {"tree", "RUNG", "Follow the tree by automatic, cgroup, exit-events, subreaper, polling"},
+    {"die-with-prony", "", "End the whole tree if Prony dies"},
+    {"config", "FILE", "Options as lines of TOML (flag > environment > file > default)"}};
+
+void add_rare_options(CLI::App& command, RecordOptions& o, Settings& settings) {
+  const auto add = [&](const RareOption& row) -> CLI::Option* {
+    const std::string name = row.name, flag = "--" + name;
+    if (name == "every-channel") return command.add_flag(flag, o.every_channel, row.help);
+    if (name == "die-with-prony") return command.add_flag(flag, o.die_with_prony, row.help);
+    if (name == "sysfs") return command.add_option(flag, o.machine.sysfs, row.help);
+    if (name == "procfs") return command.add_option(flag, o.machine.procfs, row.help);
+    if (name == "tree") return command.add_option(flag, o.tree, row.help);
+    return command.add_option(flag, o.config, row.help);
+  };
+  std::string names;
+  for (const RareOption& row : rare_options) {
+    const std::string default_text = row.type[0] == '\0'                      ? "false"
+                                     : std::string_view(row.name) == "tree"   ? o.tree
+                                     : std::string_view(row.name) == "sysfs"  ? o.machine.sysfs
+                                     : std::string_view(row.name) == "procfs" ? o.machine.procfs
+                                                                              : "";
+    CLI::Option* option = add(row);
+    if (row.type[0] != '\0') option->type_name(row.type);
+    option->group("");  // not in --help
+    if (std::string_view(row.name) != "config") settings.watch(row.name, option, default_text);
+    names += " --" + std::string(row.name);
+  }
+  command.footer("And (see `prony help recording`):" + names + "\n\n" + command.get_footer());
+}
+
+}  // namespace
+
+std::string rare_options_text() {
+  std::string text = "Options of `prony run` and `prony llm` that few need\n\n";
+  for (const RareOption& row : rare_options) {
+    std::string name = "  --" + std::string(row.name) + (row.type[0] == '\0' ? "" : " ") + row.type;
+    name.resize(24, ' ');
+    text += name + row.help + "\n";
+  }
+  return text;
+}
+
 void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings) {
   const auto text = [&](const std::string& name, std::string& value, const std::string& help, const char* type) {
     const std::string default_text = value;
@@ -62,12 +116,6 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
   text("json", o.json, "Also write the summary as JSON", "FILE");
   text("csv", o.csv, "Also write samples.csv and requests.csv", "DIR");
   text("sensors", o.sensors, "Only these sensors (see `prony sensors`)", "NAME,NAME");
-  settings.watch(
-      "every-channel",
-      command.add_flag("--every-channel", o.every_channel, "Also what sensors leave out (single CPUs, rails' volts)"),
-      "false");
-  text("sysfs", o.machine.sysfs, "Read this tree instead of /sys", "DIR");
-  text("procfs", o.machine.procfs, "Read this tree instead of /proc", "DIR");
   settings.watch("simulate", add_simulate_option(command, o.machine), "");
   text("baseline", o.baseline, "Measure the idle machine this long before and after", "DURATION");
   text("max-temp", o.max_temp, "Over this (90C, 194F) stop before the next request, or warn", "TEMP");
@@ -79,11 +127,7 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
                      ->allow_extra_args(false),
                  "");
   settings.watch("quiet", command.add_flag("--quiet", o.quiet, "Print no summary and no live line"), "false");
-  settings.watch("die-with-prony",
-                 command.add_flag("--die-with-prony", o.die_with_prony, "End the whole tree if Prony dies"), "false");
-  text("tree", o.tree, "Follow the tree by automatic, cgroup, exit-events, subreaper, polling", "RUNG");
-  command.add_option("--config", o.config, "Options as lines of TOML (flag > environment > file > default)")
-      ->type_name("FILE");
+  add_rare_options(command, o, settings);
 }
 
 std::vector<std::string> config_keys() {

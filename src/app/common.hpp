@@ -61,6 +61,8 @@ struct RecordOptions {
 };
 // Adds the options of everything that records to `command`, and watches them.
 void add_record_options(CLI::App& command, RecordOptions& options, Settings& settings);
+// The page of those that --help only names.
+[[nodiscard]] std::string rare_options_text();
 // Names of all options that a configuration file may set, of every recording subcommand.
 [[nodiscard]] std::vector<std::string> config_keys();
 // The file that --config, PRONY_CONFIG or $XDG_CONFIG_HOME/prony/config.toml names; empty: none.

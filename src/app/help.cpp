@@ -36,15 +36,16 @@ constexpr const char* signs_text =
 struct Topic {
   std::string_view name;
   std::string_view help;
-  const char* text;
+  const char* text;  // null: written by what it is about
 };
 constexpr Topic topics[] = {{"exit-codes", "what each exit code means", exit_codes_text},
-                            {"signs", "what ~, –, ± and (low…high) mean", signs_text}};
+                            {"signs", "what ~, –, ± and (low…high) mean", signs_text},
+                            {"recording", "options of run and llm that few need", nullptr}};
 
 int help(const std::string& name) {
   for (const Topic& topic : topics) {
     if (topic.name != name) continue;
-    std::fputs(topic.text, stdout);
+    std::fputs(topic.text != nullptr ? topic.text : rare_options_text().c_str(), stdout);
     return exit_code::ok;
   }
   if (!name.empty()) {
@@ -65,7 +66,7 @@ int help(const std::string& name) {
     std::printf("  %-10s %s\n", std::string(row.name).c_str(), std::string(row.help).c_str());
   std::fputs("\nTopics (prony help TOPIC):\n", stdout);
   for (const Topic& topic : topics)
-    std::printf("  %-10s %s\n", std::string(topic.name).c_str(), std::string(topic.help).c_str());
+    std::printf("  %-12s %s\n", std::string(topic.name).c_str(), std::string(topic.help).c_str());
   return exit_code::ok;
 }
 
@@ -73,7 +74,7 @@ int help(const std::string& name) {
 
 std::function<int(const CommandWords&)> add_help(CLI::App& command) {
   auto topic = std::make_shared<std::string>();
-  command.add_option("TOPIC", *topic, "exit-codes, signs");
+  command.add_option("TOPIC", *topic, "exit-codes, signs, recording");
   return [topic](const CommandWords&) { return help(*topic); };
 }
 
