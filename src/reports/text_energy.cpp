@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "base/text.hpp"
 #include "reports/figures.hpp"
@@ -11,19 +13,35 @@ namespace {
 
 using figures::none;
 
-// Wholes before their parts; depth for the indent.
-void in_tree_order(const Summary& summary, const std::optional<std::string>& whole, std::size_t depth,
-                   std::vector<std::pair<const EnergyRow*, std::size_t>>& out) {
-  if (depth > 8) return;  // part_of in a circle: a damaged file
-  for (const EnergyRow& row : summary.energy) {
-    const bool known = std::any_of(summary.energy.begin(), summary.energy.end(),
-                                   [&](const EnergyRow& other) { return row.part_of == other.channel.name; });
-    if (row.part_of == whole || (!whole && row.part_of && !known)) {
-      out.emplace_back(&row, depth);
-      in_tree_order(summary, row.channel.name, depth + 1, out);
+// Rows in the order in which they are shown: wholes before their parts.
+class Tree {
+ public:
+  explicit Tree(const Summary& summary) {
+    std::set<std::string> names;
+    for (const EnergyRow& row : summary.energy) names.insert(row.channel.name);
+    std::vector<const EnergyRow*> wholes;
+    for (const EnergyRow& row : summary.energy) {
+      if (row.part_of && names.contains(*row.part_of))
+        parts_[*row.part_of].push_back(&row);
+      else
+        wholes.push_back(&row);
     }
+    for (const EnergyRow* row : wholes) place(*row, 0);
+    for (const EnergyRow& row : summary.energy) place(row, 0);  // parts of one another in a circle: a damaged file
   }
-}
+  [[nodiscard]] const std::vector<std::pair<const EnergyRow*, std::size_t>>& rows() const { return rows_; }
+
+ private:
+  void place(const EnergyRow& row, std::size_t depth) {
+    constexpr std::size_t deepest_indent = 8;
+    if (!placed_.insert(&row).second) return;
+    rows_.emplace_back(&row, depth);
+    for (const EnergyRow* part : parts_[row.channel.name]) place(*part, std::min(depth + 1, deepest_indent));
+  }
+  std::map<std::string, std::vector<const EnergyRow*>> parts_;
+  std::set<const EnergyRow*> placed_;
+  std::vector<std::pair<const EnergyRow*, std::size_t>> rows_;
+};
 
 std::string cell(const std::optional<Estimate>& estimate, bool is_modelled) {
   return estimate ? figures::joules(*estimate, is_modelled) : std::string(none);
@@ -116,9 +134,8 @@ Part energy_table(const Summary& summary, const TextOptions& options) {
   const auto truth_cell = [&](const std::optional<double>& joules) {
     return !joules && !summary.simulated.empty() ? std::string(none) : truth(joules);
   };
-  std::vector<std::pair<const EnergyRow*, std::size_t>> ordered;
-  in_tree_order(summary, std::nullopt, 0, ordered);
-  for (const auto& [row, depth] : ordered) {
+  const Tree tree(summary);
+  for (const auto& [row, depth] : tree.rows()) {
     const ChannelLedger l = tellable(row->ledger);
     const bool is_modelled = modelled(row->channel);
     const std::string indent = depth == 0 ? "" : std::string(2 * (depth - 1), ' ') + "└ ";
@@ -177,6 +194,12 @@ std::vector<std::string> unresolvable(const Summary& summary) {
     std::string line = domain_name(summary, row) + ": " + why;
     if (row.ledger.needed_s) line += "; it takes at least " + figures::seconds(*row.ledger.needed_s);
     out.push_back(line);
+  }
+  constexpr std::size_t most = 8;  // on a machine with thousands of channels nobody reads a line of each
+  if (out.size() > most + 1) {
+    const std::size_t more = out.size() - most;
+    out.resize(most);
+    out.push_back("and " + std::to_string(more) + " more (`prony show --json` names them)");
   }
   std::size_t count = 0;
   double needed = 0;

@@ -133,6 +133,19 @@ TEST(Text, AnIdlePowerThatDriftedIsAWarningWithBothFigures) {
   EXPECT_NE(text_of(told, 200).find("drew 3.87 W before and 4.66 W after"), std::string::npos) << text_of(told, 200);
 }
 
+// Kills: rows that are lost because each is inside the other, as a damaged file can say, and a search that does not
+// end.
+TEST(Text, PartsOfOneAnotherInACircleAreEachShownOnce) {
+  Told told = told_command();
+  told.run.channel_list[0].part_of = ChannelId{1};  // 1 is part of 0
+  const std::string text = text_of(told, 140);
+  for (const char* joules : {"412.3 J", "301.8 J", "31.00 J"}) {
+    const auto first = text.find(joules), again = first == std::string::npos ? first : text.find(joules, first + 1);
+    EXPECT_NE(first, std::string::npos) << joules << text;
+    EXPECT_EQ(again, std::string::npos) << joules << text;
+  }
+}
+
 TEST(Text, AnInterruptedRunSaysSoBeforeAnyFigure) {
   Told told = told_command();
   told.run.run_state = RunState::interrupted;
