@@ -14,6 +14,7 @@
 #include "app/signals.hpp"
 #include "app/subcommand.hpp"
 #include "app/write_file.hpp"
+#include "base/spawn.hpp"
 #include "base/text.hpp"
 #include "passport/learn.hpp"
 #include "passport/store.hpp"
@@ -33,6 +34,7 @@ struct ProbeOptions {
   std::string name;
   std::string length;
   bool json = false;
+  bool every_channel = false;
   MachineChoice machine;
 };
 
@@ -52,7 +54,7 @@ Duration default_length(LaneKind lane) {
   return milliseconds(200);
 }
 
-Result<Chosen> choose(Machine& machine, const std::string& name) {
+Result<Chosen> choose(Machine& machine, const std::string& name, bool every_channel) {
   Chosen chosen;
   std::vector<std::string> known;
   const bool is_row = std::any_of(sensor_catalogue().begin(), sensor_catalogue().end(),
@@ -61,7 +63,7 @@ Result<Chosen> choose(Machine& machine, const std::string& name) {
     known.emplace_back(row.name);
     if (is_row && row.name != name) continue;
     if (name.empty() && row.stand_in) continue;
-    Probe probe = row.make(machine, SensorOptions{});
+    Probe probe = row.make(machine, SensorOptions{.every_channel = every_channel});
     std::vector<std::shared_ptr<Sensor>> made;
     if (probe.sensor) made.push_back(std::move(probe.sensor));
     for (auto& sensor : probe.more) made.push_back(std::move(sensor));
@@ -189,10 +191,11 @@ int probe(const ProbeOptions& options) {
     if (!asked) return failed(asked.error());
     length = *asked;
   }
+  (void)raise_open_file_limit();
   auto opened = open_machine(options.machine);
   if (!opened) return failed(opened.error());
   const std::shared_ptr<Machine> machine = std::move(*opened);
-  const auto chosen = choose(*machine, options.name);
+  const auto chosen = choose(*machine, options.name, options.every_channel);
   if (!chosen) return failed(chosen.error());
   PassportFile file = open_passports(*machine, options.machine);
   std::atomic<bool> interrupted{false};
@@ -242,6 +245,7 @@ std::function<int(const CommandWords&)> add_probe(CLI::App& command) {
   command.add_option("--for", options->length, "Watch each sensor this long (default: 200ms fast, 5s slow ones)")
       ->type_name("DURATION");
   command.add_flag("--json", options->json, "As JSON; the names carry units");
+  command.add_flag("--every-channel", options->every_channel, "Also what they leave out: single CPUs, rails' volts …");
   add_machine_options(command, options->machine);
   return [options](const CommandWords&) { return probe(*options); };
 }

@@ -100,7 +100,8 @@ class Recording {
   Manifest manifest_;
   Child child_;
   Span run_span_;
-  SignalRelay signals_;  // before any thread is made
+  SignalRelay signals_;                                        // before any thread is made
+  struct rlimit open_files_before_ = raise_open_file_limit();  // the command gets it back
   bool exec_failed_ = false;
   std::atomic<bool> stop_baseline_ = false;
 };
@@ -206,6 +207,7 @@ Result<void> Recording::spawn_held() {
   options.environment.emplace_back("PRONY_SPANS", spans);
   tree_->prepare(options);
   options.signals = signals_.before();
+  options.open_files = open_files_before_;
   auto child = spawn(options);
   if (!child) return Unexpected<Error>(child.error());
   child_ = std::move(*child);

@@ -10,6 +10,7 @@
 #include "app/passports.hpp"
 #include "app/subcommand.hpp"
 #include "app/write_file.hpp"
+#include "base/spawn.hpp"
 #include "sensors/report.hpp"
 
 namespace prony::app {
@@ -30,6 +31,7 @@ std::string with_note(const std::string& json, const std::string& simulated) {
 }
 
 int sensors(const SensorsOptions& options) {
+  (void)raise_open_file_limit();
   const auto machine = open_machine(options.machine);
   if (!machine) {
     print_error(machine.error());

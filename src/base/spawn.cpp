@@ -45,6 +45,7 @@ struct Plan {
   bool hold = false, die_with_parent = false;
   pid_t parent = -1;
   SignalState signals;
+  std::optional<struct rlimit> open_files;
 };
 
 void add_environment(Plan& plan, const SpawnOptions& options) {
@@ -87,6 +88,7 @@ Plan make_plan(const SpawnOptions& options) {
   plan.redirect = {options.stdin_fd, options.stdout_fd, options.stderr_fd};
   plan.hold = options.hold;
   plan.die_with_parent = options.die_with_parent;
+  plan.open_files = options.open_files;
   plan.parent = ::getpid();
   return plan;
 }
@@ -153,6 +155,8 @@ int try_programs(const Plan& plan) noexcept {
     } while (got < 0 && errno == EINTR);
     if (got != 1) ::_exit(exit_code_unreleased);  // the meter is gone: the command must not start without it
   }
+  // Last: below what is open already, the limit would refuse the descriptors that the lines above ask for.
+  if (plan.open_files) ::setrlimit(RLIMIT_NOFILE, &*plan.open_files);
   give_up(plan, Stage::exec, try_programs(plan));
 }
 
@@ -273,6 +277,15 @@ SignalState current_signal_state() noexcept {
     if (::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) ::sigaddset(&state.ignored, number);
   }
   return state;
+}
+
+struct rlimit raise_open_file_limit() noexcept {
+  struct rlimit before{};
+  if (::getrlimit(RLIMIT_NOFILE, &before) != 0) return before;
+  struct rlimit raised = before;
+  raised.rlim_cur = raised.rlim_max;
+  if (raised.rlim_cur != before.rlim_cur) ::setrlimit(RLIMIT_NOFILE, &raised);
+  return before;
 }
 
 Result<void> find_program(const SpawnOptions& options) {

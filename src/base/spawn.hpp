@@ -29,6 +29,11 @@ struct SignalState {
 };
 [[nodiscard]] SignalState current_signal_state() noexcept;
 
+// Raises how many files this process may have open to what its user may raise it to (no privilege needed). Gives the
+// limit as it was, for a child to get back: programs that use select(2) must not meet descriptors above 1023 by our
+// doing. Whole process; source: getrlimit(2).
+[[nodiscard]] struct rlimit raise_open_file_limit() noexcept;
+
 struct SpawnOptions {
   std::vector<std::string> arguments;                            // argv; argv[0] is looked up in the child's PATH
   std::vector<std::pair<std::string, std::string>> environment;  // added to (or replacing in) the inherited one
@@ -36,7 +41,8 @@ struct SpawnOptions {
   std::string cgroup_procs;      // the cgroup.procs file of the cgroup v2 in which the child begins; empty: none
   bool die_with_parent = false;  // SIGKILL when the *thread* that called spawn() ends (PR_SET_PDEATHSIG)
   bool hold = false;             // wait in the child, before exec, until release(); the child exits if we die before
-  std::optional<SignalState> signals;  // empty: the calling thread's mask and default dispositions
+  std::optional<SignalState> signals;       // empty: the calling thread's mask and default dispositions
+  std::optional<struct rlimit> open_files;  // its RLIMIT_NOFILE, where the caller changed its own; empty: the caller's
 };
 
 // Bytes that a process moved, with those of the children it waited for (/proc/PID/io, proc(5)).

@@ -104,7 +104,8 @@ struct Report {
 };
 
 // `wait`: lets that much time pass on the machine (about 300 ms in all).
-[[nodiscard]] Report examine(Machine& machine, const HostFacts& host, const std::function<void(Duration)>& wait);
+[[nodiscard]] Report examine(Machine& machine, const HostFacts& host, const SensorOptions& options,
+                             const std::function<void(Duration)>& wait);
 
 // The window from which on the doubt of the edges alone is less than a quarter of the energy, at 1 W or more, read at
 // the default interval: docs/doctor.md derives it. `poll_s`: time between reads.

@@ -75,10 +75,11 @@ std::string size_words(double bytes) {
                         {1, "bytes"}});
 }
 
-Report examine(Machine& machine, const HostFacts& host, const std::function<void(Duration)>& wait) {
+Report examine(Machine& machine, const HostFacts& host, const SensorOptions& options,
+               const std::function<void(Duration)>& wait) {
   Manifest manifest;
   describe_machine(machine, manifest);
-  const std::vector<SensorReport> sensors = probe_sensors(machine, SensorOptions{});
+  const std::vector<SensorReport> sensors = probe_sensors(machine, options);
   Patient patient{machine, host, sensors, {}, {}, false};
   patient.virtual_machine = manifest.get("machine.virtual").value_or("no") != "no";
   patient.before = take_snapshot(machine);

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <limits>
 #include <string_view>
 
 #include "base/fd.hpp"
@@ -65,6 +67,13 @@ std::string FileMachine::real_path(const std::string& path) const {
   if (below("/sys")) return sysfs_ + path.substr(4);
   if (below("/proc")) return procfs_ + path.substr(5);
   return rest_ + path;
+}
+
+std::size_t FileMachine::most_open_files() const noexcept {
+  struct rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return Machine::most_open_files();
+  // RLIM_INFINITY is the largest number there is.
+  return static_cast<std::size_t>(std::min<rlim_t>(limit.rlim_cur, std::numeric_limits<std::int32_t>::max()));
 }
 
 Instant FileMachine::now() const noexcept { return {clock_ns(CLOCK_MONOTONIC)}; }

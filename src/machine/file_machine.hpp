@@ -24,6 +24,7 @@ class FileMachine : public Machine {
   [[nodiscard]] bool exists(const std::string& path) override;
   [[nodiscard]] Duration own_cpu_time() const noexcept override;
   [[nodiscard]] unsigned cpu_count() override;
+  [[nodiscard]] std::size_t most_open_files() const noexcept override;
   [[nodiscard]] Duration tick_period() const noexcept override;
 
  private:

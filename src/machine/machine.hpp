@@ -3,6 +3,7 @@
 // knows where they lead. Thread promise: the Machine may be used from any thread; a File from one thread at a time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -72,6 +73,9 @@ class Machine {
   [[nodiscard]] virtual Duration own_cpu_time() const noexcept = 0;
   // Logical CPUs online.
   [[nodiscard]] virtual unsigned cpu_count() = 0;
+  // Files that this program may have open at once, on the machine it runs on; what a sensor keeps open is a share of
+  // it.
+  [[nodiscard]] virtual std::size_t most_open_files() const noexcept { return 1024; }
   // Scheduler tick (1/HZ): how stale tick-accounted CPU times may be. The default is the longest that Linux is built
   // with.
   [[nodiscard]] virtual Duration tick_period() const noexcept { return milliseconds(10); }

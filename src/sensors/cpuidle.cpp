@@ -3,8 +3,8 @@
 // unit        µs of one CPU, counter: two CPUs in C6 for a second add 2 s
 // period      a CPU adds its stay when it leaves the state: a CPU that sleeps on is late by the length of that sleep
 // wrap        64-bit, never;  privilege none;  part_of nothing
-// bound       one channel per state name; each CPU's own only on request. Above 384 files nothing is read, and it says
-//             so: every file stays open
+// bound       one channel per state name; each CPU's own only on request. Every file stays open: above three eighths
+//             of the files that Prony may have (`ulimit -Hn`; 16384 at most) nothing is read, and it says so
 // source      Documentation/admin-guide/pm/cpuidle.rst, Documentation/ABI/testing/sysfs-devices-system-cpu
 #include <map>
 
@@ -54,13 +54,13 @@ Probe make_cpuidle(Machine& machine, const SensorOptions& options) {
     }
   }
   const std::size_t files = options.every_channel ? 2 * each.size() : each.size();
-  if (files > most_open_files) {
+  if (const auto most = most_files_of_sensor(machine); files > most) {
     builder.unavailable().push_back({"cpuidle",
                                      std::to_string(files) +
-                                         " files of CPUs and states would have to stay open; "
-                                         "Prony keeps at most " +
-                                         std::to_string(most_open_files),
-                                     {}});
+                                         " files of CPUs and states would have to stay open; one sensor of Prony "
+                                         "keeps at most " +
+                                         std::to_string(most),
+                                     "allow Prony more open files: ulimit -Hn"});
     return builder.finish(LaneKind::slow);
   }
   for (const auto& name : order) builder.add(state_channel("cpu", name), states[name]);

@@ -19,7 +19,7 @@ namespace prony {
 namespace {
 
 constexpr std::size_t most_shown = 8;
-constexpr std::size_t most_interfaces = most_open_files / 2;
+constexpr std::size_t most_interfaces = 192;  // two channels each
 
 Channel channel_for(const std::string& name, bool sent) {
   Channel channel;

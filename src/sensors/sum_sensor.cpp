@@ -1,5 +1,7 @@
 #include "sensors/sum_sensor.hpp"
 
+#include <algorithm>
+
 namespace prony {
 
 namespace {
@@ -38,6 +40,11 @@ class SumSensor final : public Sensor {
 };
 
 }  // namespace
+
+std::size_t most_files_of_sensor(const Machine& machine) noexcept {
+  constexpr std::size_t enough = 16 * 1024;
+  return std::min(machine.most_open_files() / 8 * 3, enough);
+}
 
 bool SumSensorBuilder::add(Channel channel, const std::vector<std::string>& paths, const std::string& remedy) {
   std::vector<IntegerFile> files;

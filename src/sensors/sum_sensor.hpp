@@ -12,8 +12,9 @@
 
 namespace prony {
 
-// The most files that one sensor keeps open: a program may have 1024 in all unless its user raised that.
-inline constexpr std::size_t most_open_files = 384;
+// The most files that one sensor keeps open: three eighths of what this program may have, for up to two sensors of a
+// machine need one per CPU; and no more than a machine of 4096 CPUs with four idle states has.
+[[nodiscard]] std::size_t most_files_of_sensor(const Machine& machine) noexcept;
 
 class SumSensorBuilder {
  public:

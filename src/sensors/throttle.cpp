@@ -6,7 +6,8 @@
 // states      throttling that begins and ends; scaling_max_freq and bios_limit of at most 16 policies; power limits of
 //             powercap constraints and hwmon chips (power*_cap): each change is an event
 // period      at the processor's interrupt;  wrap never;  privilege none;  part_of nothing
-// bound       cores are one sum; above 192 cores without the cores' times, above 384 without the cores
+// bound       cores are one sum; of the files that Prony may open (`ulimit -Hn`) three eighths at most:
+//             above it without the cores' times, then without the cores
 // source      Documentation/ABI/testing/sysfs-devices-system-cpu, Documentation/power/powercap, cpufreq.rst
 #include <algorithm>
 #include <array>
@@ -181,12 +182,12 @@ std::unique_ptr<Sensor> heat_counters(Machine& machine, std::vector<Unavailable>
       std::vector<std::string> paths;
       for (const auto& folder : folders)
         if (machine.exists(folder + "/" + file)) paths.push_back(folder + "/" + file);
-      if (paths.empty() || (time && 2 * folders.size() > most_open_files)) continue;
+      if (paths.empty() || (time && 2 * folders.size() > most_files_of_sensor(machine))) continue;
       builder.add(channel_for(domain, time ? Measure::time : Measure::count), paths);
     }
   };
   for (const auto& [package, folder] : packages) add("package-" + name_part(package), "package", {folder});
-  if (core_folders.size() <= most_open_files) add("cores", "core", core_folders);
+  if (core_folders.size() <= most_files_of_sensor(machine)) add("cores", "core", core_folders);
   auto probe = builder.finish(LaneKind::slow);
   unavailable.insert(unavailable.end(), probe.unavailable.begin(), probe.unavailable.end());
   return std::move(probe.sensor);

@@ -63,6 +63,27 @@ TEST(Spawn, TheExitCodeIsTheCommandsOwn) {
   EXPECT_EQ(status.shell_code(), 37);
 }
 
+// Bug: Prony's own raised limit handed on: programs that use select(2) then meet descriptors that it cannot hold.
+TEST(Spawn, TheChildGetsTheLimitOfOpenFilesThatItWouldHaveHadWithoutUs) {
+  struct rlimit at_first{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &at_first), 0);
+  if (at_first.rlim_max <= 200) GTEST_SKIP() << "this user may open only " << at_first.rlim_max << " files";
+  struct rlimit low = at_first;
+  low.rlim_cur = 200;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  const struct rlimit before = raise_open_file_limit();
+  struct rlimit raised{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &raised), 0);
+  EXPECT_EQ(before.rlim_cur, 200u);
+  EXPECT_EQ(raised.rlim_cur, at_first.rlim_max);
+  auto options = shell("test \"$(ulimit -n)\" = 200");
+  options.open_files = before;
+  EXPECT_EQ(run(options).code, 0);
+  options.open_files.reset();
+  EXPECT_EQ(run(options).code, 1) << "without being asked to, spawn() changes no limit";
+  ::setrlimit(RLIMIT_NOFILE, &at_first);
+}
+
 // Bug: death by a signal reported as exit code 0.
 TEST(Spawn, DeathByASignalIs128PlusItsNumber) {
   const auto status = run(shell("kill -TERM $$"));

@@ -51,7 +51,7 @@ inline void furnish(SimulatedMachine& machine) {
 }
 
 inline Report examine_simulated(SimulatedMachine& machine, const HostFacts& host = healthy()) {
-  return examine(machine, host, [&](Duration length) { machine.advance(length); });
+  return examine(machine, host, {}, [&](Duration length) { machine.advance(length); });
 }
 
 inline Finding finding_of(const Report& report, const std::string& check) {
@@ -70,7 +70,7 @@ inline double number(const Finding& finding, const std::string& name) {
 
 inline Report examine_captured(const std::string& name) {
   const auto machine = make_captured_machine(std::string(PRONY_SOURCE_DIR) + "/tests/machines/" + name);
-  return examine(*machine, healthy(), [](Duration) {});
+  return examine(*machine, healthy(), {}, [](Duration) {});
 }
 
 }  // namespace prony::doctor

@@ -62,6 +62,13 @@ class Untouched(Case):
         done = self.prony("run", "--quiet", "--out", self.path("x.prony"), "--", sys.executable, "-c", listing)
         self.assertEqual(done.stdout, bare)
 
+    def test_the_command_has_the_limit_of_open_files_that_the_shell_outside_has(self):
+        for soft in (256, 1024):
+            limited = f"ulimit -Sn {soft}; exec {program('prony')} run --quiet --out {self.path('x.prony')} --force -- sh -c 'ulimit -Sn; ulimit -Hn'"
+            done = subprocess.run(["sh", "-c", limited], capture_output=True, env=self.environment(), check=True)
+            hard = subprocess.run(["sh", "-c", "ulimit -Hn"], capture_output=True, check=True).stdout.split()[0]
+            self.assertEqual(done.stdout.split(), [str(soft).encode(), hard])
+
     def test_arguments_after_the_dashes_are_not_pronys(self):
         done = self.prony("run", "--quiet", "--out", self.path("x.prony"), "--", "echo", "--json", "--", "--help")
         self.assertEqual(done.stdout, b"--json -- --help\n")

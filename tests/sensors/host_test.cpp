@@ -86,6 +86,24 @@ TEST(Cpuidle, AStateIsOneChannelHoweverManyCpusThereAre) {
   EXPECT_THAT(probe.unavailable.at(0).reason, HasSubstr("1536 files"));
 }
 
+class ManyFilesMachine : public SimulatedMachine {
+ public:
+  [[nodiscard]] std::size_t most_open_files() const noexcept override { return 4096; }
+};
+
+// Bug: a fixed number of files, so that a large machine sees nothing although its user may open more.
+TEST(Cpuidle, WhereTheUserMayOpenMoreFilesLargeMachinesAreSeenWhole) {
+  ManyFilesMachine machine;
+  add_states(machine, 512);
+  const auto probe = make_cpuidle(machine, {});
+  ASSERT_NE(probe.sensor, nullptr);
+  EXPECT_EQ(probe.sensor->lane(), LaneKind::slow);
+  EXPECT_THAT(probe.unavailable, testing::IsEmpty());
+  // 100 + 200 + … + 51200 of each, and the state's number 512 times.
+  EXPECT_THAT(seen(probe),
+              ElementsAre("cpuidle.POLL.time=13132800", "cpuidle.C1.time=13133312", "cpuidle.C2.time=13133824"));
+}
+
 void add_disk(SimulatedMachine& machine, const std::string& name, int sectors) {
   machine.set_file("/sys/block/" + name + "/stat",
                    "  10 0 " + std::to_string(sectors) + " 40 5 0 7 60 0 9 100 1 2 3\n");
