@@ -1,7 +1,7 @@
-// bench_channels DIR RUN < FILES: one tick over all the files named on stdin (one a line, all in DIR, which stands in
-// for /sys), the floor's and Prony's own, in turns. Prony: the sensors of the catalogue that read those files, in one
-// lane. Two ways: every 10 ms, CPU of the whole process, with and without a Run file behind it; and back to back, CPU
-// of the reading thread. One JSON object on stdout: an array of shares or of ns per way, one value a turn.
+// bench_channels DIR RUN TURNS < FILES: one tick over all the files named on stdin (one a line, all in DIR, which
+// stands in for /sys), the floor's and Prony's own, in turns. Prony: the sensors of the catalogue that read those
+// files, in one lane. Two ways: every 10 ms, CPU of the whole process, with and without a Run file behind it; and back
+// to back, CPU of the reading thread. One JSON object on stdout: an array of shares or of ns per way, one value a turn.
 #include <iostream>
 
 #include "recording.hpp"
@@ -11,7 +11,7 @@ namespace {
 using namespace prony;
 
 constexpr std::int64_t interval_ns = 10'000'000, turn_ns = 1'000'000'000;
-constexpr int turns = 11, ticks = 1000;
+constexpr int ticks = 1000;
 
 void print(const char* name, const std::vector<double>& values, double scale, const char* after) {
   std::printf("\"%s\": [", name);
@@ -22,7 +22,8 @@ void print(const char* name, const std::vector<double>& values, double scale, co
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+  if (argc != 4) return 2;
+  const int turns = std::atoi(argv[3]);
   std::vector<std::string> paths;
   for (std::string line; std::getline(std::cin, line);) paths.push_back(line);
   const auto fds = bench::open_all(paths);
