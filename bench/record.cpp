@@ -5,7 +5,7 @@
 // bench_record bytes INTERVAL_NS TICKS RUN: a Run of made-up ticks × 20 energy counters. Input: 30 000 µJ ± uniform
 // noise of
 //   256 µJ per ms and channel (8 bits that no coder can save), time stamps with 16 µs of uniform jitter (14 bits a
-//   tick).
+//   tick). One request a second.
 #include <cmath>
 #include <random>
 
@@ -39,6 +39,23 @@ int sleep_only(double seconds) {
   return 0;
 }
 
+// A request of half a second in each second of the Run, so that reading it back has energies to charge.
+void add_requests(Recorder& recorder, Interval run) {
+  const auto add = [&](std::uint64_t id, SpanKind kind, Interval interval) {
+    Span span;
+    span.id = {id};
+    if (id > 1) span.parent = {1};
+    span.kind = kind;
+    span.name = "made-up";
+    span.interval = interval;
+    if (!recorder.add_span(span)) std::exit(2);
+  };
+  add(1, SpanKind::run, run);
+  std::uint64_t id = 1;
+  for (Instant at = run.begin; at + milliseconds(500) < run.end; at = at + milliseconds(1000))
+    add(++id, SpanKind::request, {at, at + milliseconds(500)});
+}
+
 int bytes(std::int64_t interval_ns, int ticks, const std::string& run) {
   constexpr std::size_t count = 20;
   Group group;
@@ -58,6 +75,7 @@ int bytes(std::int64_t interval_ns, int ticks, const std::string& run) {
   std::vector<Reading> readings(count, {1'000'000, Quality::ok});
   TickBlock block(group.id, count, 512);
   std::int64_t at = clock_ns(CLOCK_MONOTONIC);
+  const std::int64_t from = at;
   const std::int64_t milliseconds_per_tick = interval_ns / 1'000'000;
   for (int t = 0; t < ticks; ++t, at += interval_ns) {
     for (auto& reading : readings) reading.raw += 30'000 * milliseconds_per_tick + noise(random);
@@ -68,6 +86,7 @@ int bytes(std::int64_t interval_ns, int ticks, const std::string& run) {
       block.clear();
     }
   }
+  add_requests(*recorder, {{from}, {at}});
   return recorder->close(RunState::complete) ? 0 : 2;
 }
 
