@@ -198,6 +198,14 @@ def cpu_model():
     return platform.machine()
 
 
+def build_kind(build):
+    try:
+        with open(os.path.join(build, "CMakeCache.txt"), encoding="utf-8") as cache:
+            return next(line.split("=", 1)[1].strip() for line in cache if line.startswith("CMAKE_BUILD_TYPE:"))
+    except (OSError, StopIteration):
+        return "unknown"
+
+
 def rows_of(build, scratch):
     for measure, what in ((tick, "a tick over 20 files ÷ the floor"), (hundred_channels, "100 channels at 100 Hz ÷ the floor"),
                           (lanes, "the fast lane's lateness beside a sensor that blocks"), (record_live, "recording 1 kHz × 20 channels"),
@@ -259,6 +267,7 @@ def tables(build, scratch):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
+    start_load = os.getloadavg()[0]
     scratch = tempfile.mkdtemp(prefix="prony-bench-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
     try:
         build = os.path.abspath(sys.argv[1])
@@ -268,7 +277,7 @@ def main():
         shutil.rmtree(scratch)
     load = os.getloadavg()[0]
     lines = [f"{time.strftime('%Y-%m-%d', time.gmtime())} · {cpu_model()}, {os.cpu_count()} CPUs · Linux "
-             f"{platform.release()} · load {load:.1f} at the end", "",
+             f"{platform.release()} · {build_kind(build)} build · load {start_load:.1f} at the start, {load:.1f} at the end", "",
              "| what | measured | bound | held | how |", "|---|---|---|---|---|"]
     for what, value, bound, held, detail in rows:
         lines.append(f"| {what} | {value} | {bound} | {'–' if held is None else 'yes' if held else '**no**'} | {detail} |")

@@ -52,10 +52,8 @@ bool worth_learning(const Channel& channel) {
 
 }  // namespace
 
-PassportFile open_passports(Machine& machine, const MachineChoice& choice) {
+PassportFile open_passports(const Manifest& facts, const MachineChoice& choice) {
   PassportFile file;
-  Manifest facts;
-  describe_machine(machine, facts);
   const std::string root = root_of(choice);
   file.ours = root.empty();
   file.known = passport::identify(facts, root);
@@ -74,10 +72,20 @@ PassportFile open_passports(Machine& machine, const MachineChoice& choice) {
   return file;
 }
 
-PassportKeeper::PassportKeeper(Machine& machine, const MachineChoice& choice)
-    : machine_(machine), file_(open_passports(machine, choice)) {}
+PassportFile open_passports(Machine& machine, const MachineChoice& choice) {
+  Manifest facts;
+  describe_machine(machine, facts);
+  return open_passports(facts, choice);
+}
 
-void PassportKeeper::fill(std::vector<Channel>& channels, Manifest& manifest) const {
+PassportKeeper::PassportKeeper(Machine& machine, const Manifest& facts, const MachineChoice& choice)
+    : machine_(machine), file_(open_passports(facts, choice)) {}
+
+void PassportKeeper::fill(std::vector<Channel>& channels, const std::vector<Group>& groups, Manifest& manifest) {
+  for (const Group& group : groups)
+    if (std::any_of(group.channels.begin(), group.channels.end(),
+                    [&](ChannelId id) { return worth_learning(channels[id.value]); }))
+      worth_.insert(group.id.value);
   for (const std::string& trouble : file_.trouble)
     manifest.unavailable.push_back({"passport", trouble, "`prony probe` learns them again"});
   manifest.set("passport.machine", file_.known.identity, "machine");
@@ -95,6 +103,7 @@ std::vector<ChannelPassport> PassportKeeper::stored(const std::vector<Channel>& 
 }
 
 void PassportKeeper::see(const TickBlock& block) {
+  if (!worth_.contains(block.group().value)) return;
   auto found = ticks_.find(block.group().value);
   if (found == ticks_.end()) {
     const std::size_t bytes = 2 * sizeof(std::int64_t) + block.channels() * (sizeof(std::int64_t) + sizeof(Quality));

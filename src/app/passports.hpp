@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,14 +25,17 @@ struct PassportFile {
   std::vector<std::string> trouble;  // why what was stored is not used; may be empty
   bool ours = true;  // false: another tree stands in for /sys or /proc; a Run then keeps nothing beyond itself
 };
-[[nodiscard]] PassportFile open_passports(Machine& machine, const MachineChoice& choice);
+// `facts`: what describe_machine() told of it.
+[[nodiscard]] PassportFile open_passports(const Manifest& facts, const MachineChoice& choice);
+[[nodiscard]] PassportFile open_passports(Machine& machine, const MachineChoice& choice);  // asks it first
 
 class PassportKeeper {
  public:
-  PassportKeeper(Machine& machine, const MachineChoice& choice);
+  PassportKeeper(Machine& machine, const Manifest& facts, const MachineChoice& choice);
 
   // Before the Run begins: what the sensors do not document is filled in; the manifest says what and from where.
-  void fill(std::vector<Channel>& channels, Manifest& manifest) const;
+  // Of `groups`, those are learned from that hold a channel worth it.
+  void fill(std::vector<Channel>& channels, const std::vector<Group>& groups, Manifest& manifest);
   // Stored passports of these channels, for the Run.
   [[nodiscard]] std::vector<ChannelPassport> stored(const std::vector<Channel>& channels) const;
   // Keeps the first ticks of each group to learn from.
@@ -47,6 +51,7 @@ class PassportKeeper {
  private:
   Machine& machine_;
   PassportFile file_;
+  std::set<std::uint32_t> worth_;             // groups to learn from
   std::map<std::uint32_t, TickBlock> ticks_;  // by group
 };
 

@@ -152,8 +152,8 @@ Result<void> Recording::prepare() {
   if (auto tagged = add_tags(o.tags, manifest_); !tagged) return tagged;
   session_ = std::make_unique<Session>(*machine_, std::move(*sensors), tree_->sensor(), interval_);
   if (control_.max_celsius || control_.budget) session_->control(std::move(control_));
-  passports_.emplace(*machine_, o.machine);
-  passports_->fill(session_->channels_to_fill(), manifest_);
+  passports_.emplace(*machine_, manifest_, o.machine);
+  passports_->fill(session_->channels_to_fill(), session_->groups(), manifest_);
   session_->show_blocks_to([this](const TickBlock& block) { passports_->see(block); });
   return {};
 }
