@@ -24,7 +24,8 @@ class FakeSensor final : public Sensor {
     const std::int64_t update = (machine_.now() - begin_).ns / 5'000'000;
     out[0] = {update * 150'000 + update * update % 999, Quality::ok};
     if (mood_ == Mood::vanishes && reads > 50) out[0] = {0, Quality::gap};
-    if (mood_ == Mood::rubbish) out[0].raw = static_cast<std::int64_t>(machine_.now().ns * 0x9e3779b97f4a7c15);
+    if (mood_ == Mood::rubbish)
+      out[0].raw = static_cast<std::int64_t>(static_cast<std::uint64_t>(machine_.now().ns) * 0x9e3779b97f4a7c15u);
   }
   std::atomic<int> reads = 0;
   std::atomic<bool> let_go = false;
