@@ -9,62 +9,33 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
+#include "process/cgroup_texts.hpp"
 #include "process/tree_base.hpp"
 
 namespace prony {
 
 namespace {
 
-struct CpuStat {
-  std::int64_t usage_us = 0, user_us = 0, system_us = 0;
-};
-
-std::optional<CpuStat> read_cpu_stat(const Fd& file) noexcept {
+std::optional<CgroupCpuStat> read_cpu_stat(const Fd& file) noexcept {
   char buffer[2048];
   const auto got = ::pread(file.get(), buffer, sizeof buffer, 0);
   if (got <= 0) return std::nullopt;
-  const std::string_view text(buffer, static_cast<std::size_t>(got));
-  const auto field = [text](std::string_view name) -> std::optional<std::int64_t> {
-    auto at = text.find(name);
-    if (at == std::string_view::npos) return std::nullopt;
-    at += name.size();
-    std::int64_t value = 0;
-    const auto parsed = std::from_chars(text.data() + at, text.data() + text.size(), value);
-    return parsed.ec == std::errc() ? std::optional(value) : std::nullopt;
-  };
-  const auto usage = field("usage_usec "), user = field("user_usec "), system = field("system_usec ");
-  if (!usage || !user || !system) return std::nullopt;
-  return CpuStat{*usage, *user, *system};
+  return parse_cgroup_cpu_stat({buffer, static_cast<std::size_t>(got)});
 }
 
-// Mount point of the cgroup2 file system whose root is the one that our own path begins at.
-Result<std::string> find_cgroup2_mount() {
-  std::ifstream file("/proc/self/mountinfo");
-  for (std::string line; std::getline(file, line);) {
-    const auto separator = line.find(" - ");
-    if (separator == std::string::npos || line.compare(separator + 3, 8, "cgroup2 ") != 0) continue;
-    std::istringstream words(line);
-    std::string id, parent, device, root, point;
-    words >> id >> parent >> device >> root >> point;
-    if (root == "/") return point;
-  }
-  return fail(ErrorCode::absent, "no cgroup v2 file system is mounted", "/proc/self/mountinfo");
+std::string text_of(const char* path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 Result<std::string> own_cgroup_directory() {
-  auto mount = find_cgroup2_mount();
-  if (!mount) return mount;
-  std::ifstream file("/proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
-    if (!line.starts_with("0::")) continue;
-    const auto path = line.substr(3);
-    if (path.starts_with("/..") || path.ends_with(" (deleted)"))
-      return fail(ErrorCode::unavailable, "our own cgroup lies outside of what is mounted here", path);
-    return path == "/" ? *mount : *mount + path;
-  }
-  return fail(ErrorCode::absent, "this process is in no cgroup v2", "/proc/self/cgroup");
+  const auto mount = cgroup2_mount_point(text_of("/proc/self/mountinfo"));
+  if (!mount) return fail(ErrorCode::absent, "no cgroup v2 file system is mounted", "/proc/self/mountinfo");
+  auto path = own_cgroup2_path(text_of("/proc/self/cgroup"));
+  if (!path) return path;
+  return *mount + *path;
 }
 
 // What a Prony that was killed left behind, if nobody is in it any more: rmdir refuses where somebody is.
@@ -105,7 +76,7 @@ class CgroupTree final : public TreeBase {
 
  protected:
   // The child has run in the cgroup before its release; that is ours.
-  void begin() override { base_ = read_cpu_stat(cpu_stat_).value_or(CpuStat{}); }
+  void begin() override { base_ = read_cpu_stat(cpu_stat_).value_or(CgroupCpuStat{}); }
 
   std::int64_t count_cpu_ns(Instant) noexcept override {
     const auto now = read_cpu_stat(cpu_stat_);
@@ -170,7 +141,7 @@ class CgroupTree final : public TreeBase {
 
   const std::string directory_;
   const Fd cpu_stat_, procs_;
-  CpuStat base_;
+  CgroupCpuStat base_;
   std::vector<pid_t> pids_;
 };
 

@@ -173,7 +173,7 @@ ThreadEnd thread_end_from(const struct taskstats& stats) {
   return end;
 }
 
-// Reads all datagrams that wait. True: some were dropped.
+// Hands all datagrams that wait to `each`. True: some were dropped.
 template <class Each>
 bool drain(const Fd& fd, std::vector<char>& buffer, Each each) {
   bool dropped = false;
@@ -185,7 +185,7 @@ bool drain(const Fd& fd, std::vector<char>& buffer, Each each) {
     }
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return dropped;
-    for_each_message(buffer.data(), static_cast<std::size_t>(got), each);
+    each(std::string_view(buffer.data(), static_cast<std::size_t>(got)));
   }
 }
 
@@ -214,31 +214,42 @@ bool KernelEvents::wait(const Fd& stop) const noexcept {
   return (entries[0].revents & POLLIN) == 0;
 }
 
+void add_forks(std::string_view datagram, std::vector<ForkEvent>& out) {
+  for_each_message(datagram.data(), datagram.size(),
+                   [&out](const struct nlmsghdr&, const char* data, std::size_t size) {
+                     struct proc_event event{};
+                     constexpr auto head = sizeof(struct cn_msg);
+                     if (size < head + offsetof(struct proc_event, event_data)) return;
+                     std::memcpy(&event, data + head, std::min(size - head, sizeof event));
+                     if (event.what != proc_event::PROC_EVENT_FORK) return;
+                     const auto& fork = event.event_data.fork;
+                     out.push_back({fork.parent_tgid, fork.child_pid, fork.child_tgid});
+                   });
+}
+
+void add_thread_ends(std::string_view datagram, std::vector<ThreadEnd>& out) {
+  for_each_message(
+      datagram.data(), datagram.size(), [&out](const struct nlmsghdr&, const char* data, std::size_t size) {
+        if (size < GENL_HDRLEN) return;
+        for_each_attribute(
+            data + GENL_HDRLEN, size - GENL_HDRLEN, [&](int type, const char* nested, std::size_t length) {
+              if (type != TASKSTATS_TYPE_AGGR_PID) return;  // AGGR_TGID repeats the sum of what its threads have told
+              for_each_attribute(nested, length, [&](int inner, const char* value, std::size_t bytes) {
+                if (inner != TASKSTATS_TYPE_STATS) return;
+                struct taskstats stats{};
+                std::memcpy(&stats, value, std::min(bytes, sizeof stats));  // later kernels have more fields at its end
+                out.push_back(thread_end_from(stats));
+              });
+            });
+      });
+}
+
 bool KernelEvents::read_forks(std::vector<ForkEvent>& out) {
-  return drain(connector_, buffer_, [&out](const struct nlmsghdr&, const char* data, std::size_t size) {
-    struct proc_event event{};
-    constexpr auto head = sizeof(struct cn_msg);
-    if (size < head + offsetof(struct proc_event, event_data)) return;
-    std::memcpy(&event, data + head, std::min(size - head, sizeof event));
-    if (event.what != proc_event::PROC_EVENT_FORK) return;
-    const auto& fork = event.event_data.fork;
-    out.push_back({fork.parent_tgid, fork.child_pid, fork.child_tgid});
-  });
+  return drain(connector_, buffer_, [&out](std::string_view datagram) { add_forks(datagram, out); });
 }
 
 bool KernelEvents::read_ends(std::vector<ThreadEnd>& out) {
-  return drain(taskstats_, buffer_, [&out](const struct nlmsghdr&, const char* data, std::size_t size) {
-    if (size < GENL_HDRLEN) return;
-    for_each_attribute(data + GENL_HDRLEN, size - GENL_HDRLEN, [&](int type, const char* nested, std::size_t length) {
-      if (type != TASKSTATS_TYPE_AGGR_PID) return;  // AGGR_TGID repeats the sum of what its threads have told
-      for_each_attribute(nested, length, [&](int inner, const char* value, std::size_t bytes) {
-        if (inner != TASKSTATS_TYPE_STATS) return;
-        struct taskstats stats{};
-        std::memcpy(&stats, value, std::min(bytes, sizeof stats));  // later kernels have more fields at its end
-        out.push_back(thread_end_from(stats));
-      });
-    });
-  });
+  return drain(taskstats_, buffer_, [&out](std::string_view datagram) { add_thread_ends(datagram, out); });
 }
 
 }  // namespace prony

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,6 +29,10 @@ struct ThreadEnd {
   std::uint64_t minor_faults = 0, major_faults = 0, voluntary = 0, involuntary = 0;
   IoUsage io;
 };
+
+// What one datagram of the kernel tells, added to `out`; a message that is cut or of another kind is passed over.
+void add_forks(std::string_view datagram, std::vector<ForkEvent>& out);        // of the process connector
+void add_thread_ends(std::string_view datagram, std::vector<ThreadEnd>& out);  // of taskstats
 
 class KernelEvents {
  public:
