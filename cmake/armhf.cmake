@@ -1,4 +1,5 @@
-# Toolchain: cross-build for 32-bit ARM with hardware floating point (the first Raspberry Pis, 32-bit Raspberry Pi OS on all).
+# Toolchain: cross-build for 32-bit ARM, ARMv7 with hardware floating point as Debian's armhf is (32-bit Raspberry Pi OS from the
+# Pi 2 on; the first Pi and the Zero are ARMv6 and need Raspberry Pi OS's own compiler).
 set(CMAKE_SYSTEM_PROCESSOR arm)
 set(PRONY_TRIPLET arm-linux-gnueabihf)
 set(PRONY_DEBIAN_ARCH armhf)

@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <utility>
+
 namespace prony::client {
 namespace {
 
@@ -45,7 +47,9 @@ int map_file(int fd, std::uint64_t file_size, char** base, Shape& shape) {
   const int bad = check_header(*static_cast<const ring::FileHeader*>(header), file_size, shape);
   munmap(header, sizeof(ring::FileHeader));
   if (bad != 0) return bad;
-  const std::size_t bytes = ring::file_bytes(shape.rings, shape.slots);
+  const std::uint64_t wanted = ring::file_bytes(shape.rings, shape.slots);
+  if (!std::in_range<std::size_t>(wanted)) return -ENOMEM;  // more than a 32-bit program can map
+  const auto bytes = static_cast<std::size_t>(wanted);
   void* all = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (all == MAP_FAILED) return -errno;
   int error = make_real(all, ring::headers_bytes(shape.rings));

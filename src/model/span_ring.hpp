@@ -81,8 +81,9 @@ static_assert(sizeof(FileHeader) == 4096);
 [[nodiscard]] constexpr std::size_t headers_bytes(std::uint32_t rings) {
   return sizeof(FileHeader) + (rings * sizeof(RingHeader) + 4095) / 4096 * 4096;
 }
-[[nodiscard]] constexpr std::size_t file_bytes(std::uint32_t rings, std::uint32_t slots) {
-  return headers_bytes(rings) + static_cast<std::size_t>(rings) * slots * sizeof(Slot);
+// 64 bits on every machine: what a foreign header claims must not shrink to something small by wrapping.
+[[nodiscard]] constexpr std::uint64_t file_bytes(std::uint32_t rings, std::uint32_t slots) {
+  return headers_bytes(rings) + std::uint64_t{rings} * slots * sizeof(Slot);
 }
 
 }  // namespace prony::ring

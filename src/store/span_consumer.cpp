@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 namespace prony {
 namespace {
@@ -49,7 +50,7 @@ Result<SpanConsumer> SpanConsumer::create(const std::filesystem::path& path) {
   };
   // Some network file systems have no locks: then only the process id in the Run tells that somebody records.
   if (!take_lock(consumer.fd_) && errno == EWOULDBLOCK) return give_up(errno, "cannot lock the span file");
-  const auto size = ring::file_bytes(consumer.ring_count_, consumer.slots_);
+  constexpr std::size_t size{ring::file_bytes(ring::default_ring_count, ring::default_slots_per_ring)};
   if (::ftruncate(consumer.fd_.get(), static_cast<off_t>(size)) != 0)
     return give_up(errno, "cannot size the span file");
   const auto ahead = ring::headers_bytes(consumer.ring_count_) + rings_ahead * consumer.slots_ * sizeof(ring::Slot);
@@ -91,7 +92,7 @@ Result<void> SpanConsumer::attach(bool writable) {
     return fail(ErrorCode::transient, "the span file is in use by a recorder");
   struct stat status{};
   if (::fstat(fd_.get(), &status) != 0) return Unexpected<Error>(error_from_errno(errno, {}, "cannot stat"));
-  const auto size = static_cast<std::size_t>(std::max<off_t>(0, status.st_size));
+  const auto size = static_cast<std::uint64_t>(std::max<off_t>(0, status.st_size));
   if (!S_ISREG(status.st_mode) || size < sizeof(ring::FileHeader))
     return fail(ErrorCode::malformed, "not a span file: too short");
   {
@@ -106,7 +107,10 @@ Result<void> SpanConsumer::attach(bool writable) {
   if (ring_count_ == 0 || ring_count_ > most_rings || slots_ == 0 || slots_ > most_slots ||
       ring::file_bytes(ring_count_, slots_) > size)
     return fail(ErrorCode::malformed, "not a span file: its sizes contradict each other");
-  auto mapping = Mapping::map(fd_, ring::file_bytes(ring_count_, slots_), writable);
+  const std::uint64_t wanted = ring::file_bytes(ring_count_, slots_);
+  if (!std::in_range<std::size_t>(wanted))
+    return fail(ErrorCode::unavailable, "the span file is larger than a 32-bit program can map");
+  auto mapping = Mapping::map(fd_, static_cast<std::size_t>(wanted), writable);
   if (!mapping) return Unexpected<Error>(mapping.error());
   mapping_ = std::move(*mapping);
   writable_ = writable;
@@ -135,7 +139,7 @@ ring::RingHeader& SpanConsumer::ring_header(std::uint32_t index) const noexcept 
 // A file that somebody cut short under the mapping would kill the reader at the first touch.
 bool SpanConsumer::shrunk() const noexcept {
   struct stat status{};
-  return ::fstat(fd_.get(), &status) != 0 || static_cast<std::size_t>(status.st_size) < mapping_.bytes().size();
+  return ::fstat(fd_.get(), &status) != 0 || static_cast<std::uint64_t>(status.st_size) < mapping_.bytes().size();
 }
 
 bool SpanConsumer::read_slot(std::uint32_t index, std::uint64_t position, Slot& slot) const noexcept {

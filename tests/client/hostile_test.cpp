@@ -76,6 +76,21 @@ TEST(ClientOpen, AHeaderThatPromisesMoreThanTheFileHoldsIsRefused) {
   }
 }
 
+// Bug it kills: sizes multiplied in 32 bits. 4096 rings of 16384 slots are 2^32 bytes, which wraps to a file of headers
+// only.
+TEST(ClientOpen, SizesThatWouldWrapIn32BitsAreRefused) {
+  struct Case {
+    std::uint32_t rings, slots;
+  };
+  for (const Case& c : {Case{4096, 1U << 14}, Case{4096, 1U << 24}, Case{64, 1U << 20}, Case{4, 1U << 24}}) {
+    RingFile file(4, 1U << 14);
+    file.header().ring_count = c.rings;
+    file.header().slots_per_ring = c.slots;
+    EXPECT_EQ(prony_open(file.path().c_str()), -EINVAL) << c.rings << " rings of " << c.slots;
+    prony_close();
+  }
+}
+
 TEST(ClientOpen, ANewerVersionIsRefusedAsSuch) {
   RingFile file;
   file.header().version = ring::version + 1;

@@ -70,7 +70,7 @@ class RingFile {
 
  private:
   void map(int fd) {
-    bytes_ = ring::file_bytes(rings_, slots_);
+    bytes_ = static_cast<std::size_t>(ring::file_bytes(rings_, slots_));
     if (ftruncate(fd, static_cast<off_t>(bytes_)) != 0) std::abort();
     base_ = static_cast<char*>(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
     if (base_ == MAP_FAILED) std::abort();

@@ -1,4 +1,7 @@
 #include "store/span_consumer.hpp"
+
+#include <cstddef>
+
 #include "store_test_support.hpp"
 
 namespace prony {
@@ -52,6 +55,29 @@ TEST(Spans, WhatAWorkloadSaysInTheRingIsInTheRun) {
   EXPECT_EQ(run->spans()[1].interval, (Interval{{110}, {120}}));
   EXPECT_EQ(run->spans()[2].name, "a name that is longer than one slot holds");
   EXPECT_EQ(run->spans_lost(), 0U);
+}
+
+// Bug it kills: sizes multiplied in 32 bits. 4096 rings of 16384 slots are 2^32 bytes, which wraps to a file of headers
+// only.
+TEST(Spans, AFileWhoseSizesWouldWrapIn32BitsIsRefused) {
+  const Folder folder;
+  const std::string path = folder.file().string() + ".rings";
+  {
+    ASSERT_TRUE(SpanConsumer::create(path));
+  }
+  const auto set = [&path](std::size_t at, std::uint32_t number) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(at));
+    file.write(reinterpret_cast<const char*>(&number), sizeof number);
+  };
+  ASSERT_TRUE(SpanConsumer::open(path, false));
+  for (const std::uint32_t slots : {1U << 14, 1U << 20}) {
+    set(offsetof(ring::FileHeader, ring_count), 4096);
+    set(offsetof(ring::FileHeader, slots_per_ring), slots);
+    const auto opened = SpanConsumer::open(path, false);
+    ASSERT_FALSE(opened) << slots;
+    EXPECT_EQ(opened.error().code, ErrorCode::malformed);
+  }
 }
 
 // Bug it kills: an end that is thrown away because another thread's ring is drained first.
