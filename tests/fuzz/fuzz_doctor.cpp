@@ -39,7 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   prony::SimulatedMachine machine;
   for (std::size_t i = 0; i < count; ++i)
     machine.set_file(files[i], i == data[0] % count || i == data[1] % count ? text : "1000");
-  const auto report = prony::doctor::examine(machine, {}, [&](prony::Duration length) { machine.advance(length); });
+  const auto report = prony::doctor::examine(machine, {}, {}, [&](prony::Duration length) { machine.advance(length); });
   for (const auto& finding : report.findings)
     for (const auto& [name, value] : finding.numbers)
       if (!std::isfinite(value)) __builtin_trap();
