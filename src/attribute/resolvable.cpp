@@ -7,6 +7,8 @@ namespace prony::attribution {
 
 namespace {
 
+constexpr double updates_to_miss = 10;
+
 double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
 
 // How much of a window lies before a channel's first reading and after its last one.
@@ -37,7 +39,12 @@ std::string why_not_resolvable(const Curve& curve, const Measured& measured, Int
       text += (missing.before_s > 0.05 ? " and" : "") + (" in the last " + tenths(missing.after_s));
     return text + " of the window";
   }
-  return measured.known ? "the window is too short for this sensor" : "the counter did not move while it was read";
+  if (!measured.known) return "the counter did not move while it was read";
+  // Longer would not help: what counts at all would have counted by now.
+  if (curve.is_counter() && measured.estimate.value == 0 && curve.period_s() > 0 &&
+      window.length().seconds().value() >= updates_to_miss * curve.period_s())
+    return "the counter stands still: it can be read, but did not move in a time of many of its updates";
+  return "the window is too short for this sensor";
 }
 
 std::optional<double> needed_s(const Curve& curve, const Measured& measured, Interval window) {

@@ -119,6 +119,15 @@ TEST(Faults, AWindowThatIsTooShortIsSaidToBeTooShort) {
   EXPECT_GT(ledger.energy[0].needed_s.value_or(0), 8);
 }
 
+// Kills: "too short" told of a counter that no window will ever make count.
+TEST(Faults, ACounterThatNeverMovesIsSaidToStandStill) {
+  const Ledger ledger =
+      of(energy_counter(millisecond), [](std::int64_t) { return Reading{1234, Quality::ok}; }, 10 * millisecond);
+  EXPECT_FALSE(ledger.energy[0].resolvable);
+  EXPECT_NE(why_no_gross(ledger).find("stands still"), std::string::npos) << why_no_gross(ledger);
+  EXPECT_FALSE(ledger.energy[0].needed_s) << "no longer window would help";
+}
+
 // Kills: a trapezoid that is off by a reading at the edges, or a sum instead of an integral.
 TEST(Gauges, ThePowerOfASineIntegratesToItsMean) {
   Channel channel;
