@@ -142,7 +142,7 @@ std::string warnings(const Summary& s, const TextOptions& o) {
   }
   for (const Event& event : s.events)
     if (event.kind != "note" && event.kind != "spans-lost" && event.kind != "ticks-dropped" &&
-        event.kind != interval_changed)
+        event.kind != interval_changed && !text::is_state_change(event))
       warn(event.kind == "workload-failed"
                ? safe(event.text, 200)
                : event.kind + ": " + safe(event.subject, 60) + ": " + safe(event.text, 200));
@@ -300,6 +300,7 @@ std::string conditions(const Summary& s, const TextOptions& o) {
     items.push_back(figures::count(missed) + (missed == 1 ? " tick missed" : " ticks missed") +
                     (dropped > 0 ? ", " + figures::count(dropped) + " dropped" : "") + " of " +
                     figures::count(ticks + missed));
+  for (const std::string& words : text::state_change_words(s)) items.push_back(words);
   add_interruptions(s, items);
   for (const std::string& words : text::pace_words(s)) items.push_back(words);
   return layout::labelled("conditions", items, o.width, Tone::plain, o.colour);

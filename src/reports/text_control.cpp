@@ -30,4 +30,25 @@ std::vector<std::string> pace_words(const Summary& summary) {
   return words;
 }
 
+bool is_state_change(const Event& event) {
+  return event.kind == "clock-control" || event.kind == "power-supply" || event.kind == "limit";
+}
+
+std::vector<std::string> state_change_words(const Summary& summary) {
+  constexpr std::size_t most = 4;
+  std::vector<std::string> words;
+  std::size_t more = 0;
+  for (const Event& event : summary.events) {
+    if (!is_state_change(event)) continue;
+    if (words.size() == most) {
+      ++more;
+      continue;
+    }
+    words.push_back(printable(event.text, 120) + " (" + printable(event.subject, 40) + ", at " +
+                    figures::seconds((event.at - summary.window.begin).seconds().value()) + ")");
+  }
+  if (more > 0) words.push_back(std::to_string(more) + (more == 1 ? " more change" : " more changes") + ": --json");
+  return words;
+}
+
 }  // namespace prony::text

@@ -23,6 +23,10 @@ struct Part {
 [[nodiscard]] std::vector<std::string> simulation_words(const Summary& summary);
 // What an overhead budget did to the lanes; empty where it did nothing.
 [[nodiscard]] std::vector<std::string> pace_words(const Summary& summary);
+// Whether it tells how the machine was set or fed (governor, limits, mains) and not that something went wrong.
+[[nodiscard]] bool is_state_change(const Event& event);
+// Those of a Run, one item each, the first few; empty where nothing changed.
+[[nodiscard]] std::vector<std::string> state_change_words(const Summary& summary);
 [[nodiscard]] bool modelled(const Channel& channel);
 // Shown name of a row: its domain, or the channel's name where two rows share the domain.
 [[nodiscard]] std::string domain_name(const Summary& summary, const EnergyRow& row);

@@ -112,6 +112,12 @@ Probe make_cpufreq(Machine& machine, const SensorOptions& options) {
     builder.unavailable().push_back({"cpufreq", "the kernel has no frequency driver here",
                                      "usual in a virtual machine; on hardware load the driver"});
   auto probe = builder.finish(LaneKind::slow);
+  if (probe.sensor && policies.size() > most_watched)
+    probe.notes.push_back({"cpufreq",
+                           "changes of governor, driver and energy preference are looked for in " +
+                               std::to_string(most_watched) + " of " + std::to_string(policies.size()) +
+                               " policies, evenly over the machine",
+                           {}});
   if (probe.sensor)
     probe.sensor = std::make_unique<ClockSensor>(std::move(probe.sensor), watch_of(machine, policies), summary);
   return probe;

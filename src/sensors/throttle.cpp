@@ -3,8 +3,9 @@
 // reads       cpu*/thermal_throttle/{core,package}_throttle_{count,total_time_ms} (Intel; the time since Linux 5.5),
 //             once per core and per package; policies whose scaling_max_freq is below cpuinfo_max_freq
 // unit        1 (counter), ms of one core or package (counter), policies (gauge)
-// states      throttling that begins and ends; scaling_max_freq and bios_limit of at most 16 policies; power limits of
-//             powercap constraints and hwmon chips (power*_cap): each change is an event
+// states      throttling that begins and ends; scaling_max_freq and bios_limit of at most 16 policies evenly; power
+// limits of
+//             powercap constraints and hwmon chips (power*_cap): each change is an event (limit)
 // period      at the processor's interrupt;  wrap never;  privilege none;  part_of nothing
 // bound       cores are one sum; of the files that Prony may open (`ulimit -Hn`) three eighths at most:
 //             above it without the cores' times, then without the cores
@@ -26,7 +27,8 @@ namespace prony {
 
 namespace {
 
-constexpr std::size_t most_policies = 16;
+constexpr std::size_t most_policies = 512;  // a kept-open file each
+constexpr std::size_t most_watched = 16;    // looked at as text, which opens them every time
 constexpr std::size_t most_limits = 32;
 constexpr int calm_calls = 10;  // looks without a new count after which throttling is over
 
@@ -193,6 +195,37 @@ std::unique_ptr<Sensor> heat_counters(Machine& machine, std::vector<Unavailable>
   return std::move(probe.sensor);
 }
 
+// The largest clocks that are allowed: of every policy whether it is below the hardware's, of some what it is.
+void watch_clock_limits(Machine& machine, StateWatch& watch, std::vector<IntegerFile>& limits,
+                        std::vector<std::int64_t>& hardware, std::vector<Unavailable>& notes) {
+  const std::string top = "/sys/devices/system/cpu/cpufreq";
+  std::vector<std::string> policies;
+  for (const auto& name : machine.list(top).value_or(std::vector<std::string>{}))
+    if (name.starts_with("policy") && machine.exists(top + "/" + name + "/cpuinfo_max_freq")) policies.push_back(name);
+  const auto most = std::min(most_policies, most_files_of_sensor(machine) / 4);
+  const auto counted = std::min(policies.size(), most), watched = std::min(counted, most_watched);
+  for (std::size_t i = 0, w = 0; i < counted; ++i) {
+    const auto& policy = policies[i * policies.size() / counted];
+    const auto folder = top + "/" + policy;
+    const auto hardware_khz = probe_integer(machine, folder + "/cpuinfo_max_freq");
+    auto file = IntegerFile::open(machine, folder + "/scaling_max_freq", IntegerSign::signed_64);
+    const bool turn = i >= w * counted / watched;
+    if (turn) ++w;
+    if (!hardware_khz || !file || file->read().quality == Quality::gap) continue;
+    limits.push_back(std::move(*file));
+    hardware.push_back(*hardware_khz);
+    if (!turn) continue;
+    watch.add("throttle." + policy, "largest clock allowed", folder + "/scaling_max_freq", clock_text);
+    watch.add("throttle." + policy, "largest clock by firmware", folder + "/bios_limit", clock_text);
+  }
+  if (watched < policies.size())
+    notes.push_back({"throttle",
+                     "of " + std::to_string(policies.size()) + " policies, " + std::to_string(counted) +
+                         " are counted and " + std::to_string(watched) +
+                         " looked at for changes of their largest clock",
+                     {}});
+}
+
 void watch_power_limits(Machine& machine, StateWatch& watch) {
   std::size_t watched = 0;
   for (const auto& zone : machine.list("/sys/class/powercap").value_or(std::vector<std::string>{})) {
@@ -216,21 +249,10 @@ void watch_power_limits(Machine& machine, StateWatch& watch) {
 Probe make_throttle(Machine& machine, const SensorOptions&) {
   Probe probe;
   auto counters = heat_counters(machine, probe.unavailable);
-  StateWatch watch(machine, "throttle");
+  StateWatch watch(machine, "limit");
   std::vector<IntegerFile> limits;
   std::vector<std::int64_t> hardware;
-  const std::string top = "/sys/devices/system/cpu/cpufreq";
-  for (const auto& policy : machine.list(top).value_or(std::vector<std::string>{})) {
-    const auto folder = top + "/" + policy;
-    const auto most = probe_integer(machine, folder + "/cpuinfo_max_freq");
-    if (!policy.starts_with("policy") || !most || limits.size() == most_policies) continue;
-    auto file = IntegerFile::open(machine, folder + "/scaling_max_freq", IntegerSign::signed_64);
-    if (!file || file->read().quality == Quality::gap) continue;
-    limits.push_back(std::move(*file));
-    hardware.push_back(*most);
-    watch.add("throttle." + policy, "largest clock allowed", folder + "/scaling_max_freq", clock_text);
-    watch.add("throttle." + policy, "largest clock by firmware", folder + "/bios_limit", clock_text);
-  }
+  watch_clock_limits(machine, watch, limits, hardware, probe.notes);
   watch_power_limits(machine, watch);
   if (!counters && limits.empty()) {
     if (probe.unavailable.empty())

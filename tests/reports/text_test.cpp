@@ -154,6 +154,21 @@ TEST(Text, AnInterruptedRunSaysSoBeforeAnyFigure) {
   EXPECT_LT(text.find("interrupted"), text.find("412.3 J"));
 }
 
+// Bug: a laptop whose charger is pulled, or a governor that was set, looks like a measurement that went wrong.
+TEST(Text, ChangesOfStateAreConditionsAndOnlyTroubleIsAWarning) {
+  Told told = told_command();
+  told.run.event_list.push_back({{}, "clock-control", "cpufreq.policy0", "governor: performance → powersave"});
+  told.run.event_list.push_back({{}, "power-supply", "power_supply.AC", "power: connected → not connected"});
+  told.run.event_list.push_back({{}, "limit", "throttle.package-0", "long_term power limit: 15 W → 10 W"});
+  const std::string calm = text_of(told, 140);
+  EXPECT_EQ(calm.find("WARNING"), std::string::npos) << calm;
+  for (const char* words : {"performance → powersave", "connected → not connected", "15 W → 10 W"})
+    EXPECT_NE(calm.find(words, calm.find(" conditions")), std::string::npos) << words << "\n" << calm;
+  told.run.event_list.push_back({{}, "throttle", "throttle.package-0", "slowed by heat"});
+  const std::string hot = text_of(told, 140);
+  EXPECT_NE(hot.find("WARNING        throttle: throttle.package-0: slowed by heat"), std::string::npos) << hot;
+}
+
 TEST(Text, AnUnresolvableDomainPrintsADashAndWhatItWouldTake) {
   Told told = told_command();
   told.ledger.energy[2].gross.reset();

@@ -150,10 +150,26 @@ TEST(Throttle, LimitsBelowTheHardwaresAreCountedAndTheirChangeIsAnEventWithItsRe
   machine.set_file("/sys/class/powercap/intel-rapl:0/constraint_0_power_limit_uw", "10000000");
   EXPECT_THAT(seen(probe), ElementsAre("throttle.clock-limited.policies=1"));
   EXPECT_THAT(told(*probe.sensor),
-              ElementsAre("throttle throttle.policy1: largest clock allowed: 3.5 GHz → 2 GHz",
-                          "throttle throttle.package-0: long_term power limit of intel-rapl:0: 15 W → 10 W"));
+              ElementsAre("limit throttle.policy1: largest clock allowed: 3.5 GHz → 2 GHz",
+                          "limit throttle.package-0: long_term power limit of intel-rapl:0: 15 W → 10 W"));
   SimulatedMachine none;
   EXPECT_THAT(make_throttle(none, {}).unavailable.at(0).reason, HasSubstr("no throttling"));
+}
+
+// Bug: only the first 16 policies are counted, so that a second socket that is held down is not seen.
+TEST(Throttle, EveryPolicyIsCountedAndHowManyAreWatchedIsSaid) {
+  SimulatedMachine machine;
+  add_policies(machine, 40);
+  const auto probe = make_throttle(machine, {});
+  ASSERT_EQ(probe.notes.size(), 1u);
+  EXPECT_THAT(probe.notes[0].reason, HasSubstr("of 40 policies, 40 are counted and 16 looked at"));
+  for (int i = 20; i < 40; ++i)
+    machine.set_file("/sys/devices/system/cpu/cpufreq/policy" + std::to_string(i) + "/scaling_max_freq", "2000000");
+  EXPECT_THAT(seen(probe), ElementsAre("throttle.clock-limited.policies=20"));
+  EXPECT_THAT(told(*probe.sensor), ElementsAre(HasSubstr("(and 7 more alike)")));
+  SimulatedMachine small;
+  add_policies(small, 16);
+  EXPECT_THAT(make_throttle(small, {}).notes, IsEmpty());
 }
 
 struct Battery : ::testing::Test {
