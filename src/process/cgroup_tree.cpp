@@ -2,6 +2,7 @@
 // waited for them; it is there even where the cpu controller is not. Source: Documentation/admin-guide/cgroup-v2.rst.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,6 +39,23 @@ Result<std::string> own_cgroup_directory() {
   return *mount + *path;
 }
 
+std::int64_t clock_ns(clockid_t clock) noexcept {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+// Whether the Prony that made a cgroup at `made_ns` (CLOCK_MONOTONIC) still runs. Process numbers come round: whoever
+// began after it was made is another one.
+bool creator_lives(pid_t pid, std::int64_t made_ns) {
+  const auto stat = read_process_stat(pid);
+  if (!stat) return false;
+  const auto tick_ns = 1'000'000'000 / std::max(::sysconf(_SC_CLK_TCK), 1L);
+  // Starts are told on CLOCK_BOOTTIME, which is ahead by all sleep of the machine until now.
+  const auto slept_ns = clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC);
+  return static_cast<std::int64_t>(stat->start_ticks) * tick_ns <= made_ns + slept_ns + 2 * tick_ns;
+}
+
 // What a Prony that was killed left behind, if nobody is in it any more: rmdir refuses where somebody is.
 void remove_stale(const std::string& parent) {
   const std::string prefix = "prony-";
@@ -46,8 +64,13 @@ void remove_stale(const std::string& parent) {
     const auto name = entry.path().filename().string();
     if (!name.starts_with(prefix)) continue;
     pid_t owner = 0;
-    std::from_chars(name.data() + prefix.size(), name.data() + name.size(), owner);
-    if (owner > 0 && !read_process_stat(owner)) ::rmdir(entry.path().c_str());
+    std::int64_t made_ns = 0;
+    const char* const end = name.data() + name.size();
+    const auto number = std::from_chars(name.data() + prefix.size(), end, owner);
+    if (number.ec != std::errc() || number.ptr == end || *number.ptr != '-') continue;  // somebody else's
+    const auto time = std::from_chars(number.ptr + 1, end, made_ns);
+    if (time.ec != std::errc() || time.ptr != end) continue;
+    if (owner > 0 && made_ns >= 0 && !creator_lives(owner, made_ns)) ::rmdir(entry.path().c_str());
   }
 }
 

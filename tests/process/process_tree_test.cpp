@@ -321,5 +321,38 @@ TEST(ProcessTree, ItsCgroupIsGoneAfterwards) {
   EXPECT_FALSE(std::filesystem::exists(directory));
 }
 
+// Bugs: cgroups of killed Pronys stay for ever, also where their number was given to another process; that of a living
+// one, which is empty before its command begins, or of somebody else's making, is taken away.
+TEST(ProcessTree, WhatAKilledPronyLeftIsRemovedAndNothingElse) {
+  const auto machine = make_live_machine();
+  auto tree = ProcessTree::create(*machine, TreeRung::cgroup);
+  if (!tree) GTEST_SKIP() << tree.error().what;
+  const std::filesystem::path own = (*tree)->guard_target().cgroup_directory;
+  const pid_t killed = ::fork();
+  if (killed == 0) {
+    auto left = ProcessTree::create(*machine, TreeRung::cgroup);
+    ::_exit(left ? 0 : 1);  // without destructors, as after SIGKILL
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(killed, &status, 0), killed);
+  ASSERT_EQ(status, 0);
+  const auto stem = own.parent_path() / ("prony-" + std::to_string(::getpid()));
+  const std::filesystem::path reused = stem.string() + "-1", foreign = stem.string() + "-of-somebody";
+  std::filesystem::create_directory(reused);
+  std::filesystem::create_directory(foreign);
+  const auto left_by_killed = [&] {
+    for (const auto& entry : std::filesystem::directory_iterator(own.parent_path()))
+      if (entry.path().filename().string().starts_with("prony-" + std::to_string(killed) + "-")) return true;
+    return false;
+  };
+  EXPECT_TRUE(left_by_killed());
+  EXPECT_TRUE(ProcessTree::create(*machine, TreeRung::cgroup));
+  EXPECT_FALSE(left_by_killed());
+  EXPECT_FALSE(std::filesystem::exists(reused));
+  EXPECT_TRUE(std::filesystem::exists(foreign));
+  EXPECT_TRUE(std::filesystem::exists(own));
+  ::rmdir(foreign.c_str());
+}
+
 }  // namespace
 }  // namespace prony
