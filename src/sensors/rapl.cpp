@@ -11,6 +11,7 @@
 
 #include "machine/machine.hpp"
 #include "sensors/file_sensor.hpp"
+#include "sensors/machine_facts.hpp"
 #include "sensors/rapl_limits.hpp"
 #include "sensors/rapl_sensor.hpp"
 #include "sensors/rapl_sources.hpp"
@@ -24,9 +25,18 @@ constexpr const char* setup_rapl = "sudo prony setup rapl   (for all users until
 constexpr const char* setup_perf = "sudo prony setup perf   (until reboot; --persist: for good)";
 constexpr const char* no_driver =
     "load the driver (sudo modprobe intel_rapl_msr); virtual machines usually have no energy counters";
+constexpr const char* host_keeps_them = "usual in a virtual machine: the host keeps its energy counters to itself";
+// Container engines hide /sys/devices/virtual/powercap since 2020 whatever is mounted there (moby's default masked
+// paths, CVE-2020-8694), so the host's tree must stand elsewhere.
+constexpr const char* from_the_host =
+    "a container cannot load drivers: run Prony on the host, or show it the host's files (docker run -v "
+    "/sys:/host/sys:ro) and add --sysfs /host/sys, as root";
 // The coarsest unit that registers have (Intel): a step that is too large widens bounds by 61 µJ, one that is too small
 // would make them wrong.
 constexpr double coarsest_unit_j = 1.0 / 16384;
+
+// How long a platform meter that stands alone is given to move, before the command may start.
+constexpr Duration platform_patience = milliseconds(50);
 
 struct Entry {  // a channel that can be read
   Channel channel;
@@ -96,6 +106,42 @@ Entry entry_of(Machine& machine, const RaplSources& sources, const RaplZone& zon
   }
   channel.max_rate = believable_w(machine, sources.found.zones, &zone, zone.domain.kind);
   return {std::move(channel), zone.domain, zone.home, zone.id, zone.parent};
+}
+
+// Whether a counter moves while it is watched; on a machine whose clock stands still nothing is told, and it counts as
+// moving.
+bool seen_to_move(Machine& machine, const std::string& path) {
+  auto file = IntegerFile::open(machine, path, IntegerSign::unsigned_64);
+  if (!file) return false;
+  constexpr int rounds_to_see_the_clock_move = 1000;
+  const auto first = file->read();
+  const auto begin = machine.now();
+  Duration waited{};
+  for (int round = 0; waited < platform_patience; ++round) {
+    const auto now = file->read();
+    if (now.quality == Quality::ok && first.quality == Quality::ok && now.raw != first.raw) return true;
+    waited = machine.now() - begin;
+    if (round >= rounds_to_see_the_clock_move && waited == Duration{}) return true;
+  }
+  return false;
+}
+
+// Firmware without a platform meter shows a psys that never moves. Where it is the only counter, it must not pass for
+// measured energy of the CPU: it is recorded, and taken only if it turns out to count.
+void doubt_lonely_platform(Machine& machine, std::vector<Bundle>& bundles, const std::vector<RaplZone>& zones,
+                           Probe& probe) {
+  Entry* platform = nullptr;
+  for (auto& bundle : bundles)
+    for (auto& entry : bundle.entries) {
+      if (entry.domain.kind == RaplKind::package) return;
+      if (entry.domain.kind == RaplKind::psys && !entry.zone.empty()) platform = &entry;
+    }
+  if (!platform) return;
+  const auto zone = std::find_if(zones.begin(), zones.end(), [&](const RaplZone& z) { return z.id == platform->zone; });
+  if (zone == zones.end() || seen_to_move(machine, zone->path + "/energy_uj")) return;
+  platform->channel.coverage_known = false;
+  probe.notes.push_back(
+      {platform->channel.name, "did not move in 50 ms: power is modelled beside it until it is seen to count", {}});
 }
 
 // One bundle per perf unit with the zones of its package, and one for zones of no unit.
@@ -177,8 +223,16 @@ void nest(std::vector<Bundle>& bundles, Probe& probe) {
     }
 }
 
+// What helps where there is no counter at all.
+const char* remedy_where_none(Machine& machine) {
+  Manifest around;
+  describe_virtual(machine, around);
+  if (around.get("machine.virtual").value_or("no") != "no") return host_keeps_them;
+  return around.get("machine.container") ? from_the_host : no_driver;
+}
+
 // What could not be had, in as few words as the case allows.
-void explain(const RaplSources& sources, const std::vector<Unavailable>& denied, Probe& probe) {
+void explain(Machine& machine, const RaplSources& sources, const std::vector<Unavailable>& denied, Probe& probe) {
   const bool anything = probe.sensor != nullptr;
   if (sources.refused && anything) {
     // No remedy of its own: what it would mend is not missing.
@@ -199,13 +253,21 @@ void explain(const RaplSources& sources, const std::vector<Unavailable>& denied,
   if (anything) {
     probe.notes.insert(probe.notes.end(), sources.dead.begin(), sources.dead.end());
   } else if (!sources.dead.empty()) {
-    probe.unavailable.push_back({"rapl", sources.dead.front().reason,
-                                 "usual in a virtual machine: the host keeps its energy counters to itself"});
+    probe.unavailable.push_back({"rapl", sources.dead.front().reason, host_keeps_them});
   }
   probe.unavailable.insert(probe.unavailable.end(), denied.begin(), denied.end());
   if (anything || !probe.unavailable.empty()) return;
   if (sources.refused) {
     const bool perf_denied = sources.refused->code == ErrorCode::denied;
+    // Hypervisors show the PMU, but its registers count nothing: who was let in would find that out.
+    if (perf_denied && remedy_where_none(machine) == std::string_view(host_keeps_them)) {
+      probe.unavailable.push_back(
+          {"rapl",
+           sources.refused->where + ": " + sources.refused->what +
+               "; in a virtual machine these events usually count nothing",
+           std::string("measure on the host; only if that passes energy counters on: ") + setup_perf});
+      return;
+    }
     probe.unavailable.push_back({"rapl", sources.refused->where + ": " + sources.refused->what,
                                  perf_denied ? setup_perf : sources.refused->fix});
     return;
@@ -213,7 +275,7 @@ void explain(const RaplSources& sources, const std::vector<Unavailable>& denied,
   probe.unavailable.push_back(
       {"rapl",
        sources.found.class_there ? "no intel-rapl zone in /sys/class/powercap" : "/sys/class/powercap is not there",
-       no_driver});
+       remedy_where_none(machine)});
 }
 
 }  // namespace
@@ -224,6 +286,7 @@ Probe make_rapl(Machine& machine, const SensorOptions&) {
   probe.notes = std::move(sources.notes);
   std::vector<Unavailable> denied;
   auto bundles = bundles_of(machine, sources, probe, denied);
+  doubt_lonely_platform(machine, bundles, sources.zones, probe);
   nest(bundles, probe);
   for (auto& bundle : bundles) {
     std::vector<Channel> channels;
@@ -236,7 +299,7 @@ Probe make_rapl(Machine& machine, const SensorOptions&) {
     else
       probe.more.push_back(std::move(sensor));
   }
-  explain(sources, denied, probe);
+  explain(machine, sources, denied, probe);
   return probe;
 }
 

@@ -275,7 +275,7 @@ void resolve_within(std::span<const Within> within, std::vector<Channel>& channe
 bool measures_cpu_energy(std::span<const Channel> channels) {
   return std::any_of(channels.begin(), channels.end(), [](const Channel& channel) {
     return gives_energy(channel) && channel.origin != Origin::modelled && channel.sensor == "rapl" &&
-           (channel.domain.starts_with("package") || channel.domain == "psys");
+           channel.coverage_known && (channel.domain.starts_with("package") || channel.domain == "psys");
   });
 }
 

@@ -117,6 +117,58 @@ TEST(RaplPerf, DeniedEventsLeavePowercapAndSayWhatTheyWouldBring) {
   EXPECT_EQ(probe_sensors(machine, {})[0].state, SensorState::ready);
 }
 
+// Bug: `prony setup perf` advised to somebody in a guest, whose PMU opens then and counts nothing.
+TEST(RaplPerf, InAVirtualMachineTheHostIsNamedBeforeTheCommand) {
+  const auto told_in = [](const std::string& flags) {
+    RaplMachine machine;
+    machine.set_file("/proc/cpuinfo",
+                     "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 143\nflags\t\t: " + flags);
+    machine.pmu("0", {{"energy-pkg", pkg_event}});
+    machine.set_perf_fault(EACCES);
+    return make_rapl(machine, {}).unavailable.at(0);
+  };
+  const auto guest = told_in("fpu hypervisor"), host = told_in("fpu");
+  EXPECT_THAT(guest.reason, HasSubstr("usually count nothing"));
+  EXPECT_THAT(guest.remedy, testing::StartsWith("measure on the host"));
+  EXPECT_THAT(host.remedy, testing::StartsWith("sudo prony setup perf"));
+}
+
+// Bug: modprobe advised in a container, where nobody may load a driver.
+TEST(RaplPerf, WhereThereIsNoZoneTheAdviceIsForWhereOneIs) {
+  const auto remedy_in = [](const std::vector<std::string>& files, const std::string& flags) {
+    RaplMachine machine;
+    machine.set_file("/proc/cpuinfo",
+                     "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 143\nflags\t\t: " + flags);
+    for (const auto& file : files) machine.set_file(file, "");
+    return make_rapl(machine, {}).unavailable.at(0).remedy;
+  };
+  EXPECT_THAT(remedy_in({}, "fpu"), HasSubstr("modprobe"));
+  EXPECT_THAT(remedy_in({"/.dockerenv"}, "fpu"),
+              AllOf(HasSubstr("--sysfs /host/sys"), testing::Not(HasSubstr("modprobe"))));
+  EXPECT_THAT(remedy_in({"/.dockerenv"}, "fpu hypervisor"), HasSubstr("the host keeps"));
+}
+
+// Every look at its clock takes a millisecond.
+struct TickingMachine : RaplMachine {
+  [[nodiscard]] Instant now() const noexcept override { return {ns_ += 1'000'000}; }
+  mutable std::int64_t ns_ = 0;
+};
+
+// Bug: a platform meter that firmware only pretends to have passes for measured energy, and nothing is modelled.
+TEST(Rapl, APlatformMeterThatStandsAloneAndStillLeavesTheStandInInUse) {
+  TickingMachine still, moving;
+  still.zone("1", "psys", "5");
+  moving.zone("1", "psys", [n = 5](Instant) mutable { return std::to_string(++n); });
+  for (auto* machine : {&still, &moving}) machine->set_file("/proc/stat", "cpu  10 0 20 300 0 0 0 0\n");
+  const auto stand_in = [](Machine& machine) { return probe_sensors(machine, {}).back(); };
+  ASSERT_EQ(stand_in(still).name, "cpu-model");
+  EXPECT_TRUE(stand_in(still).in_use);
+  EXPECT_FALSE(stand_in(moving).in_use);
+  const auto probe = make_rapl(still, {});
+  ASSERT_EQ(probe.notes.size(), 1u);
+  EXPECT_THAT(probe.notes[0].reason, HasSubstr("did not move"));
+}
+
 TEST(RaplPerf, WhereBothAreDeniedOneReasonNamesTheCommandThatMendsIt) {
   RaplMachine machine;
   two_sockets(machine);
