@@ -7,11 +7,19 @@
 #include <cmath>
 #include <deque>
 
+#include "../support/emulated.hpp"
+
 namespace prony {
 namespace {
 
 using campaign::Outcome;
 using campaign::Stream;
+
+// An emulator takes minutes for all of them: there a twentieth shows that the arithmetic is the same. What is said of
+// shares of all cases needs all cases, and is not said there.
+std::uint64_t part_of_all() { return test::emulated() ? 20 : 1; }
+constexpr const char* needs_all =
+    "a share of thousands of cases, which an emulator takes minutes for; natively it is tested";
 
 // A deque: the outcomes point at their streams.
 struct Pool {
@@ -23,7 +31,7 @@ struct Pool {
 Pool make_pool(bool dense) {
   constexpr std::uint64_t mixed_streams = 420, dense_streams = 260;
   Pool result;
-  for (std::uint64_t seed = 1; seed <= (dense ? dense_streams : mixed_streams); ++seed) {
+  for (std::uint64_t seed = 1; seed <= (dense ? dense_streams : mixed_streams) / part_of_all(); ++seed) {
     result.streams.push_back(campaign::draw(seed, dense));
     for (Outcome& outcome : campaign::measure(result.streams.back())) {
       if (outcome.energy.resolvable && outcome.energy.gross)
@@ -76,8 +84,8 @@ TEST(Campaign, ABoundNeverMissesTheTruthWhateverTheCurveThePeriodTheWrapsAndTheP
                 cases.unresolvable);
   }
   std::printf("%zu bounds, %zu of them of counters that wrap\n", bounds, wraps);
-  EXPECT_GE(bounds, 2000u);
-  EXPECT_GE(wraps, 1000u);
+  EXPECT_GE(bounds, 2000u / part_of_all());
+  EXPECT_GE(wraps, 1000u / part_of_all());
 }
 
 double percentile_95(std::vector<double> values) {
@@ -87,6 +95,7 @@ double percentile_95(std::vector<double> values) {
 
 // Kills: edges at the polls or at the last update before them, a phase that is off by half a poll.
 TEST(Campaign, EdgesAreFiveTimesNearerToTheTruthThanPlainDifferencesWhenPolledTenTimesFasterThanTheUpdates) {
+  if (test::emulated()) GTEST_SKIP() << needs_all;
   const Pool& cases = pool(true);
   std::vector<double> ours, plain, our_share, plain_share;
   for (const Outcome& outcome : cases.outcomes) {
@@ -128,6 +137,7 @@ struct Coverage {
 // Kills: a deviation taken for a half width, edges whose errors are added instead of their squares, a phase forgotten,
 // an interval that is the bound under another name (it would cover 100 %).
 TEST(Campaign, AnIntervalOf95PercentCovers93To98PercentOfAllCases) {
+  if (test::emulated()) GTEST_SKIP() << needs_all;
   Coverage all;
   for (const bool dense : {false, true}) {
     Coverage coverage;
@@ -153,6 +163,7 @@ TEST(Campaign, AnIntervalOf95PercentCovers93To98PercentOfAllCases) {
 // of updates seen: where the power hardly moves and the quantum is of a microjoule, that alone costs more than 6 q.
 // Kills: an interval that is the bound under another name, doubt of the phase where a steady grid leaves none.
 TEST(Campaign, IntervalsAreNarrowWhenPolledTenTimesFasterThanTheUpdates) {
+  if (test::emulated()) GTEST_SKIP() << needs_all;
   Coverage documented, learned;
   for (const Outcome& outcome : pool(true).outcomes) {
     if (!outcome.energy.interval) continue;
