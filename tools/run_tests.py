@@ -368,8 +368,8 @@ def stage_bugs(tally, _options):
 
 STAGES = {"house": stage_house, "format": stage_format, "unit": stage_unit, "rigs": stage_rigs, "e2e": stage_e2e,
           "asan": stage_asan, "tsan": stage_tsan, "fuzz": stage_fuzz, "aarch64": stage_aarch64,
-          "qemu": stage_qemu, "bugs": stage_bugs}
-EXTRA = {"tidy": stage_tidy, "armhf": stage_armhf}
+          "armhf": stage_armhf, "qemu": stage_qemu, "bugs": stage_bugs}
+EXTRA = {"tidy": stage_tidy}
 
 
 def main():
