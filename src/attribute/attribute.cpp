@@ -96,7 +96,7 @@ void Attribution::State::make_folds(std::span<const Channel> channels, std::span
   for (const Channel& channel : channels) {
     const Group* group = group_of[channel.id.value];
     const std::int64_t interval_ns = group == nullptr ? 0 : group->interval.ns;
-    Fold fold{channel, {}, {}, {}, group == nullptr ? Pace() : Pace(*group)};
+    Fold fold{channel, {}, {}, {}, group == nullptr ? Pace() : Pace(*group), is_cpu_clock(channel)};
     if (channel.kind == ChannelKind::counter)
       fold.counter.emplace(channel, interval_ns, &plan);
     else if (channel.measure == Measure::power)
@@ -142,6 +142,18 @@ void push_channel(Fold& fold, const TickBlock& block, std::size_t column, const 
 
 }  // namespace
 
+void Attribution::State::push_clocks(const TickBlock& block, std::span<const std::size_t> fold_of_column) {
+  const auto is_clock = [&](std::size_t fold) { return fold < folds.size() && folds[fold].cpu_clock; };
+  if (std::ranges::none_of(fold_of_column, is_clock)) return;
+  for (std::size_t tick = 0; tick < block.ticks(); ++tick) {
+    ClockTick clocks_now;
+    for (std::size_t column = 0; column < fold_of_column.size(); ++column)
+      if (is_clock(fold_of_column[column]) && block.qualities(column)[tick] != Quality::gap)
+        clocks_now.add(folds[fold_of_column[column]].channel, block.raws(column)[tick]);
+    if (const auto reading = clocks_now.reading()) clocks.add(block.begin(tick).ns, *reading, plan, run);
+  }
+}
+
 void Attribution::State::push(const TickBlock& block) {
   if (block.ticks() == 0) return;
   const Interval covered{block.begin(0), block.end(block.ticks() - 1)};
@@ -155,6 +167,7 @@ void Attribution::State::push(const TickBlock& block) {
     const std::size_t index = found->second[column];
     if (index < folds.size()) push_channel(folds[index], block, column, run);
   }
+  push_clocks(block, std::span(found->second).first(columns));
 }
 
 Attribution::Attribution(std::span<const Channel> channels, std::span<const Group> groups, std::span<const Span> spans)

@@ -38,7 +38,8 @@ struct ChannelLedger {
   // Mean power of the baselines before and after the window; drifted: they differ by more than their doubt and by 5 %.
   std::optional<double> idle_before_w, idle_after_w;
   bool idle_drifted = false;
-  bool headline = false;  // one of the non-overlapping top-level domains that make the headline joules
+  std::optional<ModelClock> clock;  // modelled channels: what the recorded clocks made of the load's part
+  bool headline = false;            // one of the non-overlapping top-level domains that make the headline joules
   std::uint64_t wraps = 0, resets = 0, gaps = 0;
   Duration gap_time;
   std::vector<std::pair<std::string, std::string>> absent;  // field → reason

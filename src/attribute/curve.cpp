@@ -9,20 +9,43 @@ namespace {
 constexpr double normal_95 = 1.96;  // standard deviations to either side
 }
 
-Curve::Curve(const Fold& fold, const Plan& plan)
-    : channel_(&fold.channel), plan_(&plan), counter_(fold.counter), gauge_(fold.gauge) {
+Curve::Curve(const Fold& fold, const Attribution::State& state)
+    : channel_(&fold.channel), plan_(&state.plan), counter_(fold.counter), gauge_(fold.gauge) {
   if (counter_) counter_->close();
   if (gauge_) gauge_->close();
+  if (channel_->model) take_clock(state);
+}
+
+double Curve::own_at(std::int64_t ns) const {
+  const std::size_t index = plan_->index_of(ns);
+  if (index < plan_->fixed.size() && plan_->fixed[index] == ns) return instants().fixed(index).value;
+  return instants().grid(ns);
+}
+
+// The clocks take the place of the doubt that the coefficients hold for a Run without any.
+void Curve::take_clock(const Attribution::State& state) {
+  const PowerModel& model = *channel_->model;
+  load_low_ = model.full_low - model.idle_low;
+  load_ = model.full - model.idle;
+  load_high_ = model.full_high - model.idle_high;
+  if (!any()) return;
+  clock_ = state.clocks.factor(model, *plan_, state.run, [&](std::int64_t ns) { return own_at(ns); });
+  if (!clock_) return;
+  const auto share = [](double told) { return std::isfinite(told) && told > 0 && told <= 1 ? told : 1; };
+  const double limit = share(model.clock_limit), floor = share(model.clock_floor);
+  load_low_ = clock_->low / (floor * limit * limit * limit) * load_low_;
+  load_ = clock_->value / limit * load_;
+  load_high_ = clock_->high * load_high_;
 }
 
 bool Curve::any() const noexcept { return counter_ ? counter_->any() : gauge_->any(); }
 
-// A modelled channel's curve is busy time: E = idle · Δt + (full − idle) · Δbusy / cpus.
+// A modelled channel's curve is busy time: E = idle · Δt + load · Δbusy / cpus.
 double Curve::joules(double own, std::int64_t ns) const {
   if (!channel_->model) return own;
   const PowerModel& model = *channel_->model;
   const double since_s = static_cast<double>(std::clamp(ns, first_ns(), last_ns()) - first_ns()) * 1e-9;
-  return model.idle.value() * since_s + (model.full - model.idle).value() * own / model.cpus;
+  return model.idle.value() * since_s + load_.value() * own / model.cpus;
 }
 
 double Curve::total() const { return joules(counter_ ? counter_->total() : gauge_->total(), last_ns()); }
@@ -72,18 +95,16 @@ Measured Curve::measure(const Point& a, const Point& b, double length_s) const {
 
 Measured Curve::modelled(const Measured& busy, double length_s) const {
   const PowerModel& model = *channel_->model;
-  const auto energy = [&](double busy_s, Watts idle, Watts full) {
-    const double at_full_s = std::min(busy_s / model.cpus, length_s);
-    return idle.value() * (length_s - at_full_s) + full.value() * at_full_s;
+  const auto energy = [&](double busy_s, Watts idle, Watts load) {
+    return idle.value() * length_s + load.value() * std::min(busy_s / model.cpus, length_s);
   };
   Measured result;
   result.known = busy.known;
-  result.estimate.value =
-      model.idle.value() * length_s + (model.full - model.idle).value() * busy.estimate.value / model.cpus;
-  result.estimate.low = std::min(result.estimate.value, energy(busy.estimate.low, model.idle_low, model.full_low));
-  result.estimate.high = std::max(result.estimate.value, energy(busy.estimate.high, model.idle_high, model.full_high));
+  result.estimate.value = model.idle.value() * length_s + load_.value() * busy.estimate.value / model.cpus;
+  result.estimate.low = std::min(result.estimate.value, energy(busy.estimate.low, model.idle_low, load_low_));
+  result.estimate.high = std::max(result.estimate.value, energy(busy.estimate.high, model.idle_high, load_high_));
   result.estimate.kind = EstimateKind::range;
-  result.edge_half = (model.full - model.idle).value() / model.cpus * busy.edge_half;
+  result.edge_half = load_.value() / model.cpus * busy.edge_half;
   return result;
 }
 

@@ -22,7 +22,7 @@ struct Measured {
 
 class Curve {
  public:
-  Curve(const Fold& fold, const Plan& plan);  // copies the fold's curve and closes the copy
+  Curve(const Fold& fold, const Attribution::State& state);  // copies the fold's curve and closes the copy
 
   [[nodiscard]] const Channel& channel() const noexcept { return *channel_; }
   [[nodiscard]] bool any() const noexcept;
@@ -33,6 +33,9 @@ class Curve {
   [[nodiscard]] double period_s() const { return counter_ ? counter_->period_s() : gauge_->period_s(); }
   [[nodiscard]] std::int64_t first_ns() const { return counter_ ? counter_->first_begin() : gauge_->first_begin(); }
   [[nodiscard]] std::int64_t last_ns() const { return counter_ ? counter_->last_end() : gauge_->last_end(); }
+
+  // Of a modelled channel: the factor on its load's part; absent: no clock says more than the model's own figures do.
+  [[nodiscard]] const std::optional<ModelClock>& clock() const noexcept { return clock_; }
 
   // False: a power gauge read zero or less at least once.
   [[nodiscard]] bool always_positive() const { return counter_ || gauge_->smallest_power() > 0; }
@@ -49,6 +52,8 @@ class Curve {
 
  private:
   [[nodiscard]] const Instants& instants() const { return counter_ ? counter_->instants() : gauge_->instants(); }
+  [[nodiscard]] double own_at(std::int64_t ns) const;  // as at(), in the channel's own unit
+  void take_clock(const Attribution::State& state);
   [[nodiscard]] double joules(double own, std::int64_t ns) const;
   [[nodiscard]] static Estimate interval_of(const Point& a, const Point& b, const Estimate& bound);
   [[nodiscard]] Measured measure(const Point& a, const Point& b, double length_s) const;
@@ -58,6 +63,8 @@ class Curve {
   const Plan* plan_;
   std::optional<CounterCurve> counter_;
   std::optional<GaugeCurve> gauge_;
+  std::optional<ModelClock> clock_;
+  Watts load_low_, load_, load_high_;  // of a modelled channel: what full load adds to idle, clock and all
 };
 
 }  // namespace prony::attribution

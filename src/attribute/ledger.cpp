@@ -63,7 +63,7 @@ Builder::Builder(const Attribution::State& state) : state_(state) {
   ledger_.window = state.run.value_or(ledger_.recorded);
   for (const Fold& fold : state.folds)
     if (gives_energy(fold.channel) || fold.channel.measure == Measure::cpu_time) {
-      if (fold.counter || fold.gauge) curves_.emplace_back(fold, state.plan);
+      if (fold.counter || fold.gauge) curves_.emplace_back(fold, state);
     }
 }
 
@@ -258,6 +258,9 @@ void Builder::energy_channel(const Curve& curve) {
     if (counter->ambiguous() > 0)
       row.absent.emplace_back("wraps", "some pauses were long enough for further wraps; high allows for them");
   }
+  row.clock = curve.clock();
+  if (curve.channel().model && !row.clock)
+    row.absent.emplace_back("clock", why_no_clock(state_, *curve.channel().model));
   row.gaps = curve.gaps();
   row.gap_time = Duration{curve.gap_ns()};
   row.recorded = curve.whole().estimate;
@@ -367,7 +370,7 @@ void Builder::gauges() {
       row.readings = sum.readings;
       row.gaps = fold.stats->gap_readings();
       if (fold.counter && fold.counter->any()) {
-        const Curve curve(fold, state_.plan);
+        const Curve curve(fold, state_);
         row.increase = curve.between(ledger_.window, state_.run.has_value()).estimate.value;
         row.min = row.first, row.max = row.last;
         row.mean = length_s > 0 ? *row.increase / length_s : 0;

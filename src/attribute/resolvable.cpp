@@ -47,6 +47,13 @@ std::string why_not_resolvable(const Curve& curve, const Measured& measured, Int
   return "the window is too short for this sensor";
 }
 
+std::string why_no_clock(const Attribution::State& state, const PowerModel& model) {
+  if (std::ranges::none_of(state.folds, &Fold::cpu_clock))
+    return "no clock of the processor was recorded: low and high allow for any at or above the base clock";
+  return model.reference_clock_hz ? "no clock of the processor was read in the window"
+                                  : "the clock at which the model's figures hold was not recorded";
+}
+
 std::optional<double> needed_s(const Curve& curve, const Measured& measured, Interval window) {
   const double length_s = window.length().seconds().value();
   if (!measured.known || unread(curve, window).matters(curve, length_s)) return std::nullopt;

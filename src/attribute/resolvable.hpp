@@ -15,4 +15,7 @@ namespace prony::attribution {
 // was not read: then nothing.
 [[nodiscard]] std::optional<double> needed_s(const Curve& curve, const Measured& measured, Interval window);
 
+// Why a modelled channel's figures are the model's own, without the clocks: one sentence without a full stop.
+[[nodiscard]] std::string why_no_clock(const Attribution::State& state, const PowerModel& model);
+
 }  // namespace prony::attribution

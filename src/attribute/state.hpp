@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "attribute/attribute.hpp"
+#include "attribute/clock_factor.hpp"
 #include "attribute/counter_curve.hpp"
 #include "attribute/gauge_curve.hpp"
 #include "attribute/pace.hpp"
@@ -56,6 +57,7 @@ struct Fold {
   std::optional<GaugeCurve> gauge;      // power gauges
   std::optional<GaugeStats> stats;      // all that is not energy
   Pace pace;                            // of the group it is read with
+  bool cpu_clock = false;
 };
 
 }  // namespace attribution
@@ -68,12 +70,14 @@ struct Attribution::State {
   std::vector<attribution::GaugeStats::Request> requests;
   std::vector<attribution::Fold> folds;
   std::unordered_map<std::uint32_t, std::vector<std::size_t>> fold_of_group;  // group → fold of each of its channels
+  attribution::Clocks clocks;
   double busy_staleness_s = 0;
   std::optional<Interval> recorded;
 
   void make_plan(std::span<const Channel> channels);
   void make_folds(std::span<const Channel> channels, std::span<const Group> groups);
   void push(const TickBlock& block);
+  void push_clocks(const TickBlock& block, std::span<const std::size_t> fold_of_column);
   [[nodiscard]] Ledger ledger() const;
 };
 

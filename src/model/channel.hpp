@@ -54,14 +54,22 @@ enum class Scope { host, target, prony };
 [[nodiscard]] std::optional<Scope> scope_from(std::string_view text) noexcept;
 
 // Coefficients of a modelled power channel. Its readings are the host's busy CPU time (scale → seconds of CPU);
-// readers compute  E = idle · Δt + (full − idle) · Δbusy / cpus.  low/high are the documented span of each figure and
-// lead to a `range`, for which no coverage is claimed.
+// readers compute  E = idle · Δt + (full − idle) · factor · Δbusy / cpus.  low/high are the documented span of each
+// figure and lead to a `range`, for which no coverage is claimed. The factor is what the recorded clocks make of the
+// load's part (attribute/clock_factor.hpp); 1 where none were recorded: then `full` and `full_low` hold as they stand
+// here.
 struct PowerModel {
   std::string name;    // table row, e.g. "server, AMD EPYC 4th generation"
   std::string source;  // where the figures come from
   double cpus = 1;     // logical CPUs that `busy` can fill
   Watts idle, idle_low, idle_high;
   Watts full, full_low, full_high;
+  // Mean over the frequency policies, in Hz; absent: not told. Published machines ran at the reference clock or above
+  // it when their `full` was taken (the base clock; the highest where there is no turbo), and at the highest at most.
+  std::optional<double> reference_clock_hz = {}, highest_clock_hz = {};
+  // For a Run without clocks these are already in the load's part: `clock_limit` once in full, `clock_floor` once and
+  // `clock_limit` cubed in full_low. 1: nothing is.
+  double clock_floor = 1, clock_limit = 1;
 };
 
 struct Channel {

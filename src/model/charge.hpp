@@ -30,6 +30,14 @@ struct Estimate {
   return {a.value + b.value, a.low + b.low, a.high + b.high, weaker(a.kind, b.kind)};
 }
 
+// What recorded clocks made of a modelled channel's load part, published at the reference clock or above: E_load ×
+// value.
+struct ModelClock {
+  double mean_hz = 0;       // of busy CPUs in the measured window, weighted by busy time
+  double reference_hz = 0;  // PowerModel::reference_clock_hz
+  double low = 1, value = 1, high = 1;
+};
+
 // To whom energy goes. Together they are the whole of a channel's recorded energy (law 1).
 enum class Party { target, foreign, prony, idle, unattributed };
 [[nodiscard]] std::string_view to_string(Party party) noexcept;

@@ -103,6 +103,12 @@ Json energy_json(const EnergyRow& row) {
                         {"cpus", row.channel.model->cpus},
                         {"idle_w", row.channel.model->idle.value()},
                         {"full_w", row.channel.model->full.value()}};
+  if (l.clock)
+    out["model"]["clock"] = Json{{"mean_hz", l.clock->mean_hz},
+                                 {"reference_hz", l.clock->reference_hz},
+                                 {"load_factor", l.clock->value},
+                                 {"load_factor_low", l.clock->low},
+                                 {"load_factor_high", l.clock->high}};
   return out;
 }
 

@@ -206,12 +206,14 @@ std::string interval_words(const Summary& s) {
 // it, which rest on a baseline and on shares of CPU time, cannot.
 Items doubt_words(const Summary& s) {
   bool bound = false, interval = false, parts_weaker = false, range = false;
+  std::string clock;
   for (const EnergyRow& row : s.energy) {
     const ChannelLedger& l = row.ledger;
     if (!l.gross) continue;
     bound = bound || l.gross->kind == EstimateKind::bound;
     interval = interval || l.gross->kind == EstimateKind::interval_95;
     range = range || l.gross->kind == EstimateKind::range;
+    if (row.channel.model) clock = ", " + text::model_clock_words(row);
     for (const auto* part : {&l.target, &l.foreign, &l.idle, &l.active, &l.target_active})
       parts_weaker = parts_weaker || (*part && (*part)->kind != l.gross->kind);
   }
@@ -222,7 +224,7 @@ Items doubt_words(const Summary& s) {
                         : "± is a bound: the sensor's readings exclude anything outside it");
   if (const auto words = interval_words(s); !words.empty()) items.push_back(words);
   if (interval) items.push_back("± covers the truth in 95 % of cases");
-  if (range) items.push_back("(low…high) is the range of the power model: no coverage claimed");
+  if (range) items.push_back("(low…high) is the range of the power model: no coverage claimed" + clock);
   return items;
 }
 

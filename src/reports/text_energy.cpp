@@ -96,6 +96,15 @@ std::vector<std::string> simulation_words(const Summary& summary) {
   return words;
 }
 
+// Clocks above the reference change nothing at the middle and the high end: "of" would say more than is so.
+std::string model_clock_words(const EnergyRow& row) {
+  if (!row.ledger.clock) return "clocks do not enter, so it is wider";
+  const ModelClock& clock = *row.ledger.clock;
+  const bool below = clock.mean_hz < clock.reference_hz;
+  return "at mean " + figures::hertz(clock.mean_hz) + (below ? " of " : ", above ") +
+         figures::hertz(clock.reference_hz);
+}
+
 bool modelled(const Channel& channel) { return channel.origin == Origin::modelled; }
 
 std::string domain_name(const Summary& summary, const EnergyRow& row) {

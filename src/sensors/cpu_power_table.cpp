@@ -65,6 +65,37 @@ std::optional<double> frequency(Machine& machine, const std::string& path) {
   return static_cast<double>(value);
 }
 
+constexpr const char* cpu_folder = "/sys/devices/system/cpu/";
+
+// Base clock in kHz: intel_pstate tells it for each policy, AMD's and others' firmware in MHz.
+std::optional<double> base_khz(Machine& machine, const std::string& policy) {
+  if (const auto base = frequency(machine, policy + "base_frequency")) return base;
+  if (const auto mhz = frequency(machine, std::string(cpu_folder) + "cpu0/acpi_cppc/nominal_freq")) return *mhz * 1e3;
+  return std::nullopt;
+}
+
+// Reference and highest clock: means over the policies, as the recorded clocks are compared with them as a mean too. A
+// processor with cores of two kinds has two clocks.
+void add_clocks(Machine& machine, CpuPowerContext& context) {
+  const std::string folder = std::string(cpu_folder) + "cpufreq";
+  const bool turbo = machine.read_text(folder + "/boost").has_value() ||
+                     machine.read_text(std::string(cpu_folder) + "intel_pstate/no_turbo").has_value();
+  double reference = 0, highest = 0, policies = 0;
+  for (const auto& name : machine.list(folder).value_or(std::vector<std::string>{})) {
+    if (!name.starts_with("policy")) continue;
+    const std::string policy = folder + "/" + name + "/";
+    const auto most = frequency(machine, policy + "cpuinfo_max_freq");
+    if (!most || *most > 1e9) continue;
+    const double otherwise = turbo ? *most * CpuPowerContext{}.clock_floor : *most;
+    reference += std::min(base_khz(machine, policy).value_or(otherwise), *most);
+    highest += *most;
+    policies += 1;
+  }
+  if (policies == 0) return;
+  context.reference_clock_hz = reference / policies * 1e3;
+  context.highest_clock_hz = highest / policies * 1e3;
+}
+
 }  // namespace
 
 CpuPowerContext cpu_power_context(Machine& machine) {
@@ -73,12 +104,10 @@ CpuPowerContext cpu_power_context(Machine& machine) {
   const std::string policy = "/sys/devices/system/cpu/cpufreq/policy0/";
   const auto allowed = frequency(machine, policy + "scaling_max_freq");
   const auto possible = frequency(machine, policy + "cpuinfo_max_freq");
-  // The base clock: intel_pstate tells it for each policy, AMD's and others' firmware in MHz.
-  auto base = frequency(machine, policy + "base_frequency");
-  if (!base)
-    if (const auto mhz = frequency(machine, "/sys/devices/system/cpu/cpu0/acpi_cppc/nominal_freq")) base = *mhz * 1e3;
+  const auto base = base_khz(machine, policy);
   if (base && possible) context.clock_floor = std::clamp(*base / *possible, 0.05, 1.0);
   if (allowed && possible) context.clock_limit = std::clamp(*allowed / *possible, 0.05, 1.0);
+  add_clocks(machine, context);
   return context;
 }
 
@@ -113,6 +142,8 @@ PowerModel power_model_for(const ProcessorId& processor, const CpuPowerContext& 
   if (clock < 1) model.name += ", clock limited";
   model.source += "; low end at the base clock";
   model.cpus = n;
+  model.reference_clock_hz = context.reference_clock_hz, model.highest_clock_hz = context.highest_clock_hz;
+  model.clock_floor = context.clock_floor, model.clock_limit = clock;
   model.idle = Watts(idle.value), model.idle_low = Watts(idle.low), model.idle_high = Watts(idle.high);
   model.full = Watts(full.value), model.full_low = Watts(full.low);
   model.full_high = Watts(std::max(full.high, idle.high));

@@ -244,7 +244,11 @@ nlohmann::json channel_json(const SensorReport& report, const Channel& channel) 
                      {"idle_high_w", model.idle_high.value()},
                      {"full_w", model.full.value()},
                      {"full_low_w", model.full_low.value()},
-                     {"full_high_w", model.full_high.value()}};
+                     {"full_high_w", model.full_high.value()},
+                     {"clock_floor", model.clock_floor},
+                     {"clock_limit", model.clock_limit}};
+    if (model.reference_clock_hz) json["model"]["reference_clock_hz"] = *model.reference_clock_hz;
+    if (model.highest_clock_hz) json["model"]["highest_clock_hz"] = *model.highest_clock_hz;
   }
   return json;
 }

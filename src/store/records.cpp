@@ -60,14 +60,17 @@ Result<void> put_channels(Database& database, std::span<const Channel> channels)
     };
     const auto part_of = channel.part_of ? std::optional(channel.part_of->value) : std::nullopt;
     auto done = put_row(
-        database, "INSERT INTO channel VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        database, "INSERT INTO channel VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         channel.id.value, channel.name, channel.sensor, channel.device, channel.domain, to_string(channel.measure),
         unit_of(channel.measure), to_string(channel.kind), to_string(channel.origin), to_string(channel.scope),
         channel.scale, channel.range, channel.max_rate, channel.update_period.ns, channel.resolution, part_of,
         channel.coverage_known ? 1 : 0, model ? std::optional(model->name) : std::nullopt,
         model ? std::optional(model->source) : std::nullopt, model ? std::optional(model->cpus) : std::nullopt,
         watts(&PowerModel::idle), watts(&PowerModel::idle_low), watts(&PowerModel::idle_high), watts(&PowerModel::full),
-        watts(&PowerModel::full_low), watts(&PowerModel::full_high), channel.averaging_window.ns);
+        watts(&PowerModel::full_low), watts(&PowerModel::full_high), channel.averaging_window.ns,
+        model ? model->reference_clock_hz : std::nullopt, model ? model->highest_clock_hz : std::nullopt,
+        model ? std::optional(model->clock_floor) : std::nullopt,
+        model ? std::optional(model->clock_limit) : std::nullopt);
     if (!done) return done;
   }
   return {};
@@ -151,6 +154,10 @@ Result<Channel> channel_from(const Statement& row, const std::string& where) {
     model.full = Watts(row.real(22));
     model.full_low = Watts(row.real(23));
     model.full_high = Watts(row.real(24));
+    if (!row.is_null(26)) model.reference_clock_hz = row.real(26);
+    if (!row.is_null(27)) model.highest_clock_hz = row.real(27);
+    if (!row.is_null(28)) model.clock_floor = row.real(28);
+    if (!row.is_null(29)) model.clock_limit = row.real(29);
     channel.model = std::move(model);
   }
   channel.averaging_window.ns = row.integer(25);
@@ -162,7 +169,8 @@ Result<void> load_channels(Database& database, Records& records, const std::stri
                   "SELECT id, name, sensor, device, domain, measure, kind, origin, scope, scale, range, max_rate, "
                   "update_period_ns, resolution, part_of, coverage_known, model_name, model_source, model_cpus, "
                   "model_idle_w, model_idle_low_w, model_idle_high_w, model_full_w, model_full_low_w, "
-                  "model_full_high_w, averaging_window_ns FROM channel ORDER BY id",
+                  "model_full_high_w, averaging_window_ns, model_reference_clock_hz, model_highest_clock_hz, "
+                  "model_clock_floor, model_clock_limit FROM channel ORDER BY id",
                   [&](Statement& row) -> Result<void> {
                     auto channel = channel_from(row, where);
                     if (!channel) return Unexpected<Error>(channel.error());

@@ -18,7 +18,8 @@ CREATE TABLE channel (
   scale REAL NOT NULL, range INTEGER NOT NULL, max_rate REAL NOT NULL, update_period_ns INTEGER NOT NULL,
   resolution REAL NOT NULL, part_of INTEGER REFERENCES channel(id), coverage_known INTEGER NOT NULL,
   model_name TEXT, model_source TEXT, model_cpus REAL, model_idle_w REAL, model_idle_low_w REAL, model_idle_high_w REAL,
-  model_full_w REAL, model_full_low_w REAL, model_full_high_w REAL, averaging_window_ns INTEGER NOT NULL);
+  model_full_w REAL, model_full_low_w REAL, model_full_high_w REAL, averaging_window_ns INTEGER NOT NULL,
+  model_reference_clock_hz REAL, model_highest_clock_hz REAL, model_clock_floor REAL, model_clock_limit REAL);
 CREATE TABLE passport (
   channel_id INTEGER PRIMARY KEY REFERENCES channel(id), unit TEXT NOT NULL, version INTEGER NOT NULL,
   learned_utc TEXT NOT NULL, learned_by TEXT NOT NULL, watched_ns INTEGER NOT NULL, reads INTEGER NOT NULL,
@@ -82,7 +83,8 @@ struct Migration {
 constexpr std::array<Migration, 1> migrations{{
     {1,
      "PRAGMA temp_store = MEMORY;"
-     "CREATE TEMP VIEW channel AS SELECT *, 0 AS averaging_window_ns FROM main.channel;"
+     "CREATE TEMP VIEW channel AS SELECT *, 0 AS averaging_window_ns, NULL AS model_reference_clock_hz, NULL AS "
+     "model_highest_clock_hz, NULL AS model_clock_floor, NULL AS model_clock_limit FROM main.channel;"
      "CREATE TEMP TABLE passport ("
      "  channel_id INTEGER PRIMARY KEY, unit TEXT, version INTEGER, learned_utc TEXT, learned_by TEXT, watched_ns "
      "INTEGER,"
@@ -92,6 +94,18 @@ constexpr std::array<Migration, 1> migrations{{
      "  worst_latency_ns INTEGER, slows_others_ns INTEGER, duplicate_of TEXT, contained_in TEXT, notes TEXT,"
      "  absent TEXT);"},
 }};
+
+// The first files of version 2 do not have what a modelled channel knows of its clocks.
+Result<void> add_clocks(Database& database) {
+  const auto told =
+      database.integer("SELECT count(*) FROM pragma_table_info('channel') WHERE name = 'model_reference_clock_hz'");
+  if (!told) return Unexpected<Error>(told.error());
+  if (told->value_or(0) > 0) return {};
+  return database.execute(
+      "PRAGMA temp_store = MEMORY;"
+      "CREATE TEMP VIEW channel AS SELECT *, NULL AS model_reference_clock_hz, NULL AS model_highest_clock_hz, "
+      "NULL AS model_clock_floor, NULL AS model_clock_limit FROM main.channel;");
+}
 
 Result<void> migrate(Database& database, int found, const std::string& where) {
   for (const auto& migration : migrations)
@@ -132,6 +146,7 @@ Result<int> check_schema(Database& database, const std::string& where) {
     return fail(ErrorCode::malformed, "the tables of a Run are missing or are no tables", where, "the file is damaged");
   if (found != schema_version)
     if (auto done = migrate(database, found, where); !done) return Unexpected<Error>(done.error());
+  if (auto done = found == 2 ? add_clocks(database) : Result<void>{}; !done) return Unexpected<Error>(done.error());
   return found;
 }
 

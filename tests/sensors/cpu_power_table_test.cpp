@@ -330,6 +330,31 @@ TEST(CpuPowerTable, TheLowEndIsThatOfTheBaseClockBecauseNobodyTellsWhichClocksTh
   EXPECT_THAT(varying.source, ::testing::HasSubstr("base clock"));
 }
 
+// Kills: kHz kept as Hz; the first policy taken for all; a highest turbo clock as the one at which full load was
+// published.
+TEST(CpuPowerTable, TheReferenceClockIsTheBaseClockOrTheHighestWhereThereIsNoTurbo) {
+  SimulatedMachine machine;
+  EXPECT_FALSE(cpu_power_context(machine).reference_clock_hz || cpu_power_context(machine).highest_clock_hz);
+  const std::string cpu = "/sys/devices/system/cpu/";
+  machine.set_file(cpu + "cpufreq/policy0/cpuinfo_max_freq", "4000000\n");
+  machine.set_file(cpu + "cpufreq/policy4/cpuinfo_max_freq", "3000000\n");
+  EXPECT_EQ(*cpu_power_context(machine).reference_clock_hz, 3.5e9);
+  EXPECT_EQ(*cpu_power_context(machine).highest_clock_hz, 3.5e9);
+  machine.set_file(cpu + "cpufreq/boost", "1\n");  // how much of it is turbo is not told
+  EXPECT_NEAR(*cpu_power_context(machine).reference_clock_hz, 2.1e9, 1);
+  machine.set_file(cpu + "cpufreq/policy0/base_frequency", "2000000\n");
+  machine.set_file(cpu + "cpufreq/policy4/base_frequency", "1500000\n");
+  EXPECT_EQ(*cpu_power_context(machine).reference_clock_hz, 1.75e9);
+  EXPECT_EQ(*cpu_power_context(machine).highest_clock_hz, 3.5e9);
+  const auto model = power_model_for({}, cpu_power_context(machine));
+  EXPECT_EQ(*model.reference_clock_hz, 1.75e9);
+  EXPECT_EQ(*model.highest_clock_hz, 3.5e9);
+  EXPECT_EQ(model.clock_floor, 0.5);
+  EXPECT_EQ(model.clock_limit, 1);
+  machine.set_file(cpu + "cpufreq/policy0/cpuinfo_max_freq", "99999999999999\n");  // rubbish: the other one is left
+  EXPECT_EQ(*cpu_power_context(machine).highest_clock_hz, 3e9);
+}
+
 TEST(CpuPowerTable, TheClockLimitIsReadFromThePolicyAndRubbishIsNoLimit) {
   SimulatedMachine machine;
   EXPECT_EQ(cpu_power_context(machine).clock_limit, 1.0);

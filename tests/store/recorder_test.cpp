@@ -43,6 +43,8 @@ TEST(Recorder, EverythingThatWentInComesOut) {
   plan.channels[1].range = ~std::uint64_t{0};
   plan.channels[1].model =
       PowerModel{"server", "a table", 8, Watts(40), Watts(20), Watts(60), Watts(200), Watts(150), Watts(280)};
+  plan.channels[1].model->reference_clock_hz = 2.25e9, plan.channels[1].model->highest_clock_hz = 3.4e9;
+  plan.channels[1].model->clock_floor = 0.75, plan.channels[1].model->clock_limit = 0.5;
   plan.manifest.set("machine.cpus", "8", "machine");
   plan.manifest.unavailable.push_back({"rapl", "not readable", "sudo chmod"});
   auto recorder = record(folder.path() / "deep" / "er" / "a.prony", plan);
@@ -68,6 +70,10 @@ TEST(Recorder, EverythingThatWentInComesOut) {
   EXPECT_EQ(run->channels()[1].range, ~std::uint64_t{0});
   ASSERT_TRUE(run->channels()[1].model);
   EXPECT_EQ(run->channels()[1].model->full_high.value(), 280);
+  EXPECT_EQ(run->channels()[1].model->reference_clock_hz, 2.25e9);
+  EXPECT_EQ(run->channels()[1].model->highest_clock_hz, 3.4e9);
+  EXPECT_EQ(run->channels()[1].model->clock_floor, 0.75);
+  EXPECT_EQ(run->channels()[1].model->clock_limit, 0.5);
   ASSERT_EQ(run->groups().size(), 1U);
   EXPECT_EQ(run->groups()[0].channels.size(), 2U);
   EXPECT_EQ(run->events().at(0).text, "hello");
