@@ -58,7 +58,8 @@ TEST(Hwmon, APeriodThatNobodyDocumentsIsNotKnown) {
   machine.set_file(chip + "name", "mychip");
   machine.set_file(chip + "power1_input", "42");
   machine.set_file(chip + "energy1_input", "42");
-  for (const auto& channel : make_hwmon(machine, {}).sensor->channels()) EXPECT_EQ(channel.update_period, Duration{0});
+  const auto probe = make_hwmon(machine, {});  // owns the channels
+  for (const auto& channel : probe.sensor->channels()) EXPECT_EQ(channel.update_period, Duration{0});
 }
 
 TEST(Hwmon, WhatAReadingIsTheMeanOfIsToldWhereTheDriverTellsIt) {
