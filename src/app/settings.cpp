@@ -55,6 +55,7 @@ Result<void> apply(CLI::Option& option, const std::vector<std::string>& values, 
     for (const std::string& value : values) option.add_result(value);
     option.run_callback();
   } catch (const CLI::Error& error) {
+    option.clear();  // what was refused is not the option's value: facts() would meet it again
     return fail(ErrorCode::usage, error.what(), where);
   }
   return {};

@@ -132,6 +132,22 @@ Result<void> record(const std::string& root, std::string_view name, const std::v
                   document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
+// "0440 prony": four octal digits, a blank, a group.
+bool is_mode(std::string_view text) {
+  const auto digits = text.substr(0, 4);
+  return text.size() > 5 && text[4] == ' ' && digits.find_first_not_of("01234567") == std::string_view::npos;
+}
+
+// Whether it can only do what it says: an absolute path that leads nowhere else, and permissions that are whole.
+bool is_whole(const SetupStep& step) {
+  const bool command = step.kind == SetupStep::Kind::command;
+  if (command && step.undo.empty()) return false;
+  const std::string& path = command ? step.undo.front() : step.path;
+  if (!path.starts_with('/') || path.find('\0') != std::string::npos) return false;
+  if ((path + "/").find("/../") != std::string::npos) return false;
+  return step.kind != SetupStep::Kind::mode || (is_mode(step.before) && is_mode(step.after));
+}
+
 }  // namespace
 
 Result<std::vector<SetupStep>> recorded_setup(const std::string& root, std::string_view name) {
@@ -146,6 +162,9 @@ Result<std::vector<SetupStep>> recorded_setup(const std::string& root, std::stri
   const auto malformed = fail(ErrorCode::malformed, "the record of what was set up is damaged", path,
                               "Nothing was undone. docs/setup.md says how to do it by hand.");
   if (!json.is_object() || !json.contains("steps") || !json["steps"].is_array()) return malformed;
+  if (json.value("schema", nlohmann::json()) != 1)
+    return fail(ErrorCode::unavailable, "the record of what was set up is not of a form that this Prony knows", path,
+                "Undo it with the Prony that set it up. Nothing was undone.");
   const auto word = [](const nlohmann::json& of, const char* key) {
     return of.contains(key) && of[key].is_string() ? of[key].get<std::string>() : std::string();
   };
@@ -167,7 +186,7 @@ Result<std::vector<SetupStep>> recorded_setup(const std::string& root, std::stri
       if (one.contains(key) && one[key].is_array())
         for (const auto& text_of : one[key])
           if (text_of.is_string()) list->push_back(text_of.get<std::string>());
-    if (step.kind == SetupStep::Kind::command ? step.undo.empty() : !step.path.starts_with('/')) return malformed;
+    if (!is_whole(step)) return malformed;
     steps.push_back(std::move(step));
   }
   return steps;

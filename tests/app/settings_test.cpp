@@ -64,6 +64,19 @@ TEST_F(SettingsTest, FactsCarryTheEffectiveValueOfADefaultToo) {
   EXPECT_TRUE(found);
 }
 
+// Bug: the refused values stay with the option, and whoever asks for the settings afterwards meets an exception.
+TEST_F(SettingsTest, AValueThatIsRefusedIsNoSetting) {
+  write_config("baseline = [\"1s\", \"2s\"]\n");
+  const auto resolved = parse({});
+  ASSERT_FALSE(resolved);
+  EXPECT_EQ(resolved.error().where, file_ + ": baseline");
+  for (const Fact& fact : settings_.facts())
+    if (fact.key == "setting.baseline") {
+      EXPECT_EQ(fact.value, "");
+      EXPECT_EQ(fact.origin, "default");
+    }
+}
+
 TEST_F(SettingsTest, AnUnknownKeyInTheFileIsNamedWithTheNearestOne) {
   write_config("intervall = \"30ms\"\n");
   const auto resolved = parse({});

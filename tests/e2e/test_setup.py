@@ -142,7 +142,8 @@ class Setup(Case):
 
     def test_a_damaged_record_undoes_nothing_and_says_so(self):
         self.setup("rapl")
-        for text in ("{", "[]", '{"steps": [{"kind": "value", "path": "etc/x"}]}', '{"steps": [7]}'):
+        for text in ("{", "[]", '{"schema": 1, "steps": [{"kind": "value", "path": "etc/x"}]}',
+                     '{"schema": 1, "steps": [7]}'):
             self.put("var/lib/prony/setup-rapl.json", text)
             self.assertIn("damaged", self.setup("rapl", "--undo", code=125).err)
             self.assertEqual(self.zone_modes(), [0o444] * 3)
