@@ -170,8 +170,10 @@ void Attribution::State::push(const TickBlock& block) {
   push_clocks(block, std::span(found->second).first(columns));
 }
 
-Attribution::Attribution(std::span<const Channel> channels, std::span<const Group> groups, std::span<const Span> spans)
+Attribution::Attribution(std::span<const Channel> channels, std::span<const Group> groups, std::span<const Span> spans,
+                         const AttributionOptions& options)
     : state_(std::make_unique<State>()) {
+  state_->options = options;
   for (const Span& span : spans)
     if (counts_here(span.kind) && span.interval.begin <= span.interval.end) state_->spans.push_back(span);
   state_->make_plan(channels);

@@ -9,22 +9,57 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "model/channel.hpp"
 #include "model/charge.hpp"
+#include "model/process_use.hpp"
 #include "model/sample.hpp"
 #include "model/span.hpp"
 
 namespace prony {
+
+// To whom the idle part of a channel's energy goes, where a baseline tells it from the active part.
+enum class IdleTo {
+  none,    // it stays a bucket of its own
+  share,   // to the parties, by their share of the active part
+  target,  // to the targets alone, by their share of what the targets are charged
+};
+[[nodiscard]] std::string_view to_string(IdleTo policy) noexcept;  // "none", "share", "target"
+[[nodiscard]] std::optional<IdleTo> idle_to_from(std::string_view text) noexcept;
+
+struct AttributionOptions {
+  IdleTo idle_to = IdleTo::none;
+};
+
+// One target's part of a channel over the measured window. Over all targets `charged` adds up to ChannelLedger::target.
+struct TargetEnergy {
+  std::string target;               // Target::name; "command" for a Run that has no other
+  std::optional<Estimate> charged;  // absent with a reason in `absent`
+  std::optional<Estimate> active;   // of it, above idle; absent without a baseline
+  std::optional<double> share;      // of what is split: the targets, foreign and Prony together are 1
+  std::vector<std::pair<std::string, std::string>> absent;  // field → reason
+};
+
+// One followed process's part of its target's charge, or of foreign's where it belongs to none.
+struct ProcessEnergy {
+  std::uint32_t process = 0;  // ProcessRecord::number
+  double cpu_s = 0;           // in the measured window
+  Estimate charged;
+};
 
 // One channel over the measured window (the span of kind `run`; the whole recording where there is none).
 struct ChannelLedger {
   ChannelId channel;
   // Law 2: last − first reading of the whole recording, wraps undone. The parties below add up to this, to rounding.
   Estimate recorded;
-  std::optional<Estimate> target, foreign, prony, idle;  // absent with a reason in `absent`
-  Estimate unattributed;  // outside the window, ticks without any CPU time, no CPU accounting
+  // Absent with a reason in `absent`. `target` is the sum over `targets`.
+  std::optional<Estimate> target, foreign, prony, idle;
+  std::vector<TargetEnergy> targets;     // in the Run's order
+  std::vector<ProcessEnergy> processes;  // where processes were followed one by one; largest first
+  Estimate unattributed;                 // outside the window, ticks without any CPU time, no CPU accounting
   // The measured window alone.
   bool resolvable = true;
   std::optional<double> needed_s;    // not resolvable: the window length it would take
@@ -86,12 +121,14 @@ struct Ledger {
 
 class Attribution {
  public:
-  Attribution(std::span<const Channel> channels, std::span<const Group> groups, std::span<const Span> spans);
+  Attribution(std::span<const Channel> channels, std::span<const Group> groups, std::span<const Span> spans,
+              const AttributionOptions& options = {});
   ~Attribution();
   Attribution(Attribution&&) noexcept;
   Attribution& operator=(Attribution&&) noexcept;
   void push(const TickBlock& block);
-  [[nodiscard]] Ledger finish();  // may be called at any time: the ledger of the prefix; pushing may go on
+  void push(const ProcessLook& look);  // in time order
+  [[nodiscard]] Ledger finish();       // may be called at any time: the ledger of the prefix; pushing may go on
 
   struct State;  // inside: src/attribute/state.hpp
 

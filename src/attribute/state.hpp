@@ -63,6 +63,7 @@ struct Fold {
 }  // namespace attribution
 
 struct Attribution::State {
+  AttributionOptions options;
   std::vector<Span> spans;  // of the kinds that count here
   std::optional<Interval> run;
   std::optional<SpanId> run_span;

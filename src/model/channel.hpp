@@ -82,6 +82,7 @@ struct Channel {
   ChannelKind kind = ChannelKind::gauge;
   Origin origin = Origin::measured;
   Scope scope = Scope::host;
+  std::string target = {};  // scope target: the name of the Target it sees; "": the measured command's tree
   double scale = 1;         // unit per count; reading × scale is in unit_of(measure)
   std::uint64_t range = 0;  // counter: the reading wraps to 0 at this count (readings are < range); 0 = never wraps
   double max_rate = 0;      // largest believable |change| in unit per second (W for energy); 0 = not known

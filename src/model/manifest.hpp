@@ -51,6 +51,8 @@ struct ProcessRecord {
   std::int64_t cpu_user_ns = 0;
   std::int64_t cpu_system_ns = 0;
   bool exited = false;
+  std::uint32_t number = 0;  // what ProcessUse calls it, unique in a Run; 0: its use was not followed look by look
+  std::string target = {};   // the Target that it belongs to; "": none, or one tree is all that was followed
 };
 
 // Something that happened: a sensor lost, a throttle reason, recording stopped.
