@@ -56,10 +56,10 @@ Result<SensorSet> open_sensors(Machine& machine, const std::string& only, const 
     set.unavailable.insert(set.unavailable.end(), probe.notes.begin(), probe.notes.end());
     if (!probe.sensor) continue;
     set.within.insert(set.within.end(), probe.within.begin(), probe.within.end());
-    energy = energy || measures_cpu_energy(probe.sensor->channels());
+    energy = energy || measures_cpu_energy(probe.sensor->channels(), probe.doubted);
     set.sensors.push_back(std::move(probe.sensor));
     for (auto& sensor : probe.more) {
-      energy = energy || measures_cpu_energy(sensor->channels());
+      energy = energy || measures_cpu_energy(sensor->channels(), probe.doubted);
       set.sensors.push_back(std::move(sensor));
     }
   }
@@ -305,8 +305,11 @@ double Session::watts_now(bool& modelled) {
       }
     }
   }
-  modelled = !any_sum && largest_w < 0 && modelled_w >= 0;
-  if (any_sum) return whole ? sum_w : -1;
+  // No processor draws nothing: counters that stand still measure nothing, and where power is modelled it is told.
+  const bool still = whole && sum_w <= 0;
+  modelled = (!any_sum || still) && largest_w < 0 && modelled_w >= 0;
+  if (modelled) return modelled_w;
+  if (any_sum && !(still && largest_w >= 0)) return whole ? sum_w : -1;
   return largest_w >= 0 ? largest_w : modelled_w;
 }
 

@@ -115,6 +115,9 @@ void Builder::choose_headline() {
     const bool may_feed = channel.coverage_known || curves_[i].always_positive();
     if (!inside_another && may_feed) (channel.coverage_known ? known : doubtful).push_back(i);
   }
+  // Where not one update was seen, a stand-in that was recorded beside has something to tell, and they have nothing.
+  const auto still = [&](std::size_t i) { return curves_[i].is_counter() && curves_[i].counter()->transitions() == 0; };
+  if (!modelled.empty() && std::ranges::all_of(known, still)) known.clear();
   if (!known.empty()) {
     headline_ = known;
   } else if (!doubtful.empty()) {

@@ -192,7 +192,7 @@ Finding check_perf(const Patient& patient) {
   if (power_pmu && *level > 0 && !patient.host.root) {
     const bool read_otherwise =
         std::any_of(patient.sensors.begin(), patient.sensors.end(),
-                    [](const SensorReport& report) { return measures_cpu_energy(report.channels); });
+                    [](const SensorReport& report) { return measures_cpu_energy(report.channels, report.doubted); });
     finding.verdict = read_otherwise ? Verdict::note : Verdict::missing;
     finding.text += ", not for this user";
     finding.remedy = "sudo sysctl kernel.perf_event_paranoid=0   (until reboot)";

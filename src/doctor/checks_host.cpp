@@ -85,18 +85,22 @@ Limits limits_of(Machine& machine, unsigned cpus) {
 }  // namespace
 
 Finding check_energy(const Patient& patient) {
-  double measured = 0, modelled = 0;
-  for (const EnergySource& source : energy_sources(patient.sensors)) ++(source.modelled ? modelled : measured);
+  double measured = 0, modelled = 0, doubted = 0;
+  for (const EnergySource& source : energy_sources(patient.sensors))
+    ++(source.modelled ? modelled : source.doubted ? doubted : measured);
   Finding finding;
   finding.numbers = {{"measured_channels", measured}, {"modelled_channels", modelled}};
+  if (doubted > 0) finding.numbers.emplace_back("channels_not_seen_to_count", doubted);
   if (measured > 0) {
     finding.verdict = Verdict::ok;
     finding.text = "measured by " + number_words(measured) + (measured == 1 ? " channel" : " channels");
     return finding;
   }
   finding.verdict = Verdict::poor;
-  finding.text = modelled > 0 ? "nothing here measures joules: they are modelled from CPU time, a wide range"
-                              : "nothing here measures joules or CPU time: there will be none";
+  finding.text = doubted > 0 && modelled > 0
+                     ? "energy counters are here but do not count: joules are modelled from CPU time, a wide range"
+                 : modelled > 0 ? "nothing here measures joules: they are modelled from CPU time, a wide range"
+                                : "nothing here measures joules or CPU time: there will be none";
   // Where a zone is there and denied, the sensor's own finding has the command.
   for (const SensorReport& report : patient.sensors)
     if (report.name == "rapl" && report.state == SensorState::not_here && !report.unavailable.empty())

@@ -30,6 +30,17 @@ double shortest_window_s(const Channel& channel, double poll_s) {
   return std::max({period_s, poll_s, channel.averaging_window.seconds().value()}) / edge_share;
 }
 
+// It was not seen to count, or lies in something that was not.
+bool is_doubted(const SensorReport& report, const Channel& channel) {
+  const Channel* at = &channel;
+  for (std::size_t steps = 0; at != nullptr && steps <= report.channels.size(); ++steps) {
+    if (std::ranges::find(report.doubted, at->name) != report.doubted.end()) return true;
+    const bool inside = at->part_of && at->part_of->value < report.channels.size();
+    at = inside ? &report.channels[at->part_of->value] : nullptr;
+  }
+  return false;
+}
+
 std::vector<EnergySource> energy_sources(const std::vector<SensorReport>& sensors) {
   std::vector<EnergySource> sources;
   for (const SensorReport& report : sensors) {
@@ -44,6 +55,7 @@ std::vector<EnergySource> energy_sources(const std::vector<SensorReport>& sensor
       source.channel = channel.name;
       source.modelled = channel.origin == Origin::modelled;
       source.coverage_known = channel.coverage_known;
+      source.doubted = is_doubted(report, channel);
       if (channel.update_period.ns > 0) source.update_period_s = channel.update_period.seconds().value();
       source.step = channel.resolution * channel.scale;
       source.step_unit = channel.model ? "s" : std::string(unit_of(channel.measure));

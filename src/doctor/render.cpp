@@ -62,6 +62,7 @@ std::string energy_table(const Report& report, std::size_t width, bool colour) {
                           source.update_period_s ? time_words(*source.update_period_s) : "–", step_words(source),
                           (source.window_is_least ? "≥ " : "") + time_words(source.shortest_window_s),
                           source.modelled          ? "modelled: a range"
+                          : source.doubted         ? "not seen to count"
                           : !source.coverage_known ? "may overlap others"
                           : !source.within.empty() ? "in " + printable(source.within, 20)
                                                    : ""});
@@ -75,7 +76,8 @@ std::string energy_table(const Report& report, std::size_t width, bool colour) {
 
 std::string conclusion(const Report& report) {
   const auto count = [&](Verdict verdict) { return std::ranges::count(report.findings, verdict, &Finding::verdict); };
-  const bool measured = std::ranges::any_of(report.energy, [](const EnergySource& source) { return !source.modelled; });
+  const bool measured = std::ranges::any_of(
+      report.energy, [](const EnergySource& source) { return !source.modelled && !source.doubted; });
   std::string text = measured                ? "joules are measured here"
                      : report.energy.empty() ? "no joules here, neither measured nor modelled"
                                              : "joules are modelled here (~), not measured";
@@ -137,6 +139,7 @@ std::string to_json(const Report& report) {
                        {"window_is_least", source.window_is_least}};
     if (source.update_period_s) row["update_period_s"] = *source.update_period_s;
     if (!source.within.empty()) row["part_of"] = source.within;
+    if (source.doubted) row["seen_to_count"] = false;
     energy.push_back(std::move(row));
   }
   for (const Finding& finding : report.findings) {

@@ -359,7 +359,11 @@ std::string energy_notes(const Summary& s, const TextOptions& o) {
   const Items too_short = text::unresolvable(s);
   for (std::size_t i = 0; i < too_short.size(); ++i) line(i == 0 ? "not resolvable" : "", {too_short[i]});
   Items doubt;
-  if (s.headline_modelled && !s.energy.empty()) doubt.push_back("~ modelled: no energy sensor, see `prony doctor`");
+  const bool any_sensor =
+      std::ranges::any_of(s.energy, [](const EnergyRow& row) { return row.channel.origin != Origin::modelled; });
+  if (s.headline_modelled && !s.energy.empty())
+    doubt.push_back(any_sensor ? "~ modelled: no sensor here measured its energy, see `prony sensors`"
+                               : "~ modelled: no energy sensor, see `prony doctor`");
   for (const std::string& words : doubt_words(s)) doubt.push_back(words);
   line("doubt", doubt);
   Items split;

@@ -194,16 +194,22 @@ std::vector<std::string> sources(const Summary& summary) {
 }
 
 std::vector<std::string> unresolvable(const Summary& summary) {
-  std::vector<std::string> out;
+  std::vector<std::pair<std::string, std::string>> alike;  // domains, why
   for (const EnergyRow& row : summary.energy) {
     if (row.ledger.resolvable) continue;
     std::string why = "the window is too short for this sensor";
     for (const auto& [field, reason] : row.ledger.absent)
       if (field == "gross") why = reason;
-    std::string line = domain_name(summary, row) + ": " + why;
-    if (row.ledger.needed_s) line += "; it takes at least " + figures::seconds(*row.ledger.needed_s);
-    out.push_back(line);
+    if (row.ledger.needed_s) why += "; it takes at least " + figures::seconds(*row.ledger.needed_s);
+    const auto same = std::ranges::find(alike, why, &std::pair<std::string, std::string>::second);
+    if (same == alike.end())
+      alike.emplace_back(domain_name(summary, row), why);
+    else
+      same->first += ", " + domain_name(summary, row);
   }
+  std::vector<std::string> out;
+  out.reserve(alike.size());
+  for (const auto& [domains, why] : alike) out.push_back(domains + ": " + why);
   constexpr std::size_t most = 8;  // on a machine with thousands of channels nobody reads a line of each
   if (out.size() > most + 1) {
     const std::size_t more = out.size() - most;

@@ -8,6 +8,7 @@
 // part_of     core, uncore < package; package, dram < psys where there is one; dram is not inside package
 // source      arch/x86/events/rapl.c, Documentation/power/powercap/powercap.rst, drivers/powercap/intel_rapl_common.c
 #include <algorithm>
+#include <map>
 
 #include "machine/machine.hpp"
 #include "sensors/file_sensor.hpp"
@@ -35,8 +36,11 @@ constexpr const char* from_the_host =
 // would make them wrong.
 constexpr double coarsest_unit_j = 1.0 / 16384;
 
-// How long a platform meter that stands alone is given to move, before the command may start.
-constexpr Duration platform_patience = milliseconds(50);
+// How long zones are given to move, before the command may start: a package that runs this very code does so every
+// millisecond, a platform meter may be slower. Once one has moved the others had the same time as it, and a little
+// more.
+constexpr Duration zone_patience = milliseconds(50);
+constexpr Duration zone_patience_beside_others = milliseconds(10);
 
 struct Entry {  // a channel that can be read
   Channel channel;
@@ -108,40 +112,80 @@ Entry entry_of(Machine& machine, const RaplSources& sources, const RaplZone& zon
   return {std::move(channel), zone.domain, zone.home, zone.id, zone.parent};
 }
 
-// Whether a counter moves while it is watched; on a machine whose clock stands still nothing is told, and it counts as
-// moving.
-bool seen_to_move(Machine& machine, const std::string& path) {
-  auto file = IntegerFile::open(machine, path, IntegerSign::unsigned_64);
-  if (!file) return false;
+struct Watched {
+  const Entry* entry;
+  IntegerFile file;
+  Reading first;
+  bool moved = false;
+};
+
+// Reads until all have moved, or those that have not had their time. On a machine whose clock stands still nothing is
+// told: what can be read counts as moving. A counter that cannot be read has not moved.
+void watch(Machine& machine, std::vector<Watched>& watched, bool any) {
   constexpr int rounds_to_see_the_clock_move = 1000;
-  const auto first = file->read();
   const auto begin = machine.now();
-  Duration waited{};
-  for (int round = 0; waited < platform_patience; ++round) {
-    const auto now = file->read();
-    if (now.quality == Quality::ok && first.quality == Quality::ok && now.raw != first.raw) return true;
-    waited = machine.now() - begin;
-    if (round >= rounds_to_see_the_clock_move && waited == Duration{}) return true;
+  bool all = false, time_is_up = false;
+  for (int round = 0; !all && !time_is_up; ++round) {
+    const auto waited = machine.now() - begin;
+    time_is_up = waited >= (any ? zone_patience_beside_others : zone_patience);
+    const bool clock_stands = round >= rounds_to_see_the_clock_move && waited == Duration{};
+    all = true;
+    for (auto& one : watched) {
+      const auto now = one.file.read();
+      if (now.quality == Quality::ok) {
+        if (one.first.quality != Quality::ok) one.first = now;
+        one.moved = one.moved || now.raw != one.first.raw || clock_stands;
+      }
+      any = any || one.moved;
+      all = all && one.moved;
+    }
+    if (clock_stands) break;
   }
-  return false;
 }
 
-// Firmware without a platform meter shows a psys that never moves. Where it is the only counter, it must not pass for
-// measured energy of the CPU: it is recorded, and taken only if it turns out to count.
-void doubt_lonely_platform(Machine& machine, std::vector<Bundle>& bundles, const std::vector<RaplZone>& zones,
-                           Probe& probe) {
-  Entry* platform = nullptr;
-  for (auto& bundle : bundles)
-    for (auto& entry : bundle.entries) {
-      if (entry.domain.kind == RaplKind::package) return;
-      if (entry.domain.kind == RaplKind::psys && !entry.zone.empty()) platform = &entry;
+// "package-0, package-1 and 6 more"
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr std::size_t most = 4;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(most, names.size()); ++i) text += (i == 0 ? "" : ", ") + names[i];
+  return names.size() > most ? text + " and " + std::to_string(names.size() - most) + " more" : text;
+}
+
+// Firmware without a platform meter shows a psys that never moves, and virtual machines and damaged drivers packages
+// that do not. They must not pass for measured energy of the CPU: they are recorded, and a stand-in beside them. Events
+// of perf were seen to count when they were opened.
+void doubt_still_zones(Machine& machine, const std::vector<Bundle>& bundles, const std::vector<RaplZone>& zones,
+                       Probe& probe) {
+  std::vector<Watched> watched;
+  bool measured = false;
+  for (const auto& bundle : bundles)
+    for (const auto& entry : bundle.entries) {
+      if (entry.domain.kind != RaplKind::package && entry.domain.kind != RaplKind::psys) continue;
+      const auto zone = std::find_if(zones.begin(), zones.end(), [&](const RaplZone& z) { return z.id == entry.zone; });
+      measured = measured || entry.zone.empty();
+      if (zone == zones.end()) continue;
+      auto file = IntegerFile::open(machine, zone->path + "/energy_uj", IntegerSign::unsigned_64);
+      if (!file) continue;
+      watched.push_back({&entry, std::move(*file), {}});
+      watched.back().first = watched.back().file.read();
     }
-  if (!platform) return;
-  const auto zone = std::find_if(zones.begin(), zones.end(), [&](const RaplZone& z) { return z.id == platform->zone; });
-  if (zone == zones.end() || seen_to_move(machine, zone->path + "/energy_uj")) return;
-  platform->channel.coverage_known = false;
-  probe.notes.push_back(
-      {platform->channel.name, "did not move in 50 ms: power is modelled beside it until it is seen to count", {}});
+  if (watched.empty()) return;
+  watch(machine, watched, measured);
+  measured = measured || std::any_of(watched.begin(), watched.end(), [](const Watched& one) { return one.moved; });
+  std::map<std::string, std::vector<std::string>> alike;  // what is the matter → domains
+  for (const auto& one : watched) {
+    if (one.moved) continue;
+    const auto fault = one.file.fault();
+    alike[fault ? "could not be read (" + fault->what + ")" : "did not move"].push_back(one.entry->channel.domain);
+    probe.doubted.push_back(one.entry->channel.name);
+  }
+  const auto patience = (measured ? zone_patience_beside_others : zone_patience).ns / 1'000'000;
+  for (const auto& [what, domains] : alike)
+    probe.notes.push_back({"rapl." + domains.front() + ".energy",
+                           some_of(domains) + " " + what + " in " + std::to_string(patience) +
+                               " ms: until seen to count, " +
+                               (measured ? "no sum holds it" : "power is modelled beside it"),
+                           {}});
 }
 
 // One bundle per perf unit with the zones of its package, and one for zones of no unit.
@@ -286,7 +330,7 @@ Probe make_rapl(Machine& machine, const SensorOptions&) {
   probe.notes = std::move(sources.notes);
   std::vector<Unavailable> denied;
   auto bundles = bundles_of(machine, sources, probe, denied);
-  doubt_lonely_platform(machine, bundles, sources.zones, probe);
+  doubt_still_zones(machine, bundles, sources.zones, probe);
   nest(bundles, probe);
   for (auto& bundle : bundles) {
     std::vector<Channel> channels;

@@ -276,8 +276,9 @@ void resolve_within(std::span<const Within> within, std::vector<Channel>& channe
   }
 }
 
-bool measures_cpu_energy(std::span<const Channel> channels) {
-  return std::any_of(channels.begin(), channels.end(), [](const Channel& channel) {
+bool measures_cpu_energy(std::span<const Channel> channels, std::span<const std::string> doubted) {
+  return std::any_of(channels.begin(), channels.end(), [&](const Channel& channel) {
+    if (std::find(doubted.begin(), doubted.end(), channel.name) != doubted.end()) return false;
     return gives_energy(channel) && channel.origin != Origin::modelled && channel.sensor == "rapl" &&
            channel.coverage_known && (channel.domain.starts_with("package") || channel.domain == "psys");
   });
@@ -303,7 +304,8 @@ std::vector<SensorReport> probe_sensors(Machine& machine, const SensorOptions& o
         if (trial.silent[i]) report.silent.insert(report.channels[i].name);
       budget_ns = std::max<std::int64_t>(0, budget_ns - (machine.now() - before).ns);
     }
-    measured = measured || measures_cpu_energy(report.channels);
+    report.doubted = std::move(probe.doubted);
+    measured = measured || measures_cpu_energy(report.channels, report.doubted);
     report.in_use = !row.stand_in || !measured;
     report.unavailable = std::move(probe.unavailable);
     if (probe.sensor) add_complaints(probe, report);

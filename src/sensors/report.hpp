@@ -32,6 +32,7 @@ struct SensorReport {
   std::vector<Channel> channels;
   std::optional<std::int64_t> cost_per_read_ns;  // median of reads of all its channels
   std::vector<Unavailable> unavailable;          // with reason and remedy
+  std::vector<std::string> doubted;              // channels not seen to count: a stand-in is used beside them
   std::set<std::string> silent;                  // channels that gave no value at any read; `unavailable` says why
   bool in_use = true;                            // stand-in only: nothing above measures CPU energy
 };
@@ -43,9 +44,9 @@ struct SensorReport {
 // there are passed over (a channel was left out).
 void resolve_within(std::span<const Within> within, std::vector<Channel>& channels);
 
-// True if `channels` hold a measured energy or power that is the CPU's (package or platform): then no stand-in is
-// needed.
-[[nodiscard]] bool measures_cpu_energy(std::span<const Channel> channels);
+// True if `channels` hold a measured energy or power that is the CPU's (package or platform) and is not among the
+// `doubted` names: then no stand-in is needed.
+[[nodiscard]] bool measures_cpu_energy(std::span<const Channel> channels, std::span<const std::string> doubted);
 
 // The table of `prony sensors`, no line longer than `width` columns (at least 60), and the same as JSON. What
 // was learned stands in the documented figure's place, marked; JSON keeps the documented names and adds "learned".

@@ -63,6 +63,9 @@ struct Probe {
   std::vector<Within> within = {};  // between `sensor` and `more`
   // What was left out on purpose, or works in another way than it might: shown and recorded, but nothing is missing.
   std::vector<Unavailable> notes = {};
+  // Names of channels that were not seen to count while they were probed: they are recorded, and a stand-in beside
+  // them.
+  std::vector<std::string> doubted = {};
 };
 
 struct SensorRow {

@@ -11,7 +11,10 @@ namespace {
 
 class Gauge final : public Sensor {
  public:
-  Gauge(const char* name, std::int64_t watts, bool coverage_known, Measure measure = Measure::power) : watts_(watts) {
+  Gauge(const char* name, std::int64_t watts, bool coverage_known, Measure measure = Measure::power,
+        Origin origin = Origin::measured)
+      : watts_(watts) {
+    channel_.origin = origin;
     channel_.name = channel_.domain = name;
     channel_.sensor = "fake";
     channel_.measure = measure;
@@ -26,7 +29,7 @@ class Gauge final : public Sensor {
   Channel channel_;
 };
 
-double live_watts(std::vector<std::unique_ptr<Sensor>> sensors) {
+double live_watts(std::vector<std::unique_ptr<Sensor>> sensors, bool of_a_model = false) {
   const auto machine = make_live_machine();
   const auto path = std::filesystem::temp_directory_path() / ("prony-live-" + std::to_string(::getpid()) + ".prony");
   auto recorder = Recorder::create(path, {.overwrite = true});
@@ -38,7 +41,7 @@ double live_watts(std::vector<std::unique_ptr<Sensor>> sensors) {
   EXPECT_TRUE(session.start(std::move(*recorder), {}));
   bool modelled = true;
   const double watts = session.watts_now(modelled);
-  EXPECT_FALSE(modelled);
+  EXPECT_EQ(modelled, of_a_model);
   session.stop_sampling();
   EXPECT_TRUE(session.finish(RunState::complete));
   std::filesystem::remove(path);
@@ -62,6 +65,15 @@ TEST(LivePower, OfDomainsThatMayOverlapOnlyTheLargestCounts) {
 }
 
 TEST(LivePower, ASumThatLacksOneOfItsDomainsIsNotTold) { EXPECT_LT(live_watts(gauges({{30, true}, {-1, true}})), 0); }
+
+// Bug: a package whose counter stands still is shown as 0 W of measured power.
+TEST(LivePower, WhereMeasuredPowerIsNothingThePowerThatIsModelledBesideItIsTold) {
+  for (const auto& [measured, told] : {std::pair{0, 25.0}, std::pair{30, 30.0}}) {
+    auto all = gauges({{measured, true}});
+    all.push_back(std::make_unique<Gauge>("modelled", 25, true, Measure::power, Origin::modelled));
+    EXPECT_DOUBLE_EQ(live_watts(std::move(all), measured == 0), told);
+  }
+}
 
 }  // namespace
 }  // namespace prony::app

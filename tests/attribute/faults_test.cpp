@@ -128,6 +128,48 @@ TEST(Faults, ACounterThatNeverMovesIsSaidToStandStill) {
   EXPECT_FALSE(ledger.energy[0].needed_s) << "no longer window would help";
 }
 
+// Two domains side by side for `to`: a package's counter and the modelled stand-in, which says 20 W. The package's
+// headline, or the stand-in's?
+Ledger beside_a_stand_in(const Source& package, std::int64_t to) {
+  Recording run;
+  Group group{GroupId{1}, "fast", Duration{10 * millisecond}, {}};
+  std::vector<Source> sources;
+  run.add(group, sources, energy_counter(millisecond), package);
+  Channel modelled = energy_counter(4 * millisecond, "cpu-model.cpu.power");
+  modelled.measure = Measure::power, modelled.origin = Origin::modelled, modelled.scale = 1e-9, modelled.max_rate = 0;
+  modelled.model = PowerModel{"m",       "s",       1,         Watts(10), Watts(5), Watts(20), Watts(20),
+                              Watts(15), Watts(40), 2'000'000, 3'000'000, 1,        1};
+  run.add(group, sources, modelled, [](std::int64_t t) { return Reading{t - origin, Quality::ok}; });
+  run.groups = {group};
+  run.spans = {span(1, SpanKind::run, "run", origin + to / 10, origin + to * 9 / 10)};
+  Attribution attribution(run.channels, run.groups, run.spans);
+  for (const auto& block : in_blocks(GroupId{1}, poll(sources, origin, origin + to, 10 * millisecond), 512))
+    attribution.push(block);
+  return attribution.finish();
+}
+
+// Kills: a package that stands still for the whole Run as the headline, of which then nothing can be told; also in a
+// Run that is too short to call the counter dead.
+TEST(Faults, WhereACounterStandsStillTheStandInBesideItIsTheHeadline) {
+  for (const std::int64_t to : {500 * millisecond, 10 * second}) {
+    const Ledger ledger = beside_a_stand_in([](std::int64_t) { return Reading{1234, Quality::ok}; }, to);
+    EXPECT_TRUE(ledger.headline_modelled) << to;
+    EXPECT_FALSE(ledger.energy[0].headline);
+    ASSERT_TRUE(ledger.headline_j);
+    EXPECT_NEAR(ledger.headline_j->value, 20e-9 * 0.8 * static_cast<double>(to), 0.5);
+    EXPECT_EQ(ledger.headline_j->kind, EstimateKind::range);
+  }
+}
+
+// Kills: a stand-in that is used, or added, where the counter came to life after all.
+TEST(Faults, ACounterThatWasDoubtedAndCountsIsTheHeadline) {
+  const Source source = counter_of(Power{{origin}, {40}}, millisecond, 0);
+  const Ledger ledger = beside_a_stand_in(source, 10 * second);
+  EXPECT_FALSE(ledger.headline_modelled);
+  ASSERT_TRUE(ledger.headline_j);
+  EXPECT_NEAR(ledger.headline_j->value, 320, 1);
+}
+
 // Kills: a trapezoid that is off by a reading at the edges, or a sum instead of an integral.
 TEST(Gauges, ThePowerOfASineIntegratesToItsMean) {
   Channel channel;

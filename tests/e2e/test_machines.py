@@ -173,8 +173,8 @@ class Machines(Case):
         """Kept counters do not move: neither 0 J nor a guess may come of them, and the command's exit code is its own."""
         expected = {
             "intel-server-2s-psys": {"rapl.psys.energy", "rapl.package-0.energy", "rapl.dram-0.energy", "rapl.package-1.energy",
-                                     "rapl.dram-1.energy"},
-            "amd-epyc": {"rapl.package-0.energy", "rapl.core-0.energy"},
+                                     "rapl.dram-1.energy", "cpu-model.cpu.power"},
+            "amd-epyc": {"cpu-model.cpu.power", "rapl.package-0.energy", "rapl.core-0.energy"},
             "container": {"cpu-model.cpu.power"}, "vm": {"cpu-model.cpu.power"}, "nothing": set()}
         for machine, channels in expected.items():
             tree = os.path.join(MACHINES, machine)
@@ -186,6 +186,24 @@ class Machines(Case):
                     self.assertNotIn("gross_j", row)
                     self.assertIs(row["resolvable"], False)
                 self.assertNotIn("gross_j", summary.get("headline") or {})
+
+    def test_a_package_that_stands_still_for_the_whole_run_has_the_model_step_in_labelled_and_with_the_reason(self):
+        for name, text in {"name": "package-0", "energy_uj": "1234567", "max_energy_range_uj": "262143328850"}.items():
+            path = self.path("sys/class/powercap/intel-rapl:0", name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text + "\n")
+        spin = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+        summary = self.record([sys.executable, "-c", spin], "--sysfs", self.path("sys"))
+        self.assertEqual((summary["headline"]["origin"], summary["headline"]["kind"]), ("modelled", "range"))
+        self.assertGreater(summary["headline"]["gross_j"], 0)
+        rows = {row["channel"]: row for row in summary["energy"]}
+        self.assertNotIn("gross_j", rows["rapl.package-0.energy"])
+        self.assertEqual(rows["cpu-model.cpu.power"]["gross_j"], summary["headline"]["gross_j"])
+        reasons = {reason["name"]: reason["reason"] for reason in summary["unavailable"]}
+        self.assertIn("package-0 did not move in 50 ms", reasons["rapl.package-0.energy"])
+        self.assertIn("stands still", reasons["energy[rapl.package-0.energy].gross_j"])
+        self.assertIn("modelled: no sensor here measured", self.summary_text)
 
     def test_sensors_and_doctor_print_what_is_intended_on_recordings_of_real_machines(self):
         if not os.path.exists(COLLECTION):

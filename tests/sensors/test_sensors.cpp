@@ -201,7 +201,7 @@ TEST(Report, SaysWhatIsReadyWhatIsNotAndFitsTheWidth) {
     for (const auto& sensor : json["sensors"])
       EXPECT_TRUE(!sensor["channels"].empty() || !sensor["unavailable"].empty()) << sensor["name"];
     const bool measured = name == "intel-2-sockets" || name == "laptop";
-    EXPECT_EQ(reports.back().in_use, !measured) << name;
+    EXPECT_TRUE(reports.back().in_use) << name << ": kept counters do not move";
     EXPECT_EQ(reports[0].state, measured ? SensorState::ready : SensorState::not_here) << name;
   }
 }
