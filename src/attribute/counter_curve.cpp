@@ -9,8 +9,16 @@ namespace {
 constexpr std::uint64_t transitions_to_learn = 8;  // before the mean distance of transitions is believed
 // An instant is answered when so many further transitions are known: the grid must have begun, and the power after it.
 constexpr std::uint64_t look_ahead = 10;
+constexpr double root_3 = 1.7320508075688772;
 constexpr double root_12 = 3.4641016151377544;
 double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
+
+// A damaged Run may hold anything.
+std::optional<LearnedPeriod> sensible(const std::optional<LearnedPeriod>& learned) {
+  const auto all = {learned ? learned->mean_ns : -1, learned ? learned->sigma_ns : 0, learned ? learned->jitter_ns : 0};
+  const bool finite = std::ranges::all_of(all, [](double value) { return std::isfinite(value) && value >= 0; });
+  return finite && learned->mean_ns >= 1 ? learned : std::nullopt;
+}
 }  // namespace
 
 CounterCurve::CounterCurve(const Channel& channel, std::int64_t interval_ns, const Plan* plan)
@@ -21,8 +29,10 @@ CounterCurve::CounterCurve(const Channel& channel, std::int64_t interval_ns, con
       interval_ns_(interval_ns),
       period_ns_(channel.update_period.ns),
       renewed_at_every_read_(channel.measure == Measure::cpu_time && channel.update_period.ns == 0),
+      learned_(sensible(channel.learned_period)),
       instants_(plan),
-      clock_(channel.update_period.ns) {
+      clock_(new_clock()) {
+  if (learned_) jitter_ns_ = std::min(root_3 * learned_->jitter_ns, learned_->mean_ns / 4);
   if (channel.model) {
     // The readings are busy CPU seconds, of which a machine of n CPUs gives n a second; the channel's own rate is in
     // watts.

@@ -108,6 +108,7 @@ class CounterCurve {
   void set_timed(Mark& mark, const UpdateClock& clock) const;
   void allow_jitter(const UpdateClock& clock);
   void end_segment();
+  [[nodiscard]] UpdateClock new_clock() const;
   void answer_until(std::int64_t limit);
   void answer(const Point& point);
   void place_edges();
@@ -132,6 +133,7 @@ class CounterCurve {
   double scale_, step_, max_rate_;
   std::int64_t interval_ns_, period_ns_;
   bool renewed_at_every_read_;
+  std::optional<LearnedPeriod> learned_;
   Instants instants_;
 
   bool have_ = false, missing_ = false, flat_ = false;

@@ -37,8 +37,12 @@ void CounterCurve::set_timed(Mark& mark, const UpdateClock& clock) const {
 }
 
 // Updates that miss the grid come early or late: from now on this much is allowed for, up to a quarter of a period.
+// What it missed by is the least that single ones stray; a line that as many intervals allowed as came before it leaves
+// room for about a poll's distance over their number.
 void CounterCurve::allow_jitter(const UpdateClock& clock) {
-  jitter_ns_ = std::min(std::max(jitter_ns_ * 1.5, jitter_ns_ + clock.missed_by_ns()), period_s() * 1e9 / 4);
+  jitter_ns_ = std::min(std::max(jitter_ns_ * 1.5, jitter_ns_ + clock.missed_by_ns() +
+                                                       clock.typical_width_ns() / static_cast<double>(clock.updates())),
+                        period_s() * 1e9 / 4);
 }
 
 void CounterCurve::begin_segment() {
@@ -49,11 +53,12 @@ void CounterCurve::begin_segment() {
         2);
   std::ranges::sort(distances);
   // Silent updates (nothing was used) stretch some distances to multiples of the period; what is documented may be off.
-  const double shortest = distances[distances.size() / 5], documented = static_cast<double>(period_ns_);
-  const bool as_documented = documented > 0 && std::abs(shortest / documented - 1) < 0.25;
-  UpdateClock clock(period_ns_);
+  const double shortest = distances[distances.size() / 5];
+  const double known = learned_ ? learned_->mean_ns : static_cast<double>(period_ns_);
+  const bool as_known = known > 0 && std::abs(shortest / known - 1) < 0.25;
+  UpdateClock clock = new_clock();
   clock.allow_jitter(jitter_ns_);
-  clock.begin(untimed_.front().first, untimed_.front().second, as_documented ? documented : shortest);
+  clock.begin(untimed_.front().first, untimed_.front().second, as_known ? known : shortest);
   std::array<std::int64_t, intervals_to_begin> places{};
   for (std::size_t i = 1; i < untimed_.size(); ++i) {
     if (!clock.add(untimed_[i].first, untimed_[i].second)) return allow_jitter(clock);
@@ -69,11 +74,14 @@ void CounterCurve::begin_segment() {
   untimed_.clear();
 }
 
+// The period of a channel with a learned one is the longest that an update may take to come: no grid's.
+UpdateClock CounterCurve::new_clock() const { return UpdateClock(learned_ ? 0 : period_ns_, learned_); }
+
 void CounterCurve::end_segment() {
   untimed_.clear();
   if (!clock_runs_) return;
   segments_.push_back(clock_.grid());
-  clock_ = UpdateClock(period_ns_);
+  clock_ = new_clock();
   clock_runs_ = false;
 }
 
@@ -119,8 +127,9 @@ void CounterCurve::answer(const Point& point) {
 void CounterCurve::place_edges() {
   end_segment();
   for (const auto& [index, edge] : edges_) {
-    const auto& grid = segments_[edge.segment];
+    auto& grid = segments_[edge.segment];
     if (!grid) continue;
+    grid->jitter_ns = std::max(grid->jitter_ns, jitter_ns_);  // what a later update betrayed was true of earlier ones
     const auto placed = place_edge(edge, *grid, step_);
     if (!placed) continue;
     Point point = instants_.fixed(index);

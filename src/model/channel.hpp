@@ -72,6 +72,14 @@ struct PowerModel {
   double clock_floor = 1, clock_limit = 1;
 };
 
+// How far apart a source's updates are on average, as an earlier watch told: never exact, unlike what a document may
+// promise.
+struct LearnedPeriod {
+  double mean_ns = 0;
+  double sigma_ns = 0;   // standard deviation of that mean
+  double jitter_ns = 0;  // RMS distance of single updates from their grid; 0: none could be told
+};
+
 struct Channel {
   ChannelId id;
   std::string name;    // unique in a Run, stable between Runs: "rapl.package-0.energy"
@@ -86,13 +94,15 @@ struct Channel {
   double scale = 1;         // unit per count; reading × scale is in unit_of(measure)
   std::uint64_t range = 0;  // counter: the reading wraps to 0 at this count (readings are < range); 0 = never wraps
   double max_rate = 0;      // largest believable |change| in unit per second (W for energy); 0 = not known
-  Duration update_period;   // documented period at which the source renews its value; 0 = at every read or not known
+  Duration update_period;   // documented period at which the source renews its value; 0 = at every read or not known.
+                            // With a learned period: as long as a single update may take to come
   double resolution = 1;    // step of the reading, in counts
   Duration
       averaging_window;  // gauge: each reading is the mean over this long before it; 0 = instantaneous or not known
   std::optional<ChannelId> part_of;  // this channel's energy is inside that one's: never add the two
   bool coverage_known = true;  // false: nobody told whether it overlaps other sensors' domains; never added to them
-  std::optional<PowerModel> model;  // set for modelled power: see PowerModel
+  std::optional<LearnedPeriod> learned_period = {};  // where nothing documents the period, or a watch refuted that
+  std::optional<PowerModel> model;                   // set for modelled power: see PowerModel
 };
 
 // Channels that give joules: energy counters, power gauges, modelled channels.

@@ -12,6 +12,9 @@ namespace {
 
 // Changes below these are not told: a clock's ppm, or a machine that was busier this time.
 constexpr double least_period_change = 0.10;
+// The source's oscillator and the one that keeps our time drift apart from watch to watch: quartz is within some 20 ppm
+// over temperature, and time daemons correct the monotonic clock's rate by as much.
+constexpr double clock_drift = 20e-6;
 constexpr double least_step_change = 0.05;
 constexpr double least_cost_factor = 4;
 constexpr double least_cost_change_ns = 2000;
@@ -108,6 +111,23 @@ void fill_absent(ChannelPassport& kept, const ChannelPassport& learned) {
   forget_absences_of_what_is_known(kept);
 }
 
+// A document may name the period to the letter: where a watch does not refute it, a Run's own updates judge it further.
+// What was learned is known with a doubt, and is the mean; single updates may take longer.
+void fill_period(Channel& channel, const ChannelPassport& passport, std::vector<std::string>& filled) {
+  const double mean = ns(passport.update_period), documented = static_cast<double>(channel.update_period.ns);
+  if (!(mean > 0)) return;
+  const double spread = passport.period_spread ? ns(passport.period_spread) : least_period_change * mean;  // 95 %
+  const LearnedPeriod learned{mean, std::hypot(spread / 2, clock_drift * mean), ns(passport.jitter)};
+  if (documented == 0 || std::abs(documented - mean) > 2 * spread) channel.learned_period = learned;
+  // As long as an update may really take to come: the mean, and twice what single ones stray.
+  const Duration longest = *passport.update_period + 2 * passport.jitter.value_or(Duration{});
+  if (static_cast<double>(longest.ns) <= documented * (1 + least_period_change)) return;
+  filled.push_back(channel.name + ": update period " + time_words(static_cast<double>(longest.ns)) +
+                   (documented > 0 ? " (documented: " + time_words(documented) + ")" : std::string()));
+  channel.update_period = longest;
+  channel.learned_period = learned;
+}
+
 }  // namespace
 
 std::vector<std::string> fill_channels(std::span<Channel> channels, const MachinePassport& machine) {
@@ -116,18 +136,7 @@ std::vector<std::string> fill_channels(std::span<Channel> channels, const Machin
     const ChannelPassport* passport = machine.find(channel.name);
     if (passport == nullptr || !gives_energy(channel) || channel.origin != Origin::measured) continue;
     const auto note = [&](const std::string& text) { filled.push_back(channel.name + ": " + text); };
-    if (passport->update_period) {
-      // As long as an update may really take to come: the mean, and twice what single ones stray.
-      const Duration longest = *passport->update_period + 2 * passport->jitter.value_or(Duration{});
-      const auto most = static_cast<double>(channel.update_period.ns) * (1 + least_period_change);
-      if (static_cast<double>(longest.ns) > most) {
-        note("update period " + time_words(static_cast<double>(longest.ns)) +
-             (channel.update_period.ns > 0
-                  ? " (documented: " + time_words(static_cast<double>(channel.update_period.ns)) + ")"
-                  : std::string()));
-        channel.update_period = longest;
-      }
-    }
+    if (passport->update_period) fill_period(channel, *passport, filled);
     if (channel.resolution <= 0 && passport->step && channel.scale > 0 &&
         std::isfinite(*passport->step / channel.scale)) {
       channel.resolution = *passport->step / channel.scale;

@@ -58,9 +58,10 @@ Result<void> put_channels(Database& database, std::span<const Channel> channels)
     const auto watts = [&](Watts PowerModel::* figure) {
       return model ? std::optional((*model.*figure).value()) : std::nullopt;
     };
+    const auto learned = channel.learned_period;
     const auto part_of = channel.part_of ? std::optional(channel.part_of->value) : std::nullopt;
     auto done = put_row(
-        database, "INSERT INTO channel VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        database, "INSERT INTO channel VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         channel.id.value, channel.name, channel.sensor, channel.device, channel.domain, to_string(channel.measure),
         unit_of(channel.measure), to_string(channel.kind), to_string(channel.origin), to_string(channel.scope),
         channel.scale, channel.range, channel.max_rate, channel.update_period.ns, channel.resolution, part_of,
@@ -70,7 +71,10 @@ Result<void> put_channels(Database& database, std::span<const Channel> channels)
         watts(&PowerModel::full_low), watts(&PowerModel::full_high), channel.averaging_window.ns,
         model ? model->reference_clock_hz : std::nullopt, model ? model->highest_clock_hz : std::nullopt,
         model ? std::optional(model->clock_floor) : std::nullopt,
-        model ? std::optional(model->clock_limit) : std::nullopt);
+        model ? std::optional(model->clock_limit) : std::nullopt,
+        learned ? std::optional(learned->mean_ns) : std::nullopt,
+        learned ? std::optional(learned->sigma_ns) : std::nullopt,
+        learned ? std::optional(learned->jitter_ns) : std::nullopt);
     if (!done) return done;
   }
   return {};
@@ -161,6 +165,7 @@ Result<Channel> channel_from(const Statement& row, const std::string& where) {
     channel.model = std::move(model);
   }
   channel.averaging_window.ns = row.integer(25);
+  if (!row.is_null(30)) channel.learned_period = LearnedPeriod{row.real(30), row.real(31), row.real(32)};
   return channel;
 }
 
@@ -170,7 +175,8 @@ Result<void> load_channels(Database& database, Records& records, const std::stri
                   "update_period_ns, resolution, part_of, coverage_known, model_name, model_source, model_cpus, "
                   "model_idle_w, model_idle_low_w, model_idle_high_w, model_full_w, model_full_low_w, "
                   "model_full_high_w, averaging_window_ns, model_reference_clock_hz, model_highest_clock_hz, "
-                  "model_clock_floor, model_clock_limit FROM channel ORDER BY id",
+                  "model_clock_floor, model_clock_limit, learned_period_ns, learned_period_sigma_ns, "
+                  "learned_period_jitter_ns FROM channel ORDER BY id",
                   [&](Statement& row) -> Result<void> {
                     auto channel = channel_from(row, where);
                     if (!channel) return Unexpected<Error>(channel.error());

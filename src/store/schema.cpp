@@ -19,7 +19,8 @@ CREATE TABLE channel (
   resolution REAL NOT NULL, part_of INTEGER REFERENCES channel(id), coverage_known INTEGER NOT NULL,
   model_name TEXT, model_source TEXT, model_cpus REAL, model_idle_w REAL, model_idle_low_w REAL, model_idle_high_w REAL,
   model_full_w REAL, model_full_low_w REAL, model_full_high_w REAL, averaging_window_ns INTEGER NOT NULL,
-  model_reference_clock_hz REAL, model_highest_clock_hz REAL, model_clock_floor REAL, model_clock_limit REAL);
+  model_reference_clock_hz REAL, model_highest_clock_hz REAL, model_clock_floor REAL, model_clock_limit REAL,
+  learned_period_ns REAL, learned_period_sigma_ns REAL, learned_period_jitter_ns REAL);
 CREATE TABLE passport (
   channel_id INTEGER PRIMARY KEY REFERENCES channel(id), unit TEXT NOT NULL, version INTEGER NOT NULL,
   learned_utc TEXT NOT NULL, learned_by TEXT NOT NULL, watched_ns INTEGER NOT NULL, reads INTEGER NOT NULL,
@@ -84,7 +85,8 @@ constexpr std::array<Migration, 1> migrations{{
     {1,
      "PRAGMA temp_store = MEMORY;"
      "CREATE TEMP VIEW channel AS SELECT *, 0 AS averaging_window_ns, NULL AS model_reference_clock_hz, NULL AS "
-     "model_highest_clock_hz, NULL AS model_clock_floor, NULL AS model_clock_limit FROM main.channel;"
+     "model_highest_clock_hz, NULL AS model_clock_floor, NULL AS model_clock_limit, NULL AS learned_period_ns, "
+     "NULL AS learned_period_sigma_ns, NULL AS learned_period_jitter_ns FROM main.channel;"
      "CREATE TEMP TABLE passport ("
      "  channel_id INTEGER PRIMARY KEY, unit TEXT, version INTEGER, learned_utc TEXT, learned_by TEXT, watched_ns "
      "INTEGER,"
@@ -95,16 +97,31 @@ constexpr std::array<Migration, 1> migrations{{
      "  absent TEXT);"},
 }};
 
-// The first files of version 2 do not have what a modelled channel knows of its clocks.
-Result<void> add_clocks(Database& database) {
-  const auto told =
-      database.integer("SELECT count(*) FROM pragma_table_info('channel') WHERE name = 'model_reference_clock_hz'");
-  if (!told) return Unexpected<Error>(told.error());
-  if (told->value_or(0) > 0) return {};
-  return database.execute(
-      "PRAGMA temp_store = MEMORY;"
-      "CREATE TEMP VIEW channel AS SELECT *, NULL AS model_reference_clock_hz, NULL AS model_highest_clock_hz, "
-      "NULL AS model_clock_floor, NULL AS model_clock_limit FROM main.channel;");
+// Files of version 2 lack the columns that came to it later: what a modelled channel knows of its clocks, then what a
+// passport told of the period.
+Result<void> add_late_columns(Database& database) {
+  struct Late {
+    const char* first;
+    const char* all;
+  };
+  constexpr std::array<Late, 2> late{
+      {{"model_reference_clock_hz",
+        ", NULL AS model_reference_clock_hz, NULL AS model_highest_clock_hz, NULL AS model_clock_floor, "
+        "NULL AS model_clock_limit"},
+       {"learned_period_ns",
+        ", NULL AS learned_period_ns, NULL AS learned_period_sigma_ns, NULL AS learned_period_jitter_ns"}}};
+  std::string missing;
+  for (const Late& columns : late) {
+    const auto query =
+        "SELECT count(*) FROM pragma_table_info('channel') WHERE name = '" + std::string(columns.first) + "'";
+    const auto told = database.integer(query.c_str());
+    if (!told) return Unexpected<Error>(told.error());
+    if (told->value_or(0) == 0) missing += columns.all;
+  }
+  if (missing.empty()) return {};
+  const auto view =
+      "PRAGMA temp_store = MEMORY; CREATE TEMP VIEW channel AS SELECT *" + missing + " FROM main.channel;";
+  return database.execute(view.c_str());
 }
 
 Result<void> migrate(Database& database, int found, const std::string& where) {
@@ -146,7 +163,8 @@ Result<int> check_schema(Database& database, const std::string& where) {
     return fail(ErrorCode::malformed, "the tables of a Run are missing or are no tables", where, "the file is damaged");
   if (found != schema_version)
     if (auto done = migrate(database, found, where); !done) return Unexpected<Error>(done.error());
-  if (auto done = found == 2 ? add_clocks(database) : Result<void>{}; !done) return Unexpected<Error>(done.error());
+  if (auto done = found == 2 ? add_late_columns(database) : Result<void>{}; !done)
+    return Unexpected<Error>(done.error());
   return found;
 }
 

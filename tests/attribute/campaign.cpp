@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "passport/learn.hpp"
+#include "passport/use.hpp"
 #include "rig.hpp"
 
 namespace prony::campaign {
@@ -119,12 +121,11 @@ double swing_w(const Stream& stream, const Interval& window) {
   return most - least;
 }
 
-std::vector<rig::Tick> poll(const Stream& stream) {
-  Dice dice(stream.seed * 7 + 1);
+// From and to: since the origin.
+std::vector<rig::Tick> poll(const Stream& stream, std::int64_t from_ns, std::int64_t to_ns, Dice dice) {
   std::vector<rig::Tick> ticks;
-  const std::int64_t after_ns = 3 * std::max(stream.poll_ns, stream.view.updates.period.ns);
-  std::int64_t failing = 0, free_ns = -stream.before_ns - 1;
-  for (std::int64_t due = -stream.before_ns; due <= stream.length_ns + after_ns; due += stream.poll_ns) {
+  std::int64_t failing = 0, free_ns = from_ns - 1;
+  for (std::int64_t due = from_ns; due <= to_ns; due += stream.poll_ns) {
     auto begin =
         due + static_cast<std::int64_t>(dice.uniform(0, stream.poll_jitter) * static_cast<double>(stream.poll_ns));
     if (dice.chance(0.003))
@@ -143,6 +144,11 @@ std::vector<rig::Tick> poll(const Stream& stream) {
     ticks.push_back(std::move(tick));
   }
   return ticks;
+}
+
+std::vector<rig::Tick> poll(const Stream& stream) {
+  const std::int64_t after_ns = 3 * std::max(stream.poll_ns, stream.view.updates.period.ns);
+  return poll(stream, -stream.before_ns, stream.length_ns + after_ns, Dice(stream.seed * 7 + 1));
 }
 
 // What a tool does that subtracts the last readings before the edges. It is given the wraps for nothing.
@@ -208,6 +214,42 @@ Stream draw(std::uint64_t seed, bool dense) {
   // How long it was polled before the first window can begin.
   stream.before_ns = stream.poll_ns * 2 + static_cast<std::int64_t>(dice.uniform(0, 2) * update_ns);
   draw_windows(dice, stream);
+  return stream;
+}
+
+Stream jittering(std::uint64_t seed, std::int64_t length_ns) {
+  Dice dice(seed * 2 + 1);
+  Stream stream;
+  stream.seed = seed;
+  stream.curve_text = "constant:" + number(dice.uniform(5, 100));
+  stream.curve = *PowerCurve::parse(stream.curve_text);
+  draw_view(dice, 50e6, stream);
+  stream.view.updates.jitter = {static_cast<std::int64_t>(dice.uniform(0.005, 0.12) * 50e6)};
+  stream.channel.update_period = {};
+  stream.poll_ns = 5 * millisecond;
+  stream.read_ns = 20'000;
+  stream.poll_jitter = 0.5;
+  stream.length_ns = length_ns;
+  stream.before_ns = 12 * millisecond;
+  draw_windows(dice, stream);
+  return stream;
+}
+
+Stream with_passport(Stream stream, const Stream& first_run) {
+  constexpr std::size_t kept_ticks = 8192;  // as many of a Run are learned from
+  constexpr std::int64_t ago_ns = 600 * rig::second;
+  const auto run = poll(first_run, -ago_ns, -ago_ns + first_run.length_ns, Dice(first_run.seed * 7 + 3));
+  std::vector<std::int64_t> begins, ends, raws;
+  std::vector<Quality> qualities;
+  for (const rig::Tick& tick : std::span(run).first(std::min(run.size(), kept_ticks))) {
+    begins.push_back(tick.begin);
+    ends.push_back(tick.end);
+    raws.push_back(tick.readings[0].raw);
+    qualities.push_back(tick.readings[0].quality);
+  }
+  MachinePassport machine;
+  machine.channels.push_back(passport::learn_channel(stream.channel, {begins, ends, raws, qualities}, {}));
+  (void)passport::fill_channels({&stream.channel, 1}, machine);
   return stream;
 }
 

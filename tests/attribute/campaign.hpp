@@ -63,6 +63,10 @@ struct Outcome {
 // The curve's time at an instant. Its 0 lies long before the recording, as with a machine that has been up for a while.
 [[nodiscard]] Duration curve_time(Instant at);
 [[nodiscard]] Stream draw(std::uint64_t seed, bool dense);
+// A counter of steady power that renews itself every 50 ms, a little early or late, and is polled ten times as fast.
+[[nodiscard]] Stream jittering(std::uint64_t seed, std::int64_t length_ns);
+// The stream in the Run after a first one: its channel is filled from the passport that was learned then.
+[[nodiscard]] Stream with_passport(Stream stream, const Stream& first_run);
 // Polls the counter, attributes, and gives every window that it was asked for. `stream` must outlive the outcomes.
 [[nodiscard]] std::vector<Outcome> measure(const Stream& stream);
 

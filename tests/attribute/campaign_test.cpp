@@ -158,6 +158,70 @@ TEST(Campaign, AnIntervalOf95PercentCovers93To98PercentOfAllCases) {
   EXPECT_LE(all.share(), 0.98);
 }
 
+// The real use: the first Run teaches a passport, the Run after it uses what was learned.
+struct Comparison {
+  Coverage with, without;
+  std::vector<double> errors_with, errors_without;  // as shares of what one update brings at most
+  std::size_t passports = 0, missed_bounds = 0;
+
+  void add(const Stream& plain, const Stream& taught) {
+    const Stream filled = campaign::with_passport(plain, taught);
+    if (!filled.channel.learned_period) return;
+    ++passports;
+    const auto before = campaign::measure(plain), after = campaign::measure(filled);
+    for (std::size_t i = 0; i < std::min(before.size(), after.size()); ++i) {
+      if (!before[i].energy.interval || !after[i].energy.interval) continue;
+      without.add(before[i]);
+      with.add(after[i]);
+      const Estimate& gross = *after[i].energy.gross;
+      const bool inside =
+          gross.low - rounding_j(after[i]) <= after[i].truth_j && after[i].truth_j <= gross.high + rounding_j(after[i]);
+      missed_bounds += gross.kind == EstimateKind::bound && !inside;
+      errors_without.push_back(std::abs(before[i].energy.gross->value - before[i].truth_j) / plain.update_j());
+      errors_with.push_back(std::abs(gross.value - after[i].truth_j) / plain.update_j());
+    }
+  }
+  void tell(const char* which) const {
+    std::printf("%s: %zu passports; 95 %% of edge errors, of an update's most: %.4f with, %.4f without\n", which,
+                passports, percentile_95(errors_with), percentile_95(errors_without));
+    with.tell("  with a passport");
+    without.tell("  without");
+  }
+  void expect_no_worse() const {
+    EXPECT_EQ(missed_bounds, 0u);
+    EXPECT_GE(with.share(), 0.93);
+    EXPECT_LE(with.share(), 0.98);
+    EXPECT_LE(percentile_95(errors_with), 1.01 * percentile_95(errors_without));
+  }
+};
+
+// Kills: a passport that misleads where updates come early and late.
+TEST(Campaign, APassportOfAJitteringCounterMakesNoIntervalWrongerAndNoEdgeWorse) {
+  if (test::emulated()) GTEST_SKIP() << needs_all;
+  Comparison all;
+  for (std::uint64_t seed = 1; seed <= 1200; ++seed) {
+    const Stream stream = campaign::draw(seed, false);
+    if (stream.view.updates.jitter.ns > 0) all.add(stream, stream);
+  }
+  all.tell("jittering counters");
+  EXPECT_GE(all.with.cases, 1000u);
+  all.expect_no_worse();
+}
+
+// A Run of a second: its own updates leave the period open to parts per hundred, and hardly betray how much single ones
+// stray. Kills: the longest time that an update may take for the grid's own period, the passport's jitter forgotten.
+TEST(Campaign, InAShortRunAPassportOfAJitteringCounterKeepsTheCoverageAndMendsEdges) {
+  if (test::emulated()) GTEST_SKIP() << needs_all;
+  Comparison all;
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    const Stream taught = campaign::jittering(seed, 30'000'000'000);
+    all.add(campaign::jittering(seed, 1'000'000'000), taught);
+  }
+  all.tell("short Runs");
+  EXPECT_GE(all.with.cases, 1000u);
+  all.expect_no_worse();
+}
+
 // The width that is allowed: 3 × (2 q + τ · (Pmax − Pmin) over the two updates that the edges lie in). It holds where
 // the documented period is the true one. A period that must be learned is known to the polls' distance over the number
 // of updates seen: where the power hardly moves and the quantum is of a microjoule, that alone costs more than 6 q.

@@ -54,6 +54,54 @@ TEST(UpdateClock, ADocumentedPeriodIsTakenOnlyWhereNoTransitionContradictsIt) {
   EXPECT_NEAR(wrong.grid()->period_ns, true_period_ns, 10e6 / 100);
 }
 
+// Kills: a learned period taken to the letter, or for nothing; one that has changed since and still pulls.
+TEST(UpdateClock, ALearnedPeriodHelpsAsFarAsItIsKnownAndNotWhereTheTransitionsRefuteIt) {
+  const auto grid_with = [](std::optional<LearnedPeriod> learned) {
+    UpdateClock clock(0, learned);
+    feed(clock, 12, 10'000'000);
+    return *clock.grid();
+  };
+  const auto alone = grid_with({});
+  const auto helped = grid_with(LearnedPeriod{true_period_ns + 10'000, 10'000, 0});
+  EXPECT_NEAR(helped.period_ns, true_period_ns, 20'000);
+  EXPECT_GT(helped.period_sigma_ns, 5'000);
+  EXPECT_LT(helped.period_sigma_ns, 11'000);
+  EXPECT_GT(alone.period_sigma_ns, 5 * helped.period_sigma_ns);
+  EXPECT_LT(helped.phase_sigma_ns, 1.01 * alone.phase_sigma_ns);
+  const auto refuted = grid_with(LearnedPeriod{true_period_ns * 1.05, 10'000, 0});
+  EXPECT_EQ(refuted.period_ns, alone.period_ns);
+  EXPECT_EQ(refuted.period_sigma_ns, alone.period_sigma_ns);
+}
+
+// What is said of the doubt is what comes out over many phases of polls and updates. Kills: half the range between the
+// steepest and the flattest line taken for a deviation, doubts of phase and period that are not independent.
+TEST(UpdateClock, TheDoubtOfEveryUpdateIsThatOfAllLinesThatFit) {
+  std::mt19937_64 random(5);
+  std::uniform_real_distribution<double> unit(0, 1);
+  constexpr int rounds = 400, updates = 20;
+  for (const double k : {0.0, 9.5, 19.0, 40.0}) {
+    double squares = 0;
+    for (int round = 0; round < rounds; ++round) {
+      UpdateClock clock(0);
+      for (int i = 0; i < updates; ++i) {
+        const double at = 1e9 + i * true_period_ns;
+        const auto before = static_cast<std::int64_t>(at - unit(random) * 10e6);
+        if (i == 0)
+          clock.begin(before, before + 10'000'000, 100e6);
+        else
+          ASSERT_TRUE(clock.add(before, before + 10'000'000));
+      }
+      const auto grid = *clock.grid();
+      const double error = static_cast<double>(grid.origin_ns) + grid.at(k) - (1e9 + k * true_period_ns);
+      const double sigma = std::hypot(grid.phase_sigma_ns, (k - grid.centre_k) * grid.period_sigma_ns);
+      squares += error * error / (sigma * sigma);
+    }
+    // Below 1 for what is granted to the source and to the stamps: a fiftieth of a poll's distance, on either side.
+    EXPECT_GT(std::sqrt(squares / rounds), 0.7) << "at update " << k;
+    EXPECT_LT(std::sqrt(squares / rounds), 1.1) << "at update " << k;
+  }
+}
+
 // Kills: a line through a few points taken for a law.
 TEST(UpdateClock, FewerThanEightUpdatesAreNoEvidence) {
   UpdateClock clock(0);

@@ -203,6 +203,9 @@ TEST(Use, WhatIsNotDocumentedIsFilledAndALongerPeriodWins) {
   EXPECT_EQ(channels[0].resolution, 250);
   EXPECT_EQ(channels[0].averaging_window, milliseconds(1000));
   EXPECT_EQ(channels[1].update_period.ns, 0);
+  ASSERT_TRUE(channels[0].learned_period);
+  EXPECT_FALSE(channels[1].learned_period);
+  channels[0].learned_period.reset();
   // Documented: stays, unless what was seen is longer (a bound must reckon with it).
   channels[0].update_period = milliseconds(2);
   EXPECT_TRUE(fill_channels(channels, machine).empty());
@@ -210,9 +213,47 @@ TEST(Use, WhatIsNotDocumentedIsFilledAndALongerPeriodWins) {
   channels[0].update_period = Duration{500'000};
   EXPECT_EQ(fill_channels(channels, machine).size(), 1U);
   EXPECT_EQ(channels[0].update_period, Duration{982'000});
+  EXPECT_TRUE(channels[0].learned_period);
   channels[0].origin = Origin::modelled;
   channels[0].update_period = {};
   EXPECT_TRUE(fill_channels(channels, machine).empty());
+}
+
+// Kills: the longest that a single update may take handed on as the mean; a doubt or a jitter left behind.
+TEST(Use, AJitteringSourceGetsTheLongestUpdateForBoundsAndItsMeanWithDoubtAndJitterForTheGrid) {
+  auto p = full();
+  p.channel = "c";
+  p.update_period = milliseconds(10);
+  p.period_spread = Duration{4'000};
+  p.jitter = Duration{700'000};
+  std::vector<Channel> channels{undocumented("c")};
+  (void)fill_channels(channels, machine_with(p));
+  EXPECT_EQ(channels[0].update_period, Duration{11'400'000});
+  ASSERT_TRUE(channels[0].learned_period);
+  EXPECT_EQ(channels[0].learned_period->mean_ns, 10e6);
+  EXPECT_GE(channels[0].learned_period->sigma_ns, 2'000);
+  EXPECT_LT(channels[0].learned_period->sigma_ns, 2'100);
+  EXPECT_EQ(channels[0].learned_period->jitter_ns, 700'000);
+}
+
+// Kills: a watch that rounds the period to polls put above a document that it does not contradict; a document kept that
+// it does.
+TEST(Use, ADocumentedPeriodGivesWayToALearnedOneOnlyWhereTheWatchRefutesIt) {
+  auto p = full();
+  p.channel = "c";
+  p.update_period = Duration{976'600};
+  p.period_spread = Duration{100};
+  p.jitter.reset();
+  std::vector<Channel> channels{undocumented("c")};
+  channels[0].update_period = Duration{976'562};  // 2^-10 s
+  (void)fill_channels(channels, machine_with(p));
+  EXPECT_EQ(channels[0].update_period, Duration{976'562});
+  EXPECT_FALSE(channels[0].learned_period);
+  channels[0].update_period = milliseconds(1);
+  (void)fill_channels(channels, machine_with(p));
+  EXPECT_EQ(channels[0].update_period, milliseconds(1)) << "a bound reckons with the longer one";
+  ASSERT_TRUE(channels[0].learned_period);
+  EXPECT_EQ(channels[0].learned_period->mean_ns, 976'600);
 }
 
 std::size_t drifts(const ChannelPassport& before, const ChannelPassport& now) {

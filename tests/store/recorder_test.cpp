@@ -40,6 +40,7 @@ TEST(Recorder, EverythingThatWentInComesOut) {
   auto plan = fast_plan(2);
   plan.channels[0].part_of = ChannelId{2};
   plan.channels[1].coverage_known = false;
+  plan.channels[0].learned_period = LearnedPeriod{976'562.25, 12.5, 4000};
   plan.channels[1].range = ~std::uint64_t{0};
   plan.channels[1].model =
       PowerModel{"server", "a table", 8, Watts(40), Watts(20), Watts(60), Watts(200), Watts(150), Watts(280)};
@@ -66,6 +67,11 @@ TEST(Recorder, EverythingThatWentInComesOut) {
   ASSERT_EQ(run->channels().size(), 2U);
   EXPECT_EQ(run->channels()[0].part_of, ChannelId{2});
   EXPECT_EQ(run->channels()[0].scale, 1e-6);
+  ASSERT_TRUE(run->channels()[0].learned_period);
+  EXPECT_EQ(run->channels()[0].learned_period->mean_ns, 976'562.25);
+  EXPECT_EQ(run->channels()[0].learned_period->sigma_ns, 12.5);
+  EXPECT_EQ(run->channels()[0].learned_period->jitter_ns, 4000);
+  EXPECT_FALSE(run->channels()[1].learned_period);
   EXPECT_FALSE(run->channels()[1].coverage_known);
   EXPECT_EQ(run->channels()[1].range, ~std::uint64_t{0});
   ASSERT_TRUE(run->channels()[1].model);

@@ -302,7 +302,10 @@ TEST(Run, ARunOfVersion1HasNoPassportsAndNoAveragingWindowAndStaysAsItIs) {
   const auto run = open_run(folder.file());
   ASSERT_TRUE(run);
   EXPECT_TRUE(run->passports().empty());
-  for (const auto& channel : run->channels()) EXPECT_EQ(channel.averaging_window.ns, 0);
+  for (const auto& channel : run->channels()) {
+    EXPECT_EQ(channel.averaging_window.ns, 0);
+    EXPECT_FALSE(channel.learned_period);
+  }
   EXPECT_EQ(test::bytes_of(folder.file()), before);
 }
 
@@ -313,6 +316,7 @@ TEST(Run, TheKeptFileOfVersion2IsStillRead) {
   ASSERT_TRUE(run);
   ASSERT_EQ(run->channels().size(), 3U);
   EXPECT_EQ(run->channels()[2].averaging_window, milliseconds(100));
+  for (const auto& channel : run->channels()) EXPECT_FALSE(channel.learned_period) << "not yet told by that file";
   ASSERT_EQ(run->passports().size(), 1U);
   EXPECT_EQ(run->passports()[0].channel, "rapl.package-1.energy");
   EXPECT_EQ(run->passports()[0].update_period, Duration{982'000});
