@@ -90,7 +90,7 @@ void add_rare_options(CLI::App& command, RecordOptions& o, Settings& settings) {
     if (std::string_view(row.name) != "config") settings.watch(row.name, option, default_text);
     names += " --" + std::string(row.name);
   }
-  command.footer("And (see `prony help recording`):" + names + "\n\n" + command.get_footer());
+  command.footer("And (see `prony help recording`):" + names + "\n" + command.get_footer());
 }
 
 }  // namespace
@@ -127,15 +127,20 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
                      ->allow_extra_args(false),
                  "");
   settings.watch("quiet", command.add_flag("--quiet", o.quiet, "Print no summary and no live line"), "false");
+  add_energy_options(command, o.energy, settings);
   add_rare_options(command, o, settings);
 }
 
 std::vector<std::string> config_keys() {
-  return {"interval", "out",        "force",    "json",          "csv",         "sensors", "sysfs",
-          "procfs",   "simulate",   "baseline", "tag",           "quiet",       "tree",    "die-with-prony",
-          "engine",   "model",      "prompts",  "max-tokens",    "temperature", "top-k",   "top-p",
-          "seed",     "threads",    "ctx",      "repeat",        "warmup",      "gap",     "keep-output",
-          "timeout",  "ignore-eos", "max-temp", "max-temp-stop", "budget"};
+  std::vector<std::string> keys{
+      "interval", "out",        "force",    "json",          "csv",         "sensors", "sysfs",
+      "procfs",   "simulate",   "baseline", "tag",           "quiet",       "tree",    "die-with-prony",
+      "engine",   "model",      "prompts",  "max-tokens",    "temperature", "top-k",   "top-p",
+      "seed",     "threads",    "ctx",      "repeat",        "warmup",      "gap",     "keep-output",
+      "timeout",  "ignore-eos", "max-temp", "max-temp-stop", "budget"};
+  const auto energy = energy_config_keys();
+  keys.insert(keys.end(), energy.begin(), energy.end());
+  return keys;
 }
 
 std::string config_file(const RecordOptions& options) {

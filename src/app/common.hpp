@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/energy_options.hpp"
 #include "app/machine_choice.hpp"
 #include "app/settings.hpp"
 #include "base/result.hpp"
@@ -57,6 +58,7 @@ struct RecordOptions {
   std::string tree = "automatic";
   std::string max_temp;        // "90C"; empty: not watched
   bool max_temp_stop = false;  // prony run: over it the command gets SIGTERM
+  EnergyOptions energy;        // baselines kept, factors
   std::string budget;          // "0.5%" of a core; empty: none
 };
 // Adds the options of everything that records to `command`, and watches them.

@@ -36,16 +36,17 @@ constexpr const char* signs_text =
 struct Topic {
   std::string_view name;
   std::string_view help;
-  const char* text;  // null: written by what it is about
+  std::string (*text)();
 };
-constexpr Topic topics[] = {{"exit-codes", "what each exit code means", exit_codes_text},
-                            {"signs", "what ~, –, ± and (low…high) mean", signs_text},
-                            {"recording", "options of run and llm that few need", nullptr}};
+constexpr Topic topics[] = {{"exit-codes", "what each exit code means", [] { return std::string(exit_codes_text); }},
+                            {"signs", "what ~, –, ± and (low…high) mean", [] { return std::string(signs_text); }},
+                            {"energy", "baselines, carbon and money: options of run and llm", energy_options_text},
+                            {"recording", "options of run and llm that few need", rare_options_text}};
 
 int help(const std::string& name) {
   for (const Topic& topic : topics) {
     if (topic.name != name) continue;
-    std::fputs(topic.text != nullptr ? topic.text : rare_options_text().c_str(), stdout);
+    std::fputs(topic.text().c_str(), stdout);
     return exit_code::ok;
   }
   if (!name.empty()) {
@@ -74,7 +75,7 @@ int help(const std::string& name) {
 
 std::function<int(const CommandWords&)> add_help(CLI::App& command) {
   auto topic = std::make_shared<std::string>();
-  command.add_option("TOPIC", *topic, "exit-codes, signs, recording");
+  command.add_option("TOPIC", *topic, "exit-codes, signs, energy, recording");
   return [topic](const CommandWords&) { return help(*topic); };
 }
 

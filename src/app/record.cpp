@@ -116,6 +116,7 @@ Result<void> Recording::prepare() {
     if (!length) return Unexpected<Error>(length.error());
     baseline_ = *length;
   }
+  if (const auto factors = factors_of(o.energy); !factors) return Unexpected<Error>(factors.error());
   const auto rung = tree_rung_from(o.tree);
   if (!rung)
     return fail(ErrorCode::usage, "'" + printable(o.tree, 40) + "' is no way to follow a process tree", "--tree",

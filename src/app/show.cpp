@@ -26,6 +26,7 @@ struct ShowOptions {
   std::string path;
   bool json = false;
   bool settings = false;
+  EnergyOptions energy;
 };
 
 TextOptions text_options(int fd) {
@@ -42,9 +43,17 @@ int show(const ShowOptions& options) {
     print_error(run.error());
     return exit_code::own_failure;
   }
-  const auto summary = summarise(**run);
+  auto summary = summarise(**run);
   if (!summary) {
     print_error(summary.error());
+    return exit_code::own_failure;
+  }
+  if (auto factors = factors_of(options.energy)) {  // those given now take the place of the Run's own
+    if (factors->carbon_g_per_kwh) summary->factors.carbon_g_per_kwh = std::move(factors->carbon_g_per_kwh);
+    if (factors->pue) summary->factors.pue = std::move(factors->pue);
+    if (factors->tariff) summary->factors.tariff = std::move(factors->tariff);
+  } else {
+    print_error(factors.error());
     return exit_code::own_failure;
   }
   std::string text;
@@ -100,6 +109,7 @@ std::function<int(const CommandWords&)> add_show(CLI::App& command) {
   command.add_option("RUN", options->path, "A Run file")->required();
   command.add_flag("--json", options->json, "As JSON; the names carry units");
   command.add_flag("--settings", options->settings, "Every effective setting and where it came from");
+  add_factor_options(command, options->energy, nullptr);
   return [options](const CommandWords&) { return show(*options); };
 }
 

@@ -279,6 +279,7 @@ Summary summarise(const Run& run, Ledger ledger) {
   summary.spans_lost = run.spans_lost();
   summary.passports = run.passports();
   summary.unavailable = run.manifest().unavailable;
+  summary.factors = factors_of(summary.manifest, summary.unavailable);
   summary.window = ledger.window;
   summary.recorded = ledger.recorded;
   summary.headline_j = ledger.headline_j;

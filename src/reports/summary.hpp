@@ -12,6 +12,7 @@
 #include "base/result.hpp"
 #include "model/channel.hpp"
 #include "model/charge.hpp"
+#include "model/factors.hpp"
 #include "model/manifest.hpp"
 #include "model/passport.hpp"
 #include "model/span.hpp"
@@ -111,6 +112,7 @@ struct Summary {
   std::vector<ChannelPassport> passports;
   std::vector<Event> events;
   std::vector<Unavailable> unavailable;
+  Factors factors;  // of carbon and money, as given with the Run or for this view of it
   std::uint64_t spans_lost = 0;
   Interval window, recorded;
 

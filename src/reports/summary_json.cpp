@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "model/absence.hpp"
+#include "reports/footprint.hpp"
 #include "reports/passport_rows.hpp"
 
 namespace prony {
@@ -346,6 +347,7 @@ Json to_json(const Summary& summary) {
     headline["origin"] = summary.headline_modelled ? "modelled" : "measured";
     out["headline"] = std::move(headline);
   }
+  if (Json footprint = footprint_json(summary); !footprint.is_null()) out["footprint"] = std::move(footprint);
   out["cpu_split"] = summary.cpu_split;
   out["energy"] = Json::array();
   for (const EnergyRow& row : summary.energy) out["energy"].push_back(energy_json(row));

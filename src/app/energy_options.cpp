@@ -1,0 +1,68 @@
+#include "app/energy_options.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <array>
+#include <functional>
+
+namespace prony::app {
+
+namespace {
+
+struct Row {
+  const char* name;
+  const char* type;
+  const char* help;
+  std::string EnergyOptions::* field;
+  bool factor;
+};
+constexpr std::array<Row, 3> rows{{
+    {"carbon-g-per-kwh", "G[ SOURCE]", "Grams of CO2 equivalent per kWh, and in words where that is from",
+     &EnergyOptions::carbon, true},
+    {"pue", "N[ SOURCE]", "What the site draws for each kWh of its computers: 1 or more", &EnergyOptions::pue, true},
+    {"tariff", "PRICE CUR[ SOURCE]", "Money per kWh: \"0.30 EUR contract of 2026\"", &EnergyOptions::tariff, true},
+}};
+
+}  // namespace
+
+void add_factor_options(CLI::App& command, EnergyOptions& options, Settings* settings) {
+  for (const Row& row : rows) {
+    if (!row.factor) continue;
+    CLI::Option* option =
+        command.add_option("--" + std::string(row.name), options.*row.field, row.help)->type_name(row.type);
+    if (settings == nullptr) continue;
+    option->group("");
+    settings->watch(row.name, option, "");
+  }
+}
+
+void add_energy_options(CLI::App& command, EnergyOptions& options, Settings& settings) {
+  add_factor_options(command, options, &settings);
+  std::string names;
+  for (const Row& row : rows) names += " --" + std::string(row.name);
+  command.footer("And (see `prony help energy`):" + names + "\n\n" + command.get_footer());
+}
+
+Result<Factors> factors_of(const EnergyOptions& options) {
+  return parse_factors(options.carbon, options.pue, options.tariff);
+}
+
+std::string energy_options_text() {
+  std::string text = "Options of `prony run` and `prony llm` about what joules mean\n\n";
+  for (const Row& row : rows) {
+    std::string name = "  --" + std::string(row.name) + " " + row.type;
+    name.resize(std::max<std::size_t>(name.size() + 2, 34), ' ');
+    text += name + row.help + "\n";
+  }
+  return text +
+         "\nNo factor has a default and none is looked up: what is not given is not printed. Each may also stand in\n"
+         "the configuration file, and `prony show RUN` takes the factors again to tell an old Run with others.\n";
+}
+
+std::vector<std::string> energy_config_keys() {
+  std::vector<std::string> keys;
+  for (const Row& row : rows) keys.emplace_back(row.name);
+  return keys;
+}
+
+}  // namespace prony::app
