@@ -136,7 +136,8 @@ Result<void> Recording::prepare() {
   auto path = choose_path(plan_, now.wall_ns);
   if (!path) return Unexpected<Error>(path.error());
   path_ = *path;
-  auto recorder = Recorder::create(path_, RecorderOptions{.overwrite = o.force});
+  auto recorder = Recorder::create(
+      path_, RecorderOptions{.overwrite = o.force, .commit_every = milliseconds(2000)});  // Session flushes
   if (!recorder) return Unexpected<Error>(recorder.error());
   recorder_ = std::move(*recorder);
 

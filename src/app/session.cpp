@@ -1,5 +1,6 @@
 #include "app/session.hpp"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +16,11 @@ namespace prony::app {
 namespace {
 
 constexpr Duration slow_interval = milliseconds(1000);
+// How long what was measured may lie in memory: kill -9 loses less than a second. A lane that begins a block wakes
+// nobody, so the wait is longer than the age at which a block is taken: one wake-up finds it old enough.
+constexpr Duration carry_wait = milliseconds(700), carry_age = milliseconds(600);
+constexpr Duration look_every = milliseconds(100);    // at spans, once there can be any; at temperatures and the budget
+constexpr Duration flush_every = milliseconds(1000);  // where ticks are rarer than that
 
 std::vector<std::string> catalogue_names() {
   std::vector<std::string> names;
@@ -36,6 +42,11 @@ Result<std::vector<std::string>> chosen_names(const std::string& only) {
     chosen.push_back(name);
   }
   return chosen;
+}
+
+bool readable(int descriptor) {
+  pollfd waited{descriptor, POLLIN, 0};
+  return ::poll(&waited, 1, 0) > 0;
 }
 
 void sleep_for(Duration duration) { std::this_thread::sleep_for(std::chrono::nanoseconds(duration.ns)); }
@@ -136,25 +147,43 @@ void Session::write(F&& call) {
   if (auto done = call(*recorder_); !done) record_failure(done.error());
 }
 
-void Session::carry_one(Duration wait, Duration max_age) {
+bool Session::carry_one(Duration wait, Duration max_age) {
   auto block = sampler_->take(wait, max_age);
-  if (!block) return;
+  if (!block) return false;
   write([&](Recorder& recorder) { return recorder.append(*block); });
   if (see_) see_(*block);
   sampler_->recycle(std::move(block));
+  return true;
 }
 
+// One wake-up for all lanes.
+bool Session::carry_all(Duration wait) {
+  if (!carry_one(wait, carry_age)) return false;
+  for (std::size_t others = 1; others < lanes_.size() && carry_one(Duration{0}, Duration{0});) ++others;
+  return true;
+}
+
+// Every wake-up costs more than what it carries, so there are few: until somebody opens the span file there is nothing
+// to drain, and then it is looked at often enough for a ring that fills.
 void Session::carry(const std::stop_token& stop) {
   Instant next_anchor = machine_.now() + milliseconds(10'000);
-  Instant next_complaint = machine_.now() + milliseconds(1000);
+  Instant next_flush = machine_.now() + flush_every;
+  const int spans_opened = recorder_->spans_opened();
+  bool spans = spans_opened < 0;
+  sampler_->also_wait_for(spans_opened);
   while (!stop.stop_requested()) {
-    carry_one(milliseconds(100), milliseconds(250));
-    write([](Recorder& recorder) { return recorder.drain_spans(); });
+    const bool carried = carry_all(spans || control_ ? look_every : carry_wait);
+    if (!spans && readable(spans_opened)) {
+      spans = true;
+      sampler_->also_wait_for(-1);
+    }
+    if (spans) write([](Recorder& recorder) { return recorder.drain_spans(); });
     if (control_) control_->look(*sampler_, [this](const Event& event) { add(event); });
     const Instant now = machine_.now();
-    if (now >= next_complaint) {
+    if (carried || now >= next_flush) {
       complain();
-      next_complaint = now + milliseconds(1000);
+      write([](Recorder& recorder) { return recorder.flush(); });
+      next_flush = now + flush_every;
     }
     if (now >= next_anchor) {
       write([&](Recorder& recorder) { return recorder.add_anchor(machine_.anchor()); });
@@ -194,8 +223,11 @@ void Session::settle(Duration limit) {
       if (counts && readings[i].quality != Quality::gap) waiting.push_back({lane.group.id, i, readings[i].raw});
     }
   }
+  Duration shortest = milliseconds(50);  // nothing can be new before some lane's next tick
+  for (const LanePlan& lane : lanes_)
+    if (lane.name.starts_with(to_string(LaneKind::fast))) shortest = std::min(shortest, lane.interval);
   while (!waiting.empty() && machine_.now() < end) {
-    sleep_for(milliseconds(1));
+    sleep_for(std::max(milliseconds(1), Duration{shortest.ns / 4}));
     std::erase_if(waiting, [&](const Watched& watched) {
       Instant at;
       const std::vector<Reading> readings = sampler_->latest(watched.group, at);

@@ -77,7 +77,8 @@ class Session {
  private:
   void carry(const std::stop_token& stop);
   [[nodiscard]] std::optional<double> watts_of(const Channel& channel, const Reading& reading, Instant at);
-  void carry_one(Duration wait, Duration max_age);
+  bool carry_all(Duration wait);
+  bool carry_one(Duration wait, Duration max_age);
   void complain();
   void record_failure(const Error& error);
   template <class F>

@@ -90,6 +90,7 @@ bool told(const Result<void>& done) {
 }  // namespace
 
 bool print_run(const std::string& run_path, const RecordOptions& options) {
+  if (options.quiet && options.json.empty() && options.csv.empty()) return true;  // nobody asked for what is in it
   auto run = Run::open(run_path);
   if (!run) return told(Unexpected<Error>(run.error()));
   const auto summary = summarise(**run);

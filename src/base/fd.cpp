@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -21,6 +22,12 @@ Result<Fd> Fd::open(const std::string& path, int flags, unsigned mode) {
   } while (fd < 0 && errno == EINTR);
   if (fd < 0) return Unexpected<Error>(error_from_errno(errno, path, "cannot open"));
   return Fd(fd);
+}
+
+long read_from_start(const Fd& fd, void* buffer, std::size_t bytes) noexcept {
+  // Where an offset is two registers, which two differs from machine to machine: the C library knows.
+  if constexpr (sizeof(long) < sizeof(std::int64_t)) return static_cast<long>(::pread(fd.get(), buffer, bytes, 0));
+  return ::syscall(SYS_pread64, fd.get(), buffer, bytes, 0L);
 }
 
 void Mapping::reset() noexcept {

@@ -36,7 +36,7 @@ class DiskFile final : public File {
   DiskFile(Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
 
   [[nodiscard]] std::int64_t read(std::span<char> buffer) noexcept override {
-    const auto count = ::pread(fd_.get(), buffer.data(), buffer.size(), 0);
+    const auto count = read_from_start(fd_, buffer.data(), buffer.size());
     return count >= 0 ? count : -errno;
   }
   [[nodiscard]] bool reopen() noexcept override {

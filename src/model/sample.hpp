@@ -2,9 +2,13 @@
 // Thread promise: plain data; one owner at a time (blocks are handed over, never shared).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <memory>
+#include <new>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/channel.hpp"
@@ -38,7 +42,25 @@ struct Group {
   std::vector<IntervalChange> changes = {};  // of `interval` while it was recorded, in time order
 };
 
-// Columns of up to `capacity` ticks of one group. Memory is taken once, in the constructor.
+// Leaves what it makes as it is: zeroing megabytes that a short Run never fills would be most of what it costs.
+template <class T>
+struct UntouchedAllocator : std::allocator<T> {
+  template <class U>
+  struct rebind {
+    using other = UntouchedAllocator<U>;
+  };
+  template <class U>
+  void construct(U* place) noexcept {
+    ::new (static_cast<void*>(place)) U;
+  }
+  template <class U, class... Values>
+  void construct(U* place, Values&&... values) {
+    ::new (static_cast<void*>(place)) U(std::forward<Values>(values)...);
+  }
+};
+
+// Columns of up to `capacity` ticks of one group. Memory is asked for once, in the constructor; the kernel gives its
+// pages when they are first written, or at once with touch().
 class TickBlock {
  public:
   TickBlock() = default;
@@ -49,7 +71,13 @@ class TickBlock {
         begin_ns_(capacity),
         end_ns_(capacity),
         raw_(channels * capacity),
-        quality_(channels * capacity, Quality::gap) {}
+        quality_(channels * capacity) {}
+
+  // Takes all pages now: for whoever must not wait for one while it fills the block.
+  void touch() noexcept {
+    for (auto* column : {&begin_ns_, &end_ns_, &raw_}) std::fill(column->begin(), column->end(), 0);
+    std::fill(quality_.begin(), quality_.end(), Quality::gap);
+  }
 
   [[nodiscard]] GroupId group() const noexcept { return group_; }
   [[nodiscard]] std::size_t channels() const noexcept { return channels_; }
@@ -88,9 +116,11 @@ class TickBlock {
   std::size_t channels_ = 0;
   std::size_t capacity_ = 0;
   std::size_t ticks_ = 0;
-  std::vector<std::int64_t> begin_ns_, end_ns_;
-  std::vector<std::int64_t> raw_;  // raw_[channel * capacity + tick]
-  std::vector<Quality> quality_;   // same layout
+  template <class T>
+  using Column = std::vector<T, UntouchedAllocator<T>>;
+  Column<std::int64_t> begin_ns_, end_ns_;
+  Column<std::int64_t> raw_;  // raw_[channel * capacity + tick]
+  Column<Quality> quality_;   // same layout
 };
 
 }  // namespace prony

@@ -21,7 +21,7 @@ namespace {
 
 std::optional<CgroupCpuStat> read_cpu_stat(const Fd& file) noexcept {
   char buffer[2048];
-  const auto got = ::pread(file.get(), buffer, sizeof buffer, 0);
+  const auto got = read_from_start(file, buffer, sizeof buffer);
   if (got <= 0) return std::nullopt;
   return parse_cgroup_cpu_stat({buffer, static_cast<std::size_t>(got)});
 }

@@ -20,10 +20,10 @@ constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr std::size_t blocks_per_lane = 16;
 static_assert(blocks_per_lane < BlockQueue::places);
 
-// Half a second of ticks, so that the pool rides out a disk that stalls for some seconds at the fastest rates.
+// A second of ticks: the consumer comes about once a second, and the pool rides out a disk that stalls for many.
 std::size_t block_capacity(Duration interval) {
-  const std::int64_t half_second = second_ns / 2 / std::max<std::int64_t>(1, interval.ns);
-  return static_cast<std::size_t>(std::clamp<std::int64_t>(half_second, 16, 1024));
+  const std::int64_t ticks = second_ns / std::max<std::int64_t>(1, interval.ns);
+  return static_cast<std::size_t>(std::clamp<std::int64_t>(ticks, 16, 1024));
 }
 
 bool any_blocking(const LanePlan& plan) {
@@ -126,7 +126,9 @@ Lane::Lane(Machine& machine, LanePlan plan, std::shared_ptr<Doorbell> doorbell)
     from += count;
   }
   for (std::size_t i = 0; i < blocks_per_lane; ++i) {
-    empty_.push(new TickBlock(plan_.group.id, readings_.size(), block_capacity(plan_.interval)));
+    auto block = std::make_unique<TickBlock>(plan_.group.id, readings_.size(), block_capacity(plan_.interval));
+    block->touch();  // a tick waits for no page
+    empty_.push(block.release());
   }
 }
 

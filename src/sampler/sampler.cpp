@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 
@@ -104,7 +105,7 @@ class LaneSampler final : public Sampler {
         ripe = std::min(ripe, lane.ripe_ns(max_age.ns));
       }
       if (stopped || now >= give_up) return nullptr;
-      wait_for_bell(std::max(std::min(ripe, give_up), now + 100'000) - now);
+      if (!wait_for_bell(std::max(std::min(ripe, give_up), now + 100'000) - now)) return nullptr;
     }
   }
 
@@ -117,6 +118,8 @@ class LaneSampler final : public Sampler {
       }
     }
   }
+
+  void also_wait_for(int descriptor) override { also_ = descriptor; }
 
   void set_interval(GroupId group, Duration interval) override {
     for (const Thread& thread : lanes_) {
@@ -181,18 +184,22 @@ class LaneSampler final : public Sampler {
     doorbell_->ring();
   }
 
-  void wait_for_bell(std::int64_t ns) const {
-    pollfd bell{doorbell_->fd.get(), POLLIN, 0};
+  // False: the other descriptor can be read. A negative one is passed over by the kernel.
+  [[nodiscard]] bool wait_for_bell(std::int64_t ns) const {
+    std::array<pollfd, 2> waited{pollfd{doorbell_->fd.get(), POLLIN, 0}, pollfd{also_, POLLIN, 0}};
     const struct timespec limit{static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
-    if (ppoll(&bell, 1, &limit, nullptr) > 0) {
+    if (ppoll(waited.data(), waited.size(), &limit, nullptr) <= 0) return true;
+    if (waited[0].revents != 0) {
       std::uint64_t count = 0;
-      [[maybe_unused]] const auto got = read(bell.fd, &count, sizeof count);
+      [[maybe_unused]] const auto got = read(waited[0].fd, &count, sizeof count);
     }
+    return waited[1].revents == 0;
   }
 
   std::shared_ptr<Doorbell> doorbell_;
   std::vector<Thread> lanes_;
   std::size_t next_lane_ = 0;  // consumer's
+  int also_ = -1;              // consumer's
   std::atomic<bool> stopped_{false};
 };
 

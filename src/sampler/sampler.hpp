@@ -57,6 +57,8 @@ class Sampler {
   // recycle(). One consumer thread. After stop(): what is left, whatever its age, then null without waiting.
   [[nodiscard]] virtual std::unique_ptr<TickBlock> take(Duration wait, Duration max_age) = 0;
   virtual void recycle(std::unique_ptr<TickBlock> block) = 0;
+  // Consumer: take() also returns, with null, while this descriptor can be read; -1: none. It must stay open meanwhile.
+  virtual void also_wait_for(int descriptor) = 0;
 
   // From its next deadline on, the lane of `group` ticks every `interval` (1 µs at least; else nothing changes),
   // counted from the last deadline that was due; no deadline of the old interval counts as missed. Any thread, at any

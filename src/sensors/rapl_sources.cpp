@@ -1,7 +1,9 @@
 #include "sensors/rapl_sources.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
+#include <thread>
 
 #include "sensors/integer_file.hpp"
 #include "sensors/rapl_mirror.hpp"
@@ -18,6 +20,7 @@ constexpr Duration mirror_budget = milliseconds(40);
 constexpr Duration no_package_dead_after = milliseconds(2);
 constexpr Duration all_dead_after = milliseconds(5);
 constexpr Duration one_dead_after = milliseconds(10);
+constexpr std::chrono::microseconds pause_between_looks{200};
 constexpr std::uint64_t rounds_to_see_the_clock_move = 1000;
 
 void note_mirror(RaplSources& sources, const std::string& left, const std::string& kept) {
@@ -75,6 +78,8 @@ std::vector<std::vector<bool>> moved_events(const Machine& machine, std::vector<
       for (auto& unit : moved) unit.assign(unit.size(), true);
       break;
     }
+    // A counter moves once a millisecond: to ask without a pause would interrupt the package's CPU thousands of times.
+    if (round > 0 && machine.kind() == MachineKind::live) std::this_thread::sleep_for(pause_between_looks);
     all = true;
     for (std::size_t u = 0; u < units.size(); ++u) {
       std::vector<std::uint64_t> now(first[u].size());

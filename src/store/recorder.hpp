@@ -44,8 +44,11 @@ class Recorder {
   [[nodiscard]] virtual Result<void> add_unavailable(const Unavailable& unavailable) = 0;
   // What is known of a channel of this Run, by its name; the same channel again replaces it. usage: no such channel.
   [[nodiscard]] virtual Result<void> add_passport(const ChannelPassport& passport) = 0;
-  // Drains the span ring (see spans_path) into the Run. Call a few times a second, and once before close.
+  // Drains the span ring (see spans_path) into the Run. Call a few times a second once spans_opened() can be read (or
+  // is -1), and once before close.
   [[nodiscard]] virtual Result<void> drain_spans() = 0;
+  // A descriptor that can be read as soon as somebody has opened the ring file, for poll(2); the Recorder's own.
+  [[nodiscard]] virtual int spans_opened() const noexcept = 0;
   // Writes everything buffered and commits.
   [[nodiscard]] virtual Result<void> flush() = 0;
   // Compacts, checkpoints, sets the state, removes the span file. The Recorder is of no use afterwards.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +33,13 @@ bool take_lock(const Fd& fd) noexcept {
 int reserve(const Fd& fd, std::size_t from, std::size_t bytes) noexcept {
   if (::fallocate(fd.get(), 0, static_cast<off_t>(from), static_cast<off_t>(bytes)) == 0) return 0;
   return errno == EOPNOTSUPP || errno == ENOSYS || errno == EINTR ? 0 : errno;
+}
+
+// Not valid where the kernel or a limit (fs.inotify.max_user_instances) refuses.
+Fd watch_for_opening(const std::string& path) noexcept {
+  Fd watch(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  if (watch.valid() && ::inotify_add_watch(watch.get(), path.c_str(), IN_OPEN | IN_ONESHOT) < 0) watch.reset();
+  return watch;
 }
 
 }  // namespace
@@ -72,6 +80,7 @@ Result<SpanConsumer> SpanConsumer::create(const std::filesystem::path& path) {
   header.slots_per_ring = consumer.slots_;
   header.recording.store(1, std::memory_order_relaxed);
   header.magic.store(ring::magic, std::memory_order_release);
+  consumer.opened_ = watch_for_opening(where);
   return consumer;
 }
 

@@ -48,6 +48,9 @@ class SpanConsumer {
   // Whether a living recorder holds the lock of this span file.
   [[nodiscard]] static bool locked(const std::filesystem::path& path);
 
+  // Can be read once somebody has opened the file since create(): until then nobody can have written into it. -1 where
+  // the kernel does not tell (then look at the file now and then).
+  [[nodiscard]] int opened_descriptor() const noexcept { return opened_.get(); }
   // Hands over everything new. An error of `sink` ends the drain and is passed on.
   [[nodiscard]] Result<void> drain(const std::function<Result<void>(const SpanChange&)>& sink);
   // Whether some ring has so much drained and not yet published that its producer might run out of slots.
@@ -93,7 +96,7 @@ class SpanConsumer {
   [[nodiscard]] bool shrunk() const noexcept;
   void reserve_ahead() noexcept;
 
-  Fd fd_;
+  Fd fd_, opened_;
   Mapping mapping_;
   bool writable_ = false;
   std::uint32_t ring_count_ = 0;

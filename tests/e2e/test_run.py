@@ -1,11 +1,14 @@
 """`prony run`: the command is untouched, its exit code is its own, and what was recorded can be read again."""
 
+import contextlib
+import glob
 import json
 import os
 import pty
 import re
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -265,6 +268,25 @@ class Death(Case):
             if self.alive(pid):
                 os.kill(pid, signal.SIGKILL)
             child.stdout.close()
+
+    # Kills: a ring that is emptied at the end alone, or no more often than blocks of ticks come at such an interval.
+    def test_a_command_that_begins_late_to_say_what_it_does_loses_no_span_of_three_rings_full(self):
+        found = sorted(glob.glob(os.path.join(harness.BUILD, "libprony.so*")))
+        if not found:
+            self.skipTest("libprony.so was not built")
+        says = ("import ctypes, sys, time\ntime.sleep(1.3)\nlib = ctypes.CDLL(sys.argv[1])\n"
+                "lib.prony_span_begin.restype = ctypes.c_uint64\n"
+                "lib.prony_span_begin.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_uint64]\n"
+                "lib.prony_span_end.argtypes = [ctypes.c_uint64, ctypes.c_int]\n"
+                "if lib.prony_open(None) != 0: sys.exit('nobody records')\n"
+                "for round in range(6):\n"
+                "    for n in range(4000): lib.prony_span_end(lib.prony_span_begin(2, b'r', 0), 0)\n"
+                "    time.sleep(1)\n"
+                "lib.prony_close()\n")
+        self.record([sys.executable, "-c", says, found[0]], "--interval", "60s")
+        with contextlib.closing(sqlite3.connect(self.path("x.prony"))) as run:
+            self.assertEqual(run.execute("SELECT value FROM meta WHERE key = 'spans_lost'").fetchone()[0], "0")
+            self.assertEqual(run.execute("SELECT count(*) FROM span WHERE name = 'r'").fetchone()[0], 24000)
 
     def test_die_with_prony_ends_the_tree(self):
         child, pid = self.start("--die-with-prony", seconds="60")

@@ -1,8 +1,12 @@
 // The sampler's promises: no drift, every missed deadline counted, a slow consumer or sensor harms nobody but itself.
 // Nothing here asserts a timing: bounds are on what was counted against what the stamps say.
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <thread>
 
 #include "allocations.hpp"
+#include "base/fd.hpp"
 #include "fakes.hpp"
 
 namespace prony::test {
@@ -242,6 +246,35 @@ TEST(Sampler, ABlockIsHandedOverWhenItIsOldEnoughEvenIfItsLaneSleeps) {
   ASSERT_NE(block, nullptr);
   EXPECT_EQ(block->ticks(), 1U);
   sampler->recycle(std::move(block));
+}
+
+// Kills: a consumer that hears only of blocks, and one that no longer hears of blocks.
+TEST(Sampler, AConsumerCanWaitForADescriptorAsWell) {
+  FakeMachine machine;
+  FakeSensor sensor(1);
+  auto sampler = Sampler::create(machine, {lane_of(0, 60'000 * ms, {&sensor})});
+  ASSERT_TRUE(sampler->start());
+  ASSERT_TRUE(sampler->take({0}, {0})) << "the first tick";
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(::pipe(ends), 0);
+  const Fd reading(ends[0]), writing(ends[1]);
+  sampler->also_wait_for(reading.get());
+  std::jthread other([&] {
+    sleep_for(30 * ms);
+    ASSERT_EQ(::write(writing.get(), "x", 1), 1);
+  });
+  const Instant begin = machine.now();
+  EXPECT_FALSE(sampler->take(60'000 * ms, 60'000 * ms));
+  EXPECT_LT(machine.now() - begin, 30'000 * ms) << "it waited for its time to be up";
+  sampler->tick_now();
+  EXPECT_TRUE(sampler->take({0}, {0})) << "a descriptor that can be read hides no block";
+  sampler->also_wait_for(-1);
+  other.join();
+  std::jthread third([&] {
+    sleep_for(30 * ms);
+    sampler->tick_now();
+  });
+  EXPECT_TRUE(sampler->take(1000 * ms, {0})) << "and is forgotten when that is wished";
 }
 
 // Kills: a half-filled block that is handed over before an older full one.

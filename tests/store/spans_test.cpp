@@ -1,5 +1,7 @@
 #include "store/span_consumer.hpp"
 
+#include <poll.h>
+
 #include <cstddef>
 
 #include "store_test_support.hpp"
@@ -143,6 +145,25 @@ TEST(Spans, TheProducerGetsItsSlotsBackAndLosesNothingOverManyRounds) {
   ASSERT_TRUE(run);
   EXPECT_EQ(run->spans().size(), static_cast<std::size_t>(count));
   EXPECT_EQ(run->spans_lost(), 0U);
+}
+
+// Kills: a meter that looks at the ring only when told, and is never told, or is told at once and looks for nothing.
+TEST(Spans, TheRecorderIsToldWhenSomebodyOpensTheRingAndNotBefore) {
+  const Folder folder;
+  auto recorder = record(folder.file(), fast_plan(1));
+  ASSERT_TRUE(recorder);
+  if (recorder->spans_opened() < 0) GTEST_SKIP() << "this kernel does not tell of opened files (inotify)";
+  pollfd waited{recorder->spans_opened(), POLLIN, 0};
+  ASSERT_TRUE(recorder->append(test::one_tick({1}, 3'000'000'000, {{1, Quality::ok}})));
+  ASSERT_TRUE(recorder->drain_spans());
+  ASSERT_TRUE(recorder->flush());
+  EXPECT_EQ(::poll(&waited, 1, 0), 0) << "what the recorder itself does is nobody's opening";
+  {
+    Producer producer(recorder->spans_path());
+    EXPECT_EQ(::poll(&waited, 1, 1000), 1) << "before the first span can be written";
+  }
+  EXPECT_EQ(::poll(&waited, 1, 0), 1) << "it stays told";
+  ASSERT_TRUE(recorder->close(RunState::complete));
 }
 
 TEST(Spans, WhatWasDroppedOrHalfWrittenIsCountedAndSaid) {
