@@ -363,7 +363,7 @@ std::string energy_notes(const Summary& s, const TextOptions& o) {
   const bool any_sensor =
       std::ranges::any_of(s.energy, [](const EnergyRow& row) { return row.channel.origin != Origin::modelled; });
   if (s.headline_modelled && !s.energy.empty())
-    doubt.push_back(any_sensor ? "~ modelled: no sensor here measured its energy, see `prony sensors`"
+    doubt.push_back(any_sensor ? "~ modelled: no sensor here measured the energy, see `prony sensors`"
                                : "~ modelled: no energy sensor, see `prony doctor`");
   for (const std::string& words : doubt_words(s)) doubt.push_back(words);
   line("doubt", doubt);

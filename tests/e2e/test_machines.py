@@ -16,21 +16,16 @@ import tarfile
 import tempfile
 
 import harness
+import masks
 from harness import Case, needs_root
 
 MACHINES = os.path.join(harness.ROOT, "tests/machines")
 GOLDEN = os.path.join(harness.ROOT, "tests/golden/machines")
 RECORDER = os.path.join(harness.ROOT, "tools/record_machine.sh")
 WHOLE = ["intel-server-2s-psys", "amd-epyc", "laptop", "container", "vm", "nothing"]
-# What these sensors update at is the tick of the kernel that runs the test, whatever tree they read.
-TICKING = ("cpu", "cpu-model", "self")
 # Recordings of real machines in one tree, collected by prometheus/procfs (Apache-2.0); not in the repository.
 COLLECTION = os.path.join(harness.ROOT, "../shared/data/machines/procfs/fixtures.ttar")
 COLLECTED = "procfs-collection"
-
-
-# What `prony doctor` finds out about the machine that it runs on, not about the tree.
-LIVE_CHECKS = ("timers", "place for Runs", "clocks")
 
 
 def told(command, codes, machine, *options):
@@ -52,87 +47,31 @@ def doctor(machine, *options):
     return told("doctor", (0, 1), machine, *options)
 
 
-def masked_doctor_text(text):
-    """Unwrapped, without what is found out about the running machine, and without its tick in the modelled row."""
-    unwrapped = []
-    for line in text.splitlines():
-        if line.startswith(" " * 8) and not line.lstrip().startswith("→") and unwrapped:
-            unwrapped[-1] += " " + line.strip()
-        else:
-            unwrapped.append(line)
-    # A tree that does not tell how many CPUs it has is taken to have this machine's.
-    unwrapped[0] = re.sub(r"(unknown processor · )\d+ CPUs?", r"\1N CPUs", unwrapped[0])
-    lines, skipping, live_trouble = [], False, False
-    for line in unwrapped:
-        finding = re.match(r" (ok|[A-Za-z]+)  +(.*)", line)
-        if finding:
-            skipping = finding.group(1) != "ok" and finding.group(2).startswith(LIVE_CHECKS)
-            live_trouble = live_trouble or (skipping and finding.group(1) != "note")
-            if finding.group(1) == "ok":
-                items = finding.group(2).split(" · ")
-                line = " ok  " + " · ".join(item for item in items if not item.startswith(LIVE_CHECKS))
-        if " cpu-model " in line:
-            line = re.sub(r"\b[\d.]+ (ms|s)\b", "TICK", line)
-        if not skipping:
-            lines.append(" " + re.sub(r"  +", "  ", line.strip()) if line.startswith(" ") else line)
-    if live_trouble:  # the running machine is too busy for good timers: its share of the conclusion is taken out
-        poor = sum(line.startswith(" POOR") for line in lines)
-        rest = f"{poor} make{'s' if poor == 1 else ''} numbers poor" if poor else "nothing to mend"
-        lines[1] = re.sub(r"\d+ makes? numbers poor$", rest, lines[1])
-    return "\n".join(lines) + "\n"
-
-
-def masked_doctor_json(text):
-    document = json.loads(text)
-    document["machine"] = re.sub(r"(unknown processor · )\d+ CPUs?", r"\1N CPUs", document["machine"])
-    document["findings"] = [f for f in document["findings"] if f["check"] not in LIVE_CHECKS]
-    if document["exit_code"] == 1:
-        document["exit_code"] = int(any(f["verdict"] in ("poor", "missing") for f in document["findings"]))
-    lines = [json.dumps({key: document[key] for key in ("schema", "machine", "exit_code")}, ensure_ascii=False)]
-    for row in document["energy"]:
-        if row["sensor"] in TICKING:
-            row = {key: value for key, value in row.items() if key not in ("shortest_window_s", "step", "update_period_s")}
-        lines.append(json.dumps(row, ensure_ascii=False))
-    lines += [json.dumps(finding, ensure_ascii=False) for finding in document["findings"]]
-    return "\n".join(lines) + "\n"
-
-
-def masked_text(text):
-    """Without what differs from run to run: the costs, the running kernel's tick, and the width of columns they decide."""
-    lines = []
-    for line in text.splitlines():
-        if re.match(r" [a-z]", line):
-            line = re.sub(r"(\d[\d.]* (ns|µs|ms|s))$", "COST", line)
-            if line.split()[0] in TICKING:
-                line = re.sub(r"\b\d+ ms\b", "TICK", line)
-            line = " " + re.sub(r"  +", "  ", line.strip())
-        lines.append(line)
-    return "\n".join(lines) + "\n"
-
-
-def masked_json(text):
-    """One line per sensor, channel and reason."""
-    document = json.loads(text)
-    lines = [f"schema {document['schema']}"]
-    for sensor in document["sensors"]:
-        channels, reasons = sensor.pop("channels"), sensor.pop("unavailable")
-        sensor.pop("cost_per_read_ns", None)
-        lines.append(json.dumps(sensor, ensure_ascii=False))
-        for channel in channels:
-            if sensor["name"] in TICKING:
-                channel.pop("update_period_ns", None)
-                channel.pop("step", None)
-            lines.append("  " + json.dumps(channel, ensure_ascii=False))
-        lines += ["  " + json.dumps(reason, ensure_ascii=False) for reason in reasons]
-    return "\n".join(lines) + "\n"
+def run(machine):
+    """What a short `prony run` says, and its JSON, both masked. Kept files stand still: no joule can come of them."""
+    tree = os.path.join(MACHINES, machine) if os.sep not in machine else machine
+    with tempfile.TemporaryDirectory(prefix="prony-e2e-") as folder:
+        kept, summary = os.path.join(folder, "x.prony"), os.path.join(folder, "x.json")
+        # No passports of other machines, none left behind, and no configuration file of the user.
+        environment = {**{k: v for k, v in os.environ.items() if not k.startswith(("PRONY_", "XDG_"))},
+                       "COLUMNS": "300", "NO_COLOR": "1", "HOME": folder}
+        done = subprocess.run([harness.program("prony"), "run", "--out", kept, "--json", summary, "--sysfs", tree + "/sys",
+                               "--procfs", tree + "/proc", "--", "sleep", "0.3"], stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=60, env=environment, cwd=folder, check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"exit code {done.returncode}: " + done.stderr.decode(errors="replace"))
+        return masks.masked_run_text(done.stderr.decode(), folder), masks.masked_run_json(read(summary), folder)
 
 
 def outputs(machine, tree=None):
     """File name → what it should hold."""
-    return {f"{machine}.sensors.txt": masked_text(sensors(tree or machine)),
-            f"{machine}.sensors.json.txt": masked_json(sensors(tree or machine, "--json")),
-            f"{machine}.doctor.txt": masked_doctor_text(doctor(tree or machine)),
-            f"{machine}.doctor.json.txt": masked_doctor_json(doctor(tree or machine, "--json"))}
+    run_text, run_json = run(tree or machine)
+    return {f"{machine}.sensors.txt": masks.masked_text(sensors(tree or machine)),
+            f"{machine}.sensors.json.txt": masks.masked_json(sensors(tree or machine, "--json")),
+            f"{machine}.doctor.txt": masks.masked_doctor_text(doctor(tree or machine)),
+            f"{machine}.doctor.json.txt": masks.masked_doctor_json(doctor(tree or machine, "--json")),
+            f"{machine}.run.txt": run_text,
+            f"{machine}.run.json.txt": run_json}
 
 
 def unpack(archive, where):
@@ -163,7 +102,7 @@ def read(path):
 class Machines(Case):
     maxDiff = None
 
-    def test_sensors_and_doctor_print_what_is_intended_on_every_machine(self):
+    def test_sensors_doctor_and_run_print_what_is_intended_on_every_machine(self):
         for machine in WHOLE:
             for name, text in outputs(machine).items():
                 with self.subTest(machine=name):
@@ -205,7 +144,7 @@ class Machines(Case):
         self.assertIn("stands still", reasons["energy[rapl.package-0.energy].gross_j"])
         self.assertIn("modelled: no sensor here measured", self.summary_text)
 
-    def test_sensors_and_doctor_print_what_is_intended_on_recordings_of_real_machines(self):
+    def test_sensors_doctor_and_run_print_what_is_intended_on_recordings_of_real_machines(self):
         if not os.path.exists(COLLECTION):
             self.skipTest("the collection of recordings is not beside the sources (shared/data/machines)")
         for name, text in outputs(COLLECTED, unpack(COLLECTION, self.folder)).items():
@@ -213,7 +152,7 @@ class Machines(Case):
                 self.assertEqual(read(os.path.join(GOLDEN, name)), text)
 
     def test_every_golden_file_belongs_to_a_machine(self):
-        expected = {f"{machine}.{command}{end}" for machine in [*WHOLE, COLLECTED] for command in ("sensors", "doctor")
+        expected = {f"{machine}.{command}{end}" for machine in [*WHOLE, COLLECTED] for command in ("sensors", "doctor", "run")
                     for end in (".txt", ".json.txt")}
         self.assertEqual(set(os.listdir(GOLDEN)), expected)
 
