@@ -66,6 +66,6 @@ struct Event {
 enum class RunState { recording, complete, interrupted };
 [[nodiscard]] std::string_view to_string(RunState state) noexcept;
 
-inline constexpr int schema_version = 2;
+inline constexpr int schema_version = 3;
 
 }  // namespace prony

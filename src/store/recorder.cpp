@@ -9,6 +9,7 @@
 
 #include "store/database.hpp"
 #include "store/group_rows.hpp"
+#include "store/look_rows.hpp"
 #include "store/place.hpp"
 #include "store/records.hpp"
 #include "store/rollup.hpp"
@@ -59,6 +60,8 @@ class SqliteRecorder final : public Recorder {
   Result<void> begin(const Manifest& manifest, std::span<const Channel> channels, std::span<const Group> groups,
                      const Anchor& anchor) override;
   Result<void> append(const TickBlock& block) override;
+  Result<void> append(const ProcessLook& look) override;
+  Result<void> add_target(const Target& target) override;
   Result<void> add_span(const Span& span) override {
     return write([&] { return span_rows_.put(span); });
   }
@@ -109,7 +112,8 @@ class SqliteRecorder final : public Recorder {
   std::optional<SpanConsumer> consumer_;
   SpanRows span_rows_;
   std::unordered_map<std::uint32_t, GroupWriter> groups_;
-  std::unordered_set<std::string> channel_names_;
+  LookWriter looks_;
+  std::unordered_set<std::string> channel_names_, target_names_;
   Rollup rollup_;
   Statement rollup_insert_;
   std::optional<Error> failed_;  // recording stopped: every later call gets this answer
@@ -189,6 +193,9 @@ Result<void> SqliteRecorder::begin(const Manifest& manifest, std::span<const Cha
       if (!writer) return Unexpected<Error>(writer.error());
       groups_.emplace(group.id.value, std::move(*writer));
     }
+    auto looks = LookWriter::prepare(database_);
+    if (!looks) return Unexpected<Error>(looks.error());
+    looks_ = std::move(*looks);
     auto insert = database_.prepare("INSERT OR REPLACE INTO rollup_second VALUES (?,?,?,?,?,?,?)");
     if (!insert) return Unexpected<Error>(insert.error());
     rollup_insert_ = std::move(*insert);
@@ -225,6 +232,23 @@ Result<void> SqliteRecorder::append(const TickBlock& block) {
   });
 }
 
+Result<void> SqliteRecorder::append(const ProcessLook& look) {
+  if (!begun_) return fail(ErrorCode::usage, "looks before the beginning", path_.string());
+  return write([&]() -> Result<void> {
+    if (auto done = looks_.append(look); !done) return done;
+    latest_ = std::max(latest_, look.between.end);
+    return {};
+  });
+}
+
+Result<void> SqliteRecorder::add_target(const Target& target) {
+  return write([&]() -> Result<void> {
+    if (!target_names_.insert(target.name).second)
+      return fail(ErrorCode::usage, "two targets have the same name", target.name);
+    return put_target(database_, target_names_.size() - 1, target);
+  });
+}
+
 Result<void> SqliteRecorder::drain_spans() {
   if (failed_) return Unexpected<Error>(*failed_);
   if (!consumer_) return {};
@@ -252,6 +276,7 @@ Result<void> SqliteRecorder::commit_rows() {
     if (auto opened = database_.execute("BEGIN IMMEDIATE"); !opened) return opened;
   for (auto& [id, group] : groups_)
     if (auto done = group.write_tail(); !done) return done;
+  if (auto done = looks_.write_tail(); !done) return done;
   auto done = rollup_.take([&](const RollupRow& row) {
     return rollup_insert_.run(row.channel.value, row.second, row.n, row.min, row.mean, row.max, row.energy_j);
   });
@@ -291,6 +316,7 @@ Result<void> SqliteRecorder::finish(RunState state) {
     }
     for (auto& [id, group] : groups_)
       if (auto compacted = group.compact(); !compacted) return compacted;
+    if (auto compacted = looks_.compact(); !compacted) return compacted;
     return put_meta(database_, "state", std::string(to_string(state)));
   });
   if (!done) return done;
@@ -315,6 +341,7 @@ Result<void> SqliteRecorder::close(RunState state) {
   auto done = finish(state);
   leave_readable();
   groups_.clear();
+  looks_ = {};
   rollup_insert_ = {};
   span_rows_ = {};
   database_.close();

@@ -12,8 +12,10 @@
 #include "model/channel.hpp"
 #include "model/manifest.hpp"
 #include "model/passport.hpp"
+#include "model/process_use.hpp"
 #include "model/sample.hpp"
 #include "model/span.hpp"
+#include "model/target.hpp"
 
 namespace prony {
 
@@ -33,10 +35,15 @@ class Recorder {
                                            std::span<const Group> groups, const Anchor& anchor) = 0;
   // Blocks of one group must come in time order. Buffers and commits by itself every commit_every.
   [[nodiscard]] virtual Result<void> append(const TickBlock& block) = 0;
+  // Looks must follow each other in time. Buffered and committed like blocks.
+  [[nodiscard]] virtual Result<void> append(const ProcessLook& look) = 0;
+  // In the order in which processes are asked for; once a name. usage: a name that is there already.
+  [[nodiscard]] virtual Result<void> add_target(const Target& target) = 0;
   // The same id again replaces the span: a span may be added unfinished and once more when it ended.
   [[nodiscard]] virtual Result<void> add_span(const Span& span) = 0;
   [[nodiscard]] virtual Result<void> add_event(const Event& event) = 0;
   [[nodiscard]] virtual Result<void> add_anchor(const Anchor& anchor) = 0;
+  // The same pid and start time again replaces the process.
   [[nodiscard]] virtual Result<void> add_process(const ProcessRecord& process) = 0;
   [[nodiscard]] virtual Result<void> add_total(const Total& total) = 0;
   // A fact known only later (engine version, the model's name); the same key again replaces the value.

@@ -61,7 +61,7 @@ Result<void> put_channels(Database& database, std::span<const Channel> channels)
     const auto learned = channel.learned_period;
     const auto part_of = channel.part_of ? std::optional(channel.part_of->value) : std::nullopt;
     auto done = put_row(
-        database, "INSERT INTO channel VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        database, "INSERT INTO channel VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         channel.id.value, channel.name, channel.sensor, channel.device, channel.domain, to_string(channel.measure),
         unit_of(channel.measure), to_string(channel.kind), to_string(channel.origin), to_string(channel.scope),
         channel.scale, channel.range, channel.max_rate, channel.update_period.ns, channel.resolution, part_of,
@@ -74,7 +74,7 @@ Result<void> put_channels(Database& database, std::span<const Channel> channels)
         model ? std::optional(model->clock_limit) : std::nullopt,
         learned ? std::optional(learned->mean_ns) : std::nullopt,
         learned ? std::optional(learned->sigma_ns) : std::nullopt,
-        learned ? std::optional(learned->jitter_ns) : std::nullopt);
+        learned ? std::optional(learned->jitter_ns) : std::nullopt, channel.target);
     if (!done) return done;
   }
   return {};
@@ -105,9 +105,13 @@ Result<void> put_event(Database& database, const Event& event) {
 }
 
 Result<void> put_process(Database& database, const ProcessRecord& process) {
-  return put_row(database, "INSERT OR REPLACE INTO process VALUES (?,?,?,?,?,?,?,?,?)", process.pid,
+  return put_row(database, "INSERT OR REPLACE INTO process VALUES (?,?,?,?,?,?,?,?,?,?,?)", process.pid,
                  process.start_ticks, process.parent, process.name, process.seen.begin.ns, process.seen.end.ns,
-                 process.cpu_user_ns, process.cpu_system_ns, process.exited ? 1 : 0);
+                 process.cpu_user_ns, process.cpu_system_ns, process.exited ? 1 : 0, process.number, process.target);
+}
+
+Result<void> put_target(Database& database, std::size_t position, const Target& target) {
+  return put_row(database, "INSERT INTO target VALUES (?,?,?)", position, target.name, target.selector);
 }
 
 Result<void> put_total(Database& database, const Total& total) {
@@ -166,6 +170,7 @@ Result<Channel> channel_from(const Statement& row, const std::string& where) {
   }
   channel.averaging_window.ns = row.integer(25);
   if (!row.is_null(30)) channel.learned_period = LearnedPeriod{row.real(30), row.real(31), row.real(32)};
+  channel.target = row.text(33);
   return channel;
 }
 
@@ -176,7 +181,7 @@ Result<void> load_channels(Database& database, Records& records, const std::stri
                   "model_idle_w, model_idle_low_w, model_idle_high_w, model_full_w, model_full_low_w, "
                   "model_full_high_w, averaging_window_ns, model_reference_clock_hz, model_highest_clock_hz, "
                   "model_clock_floor, model_clock_limit, learned_period_ns, learned_period_sigma_ns, "
-                  "learned_period_jitter_ns FROM channel ORDER BY id",
+                  "learned_period_jitter_ns, target FROM channel ORDER BY id",
                   [&](Statement& row) -> Result<void> {
                     auto channel = channel_from(row, where);
                     if (!channel) return Unexpected<Error>(channel.error());
@@ -229,20 +234,28 @@ Result<void> load_small_tables(Database& database, Records& records) {
     return Result<void>{};
   });
   if (!done) return done;
-  done = for_rows(database,
-                  "SELECT pid, start_ticks, parent, name, begin_ns, end_ns, cpu_user_ns, cpu_system_ns, exited FROM "
-                  "process ORDER BY begin_ns, pid, start_ticks",
-                  [&](Statement& row) {
-                    records.processes.push_back({row.integer(0),
-                                                 static_cast<std::uint64_t>(row.integer(1)),
-                                                 row.integer(2),
-                                                 row.text(3),
-                                                 {{row.integer(4)}, {row.integer(5)}},
-                                                 row.integer(6),
-                                                 row.integer(7),
-                                                 row.integer(8) != 0});
-                    return Result<void>{};
-                  });
+  done =
+      for_rows(database,
+               "SELECT pid, start_ticks, parent, name, begin_ns, end_ns, cpu_user_ns, cpu_system_ns, exited, number, "
+               "target FROM process ORDER BY begin_ns, pid, start_ticks",
+               [&](Statement& row) {
+                 records.processes.push_back({row.integer(0),
+                                              static_cast<std::uint64_t>(row.integer(1)),
+                                              row.integer(2),
+                                              row.text(3),
+                                              {{row.integer(4)}, {row.integer(5)}},
+                                              row.integer(6),
+                                              row.integer(7),
+                                              row.integer(8) != 0,
+                                              static_cast<std::uint32_t>(row.integer(9)),
+                                              row.text(10)});
+                 return Result<void>{};
+               });
+  if (!done) return done;
+  done = for_rows(database, "SELECT name, selector FROM target ORDER BY position", [&](Statement& row) {
+    records.targets.push_back({row.text(0), row.text(1)});
+    return Result<void>{};
+  });
   if (!done) return done;
   return for_rows(database, "SELECT subject, name, value, method FROM total ORDER BY rowid", [&](Statement& row) {
     records.totals.push_back({row.text(0), row.text(1), row.real(2), row.text(3)});

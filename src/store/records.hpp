@@ -12,6 +12,7 @@
 #include "model/manifest.hpp"
 #include "model/passport.hpp"
 #include "model/sample.hpp"
+#include "model/target.hpp"
 #include "store/database.hpp"
 
 namespace prony {
@@ -25,6 +26,7 @@ namespace prony {
 [[nodiscard]] Result<void> put_anchor(Database& database, const Anchor& anchor);
 [[nodiscard]] Result<void> put_event(Database& database, const Event& event);
 [[nodiscard]] Result<void> put_process(Database& database, const ProcessRecord& process);
+[[nodiscard]] Result<void> put_target(Database& database, std::size_t position, const Target& target);
 [[nodiscard]] Result<void> put_total(Database& database, const Total& total);
 // Of a channel that is there; the same channel again replaces it.
 [[nodiscard]] Result<void> put_passport(Database& database, const ChannelPassport& passport);
@@ -37,6 +39,7 @@ struct Records {
   std::vector<Group> groups;
   std::vector<Anchor> anchors;
   std::vector<Event> events;
+  std::vector<Target> targets;
   std::vector<ProcessRecord> processes;
   std::vector<Total> totals;
   std::vector<ChannelPassport> passports;

@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "model/interval_change.hpp"
 #include "store/group_rows.hpp"
+#include "store/look_rows.hpp"
 #include "store/records.hpp"
 #include "store/recover.hpp"
 #include "store/span_rows.hpp"
@@ -26,12 +27,14 @@ class SqliteRun final : public Run {
   const std::vector<Group>& groups() const noexcept override { return records_.groups; }
   const std::vector<Anchor>& anchors() const noexcept override { return records_.anchors; }
   const std::vector<Event>& events() const noexcept override { return records_.events; }
+  const std::vector<Target>& targets() const noexcept override { return records_.targets; }
   const std::vector<ProcessRecord>& processes() const noexcept override { return records_.processes; }
   const std::vector<Total>& totals() const noexcept override { return records_.totals; }
   const std::vector<ChannelPassport>& passports() const noexcept override { return records_.passports; }
   const std::vector<Span>& spans() const noexcept override { return spans_; }
   std::uint64_t spans_lost() const noexcept override { return spans_lost_; }
   Result<void> for_each_block(GroupId group, const std::function<bool(const TickBlock&)>& visit) const override;
+  Result<void> for_each_look(const std::function<bool(const ProcessLook&)>& visit) const override;
 
  private:
   Result<void> load_all();
@@ -42,6 +45,7 @@ class SqliteRun final : public Run {
   Records records_;
   std::vector<Span> spans_;
   std::vector<std::optional<Instant>> ends_;  // begin of each group's last tick, when the Run was opened
+  std::optional<Instant> end_of_looks_;       // likewise
   std::uint64_t spans_lost_ = 0;
 };
 
@@ -56,6 +60,9 @@ Result<void> SqliteRun::find_ends() {
     if (!row) return Unexpected<Error>(row.error());
     ends_.push_back(*row ? std::optional(Instant{statement->integer(0)}) : std::nullopt);
   }
+  const auto looks = end_of_looks(opened_.database);
+  if (!looks) return Unexpected<Error>(looks.error());
+  end_of_looks_ = *looks;
   return {};
 }
 
@@ -69,6 +76,7 @@ Result<void> SqliteRun::load_all() {
   for (const auto& anchor : records_.anchors) last = std::max(last, anchor.monotonic);
   for (const auto& event : records_.events) last = std::max(last, event.at);
   for (const auto& end : ends_) last = std::max(last, end.value_or(last));
+  last = std::max(last, end_of_looks_.value_or(last));
   std::uint64_t homeless = 0;
   auto spans = load_spans(opened_.database, last, homeless);
   if (!spans) return Unexpected<Error>(spans.error());
@@ -97,6 +105,12 @@ Result<void> SqliteRun::for_each_block(GroupId id, const std::function<bool(cons
     return read_group(opened_.database, group, until, visit, path_.string());
   }
   return fail(ErrorCode::usage, "no group " + std::to_string(id.value), path_.string());
+}
+
+Result<void> SqliteRun::for_each_look(const std::function<bool(const ProcessLook&)>& visit) const {
+  if (!end_of_looks_) return {};
+  const auto until = opened_.state == RunState::recording ? end_of_looks_ : std::nullopt;
+  return read_looks(opened_.database, until, visit, path_.string());
 }
 
 }  // namespace

@@ -12,8 +12,10 @@
 #include "model/channel.hpp"
 #include "model/manifest.hpp"
 #include "model/passport.hpp"
+#include "model/process_use.hpp"
 #include "model/sample.hpp"
 #include "model/span.hpp"
+#include "model/target.hpp"
 
 namespace prony {
 
@@ -30,6 +32,8 @@ class Run {
   [[nodiscard]] virtual const std::vector<Group>& groups() const noexcept = 0;
   [[nodiscard]] virtual const std::vector<Anchor>& anchors() const noexcept = 0;
   [[nodiscard]] virtual const std::vector<Event>& events() const noexcept = 0;
+  // In the order in which processes are asked for. Empty: the command's tree is all that was followed.
+  [[nodiscard]] virtual const std::vector<Target>& targets() const noexcept = 0;
   [[nodiscard]] virtual const std::vector<ProcessRecord>& processes() const noexcept = 0;
   [[nodiscard]] virtual const std::vector<Total>& totals() const noexcept = 0;
   // What was known of the channels, one per channel at most, in the order of channels().
@@ -42,6 +46,9 @@ class Run {
   // Blocks of one group in time order; return false from `visit` to stop.
   [[nodiscard]] virtual Result<void> for_each_block(GroupId group,
                                                     const std::function<bool(const TickBlock&)>& visit) const = 0;
+  // Looks at single processes in time order; none where they were not followed one by one. Errors: malformed where some
+  // of them cannot be read (after all others were visited).
+  [[nodiscard]] virtual Result<void> for_each_look(const std::function<bool(const ProcessLook&)>& visit) const = 0;
 };
 
 }  // namespace prony

@@ -20,7 +20,7 @@ CREATE TABLE channel (
   model_name TEXT, model_source TEXT, model_cpus REAL, model_idle_w REAL, model_idle_low_w REAL, model_idle_high_w REAL,
   model_full_w REAL, model_full_low_w REAL, model_full_high_w REAL, averaging_window_ns INTEGER NOT NULL,
   model_reference_clock_hz REAL, model_highest_clock_hz REAL, model_clock_floor REAL, model_clock_limit REAL,
-  learned_period_ns REAL, learned_period_sigma_ns REAL, learned_period_jitter_ns REAL);
+  learned_period_ns REAL, learned_period_sigma_ns REAL, learned_period_jitter_ns REAL, target TEXT NOT NULL);
 CREATE TABLE passport (
   channel_id INTEGER PRIMARY KEY REFERENCES channel(id), unit TEXT NOT NULL, version INTEGER NOT NULL,
   learned_utc TEXT NOT NULL, learned_by TEXT NOT NULL, watched_ns INTEGER NOT NULL, reads INTEGER NOT NULL,
@@ -48,7 +48,11 @@ CREATE TABLE span_attribute (span_id INTEGER NOT NULL, key TEXT NOT NULL, value 
 CREATE TABLE process (
   pid INTEGER NOT NULL, start_ticks INTEGER NOT NULL, parent INTEGER NOT NULL, name TEXT NOT NULL,
   begin_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, cpu_user_ns INTEGER NOT NULL, cpu_system_ns INTEGER NOT NULL,
-  exited INTEGER NOT NULL, PRIMARY KEY (pid, start_ticks)) WITHOUT ROWID;
+  exited INTEGER NOT NULL, number INTEGER NOT NULL, target TEXT NOT NULL, PRIMARY KEY (pid, start_ticks)) WITHOUT ROWID;
+CREATE TABLE target (position INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, selector TEXT NOT NULL);
+CREATE TABLE look_chunk (
+  first_look INTEGER PRIMARY KEY, looks INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+  codec TEXT NOT NULL, data BLOB NOT NULL);
 CREATE TABLE event (at_ns INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL);
 CREATE TABLE anchor (monotonic_ns INTEGER NOT NULL, wall_ns INTEGER NOT NULL, width_ns INTEGER NOT NULL);
 CREATE TABLE total (
@@ -68,25 +72,38 @@ CREATE VIEW rollup AS
 constexpr const char* count_tables =
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'fact', 'unavailable', 'channel', "
     "'tick_group', 'tick_group_channel', 'chunk', 'sample', 'span', 'span_count', 'span_attribute', 'process', "
-    "'event', "
-    "'anchor', 'total', 'passport')";
+    "'event', 'anchor', 'total', 'passport', 'target', 'look_chunk')";
 
-// Tables of the first version, and those that each later one added.
-constexpr int tables_of_version_1 = 15;
+// How many of them a file of each version has.
+constexpr std::array<int, 4> tables_of_version{0, 15, 16, 18};
+static_assert(tables_of_version.size() == schema_version + 1);
 
-// A step of the way from an older schema to this one; a row is added with each new version. A reader changes no Run:
-// the old file stays as it is, and temporary views and tables, which come first where a name is looked up, stand for
-// what it lacks.
-struct Migration {
-  int from;
+// What a reader of an older file meets in place of what later versions added. It changes no Run: the old file stays as
+// it is, and temporary views and tables, which come first where a name is looked up, stand for what it lacks.
+struct LaterColumn {
+  const char* table;
+  const char* column;
+  const char* value;
+};
+constexpr std::array<LaterColumn, 11> later_columns{{{"channel", "averaging_window_ns", "0"},
+                                                     // The first files of version 2 do not know of clocks.
+                                                     {"channel", "model_reference_clock_hz", "NULL"},
+                                                     {"channel", "model_highest_clock_hz", "NULL"},
+                                                     {"channel", "model_clock_floor", "NULL"},
+                                                     {"channel", "model_clock_limit", "NULL"},
+                                                     // Nor all of them of what a passport told of the period.
+                                                     {"channel", "learned_period_ns", "NULL"},
+                                                     {"channel", "learned_period_sigma_ns", "NULL"},
+                                                     {"channel", "learned_period_jitter_ns", "NULL"},
+                                                     {"channel", "target", "''"},
+                                                     {"process", "number", "0"},
+                                                     {"process", "target", "''"}}};
+struct LaterTable {
+  int version;  // that has it
   const char* sql;
 };
-constexpr std::array<Migration, 1> migrations{{
-    {1,
-     "PRAGMA temp_store = MEMORY;"
-     "CREATE TEMP VIEW channel AS SELECT *, 0 AS averaging_window_ns, NULL AS model_reference_clock_hz, NULL AS "
-     "model_highest_clock_hz, NULL AS model_clock_floor, NULL AS model_clock_limit, NULL AS learned_period_ns, "
-     "NULL AS learned_period_sigma_ns, NULL AS learned_period_jitter_ns FROM main.channel;"
+constexpr std::array<LaterTable, 2> later_tables{{
+    {2,
      "CREATE TEMP TABLE passport ("
      "  channel_id INTEGER PRIMARY KEY, unit TEXT, version INTEGER, learned_utc TEXT, learned_by TEXT, watched_ns "
      "INTEGER,"
@@ -95,44 +112,34 @@ constexpr std::array<Migration, 1> migrations{{
      "  averaging_window_ns INTEGER, averaging_how TEXT, step REAL, noise_rms REAL, read_cost_ns INTEGER,"
      "  worst_latency_ns INTEGER, slows_others_ns INTEGER, duplicate_of TEXT, contained_in TEXT, notes TEXT,"
      "  absent TEXT);"},
+    {3,
+     "CREATE TEMP TABLE target (position INTEGER PRIMARY KEY, name TEXT, selector TEXT);"
+     "CREATE TEMP TABLE look_chunk ("
+     "  first_look INTEGER PRIMARY KEY, looks INTEGER, first_ns INTEGER, last_ns INTEGER, codec TEXT, data BLOB);"},
 }};
 
-// Files of version 2 lack the columns that came to it later: what a modelled channel knows of its clocks, then what a
-// passport told of the period.
-Result<void> add_late_columns(Database& database) {
-  struct Late {
-    const char* first;
-    const char* all;
-  };
-  constexpr std::array<Late, 2> late{
-      {{"model_reference_clock_hz",
-        ", NULL AS model_reference_clock_hz, NULL AS model_highest_clock_hz, NULL AS model_clock_floor, "
-        "NULL AS model_clock_limit"},
-       {"learned_period_ns",
-        ", NULL AS learned_period_ns, NULL AS learned_period_sigma_ns, NULL AS learned_period_jitter_ns"}}};
-  std::string missing;
-  for (const Late& columns : late) {
-    const auto query =
-        "SELECT count(*) FROM pragma_table_info('channel') WHERE name = '" + std::string(columns.first) + "'";
-    const auto told = database.integer(query.c_str());
-    if (!told) return Unexpected<Error>(told.error());
-    if (told->value_or(0) == 0) missing += columns.all;
+Result<void> add_columns(Database& database, const std::string& table) {
+  std::string lacking;
+  for (const LaterColumn& later : later_columns) {
+    if (later.table != table) continue;
+    const auto there = database.integer("SELECT count(*) FROM pragma_table_info('" + table +
+                                        "', 'main') WHERE name = '" + later.column + "'");
+    if (!there) return Unexpected<Error>(there.error());
+    if (there->value_or(0) == 0) lacking += std::string(", ") + later.value + " AS " + later.column;
   }
-  if (missing.empty()) return {};
-  const auto view =
-      "PRAGMA temp_store = MEMORY; CREATE TEMP VIEW channel AS SELECT *" + missing + " FROM main.channel;";
-  return database.execute(view.c_str());
+  if (lacking.empty()) return {};
+  return database.execute(("CREATE TEMP VIEW " + table + " AS SELECT *" + lacking + " FROM main." + table).c_str());
 }
 
-Result<void> migrate(Database& database, int found, const std::string& where) {
-  for (const auto& migration : migrations)
-    if (migration.from == found) {
-      if (auto done = database.execute(migration.sql); !done) return done;
-      ++found;
-    }
+Result<void> migrate(Database& database, int found) {
   if (found == schema_version) return {};
-  return fail(ErrorCode::malformed, "schema version " + std::to_string(found) + " is too old to be read", where,
-              "open it with the version of Prony that recorded it");
+  if (auto done = database.execute("PRAGMA temp_store = MEMORY"); !done) return done;
+  for (const char* table : {"channel", "process"})
+    if (auto done = add_columns(database, table); !done) return done;
+  for (const LaterTable& later : later_tables)
+    if (found < later.version)
+      if (auto done = database.execute(later.sql); !done) return done;
+  return {};
 }
 
 }  // namespace
@@ -157,14 +164,14 @@ Result<int> check_schema(Database& database, const std::string& where) {
                 "recorded by a newer Prony: schema version " + std::to_string(found) + ", this one reads up to " +
                     std::to_string(schema_version),
                 where, "update Prony");
+  if (found < 1)
+    return fail(ErrorCode::malformed, "schema version " + std::to_string(found) + " never was", where,
+                "the file is damaged");
   const auto missing = database.integer(count_tables);
   if (!missing) return Unexpected<Error>(missing.error());
-  if (missing->value_or(0) != tables_of_version_1 + (found >= 2 ? 1 : 0))
+  if (missing->value_or(0) != tables_of_version[static_cast<std::size_t>(found)])
     return fail(ErrorCode::malformed, "the tables of a Run are missing or are no tables", where, "the file is damaged");
-  if (found != schema_version)
-    if (auto done = migrate(database, found, where); !done) return Unexpected<Error>(done.error());
-  if (auto done = found == 2 ? add_late_columns(database) : Result<void>{}; !done)
-    return Unexpected<Error>(done.error());
+  if (auto done = migrate(database, found); !done) return Unexpected<Error>(done.error());
   return found;
 }
 

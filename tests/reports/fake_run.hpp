@@ -19,11 +19,13 @@ class FakeRun final : public Run {
   std::vector<Group> group_list;
   std::vector<Anchor> anchor_list;
   std::vector<Event> event_list;
+  std::vector<Target> target_list;
   std::vector<ProcessRecord> process_list;
   std::vector<Total> total_list;
   std::vector<ChannelPassport> passport_list;
   std::vector<Span> span_list;
   std::vector<TickBlock> blocks;
+  std::vector<ProcessLook> looks;
   std::uint64_t lost = 0;
   std::size_t fail_at_block = static_cast<std::size_t>(-1);
   ErrorCode fail_with = ErrorCode::malformed;
@@ -36,6 +38,7 @@ class FakeRun final : public Run {
   const std::vector<Group>& groups() const noexcept override { return group_list; }
   const std::vector<Anchor>& anchors() const noexcept override { return anchor_list; }
   const std::vector<Event>& events() const noexcept override { return event_list; }
+  const std::vector<Target>& targets() const noexcept override { return target_list; }
   const std::vector<ProcessRecord>& processes() const noexcept override { return process_list; }
   const std::vector<Total>& totals() const noexcept override { return total_list; }
   const std::vector<ChannelPassport>& passports() const noexcept override { return passport_list; }
@@ -48,6 +51,11 @@ class FakeRun final : public Run {
       if (i == fail_at_block) return fail(fail_with, "chunk is damaged", file.string());
       if (!visit(blocks[i])) break;
     }
+    return {};
+  }
+  Result<void> for_each_look(const std::function<bool(const ProcessLook&)>& visit) const override {
+    for (const ProcessLook& look : looks)
+      if (!visit(look)) break;
     return {};
   }
 };

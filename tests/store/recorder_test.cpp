@@ -182,7 +182,7 @@ TEST(Recorder, CloseLeavesOneFileAndNothingBesideIt) {
   const auto files = std::distance(std::filesystem::directory_iterator(folder.path()), {});
   EXPECT_EQ(files, 1);
   EXPECT_EQ(query(folder.file(), "PRAGMA journal_mode"), "delete");
-  EXPECT_EQ(query(folder.file(), "PRAGMA user_version"), "2");
+  EXPECT_EQ(query(folder.file(), "PRAGMA user_version"), "3");
 }
 
 TEST(Recorder, TheCallersMistakesAreErrorsAndTheRecordingGoesOn) {

@@ -325,6 +325,48 @@ TEST(Run, TheKeptFileOfVersion2IsStillRead) {
   EXPECT_EQ(fast[249].readings[0].raw, 249 * 500'000);
 }
 
+TEST(Run, TheKeptFileOfVersion3IsStillRead) {
+  const Folder folder;
+  std::filesystem::copy_file(std::string(PRONY_SOURCE_DIR) + "/tests/runs/v3.prony", folder.file());
+  const auto run = open_run(folder.file());
+  ASSERT_TRUE(run);
+  ASSERT_EQ(run->channels().size(), 3U);
+  EXPECT_EQ(run->channels()[2].target, "ollama");
+  ASSERT_EQ(run->targets().size(), 2U);
+  EXPECT_EQ(run->targets()[1].name, "ollama");
+  EXPECT_EQ(run->targets()[1].selector, "--port 11434");
+  ASSERT_EQ(run->processes().size(), 1U);
+  EXPECT_EQ(run->processes()[0].number, 3U);
+  EXPECT_EQ(run->processes()[0].target, "ollama");
+  std::vector<ProcessLook> looks;
+  ASSERT_TRUE(run->for_each_look([&](const ProcessLook& look) {
+    looks.push_back(look);
+    return true;
+  }));
+  ASSERT_EQ(looks.size(), 25U);
+  ASSERT_EQ(looks[24].uses.size(), 1U);
+  EXPECT_EQ(looks[24].uses[0].process, 3U);
+  EXPECT_EQ(looks[24].uses[0].cpu_ns, 24'000'000);
+  EXPECT_EQ(looks[24].uses[0].resident_bytes, 4096U * 24);
+  EXPECT_EQ(test::ticks_of(*run, {1}).size(), 250U);
+}
+
+// Kills: an older file that is asked for what only the newer one has.
+TEST(Run, OlderRunsHaveNoTargetsAndNoLooks) {
+  for (const char* name : {"v1.prony", "v2.prony"}) {
+    const Folder folder;
+    std::filesystem::copy_file(std::string(PRONY_SOURCE_DIR) + "/tests/runs/" + name, folder.file());
+    const auto run = open_run(folder.file());
+    ASSERT_TRUE(run) << name;
+    EXPECT_TRUE(run->targets().empty());
+    for (const auto& channel : run->channels()) EXPECT_EQ(channel.target, "");
+    for (const auto& process : run->processes()) EXPECT_TRUE(process.number == 0 && process.target.empty());
+    std::size_t looks = 0;
+    EXPECT_TRUE(run->for_each_look([&](const ProcessLook&) { return ++looks > 0; }));
+    EXPECT_EQ(looks, 0U);
+  }
+}
+
 // Makes that file again when the environment says where; otherwise it only shows that it can still be made.
 TEST(Run, TheFileToKeepCanBeMade) {
   const Folder folder;
@@ -333,6 +375,7 @@ TEST(Run, TheFileToKeepCanBeMade) {
   auto plan = fast_plan(2, milliseconds(10));
   plan.channels.push_back(test::energy_channel(3, "psys"));
   plan.channels.back().averaging_window = milliseconds(100);
+  plan.channels.back().target = "ollama";
   plan.groups.push_back({{2}, "slow", milliseconds(1000), {{3}}});
   plan.manifest.set("run.command", "true", "flag");
   auto recorder = record(path, plan);
@@ -355,6 +398,13 @@ TEST(Run, TheFileToKeepCanBeMade) {
                                   {{"finish", "length"}}}));
   ASSERT_TRUE(recorder->add_total({"target", "wall_s", 2.5, "clock"}));
   ASSERT_TRUE(recorder->add_passport(full_passport()));
+  ASSERT_TRUE(recorder->add_target({"command", ""}));
+  ASSERT_TRUE(recorder->add_target({"ollama", "--port 11434"}));
+  ASSERT_TRUE(recorder->add_process({42, 77, 1, "llama", {{5}, {9}}, 10, 20, true, 3, "ollama"}));
+  for (std::int64_t t = 0; t < 25; ++t)
+    ASSERT_TRUE(recorder->append(ProcessLook{{{1'000'000'000 + t * 100'000'000}, {1'100'000'000 + t * 100'000'000}},
+                                             {{3, t * 1'000'000, 4096 * static_cast<std::uint64_t>(t)}},
+                                             0}));
   ASSERT_TRUE(recorder->close(RunState::complete));
   EXPECT_TRUE(open_run(path));
 }
