@@ -42,6 +42,13 @@ class PerfGroup {
   [[nodiscard]] virtual int read(std::span<std::uint64_t> counts) noexcept = 0;
 };
 
+// A process as a listing of /proc names it. `identity` is another number for another process of the same pid, and is
+// had without opening anything (on Linux the inode of its directory); 0: this machine cannot tell, ask its start time.
+struct ListedProcess {
+  std::int64_t pid = 0;
+  std::uint64_t identity = 0;
+};
+
 enum class MachineKind { live, captured, simulated };
 
 class Machine {
@@ -63,6 +70,9 @@ class Machine {
   [[nodiscard]] virtual Result<std::string> read_link(const std::string& path) = 0;
   [[nodiscard]] virtual bool exists(const std::string& path) = 0;
 
+  // Every process there is now, ascending by pid, in place of what `out` held; takes no memory while `out` has room.
+  // Errors: as list("/proc").
+  [[nodiscard]] virtual Result<void> list_processes(std::vector<ListedProcess>& out);
   // CPU time that a whole process (all threads, dead ones too) has used: clock_gettime on its process clock.
   [[nodiscard]] virtual Result<Duration> process_cpu_time(std::int64_t pid) noexcept = 0;
   // Opens events as one group: of `pid` (−1: of everybody) on `cpu` (−1: wherever the pid runs). Errors: denied (with

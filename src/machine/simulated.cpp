@@ -17,6 +17,7 @@ namespace {
 struct Node {
   SimulatedMachine::Text text;
   bool present = true;
+  std::uint64_t serial = 0;  // no two nodes of a machine have the same
 };
 
 }  // namespace
@@ -27,6 +28,7 @@ struct SimulatedMachine::State {
   Clock clock;
   std::int64_t wall_offset_ns = 1'700'000'000'000'000'000;
   std::map<std::string, std::shared_ptr<Node>> files;
+  std::uint64_t nodes_made = 0;
   std::map<std::string, std::string> links;
   std::map<std::string, Fault> faults;
   std::map<std::string, std::uint64_t> reopens;
@@ -135,7 +137,7 @@ void SimulatedMachine::set_file(const std::string& path, Text text) {
   if (found != state_->files.end()) {
     found->second->text = std::move(text);
   } else {
-    state_->files[path] = std::make_shared<Node>(Node{std::move(text), true});
+    state_->files[path] = std::make_shared<Node>(Node{std::move(text), true, ++state_->nodes_made});
   }
 }
 void SimulatedMachine::set_link(const std::string& path, std::string target) {
@@ -227,6 +229,21 @@ Result<std::vector<std::string>> SimulatedMachine::list(const std::string& direc
   std::vector<std::string> names(unique.begin(), unique.end());
   std::sort(names.begin(), names.end(), natural_less);
   return names;
+}
+
+Result<void> SimulatedMachine::list_processes(std::vector<ListedProcess>& out) {
+  const std::lock_guard lock(state_->mutex);
+  out.clear();
+  const std::string_view top = "/proc/", leaf = "/stat";
+  for (auto next = state_->files.lower_bound(std::string(top)); next != state_->files.end(); ++next) {
+    const std::string_view path = next->first;
+    if (!path.starts_with(top)) break;
+    if (!path.ends_with(leaf) || path.size() <= top.size() + leaf.size()) continue;
+    const auto pid = parse_i64(path.substr(top.size(), path.size() - top.size() - leaf.size()));
+    if (pid && *pid > 0) out.push_back({*pid, next->second->serial});
+  }
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.pid < b.pid; });
+  return {};
 }
 
 Result<std::string> SimulatedMachine::read_text(const std::string& path) {

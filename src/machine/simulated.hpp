@@ -59,6 +59,8 @@ class SimulatedMachine : public Machine {
   [[nodiscard]] Anchor anchor() const noexcept override;
   [[nodiscard]] Result<std::unique_ptr<File>> open(const std::string& path) override;
   [[nodiscard]] Result<std::vector<std::string>> list(const std::string& directory) override;
+  // Those with a /proc/PID/stat; a file that was removed and set again is another process.
+  [[nodiscard]] Result<void> list_processes(std::vector<ListedProcess>& out) override;
   [[nodiscard]] Result<std::string> read_text(const std::string& path) override;
   [[nodiscard]] Result<std::string> read_link(const std::string& path) override;
   [[nodiscard]] bool exists(const std::string& path) override;

@@ -28,6 +28,7 @@ struct FollowOptions {
   bool kernel_events = true;                 // use exit events where the kernel gives them to this user
   std::unique_ptr<LifeEvents> events = {};   // used in their place, if set
   std::int64_t own_pid = 0;                  // Prony's own process, which belongs to no target; 0: this one
+  bool own_thread = true;                    // on a live machine look from a thread, else from the sensor's read()
 };
 
 class ProcessFollower {

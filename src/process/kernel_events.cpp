@@ -215,16 +215,17 @@ bool KernelEvents::wait(const Fd& stop) const noexcept {
 }
 
 void add_forks(std::string_view datagram, std::vector<ForkEvent>& out) {
-  for_each_message(datagram.data(), datagram.size(),
-                   [&out](const struct nlmsghdr&, const char* data, std::size_t size) {
-                     struct proc_event event{};
-                     constexpr auto head = sizeof(struct cn_msg);
-                     if (size < head + offsetof(struct proc_event, event_data)) return;
-                     std::memcpy(&event, data + head, std::min(size - head, sizeof event));
-                     if (event.what != proc_event::PROC_EVENT_FORK) return;
-                     const auto& fork = event.event_data.fork;
-                     out.push_back({fork.parent_tgid, fork.child_pid, fork.child_tgid});
-                   });
+  for_each_message(
+      datagram.data(), datagram.size(), [&out](const struct nlmsghdr&, const char* data, std::size_t size) {
+        struct proc_event event{};
+        constexpr auto head = sizeof(struct cn_msg);
+        if (size < head + offsetof(struct proc_event, event_data)) return;
+        std::memcpy(&event, data + head, std::min(size - head, sizeof event));
+        if (event.what != proc_event::PROC_EVENT_FORK) return;
+        const auto& fork = event.event_data.fork;
+        out.push_back(
+            {fork.parent_tgid, fork.child_pid, fork.child_tgid, {static_cast<std::int64_t>(event.timestamp_ns)}});
+      });
 }
 
 void add_thread_ends(std::string_view datagram, std::vector<ThreadEnd>& out) {

@@ -13,12 +13,14 @@
 
 #include "base/fd.hpp"
 #include "base/spawn.hpp"
+#include "model/time.hpp"
 
 namespace prony {
 
 struct ForkEvent {
   pid_t parent_process = 0;
   pid_t child_thread = 0, child_process = 0;  // equal: a new process; else a new thread of child_process
+  Instant at;
 };
 
 struct ThreadEnd {

@@ -79,6 +79,7 @@ std::optional<ProcessStat> parse_process_stat(std::string_view text) noexcept {
       case 15: wanted = &stat.system_ticks; break;
       case 16: wanted = &stat.children_user_ticks; break;
       case 17: wanted = &stat.children_system_ticks; break;
+      case 20: wanted = &stat.threads; break;
       case 22: wanted = &stat.start_ticks; break;
       default: break;
     }

@@ -21,7 +21,8 @@ struct ProcessStat {
   char state = '?';             // 'Z': ended, not yet waited for
   std::uint64_t user_ticks = 0, system_ticks = 0;
   std::uint64_t children_user_ticks = 0, children_system_ticks = 0;  // of the children it waited for
-  std::uint64_t start_ticks = 0;                                     // with the pid, the identity of a process
+  std::uint64_t threads = 0;
+  std::uint64_t start_ticks = 0;  // with the pid, the identity of a process
 };
 
 [[nodiscard]] std::optional<ProcessStat> parse_process_stat(std::string_view text) noexcept;

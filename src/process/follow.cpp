@@ -1,0 +1,334 @@
+#include "process/follow.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "process/process_table.hpp"
+
+namespace prony {
+
+namespace {
+
+constexpr std::size_t most_looks = 128;  // that wait to be taken
+
+Channel target_channel(std::uint32_t id, const std::string& target, const char* leaf, Measure measure,
+                       ChannelKind kind) {
+  Channel channel;
+  channel.id = ChannelId{id};
+  channel.name = "target." + target + "." + leaf;
+  channel.sensor = "process-follower";
+  channel.device = target;
+  channel.domain = "target";
+  channel.measure = measure;
+  channel.kind = kind;
+  channel.scope = Scope::target;
+  channel.target = target;
+  channel.scale = measure == Measure::cpu_time ? 1e-9 : 1;
+  if (measure == Measure::memory) {
+    channel.update_period = milliseconds(100);
+    channel.resolution = static_cast<double>(::sysconf(_SC_PAGESIZE));
+  }
+  return channel;
+}
+
+// The directory of a control group as the path that /proc/PID/cgroup shows, as far as selectors can tell.
+Unavailable hidden_processes() {
+  return {"targets", "/proc hides the processes of other users (mount option hidepid)",
+          "run as root, or in the group that the mount option gid= names"};
+}
+
+bool hides_processes(Machine& machine) {
+  const auto mounts = machine.read_text("/proc/self/mounts");
+  if (!mounts) return false;
+  const auto at = mounts->find(" /proc proc ");
+  if (at == std::string::npos) return false;
+  const auto line = std::string_view(*mounts).substr(at, mounts->find('\n', at) - at);
+  for (const char* option :
+       {"hidepid=1", "hidepid=2", "hidepid=4", "hidepid=noaccess", "hidepid=invisible", "hidepid=ptraceable"})
+    if (line.find(option) != std::string_view::npos) return ::geteuid() != 0;
+  return false;
+}
+
+class Follower final : public ProcessFollower, private Sensor {
+ public:
+  Follower(Machine& machine, std::vector<TargetChoice> choices, std::vector<Target> targets, TargetMatch match,
+           FollowOptions options, std::string why_not_better)
+      : machine_(machine),
+        choices_(std::move(choices)),
+        targets_(std::move(targets)),
+        options_(std::move(options)),
+        why_not_better_(std::move(why_not_better)),
+        match_(std::move(match)),
+        table_(machine, match_, {targets_.size(), options_.each_process, options_.own_pid, options_.events.get()}),
+        ever_seen_(std::make_unique<bool[]>(targets_.size() + 1)),
+        present_(targets_.size(), false),
+        hidden_(hides_processes(machine)) {
+    for (const Target& target : targets_) {
+      const auto id = static_cast<std::uint32_t>(channels_.size());
+      channels_.push_back(target_channel(id, target.name, "cpu", Measure::cpu_time, ChannelKind::counter));
+      channels_.push_back(target_channel(id + 1, target.name, "rss", Measure::memory, ChannelKind::gauge));
+    }
+    looks_.resize(most_looks);
+  }
+  ~Follower() override {
+    {
+      const std::lock_guard lock(stop_mutex_);
+      stop_ = true;
+    }
+    wake_.notify_all();
+    if (thread_.joinable()) thread_.join();
+  }
+  Follower(const Follower&) = delete;
+  Follower& operator=(const Follower&) = delete;
+
+  // The first look, and the roots of the trees. Error: /proc is closed, or a --pid is not there.
+  [[nodiscard]] Result<void> begin() {
+    const std::lock_guard looking(look_mutex_);
+    look_begin_ = machine_.now();
+    if (auto looked = look(true); !looked) return looked;
+    for (std::size_t i = 0; i < choices_.size(); ++i) {
+      if (choices_[i].kind != SelectorKind::pid) continue;
+      const auto pid = parse_pid(choices_[i].value);
+      const std::lock_guard lock(mutex_);
+      if (table_.find(pid) == nullptr)
+        return fail(ErrorCode::absent, "there is no process " + choices_[i].value, selector_text(choices_[i]),
+                    "ps -e lists those that there are");
+      if (pid == options_.own_pid)
+        return fail(ErrorCode::usage, "process " + choices_[i].value + " is Prony itself", selector_text(choices_[i]),
+                    "what Prony uses is always recorded beside the targets");
+      table_.add_root(pid, i);
+    }
+    find_ports();
+    if (auto looked = look(true); !looked) return looked;
+    if (machine_.kind() == MachineKind::live && options_.own_thread) start_thread();
+    return {};
+  }
+
+  void exclude_command(const GuardTarget& command) override {
+    const std::lock_guard looking(look_mutex_);
+    match_.set_command_cgroup(command.cgroup_directory);
+    [[maybe_unused]] const auto looked = look(true);  // so that its root is known
+    const std::lock_guard lock(mutex_);
+    table_.set_command(command);
+  }
+
+  [[nodiscard]] Sensor& sensor() noexcept override { return *this; }
+  [[nodiscard]] const std::vector<Target>& targets() const noexcept override { return targets_; }
+
+  void survey() override {
+    const std::lock_guard looking(look_mutex_);
+    find_ports();
+    table_.gather_memory();
+  }
+  void look_now() override {
+    const std::lock_guard looking(look_mutex_);
+    [[maybe_unused]] const auto looked = look(true);
+  }
+
+  bool take_looks(std::vector<ProcessLook>& looks) override {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = 0; i < waiting_; ++i) looks.push_back(looks_[i]);
+    return std::exchange(waiting_, 0) > 0;
+  }
+  [[nodiscard]] std::vector<ProcessRecord> processes() const override {
+    const std::lock_guard lock(mutex_);
+    std::vector<ProcessRecord> records;
+    table_.add_records(records);
+    return records;
+  }
+  void take_ended(std::vector<ProcessRecord>& records) override {
+    const std::lock_guard lock(mutex_);
+    table_.take_ended(records);
+  }
+  [[nodiscard]] std::vector<Unavailable> unavailable() const override;
+  [[nodiscard]] std::string rung() const override { return options_.events ? options_.events->name() : "polling"; }
+  [[nodiscard]] std::string why_not_better() const override { return why_not_better_; }
+
+ private:
+  [[nodiscard]] static std::int64_t parse_pid(const std::string& text) noexcept {
+    return std::strtoll(text.c_str(), nullptr, 10);
+  }
+
+  [[nodiscard]] LaneKind lane() const noexcept override { return LaneKind::fast; }
+  [[nodiscard]] std::span<const Channel> channels() const noexcept override { return channels_; }
+  void read(std::span<Reading> out) noexcept override;
+  [[nodiscard]] std::vector<Event> changes() override {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(events_, {});
+  }
+
+  [[nodiscard]] Result<void> look(bool all);
+  void note_presence(Instant now);
+  void find_ports();
+  void start_thread();
+  void run();
+
+  Machine& machine_;
+  const std::vector<TargetChoice> choices_;
+  const std::vector<Target> targets_;
+  FollowOptions options_;
+  const std::string why_not_better_;
+  std::vector<Channel> channels_;
+
+  mutable std::mutex look_mutex_;  // one look at a time; taken before mutex_
+  TargetMatch match_;
+  Instant next_look_;
+
+  mutable std::mutex mutex_;  // the table, and what follows
+  ProcessTable table_;
+  std::unique_ptr<bool[]> ever_seen_;
+  std::vector<bool> present_;
+  std::vector<Event> events_;
+  std::vector<ProcessLook> looks_;  // the first `waiting_` are complete; the others keep their memory
+  std::size_t waiting_ = 0;
+  Instant look_begin_;
+  const bool hidden_;
+  std::string trouble_;  // why the last look failed
+
+  std::mutex stop_mutex_;
+  std::condition_variable wake_;
+  bool stop_ = false;
+  std::thread thread_;
+};
+
+// The caller holds look_mutex_.
+Result<void> Follower::look(bool all) {
+  const auto begin = machine_.now();
+  next_look_ = begin + options_.look_period;
+  auto gathered = table_.gather(begin, all);
+  const std::lock_guard lock(mutex_);
+  trouble_ = gathered ? std::string() : gathered.error().what;
+  if (!gathered) return gathered;
+  const auto now = machine_.now();
+  table_.apply(now);
+  note_presence(now);
+  if (options_.each_process && waiting_ < most_looks && now > look_begin_) {
+    table_.finish_look({look_begin_, now}, looks_[waiting_++]);
+    look_begin_ = now;
+  }
+  return {};
+}
+
+void Follower::note_presence(Instant now) {
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    const auto living = table_.living(i);
+    if (present_[i] == (living > 0)) continue;
+    present_[i] = living > 0;
+    ever_seen_[i] = ever_seen_[i] || present_[i];
+    events_.push_back({now, present_[i] ? "target-appeared" : "target-gone", targets_[i].name,
+                       present_[i] ? std::to_string(living) + (living == 1 ? " process" : " processes")
+                                   : std::string("no process of it is left")});
+  }
+}
+
+void Follower::find_ports() {
+  if (!match_.has_ports()) return;
+  const auto candidates = table_.socket_candidates();
+  std::vector<std::pair<std::int64_t, std::size_t>> roots;
+  match_.find_port_owners(candidates, [&](std::int64_t pid, std::size_t target) { roots.emplace_back(pid, target); });
+  const std::lock_guard lock(mutex_);
+  for (const auto& [pid, target] : roots) table_.add_root(pid, target);
+  note_presence(machine_.now());
+}
+
+void Follower::read(std::span<Reading> out) noexcept {
+  const auto now = machine_.now();
+  if (!thread_.joinable() && now >= next_look_) {
+    const std::lock_guard looking(look_mutex_);
+    [[maybe_unused]] const auto looked = look(false);
+  }
+  const std::lock_guard lock(mutex_);
+  table_.tick(now);
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    out[2 * i] = {table_.total_ns(i), Quality::ok};
+    const auto bytes = table_.resident_bytes(i);
+    out[2 * i + 1] = bytes ? Reading{static_cast<std::int64_t>(*bytes), Quality::ok} : Reading{0, Quality::gap};
+  }
+}
+
+void Follower::start_thread() {
+  sigset_t all, old;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &old);  // signals are for the threads that wait for them
+  thread_ = std::thread([this] { run(); });
+  ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
+}
+
+void Follower::run() {
+  // The kernel keeps a few megabytes of births and ends for us: they are fetched in time whatever the period.
+  const auto step = std::chrono::nanoseconds(std::min(options_.look_period, milliseconds(100)).ns);
+  auto deadline = std::chrono::steady_clock::now();
+  while (true) {
+    deadline = std::max(deadline + step, std::chrono::steady_clock::now());
+    {
+      std::unique_lock lock(stop_mutex_);
+      if (wake_.wait_until(lock, deadline, [this] { return stop_; })) return;
+    }
+    const std::lock_guard looking(look_mutex_);
+    if (machine_.now() + milliseconds(1) >= next_look_) {
+      [[maybe_unused]] const auto looked = look(false);
+    } else {
+      table_.pump();
+    }
+  }
+}
+
+std::vector<Unavailable> Follower::unavailable() const {
+  const std::lock_guard looking(look_mutex_);
+  const std::lock_guard lock(mutex_);
+  auto list = match_.unavailable(std::span<const bool>(ever_seen_.get(), targets_.size()));
+  if (hidden_) list.push_back(hidden_processes());
+  if (table_.reads_stat())
+    list.push_back({"target.cpu_s",
+                    "process clocks cannot be read here: CPU time is taken from /proc/PID/stat, in steps of 10 ms",
+                    "in a container: share the host's process namespace (--pid=host)"});
+  if (!options_.events)
+    list.push_back({"target.short_lived",
+                    "processes that live and die between two looks are known only by their parents' times, in steps of "
+                    "10 ms, and not at all where a parent ignores the end of its children",
+                    "the exit events of the kernel tell all of it: " + why_not_better_});
+  if (table_.lost_events())
+    list.push_back({"target.short_lived",
+                    "the kernel dropped process events because they came faster than they were read; short-lived "
+                    "processes may be missing",
+                    {}});
+  if (!trouble_.empty()) list.push_back({"targets", "the last look at /proc failed: " + trouble_, {}});
+  return list;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ProcessFollower>> ProcessFollower::create(Machine& machine, std::vector<TargetChoice> choices,
+                                                                 FollowOptions options) {
+  auto targets = name_targets(choices);
+  if (!targets) return Unexpected<Error>(targets.error());
+  auto match = TargetMatch::make(machine, choices);
+  if (!match) return Unexpected<Error>(match.error());
+  if (options.own_pid == 0) options.own_pid = ::getpid();
+  for (const TargetChoice& choice : choices)
+    options.each_process = options.each_process || choice.kind == SelectorKind::all;
+  std::string why;
+  if (!options.events && options.kernel_events) {
+    if (machine.kind() != MachineKind::live) {
+      why = "this machine is not the live one";
+    } else if (auto events = make_kernel_life_events()) {
+      options.events = std::move(*events);
+    } else {
+      why = events.error().what + (events.error().fix.empty() ? "" : " (" + events.error().fix + ")");
+    }
+  } else if (!options.events) {
+    why = "they were switched off";
+  }
+  auto follower = std::make_unique<Follower>(machine, std::move(choices), std::move(*targets), std::move(*match),
+                                             std::move(options), std::move(why));
+  if (auto begun = follower->begin(); !begun) return Unexpected<Error>(begun.error());
+  return follower;
+}
+
+}  // namespace prony

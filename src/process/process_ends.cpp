@@ -1,0 +1,135 @@
+// Births and ends that the kernel tells: who lives and dies between two looks is counted with all of its time.
+#include <algorithm>
+
+#include "process/process_table.hpp"
+
+namespace prony {
+
+namespace {
+
+// Processes that no look saw get a row of their own from here on; those below are in their target's channel.
+constexpr std::int64_t least_row_ns = 10'000'000;
+
+}  // namespace
+
+void ProcessTable::apply_births(Instant now) {
+  for (const Birth& birth : batch_.births) {
+    if (birth.thread != birth.process) {  // a thread
+      if (const auto life = lives_.find(birth.process); life != lives_.end()) {
+        ++life->second.threads;
+      } else if (FollowedProcess* process = row(birth.process); process != nullptr && process->told) {
+        ++process->threads;
+      } else {
+        continue;
+      }
+      threads_[birth.thread] = birth.process;
+      continue;
+    }
+    FollowedProcess* known = row(birth.process);
+    if (known != nullptr && look_ - known->inserted <= 2 &&
+        known->ended_ns == 0) {  // a look was faster than the telling
+      known->told = true;
+      known->threads = 1;
+      continue;
+    }
+    settle(birth.process, now, true);
+    Life life;
+    life.parent = birth.parent;
+    life.at = birth.at;
+    if (const FollowedProcess* parent = find(birth.parent)) {
+      life.trees = parent->trees;
+      life.target = parent->target;
+      life.of_command = parent->of_command;
+    } else if (const auto other = lives_.find(birth.parent); other != lives_.end()) {
+      life.trees = other->second.trees;
+      life.target = other->second.target;
+      life.of_command = other->second.of_command;
+    }
+    lives_[birth.process] = life;
+  }
+}
+
+void ProcessTable::settle(std::int64_t pid, Instant now, bool life_too) {
+  const bool is_life = life_too && lives_.contains(pid);
+  if (!is_life && find(pid) == nullptr) return;
+  // The end of the one before is among what was told, ahead of any end of the new one.
+  const auto told =
+      std::find_if(batch_.ends.begin(), batch_.ends.end(), [pid](const End& end) { return end.thread == pid; });
+  if (told != batch_.ends.end()) {
+    const End first = *told;
+    batch_.ends.erase(told);
+    apply_end(first, now);
+  }
+  if (const FollowedProcess* process = find(pid)) end(static_cast<std::uint32_t>(process - slots_.data()));
+  if (life_too) lives_.erase(pid);
+}
+
+void ProcessTable::forget_lives() {
+  lives_.clear();
+  threads_.clear();
+  for (const Place& place : order_)
+    if (stays(place)) slots_[place.slot].told = false;
+}
+
+void ProcessTable::apply_ends(Instant now) {
+  for (const End& told : batch_.ends) apply_end(told, now);
+  for (const Used& used : batch_.used)
+    if (FollowedProcess* process = row(used.process); process != nullptr && process->clocked)
+      credit(*process, used.cpu_ns);
+}
+
+void ProcessTable::apply_end(const End& told, Instant now) {
+  std::int64_t pid = told.thread;
+  if (const auto thread = threads_.find(told.thread); thread != threads_.end()) {
+    pid = thread->second;
+    threads_.erase(thread);
+  }
+  if (const auto life = lives_.find(pid); life != lives_.end()) {
+    life->second.ended_ns += told.cpu_ns;
+    if (--life->second.threads > 0) return;
+    const Life ended = life->second;
+    lives_.erase(life);
+    finish_life(pid, ended, told, now);
+    return;
+  }
+  FollowedProcess* process = row(pid);
+  if (process == nullptr || !process->told || process->threads == 0) return;
+  process->ended_ns += told.cpu_ns;
+  if (--process->threads > 0) return;
+  process->finished = true;
+  process->seen.end = now;
+  if (process->clocked) credit(*process, process->ended_ns);
+}
+
+void ProcessTable::finish_life(std::int64_t pid, const Life& life, const End& told, Instant now) {
+  int target = life.target;
+  // Whoever goes by its name alone may have taken another since its birth.
+  if (target >= 0 && static_cast<std::size_t>(target) < options_.targets &&
+      ((match_.inherited() >> target) & 1U) == 0 && ((match_.named_by_comm(told.name.data()) >> target) & 1U) == 0)
+    target = -1;
+  if (target < 0) {
+    const TargetMask named = match_.named_by_comm(told.name.data());
+    for (std::size_t i = 0; i < options_.targets && target < 0; ++i)
+      if (((named >> i) & 1U) != 0) target = static_cast<int>(i);
+  }
+  if (target >= 0) totals_[static_cast<std::size_t>(target)] += life.ended_ns;
+  if (FollowedProcess* parent = row(life.parent)) parent->accounted_ns += life.ended_ns;
+  if (!options_.each_process) return;
+  if (life.ended_ns < least_row_ns || !may_number()) {
+    ended_unseen_ns_ += life.ended_ns;
+    return;
+  }
+  FollowedProcess process;
+  process.pid = pid;
+  process.parent = life.parent;
+  process.start_ticks = 0;
+  process.name = told.name;
+  process.seen = {life.at.ns > 0 ? life.at : now, now};
+  process.target = target;
+  process.own_ns = life.ended_ns;
+  process.number = ++numbers_;
+  uses_.push_back({process.number, life.ended_ns, 0});
+  keep_record(process, true);
+}
+
+}  // namespace prony

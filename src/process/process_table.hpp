@@ -1,0 +1,205 @@
+// ProcessTable: every process of the machine that matters to somebody, with its target and its CPU time, from looks at
+// the list of processes and, where the kernel tells them, from births and ends in between.
+//   gather()  reads everything that is slow; takes no lock, and only one thread calls it
+//   apply()   brings the table up to date with what was gathered; with the owner's lock
+//   tick()    reads the process clocks of the targets' processes; with the owner's lock
+// CPU time is credited to a target as it is seen, and never taken back: targets' counters cannot step back, and what is
+// credited for one process does not depend on who else there is.
+// Without births and ends, what a process used between its last look and its end, and what those used whom nobody saw,
+// is found in the times of its parent's waited-for children (fields 16 and 17 of /proc/PID/stat, in steps of 10 ms).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "machine/machine.hpp"
+#include "model/manifest.hpp"
+#include "model/process_use.hpp"
+#include "process/guard.hpp"
+#include "process/life_events.hpp"
+#include "process/target_match.hpp"
+
+namespace prony {
+
+struct FollowedProcess {
+  std::int64_t pid = 0, parent = 0;
+  std::uint64_t identity = 0;  // ListedProcess::identity
+  std::uint64_t start_ticks = 0;
+  std::array<char, 16> name{};
+  Interval seen;
+  int target = -1;       // index of its target; −1: none; the number of targets: the measured command
+  TargetMask named = 0;  // targets that name it by what it is itself
+  TargetMask trees = 0;  // targets it belongs to by descent
+  bool of_command = false;
+  bool clocked = false;                       // its clock is read at looks
+  bool finished = false;                      // its end was told, with all of its time
+  std::int64_t own_ns = 0, base_ns = 0;       // its clock as last read; of that, what it used before it was followed
+  std::int64_t look_ns = 0;                   // used since the last look
+  std::int64_t children_base_ns = 0;          // of its waited-for children: when first seen,
+  std::int64_t accounted_ns = 0;              // since then of children that were in this table,
+  std::int64_t unseen_ns = 0;                 // and of what is left, already credited
+  std::uint32_t children = 0;                 // in this table
+  std::uint32_t number = 0;                   // ProcessUse::process
+  std::uint64_t resident_bytes = 0;           // 0: not read since the last look
+  double user_share = 1;                      // of its CPU time
+  std::uint64_t check_at = 0, check_gap = 1;  // look at which its name and groups are read again
+  unsigned missing = 0;                       // looks since it was there last
+  std::uint64_t inserted = 0;                 // look at which it was seen first
+  bool told = false;                          // births and ends of its threads are told since it was born
+  std::uint32_t threads = 0;                  // that have not ended, where told or single-threaded
+  std::int64_t ended_ns = 0;                  // of its threads that have ended
+  std::string network;                        // where /proc/PID/ns/net leads to, where a port was asked for
+  std::unique_ptr<File> memory, stat;         // kept open: statm of targets' processes; stat where clocks do not work
+};
+
+class ProcessTable {
+ public:
+  struct Options {
+    std::size_t targets = 0;
+    bool each_process = false;
+    std::int64_t own_pid = 0;
+    LifeEvents* events = nullptr;
+  };
+  ProcessTable(Machine& machine, TargetMatch& match, const Options& options);
+
+  // Reads what the mechanism of births and ends has to tell, so that it has not to keep it until the next look.
+  void pump();
+  // `all`: read everything that may have changed, as at the end. Error: /proc cannot be listed.
+  [[nodiscard]] Result<void> gather(Instant now, bool all);
+  void apply(Instant now);
+  void tick(Instant now) noexcept;
+
+  // A process becomes the root of a target's tree, or of the command's (target == targets).
+  void add_root(std::int64_t pid, std::size_t target);
+  void set_command(const GuardTarget& command);
+  // The look that apply() completed; to be called once after it, where each process is followed.
+  void finish_look(Interval between, ProcessLook& look);
+
+  [[nodiscard]] std::int64_t total_ns(std::size_t target) const noexcept { return totals_[target]; }
+  [[nodiscard]] std::uint64_t living(std::size_t target) const noexcept { return living_[target]; }
+  [[nodiscard]] std::optional<std::uint64_t> resident_bytes(std::size_t target) const noexcept {
+    return residents_[target];
+  }
+  [[nodiscard]] bool lost_events() const noexcept { return lost_events_; }
+  [[nodiscard]] bool reads_stat() const noexcept { return reads_stat_; }
+  [[nodiscard]] std::vector<SocketOwners::Candidate> socket_candidates() const;
+  [[nodiscard]] const FollowedProcess* find(std::int64_t pid) const noexcept;
+  // Living processes with a target or a number, and the ended ones that were not taken.
+  void add_records(std::vector<ProcessRecord>& records) const;
+  void take_ended(std::vector<ProcessRecord>& records);
+  // Of each process that has a number or a target: resident memory and how its time divides. Reads without a lock;
+  // called by the thread that gathers.
+  void gather_memory();
+  [[nodiscard]] std::size_t size() const noexcept { return order_.size(); }
+
+ private:
+  struct Place {  // in order_, ascending by pid
+    std::int64_t pid = 0;
+    std::uint32_t slot = 0;
+  };
+  struct Newcomer {
+    ProcessFacts facts;
+    TargetMask named = 0;
+    std::uint64_t identity = 0;
+    bool command_group = false;
+    std::uint32_t slot = 0;
+  };
+  struct Recheck {
+    std::uint32_t slot = 0;
+    ProcessFacts facts;
+    TargetMask named = 0;
+  };
+  struct Life {  // a process whose birth was told and that no look has seen yet
+    std::int64_t parent = 0;
+    Instant at;
+    TargetMask trees = 0;
+    int target = -1;
+    bool of_command = false;
+    std::uint32_t threads = 1;
+    std::int64_t ended_ns = 0;
+  };
+  struct ChildrenTimes {
+    std::uint32_t slot = 0;
+    std::int64_t ns = 0;
+  };
+
+  // process_gather.cpp
+  [[nodiscard]] bool births_since_last_look();
+  void gather_children_times(Instant now, bool all);
+  void gather_newcomers();
+  void gather_rechecks();
+  void gather_residents(Instant now);
+  // process_table.cpp
+  [[nodiscard]] FollowedProcess* row(std::int64_t pid) noexcept;
+  [[nodiscard]] bool stays(const Place& place) const noexcept { return slots_[place.slot].pid == place.pid; }
+  void insert(Newcomer& newcomer, Instant now);
+  void add_newcomers(Instant now);
+  bool inherit(FollowedProcess& process);  // true: from its parent came something new
+  void choose_target(FollowedProcess& process);
+  void apply_rechecks();
+  void mark_missing();
+  void end_missing();
+  void end(std::uint32_t slot);
+  void compact();
+  // process_clocks.cpp
+  [[nodiscard]] std::int64_t read_clock(FollowedProcess& process) noexcept;  // −1: it is gone; −2: not readable now
+  void credit(FollowedProcess& process, std::int64_t clock_ns) noexcept;
+  // The newest process id that was given out; −1: not known.
+  [[nodiscard]] static std::int64_t newest_pid(File* loadavg) noexcept;
+  void apply_children_times();
+  void read_all_clocks(Instant now);
+  [[nodiscard]] ProcessRecord record_of(const FollowedProcess& process, bool exited) const;
+  void keep_record(const FollowedProcess& process, bool exited);
+  [[nodiscard]] bool may_number() const noexcept;
+  // process_ends.cpp
+  void apply_births(Instant now);
+  void apply_ends(Instant now);
+  void apply_end(const End& told, Instant now);
+  void finish_life(std::int64_t pid, const Life& life, const End& told, Instant now);
+  void settle(std::int64_t pid, Instant now, bool life_too);  // its number was given to another process
+  void forget_lives();                                        // events were lost: who lives is not known any more
+
+  Machine& machine_;
+  TargetMatch& match_;
+  const Options options_;
+  std::vector<FollowedProcess> slots_;
+  std::vector<std::uint32_t> free_;
+  std::vector<Place> order_, next_order_;
+  std::vector<std::uint32_t> members_;  // slots of the processes of targets
+  std::vector<std::int64_t> totals_;
+  std::vector<std::uint64_t> living_;
+  std::vector<std::optional<std::uint64_t>> residents_;
+  GuardTarget command_;
+
+  // What was gathered.
+  bool listed_ = false, first_ = true, moved_ = true, reads_stat_ = false, lost_events_ = false;
+  std::vector<ListedProcess> listing_;
+  std::vector<Newcomer> newcomers_;
+  std::vector<Recheck> rechecks_;
+  std::vector<ChildrenTimes> children_times_;
+  LifeBatch batch_;
+  std::unique_ptr<File> cursor_, tick_cursor_;  // /proc/loadavg, for gather() and for tick()
+  std::int64_t newest_pid_ = -1, newest_at_look_ = -1;
+  Instant list_again_, read_children_again_, residents_again_, clocks_again_;
+  std::uint64_t look_ = 0;
+  std::vector<std::optional<std::uint64_t>> residents_read_;
+  std::vector<std::pair<std::uint32_t, double>> shares_;  // slot → user_share
+  std::vector<std::uint32_t> freed_;                      // slots that order_ still names
+  bool changed_ = true;                                   // order_ and members_ are to be made anew
+
+  std::unordered_map<std::int64_t, Life> lives_;
+  std::unordered_map<std::int64_t, std::int64_t> threads_;  // of told processes, the first thread apart → process
+  std::vector<ProcessUse> uses_;                            // of this look, of processes that ended in it
+  std::int64_t ended_unseen_ns_ = 0;
+  std::vector<ProcessRecord> ended_;
+  std::uint32_t numbers_ = 0;
+  std::size_t numbered_living_ = 0;
+  std::size_t open_files_ = 0, most_open_files_ = 0;
+};
+
+}  // namespace prony
