@@ -1,12 +1,33 @@
 #include "attribute/attribute.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
+#include "attribute/basis.hpp"
 #include "attribute/state.hpp"
 
 namespace prony {
+
+namespace {
+
+constexpr std::array<std::pair<IdleTo, std::string_view>, 3> idle_words{
+    {{IdleTo::none, "none"}, {IdleTo::share, "share"}, {IdleTo::target, "target"}}};
+
+}  // namespace
+
+std::string_view to_string(IdleTo policy) noexcept {
+  for (const auto& [value, word] : idle_words)
+    if (value == policy) return word;
+  return "unknown";
+}
+
+std::optional<IdleTo> idle_to_from(std::string_view text) noexcept {
+  for (const auto& [value, word] : idle_words)
+    if (word == text) return value;
+  return std::nullopt;
+}
 
 namespace attribution {
 
@@ -26,20 +47,6 @@ void GaugeStats::add(std::int64_t at, double value, const std::optional<Interval
     active_.push_back(next_request_++);
   std::erase_if(active_, [&](std::size_t index) { return (*requests_)[index].interval.end.ns <= at; });
   for (const std::size_t index : active_) per_request_[index].add(value);
-}
-
-const Channel* find_cpu_time(std::span<const Channel> channels, Scope scope) {
-  for (const Channel& channel : channels)
-    if (channel.measure == Measure::cpu_time && channel.kind == ChannelKind::counter && channel.scope == scope)
-      return &channel;
-  return nullptr;
-}
-
-const Channel* find_busy(std::span<const Channel> channels) {
-  if (const Channel* busy = find_cpu_time(channels, Scope::host)) return busy;
-  for (const Channel& channel : channels)  // a modelled channel's readings are the same busy time
-    if (channel.model && channel.kind == ChannelKind::counter) return &channel;
-  return nullptr;
 }
 
 namespace {
@@ -72,7 +79,9 @@ void Attribution::State::make_plan(std::span<const Channel> channels) {
   }
   std::ranges::sort(plan.fixed);
   plan.fixed.erase(std::ranges::unique(plan.fixed).begin(), plan.fixed.end());
-  const Channel* busy = find_busy(channels);
+  std::vector<const Channel*> all;
+  for (const Channel& channel : channels) all.push_back(&channel);
+  const Channel* busy = machine_basis(all, {}).host;
   busy_staleness_s =
       busy != nullptr && busy->update_period.ns > 0 ? busy->update_period.seconds().value() : unknown_staleness_s;
   if (busy != nullptr)
@@ -92,6 +101,9 @@ void Attribution::State::make_folds(std::span<const Channel> channels, std::span
   std::unordered_map<std::uint32_t, const Group*> group_of;
   for (const Group& group : groups)
     for (const ChannelId channel : group.channels) group_of[channel.value] = &group;
+  // Memory held is integrated where it may split something.
+  const bool memory = std::ranges::any_of(
+      channels, [](const Channel& channel) { return gives_energy(channel) && fed_by(channel) == Feeds::memory; });
   std::unordered_map<std::uint32_t, std::size_t> fold_of;
   for (const Channel& channel : channels) {
     const Group* group = group_of[channel.id.value];
@@ -99,7 +111,7 @@ void Attribution::State::make_folds(std::span<const Channel> channels, std::span
     Fold fold{channel, {}, {}, {}, group == nullptr ? Pace() : Pace(*group), is_cpu_clock(channel)};
     if (channel.kind == ChannelKind::counter)
       fold.counter.emplace(channel, interval_ns, &plan);
-    else if (channel.measure == Measure::power)
+    else if (channel.measure == Measure::power || (memory && tells_use(channel)))
       fold.gauge.emplace(channel, interval_ns, &plan);
     if (!gives_energy(channel)) fold.stats.emplace(seen_per_request(channel) ? &requests : nullptr);
     fold_of[channel.id.value] = folds.size();
@@ -178,12 +190,17 @@ Attribution::Attribution(std::span<const Channel> channels, std::span<const Grou
     if (counts_here(span.kind) && span.interval.begin <= span.interval.end) state_->spans.push_back(span);
   state_->make_plan(channels);
   state_->make_folds(channels, groups);
+  state_->process_fold.begin(state_->plan.step_ns, state_->run);
 }
 Attribution::~Attribution() = default;
 Attribution::Attribution(Attribution&&) noexcept = default;
 Attribution& Attribution::operator=(Attribution&&) noexcept = default;
 
 void Attribution::push(const TickBlock& block) { state_->push(block); }
+void Attribution::push(const ProcessLook& look) { state_->process_fold.push(look); }
+void Attribution::know(std::span<const ProcessRecord> processes) {
+  state_->processes.assign(processes.begin(), processes.end());
+}
 Ledger Attribution::finish() { return state_->ledger(); }
 
 }  // namespace prony

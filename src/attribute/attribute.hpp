@@ -15,6 +15,7 @@
 
 #include "model/channel.hpp"
 #include "model/charge.hpp"
+#include "model/manifest.hpp"
 #include "model/process_use.hpp"
 #include "model/sample.hpp"
 #include "model/span.hpp"
@@ -24,14 +25,21 @@ namespace prony {
 // To whom the idle part of a channel's energy goes, where a baseline tells it from the active part.
 enum class IdleTo {
   none,    // it stays a bucket of its own
-  share,   // to the parties, by their share of the active part
-  target,  // to the targets alone, by their share of what the targets are charged
+  share,   // to the parties, by their share of the active part, cell by cell; where nobody used the CPU it stays
+  target,  // to the targets alone, by their shares in each cell; where none used the CPU, by those of the whole window
 };
 [[nodiscard]] std::string_view to_string(IdleTo policy) noexcept;  // "none", "share", "target"
 [[nodiscard]] std::optional<IdleTo> idle_to_from(std::string_view text) noexcept;
 
 struct AttributionOptions {
   IdleTo idle_to = IdleTo::none;
+  // Target::name of the Run's targets, in its order. Empty: those that channels name, in the channels' order.
+  std::vector<std::string> targets = {};
+  // The target that requests are charged from, and every span whose writer belongs to no target: for Runs whose
+  // requests Prony's own client wrote (manifest fact "requests.target"). Empty: the command's tree, else the first.
+  std::string requests_target = {};
+  std::optional<std::int64_t> own_pid = {};  // Prony's own process, where it was followed like the others
+  std::size_t most_process_rows = 10'000;    // those with the least CPU time are left to the rest
 };
 
 // One target's part of a channel over the measured window. Over all targets `charged` adds up to ChannelLedger::target.
@@ -40,6 +48,9 @@ struct TargetEnergy {
   std::optional<Estimate> charged;  // absent with a reason in `absent`
   std::optional<Estimate> active;   // of it, above idle; absent without a baseline
   std::optional<double> share;      // of what is split: the targets, foreign and Prony together are 1
+  // Where processes were followed one by one: of `charged`, what no row of ChannelLedger::processes has. Short lives
+  // that ended before anybody looked.
+  std::optional<Estimate> unfollowed;
   std::vector<std::pair<std::string, std::string>> absent;  // field → reason
 };
 
@@ -55,11 +66,14 @@ struct ChannelLedger {
   ChannelId channel;
   // Law 2: last − first reading of the whole recording, wraps undone. The parties below add up to this, to rounding.
   Estimate recorded;
-  // Absent with a reason in `absent`. `target` is the sum over `targets`.
+  // Absent with a reason in `absent`. `target` is the sum over `targets`. Where a policy gave the idle part away it is
+  // in the others, and `idle` is what nobody took.
   std::optional<Estimate> target, foreign, prony, idle;
-  std::vector<TargetEnergy> targets;     // in the Run's order
-  std::vector<ProcessEnergy> processes;  // where processes were followed one by one; largest first
-  Estimate unattributed;                 // outside the window, ticks without any CPU time, no CPU accounting
+  std::string method;                          // what it was split by, and to whom idle went; empty: not split
+  std::vector<TargetEnergy> targets;           // in the Run's order
+  std::vector<ProcessEnergy> processes;        // where processes were followed one by one; largest first
+  std::optional<Estimate> foreign_unfollowed;  // of `foreign`, what no row of `processes` has
+  Estimate unattributed;                       // outside the window, ticks without any CPU time, no CPU accounting
   // The measured window alone.
   bool resolvable = true;
   std::optional<double> needed_s;    // not resolvable: the window length it would take
@@ -84,11 +98,12 @@ struct ChannelLedger {
 struct SpanEnergy {
   SpanId span;
   ChannelId channel;
-  bool resolvable = true;
+  bool resolvable = true;  // false: too short for the sensor, or what `absent` says
   std::optional<double> needed_s;
   std::optional<Estimate> interval;  // of gross, where gross is a bound: narrower, and right in 95 % of cases
   std::optional<Estimate> gross;     // all the domain drew in the span's window
-  std::optional<Estimate> charged;   // what of the target's share is charged to this span: these close
+  std::optional<Estimate> charged;   // what of its writer's target is charged to this span: these close
+  std::string absent = {};           // why there is none, where the length of the window is not the reason
 };
 
 // A channel that is not energy, over the measured window (a span's own window: see SpanGauge). Means are over readings.
@@ -106,6 +121,19 @@ struct SpanGauge {
   std::uint64_t readings = 0;
 };
 
+// Who used the machine's CPU time in the measured window.
+struct CpuUse {
+  struct OfTarget {
+    std::string target;
+    std::optional<double> cpu_s;  // absent: not recorded, and then in foreign
+  };
+  std::vector<OfTarget> targets;  // in the Run's order
+  std::optional<double> prony_s;  // as there
+  double foreign_s = 0;
+  double busy_s = 0;                    // all of them together
+  std::optional<double> foreign_share;  // foreign_s / busy_s, 0…1: the co-tenants; absent: nobody used the CPU
+};
+
 struct Ledger {
   Interval window;    // the measured window
   Interval recorded;  // first tick's begin … last tick's end
@@ -116,7 +144,10 @@ struct Ledger {
   std::vector<Charge> charges;         // flat: every charge of every energy channel; Σ per channel = recorded (law 1)
   std::optional<Estimate> headline_j;  // Σ gross of the headline channels
   bool headline_modelled = false;
-  std::string cpu_split;  // "by CPU time, in windows of 100 ms" or why there is none
+  std::string cpu_split;      // "by CPU time, in windows of 100 ms" or why there is none
+  std::optional<CpuUse> cpu;  // absent: `cpu_split` says why
+  IdleTo idle_to = IdleTo::none;
+  Duration process_cells;  // within how long stretches processes share what is charged; 0: none were followed
 };
 
 class Attribution {
@@ -127,8 +158,10 @@ class Attribution {
   Attribution(Attribution&&) noexcept;
   Attribution& operator=(Attribution&&) noexcept;
   void push(const TickBlock& block);
-  void push(const ProcessLook& look);  // in time order
-  [[nodiscard]] Ledger finish();       // may be called at any time: the ledger of the prefix; pushing may go on
+  void push(const ProcessLook& look);  // in time order; any number of blocks before, between and after
+  // Who the followed processes are: their number, pid and target. What was told before is forgotten.
+  void know(std::span<const ProcessRecord> processes);
+  [[nodiscard]] Ledger finish();  // may be called at any time: the ledger of the prefix; pushing may go on
 
   struct State;  // inside: src/attribute/state.hpp
 

@@ -2,13 +2,14 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <unordered_set>
 
-#include "attribute/resolvable.hpp"
-#include "attribute/split.hpp"
+#include "attribute/builder.hpp"
+#include "model/target.hpp"
 
 namespace prony {
 
-using namespace attribution;
+namespace attribution {
 
 namespace {
 
@@ -20,51 +21,30 @@ constexpr double dead_after_s =
 
 double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
 
-// From which on two baselines of one Run are not the same idle: this share of their mean, and outside both's doubt.
-constexpr double least_drift = 0.05;
-
-struct Baseline {
-  Estimate watts;
-  std::optional<Estimate> before, after;
-  std::string absent;  // why there is none; empty: there is
-};
-
-class Builder {
- public:
-  explicit Builder(const Attribution::State& state);
-  Ledger build();
-
- private:
-  void split();
-  void choose_headline();
-  void energy_channel(const Curve& curve);
-  void window_figures(const Curve& curve, const Measured& gross, const Baseline& baseline, const Parties* parties,
-                      ChannelLedger& row) const;
-  void party_estimates(const Measured& gross, const Estimate& idle, const Parties& parties, ChannelLedger& row) const;
-  void peak(const Curve& curve, ChannelLedger& row) const;
-  void charge_spans(const Curve& curve, const Parties* parties, const Measured& gross, ChannelLedger& row);
-  void gauges();
-  void headline_sum();
-  [[nodiscard]] Baseline baseline(const Curve& curve) const;
-  [[nodiscard]] const Curve* curve_of(const Channel* channel) const;
-  [[nodiscard]] bool dead(const Curve& curve) const;
-  [[nodiscard]] Estimate charged(double value, const Measured& gross, double length_s) const;
-
-  const Attribution::State& state_;
-  std::vector<Curve> curves_;  // energy and CPU time
-  std::vector<std::size_t> headline_;
-  Split split_;
-  std::vector<Piece> pieces_;
-  Ledger ledger_;
-};
+}  // namespace
 
 Builder::Builder(const Attribution::State& state) : state_(state) {
   ledger_.recorded = state.recorded.value_or(Interval{});
   ledger_.window = state.run.value_or(ledger_.recorded);
+  ledger_.idle_to = state.options.idle_to;
+  const auto any = [](const Fold& fold) {
+    return fold.counter ? fold.counter->any() : fold.gauge && fold.gauge->any();
+  };
   for (const Fold& fold : state.folds)
-    if (gives_energy(fold.channel) || fold.channel.measure == Measure::cpu_time) {
-      if (fold.counter || fold.gauge) curves_.emplace_back(fold, state);
-    }
+    if (any(fold)) read_.push_back(&fold.channel);
+  name_targets();
+  // Only what something is split by is worth a curve.
+  std::unordered_set<const Channel*> needed;
+  const auto need = [&](const Basis& basis) {
+    needed.insert({basis.host, basis.prony});
+    needed.insert(basis.targets.begin(), basis.targets.end());
+  };
+  need(machine_basis(read_, targets_));
+  for (const Channel* channel : read_)
+    if (gives_energy(*channel)) need(basis_of(*channel, read_, targets_));
+  for (const Fold& fold : state.folds)
+    if ((gives_energy(fold.channel) || needed.contains(&fold.channel)) && (fold.counter || fold.gauge))
+      curves_.emplace_back(fold, state);
 }
 
 const Curve* Builder::curve_of(const Channel* channel) const {
@@ -74,16 +54,70 @@ const Curve* Builder::curve_of(const Channel* channel) const {
   return nullptr;
 }
 
+// The Run's targets, or those that its channels name; the one that nobody named is the measured command's.
+void Builder::name_targets() {
+  targets_ = state_.options.targets;
+  for (const Fold& fold : state_.folds) {
+    if (fold.channel.scope != Scope::target || fold.channel.measure != Measure::cpu_time) continue;
+    std::string name = target_name(fold.channel);
+    if (std::ranges::find(targets_, name) == targets_.end()) targets_.push_back(std::move(name));
+  }
+  if (targets_.empty()) targets_.emplace_back(command_target);
+}
+
+Users Builder::users_of(const Basis& basis) const {
+  Users users;
+  users.host = curve_of(basis.host);
+  for (const Channel* target : basis.targets) users.targets.push_back(curve_of(target));
+  users.prony = curve_of(basis.prony);
+  if (basis.weight == Weight::cpu_time && basis.place.empty())
+    users.staleness_s = state_.busy_staleness_s;
+  else if (users.host != nullptr && users.host->is_counter())
+    users.staleness_s = users.host->channel().update_period.seconds().value();
+  return users;
+}
+
+const Split& Builder::split_by(const Basis& basis) {
+  const std::pair key(basis.weight, basis.weight == Weight::none ? basis.text : basis.place);
+  const auto found = splits_.find(key);
+  if (found != splits_.end()) return found->second;
+  return splits_.emplace(key, split_by_use(basis, users_of(basis), ledger_.window, state_.plan)).first->second;
+}
+
 void Builder::split() {
-  std::vector<Channel> channels;
-  for (const Fold& fold : state_.folds) channels.push_back(fold.channel);
-  CpuCurves cpu;
-  cpu.busy = curve_of(find_busy(channels));
-  cpu.target = curve_of(find_cpu_time(channels, Scope::target));
-  cpu.prony = curve_of(find_cpu_time(channels, Scope::prony));
-  split_ = split_by_cpu_time(cpu, ledger_.window, state_.plan, state_.busy_staleness_s);
-  ledger_.cpu_split = split_.absent.empty() ? split_.method : "none: " + split_.absent;
-  if (split_.absent.empty()) pieces_ = make_pieces(state_.spans, ledger_.window, state_.plan);
+  machine_ = &split_by(machine_basis(read_, targets_));
+  ledger_.cpu_split = machine_->absent.empty() ? machine_->method : "none: " + machine_->absent;
+  if (!machine_->absent.empty()) return;
+  tell_cpu_use();
+  find_pieces();
+  if (!state_.process_fold.any()) return;
+  ledger_.process_cells = Duration{state_.process_fold.width_ns()};
+  std::unordered_map<std::uint32_t, std::size_t> party;
+  for (const ProcessRecord& process : state_.processes) {
+    const auto found = std::ranges::find(targets_, process.target);
+    if (state_.options.own_pid == process.pid)
+      party[process.number] = machine_->prony();
+    else if (found != targets_.end())
+      party[process.number] = static_cast<std::size_t>(found - targets_.begin());
+  }
+  process_shares_ = share_among_processes(
+      state_.process_fold, *machine_,
+      [&](std::uint32_t number) {
+        const auto known = party.find(number);
+        return known == party.end() ? machine_->foreign() : known->second;
+      },
+      state_.options.most_process_rows);
+}
+
+void Builder::tell_cpu_use() {
+  CpuUse use;
+  for (std::size_t i = 0; i < targets_.size(); ++i)
+    use.targets.push_back({targets_[i], machine_->target_known[i] ? std::optional(machine_->totals[i]) : std::nullopt});
+  if (machine_->prony_known) use.prony_s = machine_->totals[machine_->prony()];
+  use.foreign_s = machine_->totals[machine_->foreign()];
+  for (const double part : machine_->totals) use.busy_s += part;
+  if (use.busy_s > 0) use.foreign_share = std::clamp(use.foreign_s / use.busy_s, 0.0, 1.0);
+  ledger_.cpu = std::move(use);
 }
 
 bool Builder::dead(const Curve& curve) const {
@@ -128,70 +162,6 @@ void Builder::choose_headline() {
   }
 }
 
-// The mean power in the phases where nothing ran; low and high span both phases and their doubts.
-Baseline Builder::baseline(const Curve& curve) const {
-  Baseline result;
-  std::size_t found = 0;
-  bool too_short = false;
-  for (const Span& span : state_.spans) {
-    if (span.kind != SpanKind::phase || (span.name != phase::baseline_before && span.name != phase::baseline_after))
-      continue;
-    const double length_s = span.interval.length().seconds().value();
-    if (length_s <= 0 || span.status == SpanStatus::unfinished || span.interval.begin.ns >= curve.last_ns() ||
-        span.interval.end.ns <= curve.first_ns())
-      continue;
-    const Measured energy = curve.between_fixed(span.interval.begin.ns, span.interval.end.ns);
-    if (!energy.resolvable()) {
-      too_short = true;
-      continue;
-    }
-    const Estimate watts{energy.estimate.value / length_s, energy.estimate.low / length_s,
-                         energy.estimate.high / length_s, weaker(energy.estimate.kind, EstimateKind::interval_95)};
-    (span.name == phase::baseline_before ? result.before : result.after) = watts;
-    Estimate& sum = result.watts;
-    sum = found == 0 ? watts
-                     : Estimate{sum.value + watts.value, std::min(sum.low, watts.low), std::max(sum.high, watts.high),
-                                weaker(sum.kind, watts.kind)};
-    ++found;
-  }
-  if (found > 0)
-    result.watts.value /= static_cast<double>(found);
-  else
-    result.absent = too_short ? "the baseline is too short for this sensor: measure a longer one"
-                              : "no baseline was measured: run with --baseline 3s";
-  return result;
-}
-
-void tell_drift(const Baseline& base, ChannelLedger& row) {
-  if (base.before) row.idle_before_w = base.before->value;
-  if (base.after) row.idle_after_w = base.after->value;
-  if (!base.before || !base.after) return;
-  const bool apart = base.before->high < base.after->low || base.after->high < base.before->low;
-  row.idle_drifted = apart && std::abs(base.after->value - base.before->value) > least_drift * base.watts.value;
-}
-
-// Σ parties = what the window drew; each carries its share of the edges' doubt, the baseline's and the CPU clocks'.
-void Builder::party_estimates(const Measured& gross, const Estimate& idle, const Parties& parties,
-                              ChannelLedger& row) const {
-  const Estimate& whole = gross.estimate;
-  const double length_s = ledger_.window.length().seconds().value();
-  const double split_sum = parties.target + parties.prony + parties.foreign;
-  const double clocks = std::min(1.0, 2 * state_.busy_staleness_s / std::max(length_s, 1e-9));
-  const auto party = [&](double value) {
-    const double share = split_sum != 0 ? std::clamp(value / split_sum, 0.0, 1.0) : 0;
-    const double blur = std::abs(split_sum) * std::min(share, 1 - share) * clocks;
-    return Estimate{value, value - share * (whole.value - whole.low + idle.high - idle.value) - blur,
-                    value + share * (whole.high - whole.value + idle.value - idle.low) + blur,
-                    weaker(whole.kind, EstimateKind::interval_95)};
-  };
-  row.target = party(parties.target);
-  row.foreign = party(parties.foreign);
-  if (split_.prony_known)
-    row.prony = party(parties.prony);
-  else
-    row.absent.emplace_back("prony", "no CPU time of Prony itself was recorded: its part is in foreign");
-}
-
 void Builder::peak(const Curve& curve, ChannelLedger& row) const {
   const double updates = curve.is_counter() ? counter_updates_in_peak : gauge_updates_in_peak;
   const auto wanted = std::max(shortest_peak_ns, static_cast<std::int64_t>(updates * curve.period_s() * 1e9));
@@ -209,15 +179,20 @@ void Builder::peak(const Curve& curve, ChannelLedger& row) const {
                                           " ms, over which peaks are taken");
 }
 
-void Builder::window_figures(const Curve& curve, const Measured& gross, const Baseline& base, const Parties* parties,
+void Builder::window_figures(const Curve& curve, const Measured& gross, const Baseline& base, const Shared& shared,
                              ChannelLedger& row) const {
   const double length_s = ledger_.window.length().seconds().value();
   row.resolvable = gross.resolvable();
   if (!row.resolvable) {
     row.needed_s = needed_s(curve, gross, ledger_.window);
     const std::string why = why_not_resolvable(curve, gross, ledger_.window);
+    row.target_active.reset();
     for (const char* field : {"gross", "active", "target_active", "target_share", "mean_w", "peak_w"})
       row.absent.emplace_back(field, why);
+    for (TargetEnergy& target : row.targets) {
+      if (target.active) target.absent.emplace_back("active", why);
+      target.active.reset();
+    }
     return;
   }
   row.gross = gross.estimate;
@@ -228,31 +203,25 @@ void Builder::window_figures(const Curve& curve, const Measured& gross, const Ba
     const Estimate& idle = base.watts;
     row.active = Estimate{gross.estimate.value - idle.value * length_s, gross.estimate.low - idle.high * length_s,
                           gross.estimate.high - idle.low * length_s, weaker(gross.estimate.kind, idle.kind)};
-    if (parties != nullptr)
-      row.target_active = row.target;
-    else
-      row.absent.emplace_back("target_active", split_.absent);
+    if (!shared.parties) row.absent.emplace_back("target_active", shared.split->absent);
   } else {
     row.absent.emplace_back("active", base.absent);
     row.absent.emplace_back("target_active", base.absent);
+    for (TargetEnergy& target : row.targets)
+      if (target.charged) target.absent.emplace_back("active", base.absent);
   }
-  if (parties == nullptr) return row.absent.emplace_back("target_share", split_.absent), void();
-  const double whole = parties->target + parties->prony + parties->foreign;
-  if (whole > 0)
-    row.target_share = parties->target / whole;
-  else
-    row.absent.emplace_back("target_share", "there was nothing to share");
+  if (!shared.parties) return row.absent.emplace_back("target_share", shared.split->absent), void();
+  row.target_share = target_share(*shared.split, *shared.parties);
+  if (!row.target_share) row.absent.emplace_back("target_share", "there was nothing to share");
 }
 
-void Builder::energy_channel(const Curve& curve) {
-  ChannelLedger row;
+void Builder::begin_row(const Curve& curve, ChannelLedger& row) const {
   row.channel = curve.channel().id;
   row.headline = std::ranges::any_of(headline_, [&](std::size_t i) { return &curves_[i] == &curve; });
   if (!curve.any()) {
     row.resolvable = false;
     for (const char* field : {"recorded", "gross", "target", "foreign", "prony", "idle"})
       row.absent.emplace_back(field, "never read");
-    ledger_.energy.push_back(std::move(row));
     return;
   }
   if (const CounterCurve* counter = curve.counter()) {
@@ -268,96 +237,54 @@ void Builder::energy_channel(const Curve& curve) {
   row.gap_time = Duration{curve.gap_ns()};
   row.recorded = curve.whole().estimate;
   row.recorded.value = curve.total();
+}
+
+void Builder::energy_channel(const Curve& curve) {
+  ChannelLedger row;
+  begin_row(curve, row);
+  if (!curve.any()) return ledger_.energy.push_back(std::move(row)), void();
   const Measured gross = curve.between(ledger_.window, state_.run.has_value());
-  const Baseline base = baseline(curve);
+  const Baseline base = baseline_of(curve, state_.spans);
   tell_drift(base, row);
   const double length_s = ledger_.window.length().seconds().value();
-  std::optional<Parties> parties;
-  Estimate idle;
-  if (split_.absent.empty()) {
-    if (base.absent.empty())
-      idle = {base.watts.value * length_s, base.watts.low * length_s, base.watts.high * length_s, base.watts.kind};
-    parties = split_channel(curve, split_, state_.plan, base.absent.empty() ? base.watts.value : 0);
-    party_estimates(gross, idle, *parties, row);
-    if (base.absent.empty())
-      row.idle = idle, row.idle->value = parties->idle;
-    else
-      row.absent.emplace_back("idle", base.absent);
+  const Basis basis = machine_->absent.empty() ? basis_of(curve.channel(), read_, targets_) : Basis{};
+  Shared shared{machine_->absent.empty() ? &split_by(basis) : machine_, {}, is_accelerator(curve.channel())};
+  const IdleTo idle_to = state_.options.idle_to;
+  if (shared.split->absent.empty()) {
+    Window window{gross, {}, base.absent.empty(), length_s};
+    if (window.baseline)
+      window.idle = {base.watts.value * length_s, base.watts.low * length_s, base.watts.high * length_s,
+                     base.watts.kind};
+    shared.parties = split_channel(curve, *shared.split,
+                                   {&state_.plan, window.baseline ? base.watts.value : 0, idle_to,
+                                    process_shares_ ? state_.process_fold.width_ns() : 0});
+    tell_parties(*shared.split, *shared.parties, window, idle_to, targets_, row);
+    if (!window.baseline) row.absent.emplace_back("idle", base.absent);
     const double outside = curve.total() - gross.estimate.value;
-    const double value = outside + parties->no_cpu;
+    const double value = outside + shared.parties->no_use;
     const double doubt_low = row.recorded.value - row.recorded.low + gross.estimate.high - gross.estimate.value;
     const double doubt_high = row.recorded.high - row.recorded.value + gross.estimate.value - gross.estimate.low;
     row.unattributed = {value, value - doubt_low, value + doubt_high,
                         weaker(gross.estimate.kind, EstimateKind::interval_95)};
+    processes(shared, basis.weight, row);
   } else {
-    for (const char* field : {"target", "foreign", "prony", "idle"}) row.absent.emplace_back(field, split_.absent);
+    tell_no_parties(shared.split->absent, targets_, row);
     row.unattributed = row.recorded;
   }
-  window_figures(curve, gross, base, parties ? &*parties : nullptr, row);
-  charge_spans(curve, parties ? &*parties : nullptr, gross, row);
+  window_figures(curve, gross, base, shared, row);
+  charge_spans(curve, shared, row);
   ledger_.energy.push_back(std::move(row));
 }
 
-// What a span is charged carries the doubt of its window's edges in proportion, and of the CPU clocks.
-Estimate Builder::charged(double value, const Measured& gross, double length_s) const {
-  const Estimate& whole = gross.estimate;
-  const double share = whole.value != 0 ? std::clamp(value / whole.value, 0.0, 1.0) : 0;
-  const double blur = std::abs(value) * std::min(1.0, 2 * state_.busy_staleness_s / std::max(length_s, 1e-9));
-  return {value, value - share * (whole.value - whole.low) - blur, value + share * (whole.high - whole.value) + blur,
-          weaker(whole.kind, EstimateKind::interval_95)};
-}
-
-void Builder::charge_spans(const Curve& curve, const Parties* parties, const Measured&, ChannelLedger& row) {
-  const std::vector<Span>& spans = state_.spans;
-  std::vector<double> parts(spans.size(), 0.0);
-  double charged_sum = 0;
-  if (parties != nullptr) {
-    for (const Piece& piece : pieces_) {
-      const double amount = parties->target_at[piece.to] - parties->target_at[piece.from];
-      if (piece.owners.empty()) continue;
-      const double each = amount / static_cast<double>(piece.owners.size());
-      for (const std::size_t span : piece.owners) parts[span] += each;
-      for (const std::size_t span : piece.viewers) parts[span] += each;
-      charged_sum += amount;
-    }
-  }
-  std::vector<bool> owner(spans.size(), false);
-  for (const Piece& piece : pieces_)
-    for (const std::size_t span : piece.owners) owner[span] = true;
-  for (std::size_t i = 0; i < spans.size(); ++i) {
-    const Span& span = spans[i];
-    if (span.kind == SpanKind::run) continue;
-    const double length_s = span.interval.length().seconds().value();
-    const Measured gross = curve.between_fixed(span.interval.begin.ns, span.interval.end.ns);
-    const Estimate part = charged(parts[i], gross, length_s);
-    if (owner[i] && parties != nullptr)
-      ledger_.charges.push_back(
-          {row.channel, Party::target, span.id, part, "the target's part in the span's time, " + split_.method});
-    if (!row.headline) continue;
-    SpanEnergy energy{span.id, row.channel, gross.resolvable(), {}, {}, {}, {}};
-    const bool in_window = span.interval.begin >= ledger_.window.begin && span.interval.end <= ledger_.window.end;
-    if (!energy.resolvable) {
-      energy.needed_s = needed_s(curve, gross, span.interval);
-    } else {
-      energy.gross = gross.estimate;
-      energy.interval = gross.interval;
-      if (parties != nullptr && in_window) energy.charged = part;
-    }
-    ledger_.spans.push_back(energy);
-  }
-  if (parties != nullptr) {
-    Estimate rest = *row.target;
-    const double shift = charged_sum;
-    rest = {rest.value - shift, rest.low - shift, rest.high - shift, rest.kind};
-    ledger_.charges.push_back(
-        {row.channel, Party::target, SpanId{}, rest, "the target outside all spans, " + split_.method});
-    ledger_.charges.push_back({row.channel, Party::foreign, SpanId{}, *row.foreign, split_.method});
-    if (row.prony) ledger_.charges.push_back({row.channel, Party::prony, SpanId{}, *row.prony, split_.method});
-    if (row.idle) ledger_.charges.push_back({row.channel, Party::idle, SpanId{}, *row.idle, "baseline power × time"});
-  }
-  ledger_.charges.push_back(
-      {row.channel, Party::unattributed, SpanId{}, row.unattributed,
-       parties != nullptr ? "outside the measured window, and where nobody used the CPU" : split_.absent});
+// A target's processes share what it is charged by CPU time; that says nothing of memory held or of a device.
+void Builder::processes(const Shared& shared, Weight weight, ChannelLedger& row) const {
+  if (!process_shares_) return;
+  if (weight == Weight::cpu_time || weight == Weight::cycles)
+    charge_processes(state_.process_fold, *process_shares_, *shared.parties, ledger_.window.length().seconds().value(),
+                     row);
+  else
+    row.absent.emplace_back("processes",
+                            "split " + shared.split->method + ", which was not followed process by process");
 }
 
 void Builder::gauges() {
@@ -410,8 +337,8 @@ Ledger Builder::build() {
   return std::move(ledger_);
 }
 
-}  // namespace
+}  // namespace attribution
 
-Ledger Attribution::State::ledger() const { return Builder(*this).build(); }
+Ledger Attribution::State::ledger() const { return attribution::Builder(*this).build(); }
 
 }  // namespace prony

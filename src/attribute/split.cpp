@@ -1,7 +1,6 @@
 #include "attribute/split.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 
 namespace prony::attribution {
 
@@ -19,7 +18,7 @@ std::vector<std::int64_t> cell_edges(Interval window, const Plan& plan) {
   return edges;
 }
 
-double cpu_seconds(const Curve& curve, std::int64_t ns, const Plan& plan) {
+double used_until(const Curve& curve, std::int64_t ns, const Plan& plan) {
   if (!curve.channel().model) return curve.at(ns);
   // The busy time itself, not the joules made of it.
   const auto& instants = curve.counter()->instants();
@@ -30,144 +29,151 @@ double cpu_seconds(const Curve& curve, std::int64_t ns, const Plan& plan) {
   return instants.grid(ns);
 }
 
+bool known(const Curve* curve) { return curve != nullptr && curve->any(); }
+
 std::vector<double> differences(const Curve* curve, const std::vector<std::int64_t>& edges, const Plan& plan) {
   std::vector<double> result(edges.size() - 1, 0.0);
-  if (curve == nullptr || !curve->any()) return result;
-  double before = cpu_seconds(*curve, edges[0], plan);
+  if (!known(curve)) return result;
+  double before = used_until(*curve, edges[0], plan);
   for (std::size_t i = 1; i < edges.size(); ++i) {
-    const double now = cpu_seconds(*curve, edges[i], plan);
-    result[i - 1] = now - before;
+    const double now = used_until(*curve, edges[i], plan);
+    result[i - 1] = std::max(now - before, 0.0);
     before = now;
   }
   return result;
 }
 
+std::string why_none(const Users& users, Interval window) {
+  if (std::ranges::none_of(users.targets, known))
+    return users.targets.size() < 2 ? "no CPU time of the measured command was recorded"
+                                    : "no CPU time of any target was recorded";
+  if (!known(users.host)) return "no CPU time of the whole machine was recorded";
+  return window.length().ns <= 0 ? "the measured window is empty" : "";
+}
+
 }  // namespace
 
-Split split_by_cpu_time(const CpuCurves& cpu, Interval window, const Plan& plan, double staleness_s) {
+double Debt::whole(double told, double parts, double most) {
+  const double available = told - owed_;
+  const double whole = std::max({available, parts, 0.0});
+  owed_ = std::clamp(whole - available, 0.0, most);
+  return whole;
+}
+
+// Busy time advances in ticks, the parties' own clocks do not: where it lags, the parties' sum is taken. Without the
+// debt every lag would add to `foreign` and none would ever leave it.
+Split split_by_use(const Basis& basis, const Users& users, Interval window, const Plan& plan) {
   Split split;
-  split.prony_known = cpu.prony != nullptr && cpu.prony->any();
-  if (cpu.target == nullptr || !cpu.target->any())
-    split.absent = "no CPU time of the measured command was recorded";
-  else if (cpu.busy == nullptr || !cpu.busy->any())
-    split.absent = "no CPU time of the whole machine was recorded";
-  else if (window.length().ns <= 0)
-    split.absent = "the measured window is empty";
+  split.targets = users.targets.size();
+  for (const Curve* target : users.targets) split.target_known.push_back(known(target));
+  split.prony_known = known(users.prony);
+  split.staleness_s = users.staleness_s;
+  split.absent = basis.weight == Weight::none ? basis.text : why_none(users, window);
   if (!split.absent.empty()) return split;
-  split.method = "by CPU time, in windows of " + std::to_string(plan.step_ns / 1'000'000) + " ms";
+  split.method = basis.text + ", in windows of " + std::to_string(plan.step_ns / 1'000'000) + " ms";
   split.edges = cell_edges(window, plan);
-  const auto busy = differences(cpu.busy, split.edges, plan);
-  const auto target = differences(cpu.target, split.edges, plan);
-  const auto prony = differences(cpu.prony, split.edges, plan);
-  split.shares.resize(busy.size());
-  // Busy time advances in ticks, the parties' own clocks do not: where it lags, the parties' sum is taken, and what was
-  // taken too much is owed to the next cells. Without that debt every lag would add to `foreign` and none would ever
-  // leave it.
-  double debt_s = 0;
-  for (std::size_t i = 0; i < busy.size(); ++i) {
-    const double own = target[i] + prony[i];
-    const double available = busy[i] - debt_s;
-    const double whole = std::max({available, own, 0.0});
+  const std::size_t cells = split.edges.size() - 1;
+  split.used.resize(cells * split.parties());
+  split.whole.resize(cells);
+  split.totals.resize(split.parties());
+  const auto fill = [&](const Curve* curve, std::size_t party) {
+    const auto used = differences(curve, split.edges, plan);
+    for (std::size_t i = 0; i < cells; ++i) split.used[i * split.parties() + party] = used[i];
+  };
+  for (std::size_t target = 0; target < split.targets; ++target) fill(users.targets[target], target);
+  fill(users.prony, split.prony());
+  const auto host = differences(users.host, split.edges, plan);
+  Debt debt;
+  for (std::size_t i = 0; i < cells; ++i) {
+    double* const used = &split.used[i * split.parties()];
+    double own = 0;
+    for (std::size_t party = 0; party <= split.targets; ++party) own += used[party];
     const double length_s = static_cast<double>(split.edges[i + 1] - split.edges[i]) * 1e-9;
-    const double most_debt_s = most_debt_ticks * staleness_s * std::max(1.0, own / length_s);
-    debt_s = std::clamp(whole - available, 0.0, most_debt_s);
-    if (whole <= 0) continue;
-    split.shares[i] = {target[i] / whole, prony[i] / whole, (whole - own) / whole, true};
+    const double most = most_debt_ticks * users.staleness_s * std::max(1.0, own / length_s);
+    split.whole[i] = debt.whole(host[i], own, most);
+    used[split.foreign()] = split.whole[i] > 0 ? split.whole[i] - own : 0;
+    for (std::size_t party = 0; party < split.parties(); ++party) split.totals[party] += used[party];
   }
   return split;
 }
 
 namespace {
 
-// Requests before phases before top-level user spans.
-int rank_of(const Span& span, bool nested_user) {
-  switch (span.kind) {
-    case SpanKind::request: return 3;
-    case SpanKind::phase: return 2;
-    case SpanKind::user: return nested_user ? 0 : 1;
-    default: return 0;
+// In one cell: what part of the idle energy goes to each party.
+class IdleShares {
+ public:
+  IdleShares(const Split& split, IdleTo policy) : split_(split), policy_(policy) {
+    for (std::size_t target = 0; target < split.targets; ++target) all_targets_ += split.totals[target];
   }
-}
+  [[nodiscard]] double operator()(std::size_t cell, std::size_t party) const {
+    if (policy_ == IdleTo::share) return split_.share(cell, party);
+    if (policy_ == IdleTo::none || party >= split_.targets) return 0;
+    double here = 0;
+    for (std::size_t target = 0; target < split_.targets; ++target)
+      here += split_.used[cell * split_.parties() + target];
+    if (here > 0) return split_.used[cell * split_.parties() + party] / here;
+    return all_targets_ > 0 ? split_.totals[party] / all_targets_ : 0;
+  }
 
-// For each span the one whose part it shows: prefill and decode → their request, nested user spans → the outermost one.
-std::vector<std::optional<std::size_t>> owners_of_viewers(const std::vector<Span>& spans) {
-  std::unordered_map<std::uint64_t, std::size_t> by_id;
-  for (std::size_t i = 0; i < spans.size(); ++i) by_id[spans[i].id.value] = i;
-  std::vector<std::optional<std::size_t>> result(spans.size());
-  for (std::size_t i = 0; i < spans.size(); ++i) {
-    const bool part = spans[i].kind == SpanKind::prefill || spans[i].kind == SpanKind::decode;
-    const bool user = spans[i].kind == SpanKind::user;
-    std::size_t at = i;
-    for (std::size_t steps = 0; steps < spans.size() && (part || user); ++steps) {
-      const auto parent = by_id.find(spans[at].parent.value);
-      if (parent == by_id.end() || parent->second == at) break;
-      at = parent->second;
-      if (part && spans[at].kind == SpanKind::request) {
-        result[i] = at;
-        break;
-      }
-      if (user && spans[at].kind == SpanKind::user) result[i] = at;
-    }
-  }
-  return result;
-}
+ private:
+  const Split& split_;
+  IdleTo policy_;
+  double all_targets_ = 0;
+};
 
 }  // namespace
 
-std::vector<Piece> make_pieces(const std::vector<Span>& spans, Interval window, const Plan& plan) {
-  const auto viewed = owners_of_viewers(spans);
-  std::vector<std::vector<std::size_t>> starts(plan.fixed.size()), ends(plan.fixed.size());
-  for (std::size_t i = 0; i < spans.size(); ++i) {
-    if (spans[i].kind == SpanKind::run || spans[i].interval.length().ns <= 0) continue;
-    starts[plan.index_of(spans[i].interval.begin.ns)].push_back(i);
-    ends[plan.index_of(spans[i].interval.end.ns)].push_back(i);
-  }
-  std::vector<Piece> pieces;
-  std::vector<std::size_t> active;
-  for (std::size_t at = 0; at + 1 < plan.fixed.size(); ++at) {
-    for (const std::size_t span : ends[at]) std::erase(active, span);
-    for (const std::size_t span : starts[at]) active.push_back(span);
-    if (active.empty() || plan.fixed[at] < window.begin.ns || plan.fixed[at + 1] > window.end.ns) continue;
-    Piece piece{at, at + 1, {}, {}};
-    int best = 1;
-    for (const std::size_t span : active) best = std::max(best, rank_of(spans[span], viewed[span].has_value()));
-    for (const std::size_t span : active)
-      if (rank_of(spans[span], viewed[span].has_value()) == best) piece.owners.push_back(span);
-    for (const std::size_t span : active)
-      if (viewed[span] && std::ranges::find(piece.owners, *viewed[span]) != piece.owners.end())
-        piece.viewers.push_back(span);
-    pieces.push_back(std::move(piece));
-  }
-  return pieces;
-}
-
-Parties split_channel(const Curve& curve, const Split& split, const Plan& plan, double idle_w) {
+Parties split_channel(const Curve& curve, const Split& split, const SplitRequest& request) {
+  const Plan& plan = *request.plan;
+  const std::size_t count = split.parties();
+  const IdleShares idle_shares(split, request.idle_to);
   Parties parties;
-  parties.target_at.assign(plan.fixed.size(), 0.0);
+  parties.active.resize(count);
+  parties.given.resize(count);
+  parties.target_at.assign(split.targets, std::vector<double>(plan.fixed.size(), 0.0));
+  std::vector<double> share(count), idle_share(count);
   std::size_t fixed = plan.index_of(split.edges.front());
   double energy_before = curve.at(split.edges.front());
-  for (std::size_t i = 0; i < split.shares.size(); ++i) {
+  const auto first_stretch = request.stretch_ns > 0 ? stretch_of(split.edges.front(), request.stretch_ns) : 0;
+  for (std::size_t i = 0; i < split.cells(); ++i) {
     const std::int64_t begin = split.edges[i];
     const std::int64_t end = split.edges[i + 1];
-    const Share& share = split.shares[i];
-    const auto rest_until = [&](std::int64_t ns, double energy) {
-      return energy - energy_before - idle_w * static_cast<double>(ns - begin) * 1e-9;
-    };
-    for (; fixed < plan.fixed.size() && plan.fixed[fixed] < end; ++fixed)
-      parties.target_at[fixed] = parties.target + share.target * rest_until(plan.fixed[fixed], curve.at_fixed(fixed));
-    const double energy = i + 1 == split.shares.size() ? curve.at(end) : curve.at_grid(end);
-    const double rest = rest_until(end, energy);
-    parties.idle += idle_w * static_cast<double>(end - begin) * 1e-9;
-    if (share.any) {
-      parties.target += share.target * rest;
-      parties.prony += share.prony * rest;
-      parties.foreign += share.foreign * rest;
-    } else {
-      parties.no_cpu += rest;
+    double taken = 0;
+    for (std::size_t party = 0; party < count; ++party) {
+      share[party] = split.share(i, party);
+      idle_share[party] = request.idle_w != 0 ? idle_shares(i, party) : 0;
+      taken += idle_share[party];
     }
+    const auto idle_until = [&](std::int64_t ns) { return request.idle_w * static_cast<double>(ns - begin) * 1e-9; };
+    const auto rest_until = [&](std::int64_t ns, double energy) { return energy - energy_before - idle_until(ns); };
+    for (; fixed < plan.fixed.size() && plan.fixed[fixed] < end; ++fixed) {
+      const double rest = rest_until(plan.fixed[fixed], curve.at_fixed(fixed));
+      const double idle = idle_until(plan.fixed[fixed]);
+      for (std::size_t target = 0; target < split.targets; ++target)
+        parties.target_at[target][fixed] =
+            parties.active[target] + share[target] * rest + (parties.given[target] + idle_share[target] * idle);
+    }
+    const double energy = i + 1 == split.cells() ? curve.at(end) : curve.at_grid(end);
+    const double rest = rest_until(end, energy);
+    const double idle = idle_until(end);
+    std::vector<double>* stretch = nullptr;
+    if (request.stretch_ns > 0) {
+      const auto index = static_cast<std::size_t>(stretch_of(begin, request.stretch_ns) - first_stretch);
+      while (parties.in_stretch.size() <= index) parties.in_stretch.emplace_back(count, 0.0);
+      stretch = &parties.in_stretch[index];
+    }
+    for (std::size_t party = 0; party < count; ++party) {
+      parties.active[party] += share[party] * rest;
+      parties.given[party] += idle_share[party] * idle;
+      if (stretch != nullptr) (*stretch)[party] += share[party] * rest + idle_share[party] * idle;
+    }
+    if (taken <= 0) parties.idle += idle;
+    if (split.whole[i] <= 0) parties.no_use += rest;
     energy_before = energy;
   }
-  for (; fixed < plan.fixed.size(); ++fixed) parties.target_at[fixed] = parties.target;
+  for (; fixed < plan.fixed.size(); ++fixed)
+    for (std::size_t target = 0; target < split.targets; ++target)
+      parties.target_at[target][fixed] = parties.charged(target);
   return parties;
 }
 

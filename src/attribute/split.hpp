@@ -1,49 +1,75 @@
-// Splitting by CPU time: the window is cut into cells; in each the parties' shares are what they used of the busy CPU
-// time. Owners: which span the target's energy belongs to at each moment. Both are the same for every energy channel.
-// Thread promise: plain values.
+// Splitting by use: the window is cut into cells; in each the parties' shares are what they used of all that was used
+// (CPU time, cycles, …: see basis.hpp). Energy channels with the same basis share one Split. Parties are numbered:
+// the targets in the Run's order, then Prony, then foreign. Units: the weight's own, J. Thread promise: plain values.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "attribute/basis.hpp"
 #include "attribute/curve.hpp"
+#include "attribute/process_fold.hpp"
 
 namespace prony::attribution {
 
-struct Share {
-  double target = 0, prony = 0, foreign = 0;
-  bool any = false;  // false: nobody used any CPU time in the cell
+// Everybody's curve of one weight; null: not recorded. They must outlive the call that uses them.
+struct Users {
+  const Curve* host = nullptr;
+  std::vector<const Curve*> targets;
+  const Curve* prony = nullptr;
+  double staleness_s = 0;  // how far the host's may lag behind the others'
 };
 
 struct Split {
-  std::vector<std::int64_t> edges;  // of the cells; edges.size() = shares.size() + 1
-  std::vector<Share> shares;        // empty: no split, see `absent`
+  std::size_t targets = 0;
+  std::vector<std::int64_t> edges;  // of the cells
+  std::vector<double> used;         // cell × party; of the weight's unit
+  std::vector<double> whole;        // by cell: the sum of it; 0: nobody used anything
+  std::vector<double> totals;       // by party, over the window
   std::string absent;               // why there is none
   std::string method;               // "by CPU time, in windows of 100 ms"
+  std::vector<bool> target_known;
   bool prony_known = false;
+  double staleness_s = 0;
+
+  [[nodiscard]] std::size_t parties() const noexcept { return targets + 2; }
+  [[nodiscard]] std::size_t prony() const noexcept { return targets; }
+  [[nodiscard]] std::size_t foreign() const noexcept { return targets + 1; }
+  [[nodiscard]] std::size_t cells() const noexcept { return whole.size(); }
+  [[nodiscard]] double share(std::size_t cell, std::size_t party) const {
+    return whole[cell] > 0 ? used[cell * parties() + party] / whole[cell] : 0;
+  }
 };
 
-struct CpuCurves {
-  const Curve* busy = nullptr;
-  const Curve* target = nullptr;
-  const Curve* prony = nullptr;
+// What was taken too much is owed to what comes: a sum of parts that runs ahead of the whole they are parts of.
+class Debt {
+ public:
+  // The whole to divide by: at least the parts. `most`: more than this is not lag but a real difference.
+  [[nodiscard]] double whole(double told, double parts, double most);
+
+ private:
+  double owed_ = 0;
 };
 
-[[nodiscard]] Split split_by_cpu_time(const CpuCurves& cpu, Interval window, const Plan& plan, double staleness_s);
+[[nodiscard]] Split split_by_use(const Basis& basis, const Users& users, Interval window, const Plan& plan);
 
-// Between two neighbouring fixed instants: whose the target's energy is, and which parts of requests also see it.
-struct Piece {
-  std::size_t from = 0, to = 0;      // indices of plan.fixed
-  std::vector<std::size_t> owners;   // spans (indices); equal parts; none: the target's own rest
-  std::vector<std::size_t> viewers;  // prefill, decode, nested user spans: their owner's part, once more by name
-};
-[[nodiscard]] std::vector<Piece> make_pieces(const std::vector<Span>& spans, Interval window, const Plan& plan);
-
-// One channel's window split among the parties, and the target's cumulative energy at each fixed instant.
+// One channel's window split among the parties.
 struct Parties {
-  double target = 0, prony = 0, foreign = 0, idle = 0, no_cpu = 0;
-  std::vector<double> target_at;  // by fixed instant; 0 before the window
+  std::vector<double> active;                   // by party: of what is above idle (all, where there is no baseline)
+  std::vector<double> given;                    // by party: of the idle part, by the policy
+  double idle = 0;                              // the idle part that nobody took
+  double no_use = 0;                            // above idle, in cells where nobody used anything
+  std::vector<std::vector<double>> target_at;   // target × fixed instant: active and given so far; 0 before the window
+  std::vector<std::vector<double>> in_stretch;  // stretch × party: active and given, where stretches are asked for
+  [[nodiscard]] double charged(std::size_t party) const { return active[party] + given[party]; }
 };
-[[nodiscard]] Parties split_channel(const Curve& curve, const Split& split, const Plan& plan, double idle_w);
+
+struct SplitRequest {
+  const Plan* plan = nullptr;
+  double idle_w = 0;
+  IdleTo idle_to = IdleTo::none;
+  std::int64_t stretch_ns = 0;  // a multiple of the plan's step: also by stretches of the clock; 0: not asked for
+};
+[[nodiscard]] Parties split_channel(const Curve& curve, const Split& split, const SplitRequest& request);
 
 }  // namespace prony::attribution

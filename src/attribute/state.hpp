@@ -1,4 +1,4 @@
-// The inside of Attribution: one fold per channel. Used by attribute.cpp (filling) and ledger.cpp (reading) alone.
+// The inside of Attribution: one fold per channel. Used by attribute.cpp (filling) and by what builds the ledger.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "attribute/gauge_curve.hpp"
 #include "attribute/pace.hpp"
 #include "attribute/plan.hpp"
+#include "attribute/process_fold.hpp"
 
 namespace prony {
 
@@ -72,6 +73,8 @@ struct Attribution::State {
   std::vector<attribution::Fold> folds;
   std::unordered_map<std::uint32_t, std::vector<std::size_t>> fold_of_group;  // group → fold of each of its channels
   attribution::Clocks clocks;
+  attribution::ProcessFold process_fold;
+  std::vector<ProcessRecord> processes;
   double busy_staleness_s = 0;
   std::optional<Interval> recorded;
 
@@ -91,9 +94,6 @@ inline constexpr std::int64_t most_cells = 1 << 17;  // longer windows get longe
 inline constexpr double unknown_staleness_s = 0.01;  // a kernel tick at HZ = 100, the longest in use
 // Not resolvable: the doubt of the edges alone (half of high − low) is more than this share of the value.
 inline constexpr double largest_edge_share = 0.25;
-
-[[nodiscard]] const Channel* find_busy(std::span<const Channel> channels);
-[[nodiscard]] const Channel* find_cpu_time(std::span<const Channel> channels, Scope scope);
 
 }  // namespace attribution
 

@@ -47,7 +47,8 @@ struct Charge {
   Party party = Party::unattributed;
   SpanId span;  // the span it is charged to; none for the parties other than target, or for the target's rest
   Estimate joules;
-  std::string method;  // "cpu-time share", "last − first reading", …
+  std::string method;       // "cpu-time share", "last − first reading", …
+  std::string target = {};  // party target: the Target::name it is charged to
 };
 
 }  // namespace prony

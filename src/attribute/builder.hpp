@@ -1,0 +1,68 @@
+// Builder: closed curves → Ledger. Inside of ledger.cpp (channels) and charges.cpp (spans) alone. One ledger, one use.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "attribute/baseline.hpp"
+#include "attribute/parties.hpp"
+#include "attribute/process_shares.hpp"
+#include "attribute/resolvable.hpp"
+#include "attribute/spans.hpp"
+#include "attribute/split.hpp"
+
+namespace prony::attribution {
+
+class Builder {
+ public:
+  explicit Builder(const Attribution::State& state);
+  Ledger build();
+
+ private:
+  // What one channel's energy is split into; absent where it is not.
+  struct Shared {
+    const Split* split = nullptr;
+    std::optional<Parties> parties;
+    bool accelerator = false;  // spans whose time there is not known take nothing
+  };
+
+  void name_targets();
+  void split();
+  void tell_cpu_use();
+  void choose_headline();
+  void energy_channel(const Curve& curve);
+  void begin_row(const Curve& curve, ChannelLedger& row) const;
+  void window_figures(const Curve& curve, const Measured& gross, const Baseline& base, const Shared& shared,
+                      ChannelLedger& row) const;
+  void peak(const Curve& curve, ChannelLedger& row) const;
+  void processes(const Shared& shared, Weight weight, ChannelLedger& row) const;
+  void find_pieces();
+  void charge_spans(const Curve& curve, const Shared& shared, ChannelLedger& row);
+  void charge_parties(const Shared& shared, const std::vector<double>& to_spans, const ChannelLedger& row);
+  void span_energy(const Curve& curve, std::size_t index, const Measured& gross, const std::optional<Estimate>& part,
+                   const Shared& shared, const ChannelLedger& row);
+  void gauges();
+  void headline_sum();
+  [[nodiscard]] Users users_of(const Basis& basis) const;
+  [[nodiscard]] const Split& split_by(const Basis& basis);
+  [[nodiscard]] const Curve* curve_of(const Channel* channel) const;
+  [[nodiscard]] bool dead(const Curve& curve) const;
+  [[nodiscard]] Estimate charged(double value, const Measured& gross, double length_s, double staleness_s) const;
+
+  const Attribution::State& state_;
+  std::vector<Curve> curves_;         // energy and use
+  std::vector<const Channel*> read_;  // that gave a reading
+  std::vector<std::string> targets_;  // the Run's
+  std::map<std::pair<Weight, std::string>, Split> splits_;
+  const Split* machine_ = nullptr;  // by CPU time of the whole machine
+  std::vector<std::size_t> headline_;
+  Viewed viewed_;
+  std::vector<std::size_t> target_of_;                     // by span
+  std::vector<std::vector<Piece>> pieces_, synchronised_;  // by target; without host-asynchronous spans
+  std::vector<bool> asynchronous_;                         // by span: it, or the request it shows a part of
+  std::optional<ProcessShares> process_shares_;
+  Ledger ledger_;
+};
+
+}  // namespace prony::attribution
