@@ -18,6 +18,7 @@ import time
 import xml.etree.ElementTree as xml
 
 import run_mutations
+from stage_folder import StageFolder
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 JOBS = str(os.cpu_count() or 2)
@@ -390,7 +391,11 @@ def main():
     for name in wanted:
         begin, before = time.monotonic(), (tally.passed, tally.failed, tally.skipped)
         print(f"== {name}", flush=True)
-        every[name](tally, options)
+        with StageFolder(name) as folder:
+            every[name](tally, options)
+        if folder.left:
+            tally.fail(f"{name}: left in the temporary folder: {', '.join(folder.left[:8])}"
+                       + (f" and {len(folder.left) - 8} more" if len(folder.left) > 8 else ""))
         now = (tally.passed - before[0], tally.failed - before[1], tally.skipped - before[2])
         print(f"   {name}: {now[0]} passed, {now[1]} failed, {now[2]} skipped in {time.monotonic() - begin:.0f} s\n", flush=True)
     if tally.remarks:

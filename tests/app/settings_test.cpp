@@ -30,7 +30,8 @@ class SettingsTest : public ::testing::Test {
   CLI::App app_;
   RecordOptions options_;
   Settings settings_;
-  std::string file_ = ::testing::TempDir() + "prony-settings-test-" + std::to_string(::getpid()) + ".toml";
+  std::string file_ =
+      std::filesystem::temp_directory_path().string() + "/prony-settings-test-" + std::to_string(::getpid()) + ".toml";
 };
 
 TEST_F(SettingsTest, AFlagBeatsTheEnvironmentWhichBeatsTheFileWhichBeatsTheDefault) {

@@ -22,7 +22,8 @@ class SetupRecord : public ::testing::Test {
   Result<std::vector<SetupStep>> read_step(const std::string& step) {
     return read(R"({"schema": 1, "steps": [)" + step + "]}");
   }
-  std::string root_ = ::testing::TempDir() + "prony-setup-record-" + std::to_string(::getpid());
+  std::string root_ =
+      std::filesystem::temp_directory_path().string() + "/prony-setup-record-" + std::to_string(::getpid());
 };
 
 TEST_F(SetupRecord, OneThatIsWholeIsRead) {

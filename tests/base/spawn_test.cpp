@@ -14,14 +14,10 @@
 #include <sstream>
 #include <thread>
 
+#include "../support/scratch.hpp"
+
 namespace prony {
 namespace {
-
-std::string temporary_directory() {
-  std::string path = testing::TempDir() + "/prony-spawn-XXXXXX";
-  EXPECT_NE(::mkdtemp(path.data()), nullptr);
-  return path;
-}
 
 std::string contents(const std::string& path) {
   std::ifstream file(path);
@@ -107,7 +103,8 @@ TEST(Spawn, AMissingProgramIsAbsentWhetherHeldOrNot) {
 
 // Bug: only ENOENT told apart; a directory, a file without the executable bit or of another format taken as missing.
 TEST(Spawn, AFileThatCannotBeExecutedIsDenied) {
-  const auto directory = temporary_directory();
+  const ScratchFolder scratch("spawn");
+  const std::string& directory = scratch.path();
   std::ofstream(directory + "/plain") << "echo hello\n";
   std::ofstream(directory + "/noformat") << "\x01\x02 not a program\n";
   ::chmod((directory + "/noformat").c_str(), 0755);
@@ -123,7 +120,8 @@ TEST(Spawn, AFileThatCannotBeExecutedIsDenied) {
 
 // Bug: the search stops at the first directory where the name exists but may not be run.
 TEST(Spawn, ThePathSearchPassesFilesThatMayNotRun) {
-  const auto first = temporary_directory(), second = temporary_directory();
+  const ScratchFolder first_folder("spawn"), second_folder("spawn");
+  const std::string &first = first_folder.path(), &second = second_folder.path();
   std::ofstream(first + "/tool") << "#!/bin/sh\nexit 1\n";
   std::ofstream(second + "/tool") << "#!/bin/sh\nexit 7\n";
   ::chmod((second + "/tool").c_str(), 0755);
@@ -144,7 +142,8 @@ TEST(Spawn, AVariableThatIsGivenReplacesTheInheritedOne) {
 
 // Bug: hold forgotten, or the gate read before it is made: the program has run before release().
 TEST(Spawn, AHeldChildDoesNothingBeforeItsRelease) {
-  const auto directory = temporary_directory();
+  const ScratchFolder scratch("spawn");
+  const std::string& directory = scratch.path();
   auto options = shell("echo ran > " + directory + "/ran");
   options.hold = true;
   auto child = spawn(options);
@@ -200,7 +199,8 @@ TEST(Spawn, AChildKilledWhileHeldIsAnErrorAtRelease) {
 
 // Bug: descriptors of the meter (gate, files, sockets) leak into the command.
 TEST(Spawn, NoDescriptorOfOursReachesTheCommand) {
-  const auto directory = temporary_directory();
+  const ScratchFolder scratch("spawn");
+  const std::string& directory = scratch.path();
   const std::string script = "ls /proc/$$/fd > " + directory + "/fds; true";
   ASSERT_EQ(std::system(script.c_str()), 0);
   const auto expected = contents(directory + "/fds");  // what any child of this program gets
@@ -213,7 +213,8 @@ TEST(Spawn, NoDescriptorOfOursReachesTheCommand) {
 
 // Bug: dup2(1, 2) before dup2(2, 1): both end in the same place.
 TEST(Spawn, StandardStreamsCanBeSwapped) {
-  const auto directory = temporary_directory();
+  const ScratchFolder scratch("spawn");
+  const std::string& directory = scratch.path();
   const auto out = Fd::open(directory + "/out", O_CREAT | O_WRONLY, 0644);
   const auto err = Fd::open(directory + "/err", O_CREAT | O_WRONLY, 0644);
   const Fd saved_out(::dup(1)), saved_err(::dup(2));

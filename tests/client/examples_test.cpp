@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <map>
 
+#include "../support/scratch.hpp"
 #include "ring_file.hpp"
 
 namespace prony::test {
@@ -31,16 +32,12 @@ class Examples : public testing::Test {
  protected:
   void SetUp() override {
     if (shell("c++ --version && cc --version").status != 0) GTEST_SKIP() << "no compiler named c++ and cc here";
-    char name[] = "/tmp/prony-examples-XXXXXX";
-    folder_ = mkdtemp(name);
+    folder_ = scratch_.path();
     const Output built =
         shell("c++ -std=c++20 -O1 -shared -fPIC -fvisibility=hidden -Wl,--as-needed -I" + source + "/src -I" + source +
               "/include " + source + "/src/client/*.cpp -Wl,-soname,libprony.so.1 -o " + folder_ +
               "/libprony.so.1 && ln -s libprony.so.1 " + folder_ + "/libprony.so");
     ASSERT_EQ(built.status, 0) << built.text;
-  }
-  void TearDown() override {
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
   [[nodiscard]] std::string links() const {
     return " -I" + source + "/include -L" + folder_ + " -Wl,-rpath," + folder_ + " ";
@@ -48,6 +45,7 @@ class Examples : public testing::Test {
   [[nodiscard]] Output run(const RingFile& file, const std::string& program) const {
     return shell("PRONY_SPANS=" + file.path() + " LIBPRONY=" + folder_ + "/libprony.so.1 " + program);
   }
+  ScratchFolder scratch_{"examples"};
   std::string folder_;
 };
 

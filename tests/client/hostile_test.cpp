@@ -1,4 +1,5 @@
 // libprony is a guest: neither a foreign file, nor a full disk, nor a system call in the hot path may hurt its host.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -16,6 +17,7 @@
 #include <functional>
 
 #include "../support/emulated.hpp"
+#include "../support/scratch.hpp"
 #include "ring_file.hpp"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -46,20 +48,20 @@ TEST(ClientOpen, AFileThatIsNotThereIsSaidSo) { EXPECT_EQ(prony_open("/nonexiste
 
 TEST(ClientOpen, WhatIsNotASpanFileIsRefused) {
   EXPECT_EQ(prony_open("/dev/null"), -EINVAL);
-  EXPECT_EQ(prony_open("/tmp"), -EISDIR);
-  const std::string fifo = "/tmp/prony-fifo-" + std::to_string(getpid());
+  const ScratchFolder scratch("client");
+  EXPECT_EQ(prony_open(scratch.path().c_str()), -EISDIR);
+  const std::string fifo = scratch.file("fifo");
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
   EXPECT_EQ(prony_open(fifo.c_str()), -EINVAL) << "and does not hang";
-  unlink(fifo.c_str());
-  char name[] = "/tmp/prony-short-XXXXXX";
-  const int fd = mkstemp(name);
+  const std::string path = scratch.file("short");
+  const char* const name = path.c_str();
+  const int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   EXPECT_EQ(prony_open(name), -EINVAL) << "empty";
   ASSERT_EQ(ftruncate(fd, 4095), 0);
   EXPECT_EQ(prony_open(name), -EINVAL) << "shorter than a header";
   ASSERT_EQ(ftruncate(fd, 1 << 20), 0);
   EXPECT_EQ(prony_open(name), -EINVAL) << "zeros: no magic";
   close(fd);
-  unlink(name);
   EXPECT_EQ(prony_recording(), 0);
 }
 
@@ -123,7 +125,8 @@ TEST(ClientOpen, NonsenseInARingHeaderCannotLeadAWriteOutOfTheRing) {
 TEST(ClientDisk, AFullDiskCostsSpansAndNotTheProgram) {
   if (test::emulated())
     GTEST_SKIP() << "under qemu-user a full page ends in SIGBUS inside the emulator; natively it is tested";
-  const int code = in_child([] {
+  const ScratchFolder scratch("tmpfs");
+  const int code = in_child([&] {
     if (unshare(CLONE_NEWNS) != 0) {
       const auto user = std::to_string(getuid()), group = std::to_string(getgid());
       if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return 77;
@@ -131,19 +134,14 @@ TEST(ClientDisk, AFullDiskCostsSpansAndNotTheProgram) {
       std::ofstream("/proc/self/setgroups") << "deny";
       std::ofstream("/proc/self/gid_map") << "0 " << group << " 1";
     }
-    const std::string folder = "/tmp/prony-tmpfs-" + std::to_string(getpid());
-    if (mkdir(folder.c_str(), 0700) != 0) return 77;
     if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return 77;
-    if (mount("none", folder.c_str(), "tmpfs", 0, "size=64k") != 0) return 77;
-    const std::string path = folder + "/run.spans";
+    if (mount("none", scratch.path().c_str(), "tmpfs", 0, "size=64k") != 0) return 77;
+    const std::string path = scratch.file("run.spans");
     RingFile small(path, 4, 16384);  // 4 MiB of holes
     if (prony_open(path.c_str()) != 0) return 1;
     for (int i = 0; i < 20000; ++i) prony_span_end(prony_span_begin(PRONY_USER, "x", 0), 0);
     return small.header().rejected.load() == 1 ? 0 : 2;
   });
-  for (const auto& entry : std::filesystem::directory_iterator("/tmp")) {
-    if (entry.path().filename().string().rfind("prony-tmpfs-", 0) == 0) rmdir(entry.path().c_str());
-  }
   if (code == 77) GTEST_SKIP() << "this user may not mount a tmpfs in a namespace of its own";
   EXPECT_EQ(code, 0) << "128 + 7 would be SIGBUS";
 }

@@ -29,9 +29,8 @@ struct Record {
 class RingFile {
  public:
   explicit RingFile(std::uint32_t rings = 4, std::uint32_t slots = 1024) : rings_(rings), slots_(slots) {
-    char name[] = "/tmp/prony-ring-XXXXXX";
-    const int fd = mkstemp(name);
-    path_ = name;
+    path_ = (std::filesystem::temp_directory_path() / "prony-ring-XXXXXX").string();
+    const int fd = mkstemp(path_.data());
     map(fd);
   }
   RingFile(const std::string& path, std::uint32_t rings, std::uint32_t slots)

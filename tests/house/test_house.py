@@ -8,6 +8,8 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import check_house  # noqa: E402
 import check_layers  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools"))
+from stage_folder import StageFolder  # noqa: E402
 
 TABLE = """
 | part | what it is | may include | must not touch |
@@ -134,6 +136,20 @@ class House(unittest.TestCase):
         body = "int f(int a) {\n" + "  ++a;\n" * 90 + "  return a;\n}\n"
         with Tree({**self.GOOD, "src/base/x.cpp": body}) as root:
             self.assertEqual(len(check_house.check(root)[1]), 1)
+
+
+class StageLeavesNothing(unittest.TestCase):
+    def test_what_a_stage_leaves_in_the_temporary_folder_is_named_and_taken_away(self):
+        before = os.environ.get("TMPDIR")
+        with StageFolder("x") as stage:
+            self.assertEqual(tempfile.gettempdir(), stage.path)
+            left = tempfile.mkdtemp(prefix="prony-spawn-")
+            with tempfile.TemporaryDirectory(prefix="prony-e2e-"):
+                pass
+            open(os.path.join(stage.path, "ccXYZ.o"), "w", encoding="utf-8").close()
+        self.assertEqual(stage.left, [os.path.basename(left)])
+        self.assertFalse(os.path.exists(left))
+        self.assertEqual(os.environ.get("TMPDIR"), before)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "../support/scratch.hpp"
 #include "burner.hpp"
 #include "process/proc_files.hpp"
 #include "process/process_tree.hpp"
@@ -22,8 +23,7 @@ enum class Protection { none, armed, disarmed };
 // Forks a meter that starts a sleeping tree of four processes on `rung`, protects it and dies by kill −9. Returns the
 // read end of a pipe that every process of the tree holds open.
 Result<int> orphaned_tree(TreeRung rung, Protection protection, pid_t& root) {
-  std::string directory = testing::TempDir() + "/prony-guard-XXXXXX";
-  if (::mkdtemp(directory.data()) == nullptr) return fail(ErrorCode::denied, "no temporary directory");
+  const ScratchFolder scratch("guard");
   int held[2], tell[2];
   if (::pipe2(held, O_CLOEXEC) != 0 || ::pipe2(tell, O_CLOEXEC) != 0) return fail(ErrorCode::full, "no pipe");
   const pid_t meter = ::fork();
@@ -33,7 +33,7 @@ Result<int> orphaned_tree(TreeRung rung, Protection protection, pid_t& root) {
     auto guard = start_guard();
     auto tree = ProcessTree::create(*machine, rung);
     if (!guard || !tree) ::_exit(7);
-    auto options = testing_process::burner("sleep-tree", directory + "/truth");
+    auto options = testing_process::burner("sleep-tree", scratch.file("truth"));
     options.stdout_fd = held[1];
     (*tree)->prepare(options);
     auto child = spawn(options);

@@ -1,6 +1,7 @@
 // Every rung against trees whose true CPU time is known. Bugs in mind stand in front of each test.
 #include "process/process_tree.hpp"
 #include "../support/emulated.hpp"
+#include "../support/scratch.hpp"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -24,13 +25,6 @@ namespace {
 using namespace testing_process;
 
 constexpr uid_t nobody = 65534;
-
-std::string temporary_directory() {
-  std::string path = testing::TempDir() + "/prony-tree-XXXXXX";
-  EXPECT_NE(::mkdtemp(path.data()), nullptr);
-  ::chmod(path.c_str(), 0777);
-  return path;
-}
 
 struct Measured {
   TreeUsage usage;
@@ -61,7 +55,8 @@ Result<Measured> measure(TreeRung rung, const std::string& mode) {
   const auto machine = make_live_machine();
   auto tree = ProcessTree::create(*machine, rung);
   if (!tree) return Unexpected<Error>(tree.error());
-  const auto truth_file = temporary_directory() + "/truth";
+  const ScratchFolder scratch("tree", 0777);
+  const auto truth_file = scratch.file("truth");
   auto options = burner(mode, truth_file);
   (*tree)->prepare(options);
   auto child = spawn(options);
@@ -229,8 +224,8 @@ TEST_P(Rung, KillAllEndsTheWholeTree) {
   const auto machine = make_live_machine();
   auto tree = ProcessTree::create(*machine, GetParam());
   if (!tree) GTEST_SKIP() << tree.error().what;
-  const auto directory = temporary_directory();
-  auto options = burner("sleep-tree", directory + "/truth");
+  const ScratchFolder scratch("tree", 0777);
+  auto options = burner("sleep-tree", scratch.file("truth"));
   int ends[2];
   ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
   options.stdout_fd = ends[1];  // every process of the tree holds it

@@ -38,7 +38,7 @@ TEST(RealSensors, TheCounterSeesAnAllocation) {
 class Tree {
  public:
   explicit Tree(const std::string& machine) {
-    std::string path = testing::TempDir() + "/prony-ticks-XXXXXX";
+    std::string path = (std::filesystem::temp_directory_path() / "prony-ticks-XXXXXX").string();
     EXPECT_NE(::mkdtemp(path.data()), nullptr);
     root_ = path;
     std::filesystem::copy(std::string(PRONY_SOURCE_DIR) + "/tests/machines/" + machine, root_,

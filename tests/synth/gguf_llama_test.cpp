@@ -16,6 +16,8 @@
 #include <set>
 #include <sstream>
 
+#include "../support/scratch.hpp"
+
 namespace prony {
 namespace {
 
@@ -111,16 +113,12 @@ Parsed parse(const std::string& path) {
 }
 
 struct Folder {
-  Folder() {
-    char name[] = "/tmp/prony-synth-XXXXXX";
-    path = ::mkdtemp(name);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
+  ScratchFolder scratch{"synth"};
+  const std::string& path = scratch.path();
   std::string file(const std::string& name) const { return path + "/" + name; }
   std::size_t entries() const {
     return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path), {}));
   }
-  std::string path;
 };
 
 std::string content(const std::string& path) {

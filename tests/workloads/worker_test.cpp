@@ -1,6 +1,7 @@
 #include "workloads/worker.hpp"
 #include "../support/emulated.hpp"
 #include "../support/sanitizer.hpp"
+#include "../support/scratch.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -36,13 +37,9 @@ struct SeenSpan {
 };
 
 struct Folder {
-  Folder() {
-    char name[] = "/tmp/prony-worker-XXXXXX";
-    path = ::mkdtemp(name);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
+  ScratchFolder scratch{"worker"};
+  const std::string& path = scratch.path();
   std::string file(const std::string& name) const { return path + "/" + name; }
-  std::string path;
 };
 
 std::string build(const std::string& name) { return std::string(PRONY_BUILD_DIR) + "/" + name; }
