@@ -253,7 +253,7 @@ std::string clock_words(const Summary& s) {
   if (count == 0) return {};
   const double mean = sum / count;
   if (mean > 0 && (high - low) / mean <= 0.05) return "clock steady at " + figures::hertz(mean);
-  return "clock " + figures::hertz(low) + " to " + figures::hertz(high) + ", mean " + figures::hertz(mean);
+  return "clock " + figures::hertz(low) + " to " + figures::hertz(high) + ", mean over time " + figures::hertz(mean);
 }
 
 // What the machine was told that bears on its speed and power.

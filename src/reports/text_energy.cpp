@@ -101,7 +101,8 @@ std::string model_clock_words(const EnergyRow& row) {
   if (!row.ledger.clock) return "clocks do not enter, so it is wider";
   const ModelClock& clock = *row.ledger.clock;
   const bool below = clock.mean_hz < clock.reference_hz;
-  return "at mean " + figures::hertz(clock.mean_hz) + (below ? " of " : ", above ") +
+  // Not the mean over time that the conditions show: an idle CPU's clock bears on no joule.
+  return "at " + figures::hertz(clock.mean_hz) + " by load" + (below ? " of " : ", above ") +
          figures::hertz(clock.reference_hz);
 }
 

@@ -70,6 +70,19 @@ TEST(CommandText, WhatGovernedTheMachineStandsAmongTheConditions) {
   EXPECT_EQ(text_of(told, 200).find("power from"), std::string::npos);
 }
 
+// Bug: two means of the clock, of all the time and of what was busy, told as "mean" both: they disagree on an idle
+// machine, and the reader takes one of them for wrong.
+TEST(Text, TheMeanClockOverTimeAndTheOneWeighedByLoadAreNamedApart) {
+  Told told = told_llm();
+  told.run.channel_list.push_back(
+      testing::channel(1, "cpufreq.policy0.frequency", "policy0", Measure::frequency, ChannelKind::gauge));
+  told.ledger.gauges = {{ChannelId{1}, 0.8e9, 1.2e9, 3.4e9, 1e9, 1e9, std::nullopt, 100, 0}};
+  told.ledger.energy[0].clock = ModelClock{3.1e9, 3.4e9, 0.7, 0.8, 0.9};
+  const std::string text = text_of(told, 200);
+  EXPECT_NE(text.find("clock 800 MHz to 3.40 GHz, mean over time 1.20 GHz"), std::string::npos) << text;
+  EXPECT_NE(text.find("at 3.10 GHz by load of 3.40 GHz"), std::string::npos) << text;
+}
+
 TEST(CommandText, At60ColumnsIsTheGoldenFile) { expect_golden("command-60.txt", text_of(told_command(), 60)); }
 TEST(CommandText, At80ColumnsIsTheGoldenFile) { expect_golden("command-80.txt", text_of(told_command(), 80)); }
 TEST(CommandText, At100ColumnsIsTheGoldenFile) { expect_golden("command-100.txt", text_of(told_command(), 100)); }

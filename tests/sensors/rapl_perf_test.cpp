@@ -377,6 +377,51 @@ TEST(RaplPerf, DeadEventsAreGivenUpAfterFiveUpdatesThatALivingPackageWouldHaveMa
   EXPECT_LT(probing.ns, 8'000'000);
 }
 
+// A counter that moves for the first time `after_ns` of the machine's own clock.
+void moves_after(RunningMachine& machine, std::uint64_t number, std::int64_t after_ns) {
+  machine.set_perf({power_pmu, number}, 0, [calls = machine.calls, after_ns](Instant) {
+    return static_cast<std::uint64_t>(calls->load() * 10'000 >= after_ns ? 9 : 5);
+  });
+}
+
+// Bug: where the kernel lists no package, because its register read 0 (virtual machines), every start waits as long as
+// where one is listed; or one update of a living platform meter is not waited for.
+TEST(RaplPerf, WhereNoPackageIsListedTwoMillisecondsTellWhetherThePlatformCounts) {
+  RunningMachine dead;
+  dead.pmu("0", {{"energy-psys", psys_event}});
+  dead.resting(psys_event, 0);
+  EXPECT_FALSE(make_rapl(dead, {}).sensor);
+  const auto probing = dead.now() - Instant{};
+  EXPECT_GE(probing.ns, 2'000'000);
+  EXPECT_LT(probing.ns, 4'000'000) << "not the 5 ms of a package";
+  for (const auto& [after_ms, alive] : {std::pair{1, true}, std::pair{3, false}}) {
+    RunningMachine machine;
+    machine.pmu("0", {{"energy-psys", psys_event}});
+    moves_after(machine, psys_event, after_ms * 1'000'000);
+    EXPECT_EQ(make_rapl(machine, {}).sensor != nullptr, alive) << after_ms << " ms";
+  }
+  RunningMachine listed;  // a package is listed: what moves after 3 ms is in time
+  listed.pmu("0", {{"energy-psys", psys_event}, {"energy-pkg", pkg_event}});
+  moves_after(listed, psys_event, 3'000'000);
+  listed.running(pkg_event, 0);
+  const auto probe = make_rapl(listed, {});
+  ASSERT_TRUE(probe.sensor);
+  EXPECT_EQ(probe.sensor->channels().size(), 2u);
+}
+
+// Bug: a domain whose perf event was given up is thought covered, and powercap, where it counts, is not read.
+TEST(RaplPerf, ADomainWhoseEventIsGivenUpIsReadByPowercap) {
+  RunningMachine machine;
+  machine.pmu("0", {{"energy-psys", psys_event}});
+  machine.resting(psys_event, 0);
+  machine.zone("1", "psys", counting());
+  const auto probe = make_rapl(machine, {});
+  ASSERT_TRUE(probe.sensor);
+  ASSERT_EQ(probe.sensor->channels().size(), 1u);
+  EXPECT_EQ(probe.sensor->channels()[0].device, "intel-rapl:1");
+  EXPECT_TRUE(probe.doubted.empty());
+}
+
 // Bug: a platform meter that is slower than the package is taken for dead as soon as the package has moved.
 TEST(RaplPerf, APlatformThatMovesLaterThanItsPackageIsWaitedFor) {
   RunningMachine machine;
