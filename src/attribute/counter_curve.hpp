@@ -121,6 +121,7 @@ class CounterCurve {
   [[nodiscard]] const Mark& high_mark(std::int64_t at) const;
   [[nodiscard]] std::optional<Edge> edge_at(std::int64_t at) const;
   [[nodiscard]] Update before_first(const Mark& first) const;
+  void add_untimed_first(const Mark& second, Edge& edge) const;
   [[nodiscard]] double edge_sigma(const Mark& low, const Mark& high) const;
   [[nodiscard]] Mark& mark(std::uint64_t index) { return marks_[index % marks_.size()]; }
   [[nodiscard]] const Mark& mark(std::uint64_t index) const { return marks_[index % marks_.size()]; }

@@ -95,6 +95,19 @@ Update CounterCurve::before_first(const Mark& first) const {
   return {first.k - 1 - still, mark(0).value, first.previous_begin - earliest, mark(0).end};
 }
 
+// Nothing tells of the first transition that a poll without news came before it where the counter was first read just
+// then; it is a transition all the same, if polls come often enough to hold one update only.
+void CounterCurve::add_untimed_first(const Mark& second, Edge& edge) const {
+  Mark first = mark(1);
+  const double period = period_s() * 1e9;
+  if (first.timed || first.spread_high != second.spread_high || period <= 0) return;
+  if (static_cast<double>(first.end - first.previous_begin) > period / 2) return;
+  const double apart = static_cast<double>(second.end - first.end + second.previous_begin - first.previous_begin) / 2;
+  first.k = second.k - std::max<std::int64_t>(1, std::llround(apart / period));
+  edge.updates[edge.count++] = before_first(first);
+  edge.updates[edge.count++] = {first.k, first.value, first.previous_begin, first.end};
+}
+
 // The timed transitions around `at`, all of one segment.
 std::optional<Edge> CounterCurve::edge_at(std::int64_t at) const {
   std::uint64_t right = mark_count_;
@@ -110,6 +123,7 @@ std::optional<Edge> CounterCurve::edge_at(std::int64_t at) const {
       if (!one.timed) continue;
     }
     edge.segment = one.segment;
+    if (i == 2 && edge.count == 0) add_untimed_first(one, edge);
     if (i == 1) edge.updates[edge.count++] = before_first(one);
     edge.updates[edge.count++] = {one.k, one.value, one.previous_begin, one.end};
   }

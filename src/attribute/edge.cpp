@@ -86,12 +86,16 @@ double smaller_bend(double left, double right) {
   return std::abs(left) < std::abs(right) ? left : right;
 }
 
-// How far the mean is from its neighbours': what may have changed inside the stretch. A neighbour that is not known
-// does not vouch for anything.
-double open_power(double mean, const std::optional<double>& before, const std::optional<double>& after) {
-  if (before && after) return std::min(std::abs(mean - *before), std::abs(*after - mean));
-  if (before || after) return std::max(std::abs(mean - before.value_or(after.value_or(mean))), mean / 4);
-  return mean;
+// How far the mean is from its neighbours': what may have changed inside the stretch. One neighbour that differs by no
+// more than `rounding` vouches for it; a neighbour that is not known vouches for nothing.
+double open_power(double mean, const std::optional<double>& before, const std::optional<double>& after,
+                  double rounding) {
+  if (!before && !after) return mean;
+  const double left = std::abs(mean - before.value_or(*(before ? before : after)));
+  const double right = std::abs(mean - after.value_or(*(after ? after : before)));
+  const double nearest = std::min(left, right);
+  if (nearest <= rounding) return 0;
+  return before && after ? nearest : std::max(nearest, mean / 4);
 }
 
 }  // namespace
@@ -108,7 +112,10 @@ std::optional<EdgeValue> place_edge(const Edge& edge, const UpdateGrid& grid, do
   const double before2 = stretches.mean(*found, -2).value_or(before);
   const double after2 = stretches.mean(*found, +2).value_or(after);
   const double jump = after - before;
-  const bool one_step = (mean - before) * (after - mean) > 0 &&
+  // Two rounded readings may differ by so much: a mean no further from a neighbour's is that neighbour's.
+  const double rounding = 2 * step / length;
+  const bool one_step = std::min(std::abs(mean - before), std::abs(after - mean)) > rounding &&
+                        (mean - before) * (after - mean) > 0 &&
                         std::abs(before - before2) <= flat_beside_step * std::abs(jump) &&
                         std::abs(after2 - after) <= flat_beside_step * std::abs(jump);
   EdgeValue result;
@@ -124,9 +131,8 @@ std::optional<EdgeValue> place_edge(const Edge& edge, const UpdateGrid& grid, do
     const double bend = smaller_bend(mean - before, after - mean);
     result.value = here.value + length * (mean * x + bend * (x * x - x) / 2);
     result.rate = mean + bend * (x - 0.5);
-    open = open_power(mean, known_before, known_after);
-    const bool flat = open * length <= 2 * step;  // no more than two rounded readings differ by
-    open = flat ? 0 : std::max(shape_share * open, usual_change_share * stretches.usual_change());
+    open = open_power(mean, known_before, known_after, rounding);
+    if (open > 0) open = std::max(shape_share * open, usual_change_share * stretches.usual_change());
   }
   const double shape = 2 * open * length * x * (1 - x);
   const double jitter = result.rate * grid.jitter_ns * 1e-9 / root_3;

@@ -131,6 +131,9 @@ void tell_phase_and_jitter(std::span<const Transition> list, const std::vector<d
   }
   const double indices = fit.index.back();
   told.spread_ns = grid ? 2 * fit.grid_rms / std::sqrt(fit.index_spread) : 2 * std::sqrt(seen * n) / indices;
+  // Reads that keep step with the updates find them all at the same place between two reads, or drifting through it:
+  // the middles then lie on a line that no scatter betrays to be tilted by up to their distance over the whole watch.
+  told.spread_ns = std::max(*told.spread_ns, blur / indices);
   if (!grid) {
     told.why_no_phase = "updates keep no grid: each comes a period after the one before";
     return;

@@ -108,13 +108,13 @@ void draw_windows(Dice& dice, Stream& stream) {
   }
 }
 
-// How far the power moves in the two updates that the window's edges lie in.
-double swing_w(const Stream& stream, const Interval& window) {
+// How far the power moves in the two updates that the window's edges lie in, and in as many to either side of each.
+double swing_w(const Stream& stream, const Interval& window, int beside) {
   const auto& updates = stream.view.updates;
   double least = 1e300, most = 0;
   for (const Instant edge : {window.begin, window.end}) {
-    const Duration from = updates.last(curve_time(edge));
-    const Duration to = from + updates.period;
+    const Duration first = updates.last(curve_time(edge));
+    const Duration from = first - beside * updates.period, to = first + (1 + beside) * updates.period;
     least = std::min(least, stream.curve.least(from, to).value());
     most = std::max(most, stream.curve.most(from, to).value());
   }
@@ -283,7 +283,11 @@ std::vector<Outcome> measure(const Stream& stream) {
     outcome.truth_j = stream.curve.joules(curve_time(window.begin), curve_time(window.end)).value();
     outcome.plain_j = plain_at(stream, ticks, window.end.ns) - plain_at(stream, ticks, window.begin.ns);
     const double update_s = stream.view.updates.period.seconds().value();
-    outcome.allowed_j = 3 * (2 * stream.view.quantum_j + update_s * swing_w(stream, window));
+    const auto allowed = [&](int beside) {
+      return 3 * (2 * stream.view.quantum_j + update_s * swing_w(stream, window, beside));
+    };
+    outcome.allowed_j = allowed(0);
+    outcome.allowed_beside_j = allowed(1);
     outcomes.push_back(outcome);
   }
   return outcomes;

@@ -56,8 +56,9 @@ struct Outcome {
   double truth_j = 0;
   const Stream* stream = nullptr;
   SpanEnergy energy;
-  double plain_j = 0;    // difference of the readings nearest before the edges, wraps undone
-  double allowed_j = 0;  // 3 × (2 q + τ · (Pmax − Pmin) over the two updates that the edges lie in)
+  double plain_j = 0;           // difference of the readings nearest before the edges, wraps undone
+  double allowed_beside_j = 0;  // the same over those updates and the ones to either side of them
+  double allowed_j = 0;         // 3 × (2 q + τ · (Pmax − Pmin) over the two updates that the edges lie in)
 };
 
 // The curve's time at an instant. Its 0 lies long before the recording, as with a machine that has been up for a while.

@@ -199,12 +199,12 @@ struct Comparison {
 TEST(Campaign, APassportOfAJitteringCounterMakesNoIntervalWrongerAndNoEdgeWorse) {
   if (test::emulated()) GTEST_SKIP() << needs_all;
   Comparison all;
-  for (std::uint64_t seed = 1; seed <= 1200; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 700; ++seed) {
     const Stream stream = campaign::draw(seed, false);
     if (stream.view.updates.jitter.ns > 0) all.add(stream, stream);
   }
   all.tell("jittering counters");
-  EXPECT_GE(all.with.cases, 1000u);
+  EXPECT_GE(all.with.cases, 800u);
   all.expect_no_worse();
 }
 
@@ -222,23 +222,44 @@ TEST(Campaign, InAShortRunAPassportOfAJitteringCounterKeepsTheCoverageAndMendsEd
   all.expect_no_worse();
 }
 
-// The width that is allowed: 3 × (2 q + τ · (Pmax − Pmin) over the two updates that the edges lie in). It holds where
-// the documented period is the true one. A period that must be learned is known to the polls' distance over the number
-// of updates seen: where the power hardly moves and the quantum is of a microjoule, that alone costs more than 6 q.
-// Kills: an interval that is the bound under another name, doubt of the phase where a steady grid leaves none.
+// The width that is allowed: 3 × (2 q + τ · (Pmax − Pmin) over the two updates that the edges lie in). Where the period
+// is known it holds for every window, if the updates beside an edge's are counted too: readings cannot tell a stretch
+// of steady power between two that differ from it from one that swings as they do. docs/methodology.md shows that, and
+// why steady power and a period that is not known to the letter rule it out. Kills: an interval that is the bound under
+// another name, doubt of the phase where a steady grid leaves none, a stretch at the begin or beside a step that is
+// taken for open although a neighbour vouches for it.
 TEST(Campaign, IntervalsAreNarrowWhenPolledTenTimesFasterThanTheUpdates) {
   if (test::emulated()) GTEST_SKIP() << needs_all;
-  Coverage documented, learned;
+  Coverage documented, learned, passport;
+  const auto width = [](const Outcome& outcome) {
+    return outcome.energy.interval->high - outcome.energy.interval->low;
+  };
   for (const Outcome& outcome : pool(true).outcomes) {
     if (!outcome.energy.interval) continue;
     const Stream& stream = *outcome.stream;
-    (stream.channel.update_period == stream.view.updates.period ? documented : learned).add(outcome);
+    const bool known = stream.channel.update_period == stream.view.updates.period;
+    (known ? documented : learned).add(outcome);
+    if (known) {
+      EXPECT_LE(width(outcome), outcome.allowed_beside_j) << told(outcome);
+    }
+  }
+  std::deque<Stream> filled;
+  for (const Stream& stream : pool(true).streams) {
+    if (stream.channel.update_period == stream.view.updates.period) continue;
+    filled.push_back(campaign::with_passport(stream, stream));
+    for (const Outcome& outcome : campaign::measure(filled.back()))
+      if (outcome.energy.interval && outcome.energy.resolvable) passport.add(outcome);
   }
   documented.tell("period as documented");
-  learned.tell("period learned");
+  learned.tell("period wrong or not documented");
+  passport.tell("the same with a passport");
   EXPECT_GE(documented.cases, 500u);
-  EXPECT_GE(documented.narrow_share(), 0.99);
-  EXPECT_GE(learned.narrow_share(), 0.7);
+  EXPECT_GE(documented.narrow_share(), 0.995);
+  EXPECT_GE(learned.narrow_share(), 0.74);
+  EXPECT_GE(passport.cases, 1000u);
+  EXPECT_GE(passport.narrow_share(), learned.narrow_share());
+  EXPECT_GE(passport.share(), 0.93);
+  EXPECT_LE(passport.share(), 0.98);
 }
 
 }  // namespace

@@ -166,6 +166,21 @@ TEST(Edge, WhatNoNeighbourVouchesForIsOpenAndConstantPowerBetweenTwoNeighboursIs
   EXPECT_GT(alone->sigma, 0.5);
 }
 
+// Kills: the last digit of a mean that is its neighbour's read as a step inside the stretch; the first stretch of a
+// recording taken for open although the one after it has the same power.
+TEST(Edge, AMeanThatIsANeighboursToRoundingIsFlatBesideAStepAndAtTheBegin) {
+  constexpr double step = 1e-3;
+  const auto energy = [](double t) { return std::floor((t < 3 ? 10 * t : 30 + 50.0004 * (t - 3)) / step) * step; };
+  const auto beside = place_edge(edge_of(energy, 3.4), grid_of_a_second(), step);
+  const auto first = place_edge(edge_of(energy, 0.4), grid_of_a_second(), step);
+  const auto peak = [](double t) { return t < 3 ? 10 * t : t < 4 ? 30 + 50 * (t - 3) : 80 + 20 * (t - 4); };
+  const auto between = place_edge(edge_of(peak, 3.4), grid_of_a_second(), step);
+  ASSERT_TRUE(beside && first && between);
+  EXPECT_LT(beside->sigma, 2 * step);
+  EXPECT_LT(first->sigma, 2 * step);
+  EXPECT_GT(between->sigma, 1) << "what differs from both its neighbours is open";
+}
+
 // Kills: energy spread over updates in which the counter stood still.
 TEST(Edge, ACounterThatStoodStillForSecondsUsedNothingUntilItsLastUpdate) {
   Edge edge;

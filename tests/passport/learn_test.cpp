@@ -47,6 +47,23 @@ TEST(Learn, AnUpdateOf6point6MillisecondsReadEvery1point35ComesOutWithinFivePerc
   }
 }
 
+// Kills: the scatter of transitions taken for all the doubt there is: where reads keep step with the updates, there is
+// none.
+TEST(Learn, ReadsInStepWithTheUpdatesDoNotMakeThePeriodLookExact) {
+  for (const double off_ns : {3'000.0, -7'000.0, 11'000.0}) {
+    Random random(1);
+    const double period = 100e6 + off_ns;
+    const auto updates = test::grid(period, 0, 5 * second, random);
+    const auto values = energies(updates.size(), period, 22, random);
+    const auto stream =
+        test::read(updates, [&](std::size_t k) { return values[k]; }, 10'000'000, 0, 5 * second, random);
+    const auto p = learn_channel(test::counter(), stream.ticks(), probed);
+    ASSERT_TRUE(p.update_period && p.period_spread);
+    EXPECT_LE(std::abs(period_of(p) - period), static_cast<double>(p.period_spread->ns));
+    EXPECT_LT(static_cast<double>(p.period_spread->ns), 0.01 * period);
+  }
+}
+
 // Kills: a phase that is off by half a period or by the read's length; a grid that is not seen because of jitter.
 TEST(Learn, AJitteredMillisecondCounterHasItsPeriodPhaseAndJitter) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
