@@ -1,5 +1,7 @@
 #include "fake_domain.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -123,6 +125,21 @@ void set_kind(Words& words, Domain& d) {
   }
 }
 
+Result<void> set_live(const std::string& path, Domain& d) {
+  if (d.kind != Kind::zone) return fail(ErrorCode::usage, "only a zone may follow a program", "live=" + path);
+  const auto file = Fd::open(path, O_RDONLY);
+  if (!file) return Unexpected<Error>(file.error());
+  LiveFeed now;
+  if (read_from_start(*file, &now, sizeof now) != static_cast<long>(sizeof now))
+    return fail(ErrorCode::usage, "is shorter than a feed", path);
+  auto mapping = Mapping::map(*file, sizeof(LiveFeed), false);
+  if (!mapping) return Unexpected<Error>(mapping.error());
+  d.live = *std::move(mapping);
+  d.curve = PowerCurve::constant(Watts(1));
+  d.counter.updates = {};
+  return {};
+}
+
 bool fits(const Domain& d) {
   if (d.kind == Kind::hwmon) return d.only.empty() || d.only == "power" || d.only == "energy" || d.only == "rail";
   return d.only.empty() || (d.kind == Kind::supply && d.only == "product");
@@ -150,6 +167,8 @@ Result<std::unique_ptr<Domain>> make_domain(Kind kind, std::string_view text) {
   d->curve = *std::move(curve);
   set_views(*words, *d);
   set_kind(*words, *d);
+  if (words->has("live"))
+    if (const auto set = set_live(words->text("live"), *d); !set) return Unexpected<Error>(set.error());
   if (!words->left().empty()) return fail(ErrorCode::usage, "no such setting, or not such a value", words->left());
   if (d->id.empty() || d->name.empty() || !fits(*d))
     return fail(ErrorCode::usage, "has no id, no name, or an only= that its kind does not know", std::string(text));
@@ -177,6 +196,7 @@ std::string Domain::capacity_percent(Duration t) const {
 }
 
 bool Domain::switch_to(std::string_view word, Duration now) {
+  now = clock(now);
   if (word == "reset") {  // the register begins at 0 with the last update
     const auto used = curve.joules(counter.updates.last(now)).quanta(counter.quantum_j);
     const auto wrap = static_cast<std::int64_t>(counter.wrap_quanta);
@@ -212,7 +232,7 @@ nlohmann::json Domain::description() const {
   return {{"id", id},
           {"name", name},
           {"kind", to_string(kind)},
-          {"power", curve.text()},
+          {"power", live.valid() ? "live" : curve.text()},
           {"update_ns", updates.period.ns},
           {"phase_ns", updates.phase.ns},
           {"jitter_ns", updates.jitter.ns},

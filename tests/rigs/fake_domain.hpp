@@ -9,7 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/fd.hpp"
 #include "base/result.hpp"
+#include "live_feed.hpp"
 #include "machine/power_curve.hpp"
 #include "machine/sensor_view.hpp"
 
@@ -24,6 +26,7 @@ inline constexpr const char* domain_help =
            noise:SEED,MEAN,AMPLITUDE,CELL; sums with '+'), or curve=constant|sine|square|steps base=W amp=W period=S levels=N
            update_us=N phase_us=N jitter_us=N seed=N  when values are renewed
   --zone   id=intel-rapl:0 name=package-0  quantum_uj=X wrap_quanta=N start_uj=N max_w=W
+           live=FILE (what a program says that was used, live_feed.hpp, in place of power=; renewed when that says more)
   --hwmon  id=hwmon0 chip=NAME label=TEXT  power1_input, energy1_input, temp1_input, fan1_input; quantum_uj=X start_uj=N
            quantum_uw=N window_us=N (what power is the mean over)  average=yes (as power1_average, which says so)
            only=power|energy|rail (rail: neither, but in1_input and curr1_input at volts=V)
@@ -42,6 +45,7 @@ struct Domain {
   std::string only, status = "Discharging";
   bool average = false;
   std::int64_t interval_ms = 0;  // what update_interval says; 0: there is no such file
+  Mapping live;                  // of a LiveFeed: time is then what it says, and the curve 1 W
 
   Fault fault = Fault::ok;
   Duration frozen;          // for `stale`: when time stopped for it
@@ -62,7 +66,15 @@ struct Domain {
   [[nodiscard]] nlohmann::json description() const;
 
  private:
-  [[nodiscard]] Duration seen(Duration t) const { return fault == Fault::stale ? std::min(t, frozen) : t; }
+  [[nodiscard]] Duration seen(Duration t) const {
+    const Duration at = clock(t);
+    return fault == Fault::stale ? std::min(at, frozen) : at;
+  }
+  // 1 W for a nanosecond is a nanojoule: so views of a live domain are those of any other.
+  [[nodiscard]] Duration clock(Duration t) const {
+    if (!live.valid()) return t;
+    return {static_cast<std::int64_t>(live_feed_in(live.bytes())->used_nj.load(std::memory_order_acquire))};
+  }
   [[nodiscard]] double left_j(Duration t) const;
 };
 

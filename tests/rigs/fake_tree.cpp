@@ -112,7 +112,7 @@ void Tree::lay_out(Domain* d) {
     case Kind::thermal: add_thermal(d); break;
     case Kind::supply: add_supply(d); break;
   }
-  add_text("/truth/" + d->name + "/power", d->curve.text());
+  add_text("/truth/" + d->name + "/power", d->live.valid() ? "live" : d->curve.text());
 }
 
 Result<void> Tree::build(const std::vector<std::string>& options) {
@@ -175,6 +175,7 @@ std::optional<std::string> Tree::answer(std::string_view path) const {
   const auto found = std::ranges::find_if(domains_, [&](const auto& d) { return d->name == parts[2]; });
   const auto dash = parts[3].find('-');
   if (found == domains_.end() || dash == std::string_view::npos) return std::nullopt;
+  if ((*found)->live.valid()) return std::nullopt;  // the program that feeds it knows
   const auto begin = parse_i64(parts[3].substr(0, dash)), end = parse_i64(parts[3].substr(dash + 1));
   if (!begin || !end) return std::nullopt;
   return format_number((*found)->curve.joules(since_zero(*begin), since_zero(*end)).value()) + "\n";
