@@ -4,9 +4,12 @@ usage: test_fakesysfs.py PROGRAM; exits 77 (skipped) where no FUSE mount can be 
 """
 
 import errno
+import mmap
 import os
 import signal
+import struct
 import sys
+import tempfile
 import time
 import unittest
 
@@ -294,6 +297,26 @@ class Mounted(unittest.TestCase):
             before, value, after = self.bracketed(rig, path)
             self.assertLessEqual(value * 1e-6, 100 * (after - begin + 1_000_000) * 1e-9)
             self.assertGreaterEqual(value * 1e-6, 100 * (before - end - 1_000_000) * 1e-9 - 61e-6)
+
+    def test_a_live_zone_shows_what_a_program_says_was_used(self):
+        # Kills: a counter that goes on by itself, nanojoules taken for microjoules, faults that a live zone has not.
+        with tempfile.NamedTemporaryFile() as feed:
+            feed.write(bytes(4))
+            feed.flush()
+            live = ["--zone", f"id=intel-rapl:0 name=package-0 quantum_uj=61 start_uj=6100 live={feed.name}"]
+            self.assertRaises(rigs.RigError, rigs.Rig, PROGRAM, live)  # too short for a feed
+            feed.write(bytes(4))
+            feed.flush()
+            with mmap.mmap(feed.fileno(), 8) as memory, rigs.Rig(PROGRAM, live) as rig:
+                self.assertEqual(read(self.counter(rig)), 6100)
+                for used_uj in (61, 6100, 123_456_789):
+                    memory[:] = struct.pack("<Q", used_uj * 1000)
+                    self.assertEqual([read(self.counter(rig)) for _ in range(2)], [(used_uj // 61 + 100) * 61] * 2)
+                rig.fault("package-0", "stale")
+                memory[:] = struct.pack("<Q", 200_000_000_000)
+                self.assertEqual(read(self.counter(rig)), (123_456_789 // 61 + 100) * 61)
+                self.assertRaises(OSError, read, os.path.join(rig.path, "truth/package-0/1-2"))
+            self.assertRaises(rigs.RigError, rigs.Rig, PROGRAM, ["--hwmon", f"id=hwmon0 chip=x live={feed.name}"])
 
     def test_a_vanished_zone_cannot_be_opened(self):
         with rigs.Rig(PROGRAM) as rig:
