@@ -79,6 +79,12 @@ void ProcessTable::read_all_clocks(Instant now) {
 }
 
 void ProcessTable::apply_children_times() {
+  // A child that is not there any more and whose end is yet to be told may be in its parent's times already.
+  if (!children_times_.empty())
+    for (const Place& place : order_)
+      if (stays(place) && slots_[place.slot].missing > 0)
+        std::erase_if(children_times_,
+                      [&](const ChildrenTimes& read) { return slots_[read.slot].pid == slots_[place.slot].parent; });
   for (const ChildrenTimes& read : children_times_) {
     FollowedProcess& process = slots_[read.slot];
     if (process.pid == 0) continue;
@@ -87,9 +93,7 @@ void ProcessTable::apply_children_times() {
     process.unseen_ns += unseen;
     ended_unseen_ns_ += unseen;
     // Children of a process that goes by its name alone may have had another.
-    if (process.target >= 0 && static_cast<std::size_t>(process.target) < options_.targets &&
-        ((match_.inherited() >> process.target) & 1U) != 0)
-      totals_[static_cast<std::size_t>(process.target)] += unseen;
+    if (has_own_children(process)) totals_[static_cast<std::size_t>(process.target)] += unseen;
   }
 }
 

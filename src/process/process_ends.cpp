@@ -36,7 +36,8 @@ void ProcessTable::apply_births(Instant now) {
     Life life;
     life.parent = birth.parent;
     life.at = birth.at;
-    if (const FollowedProcess* parent = find(birth.parent)) {
+    if (FollowedProcess* parent = row(birth.parent)) {
+      parent->gave_birth = true;
       life.trees = parent->trees;
       life.target = parent->target;
       life.of_command = parent->of_command;
@@ -113,7 +114,11 @@ void ProcessTable::finish_life(std::int64_t pid, const Life& life, const End& to
       if (((named >> i) & 1U) != 0) target = static_cast<int>(i);
   }
   if (target >= 0) totals_[static_cast<std::size_t>(target)] += life.ended_ns;
-  if (FollowedProcess* parent = row(life.parent)) parent->accounted_ns += life.ended_ns;
+  if (FollowedProcess* parent = row(life.parent)) {
+    parent->accounted_ns += life.ended_ns + life.accounted_ns;
+  } else if (const auto other = lives_.find(life.parent); other != lives_.end()) {
+    other->second.accounted_ns += life.ended_ns + life.accounted_ns;
+  }
   if (!options_.each_process) return;
   if (life.ended_ns < least_row_ns || !may_number()) {
     ended_unseen_ns_ += life.ended_ns;

@@ -13,8 +13,9 @@ namespace prony {
 namespace {
 
 constexpr Duration list_at_least = milliseconds(1000);
-constexpr std::uint64_t longest_check_gap = 1024;   // looks
-constexpr std::int64_t children_cost_factor = 100;  // reading children's times may take 1/100 of the time
+constexpr std::uint64_t longest_check_gap = 1024;        // looks
+constexpr std::int64_t children_cost_factor = 100;       // reading children's times may take 1/100 of the time
+constexpr std::int64_t all_children_cost_factor = 1000;  // of those who are in no target
 constexpr std::int64_t resident_cost_factor = 200;
 constexpr Duration resident_period = milliseconds(100);
 
@@ -58,14 +59,16 @@ bool ProcessTable::births_since_last_look() {
 }
 
 Result<void> ProcessTable::gather(Instant now, bool all) {
-  pump();
   newcomers_.clear();
   rechecks_.clear();
   children_times_.clear();
-  const bool births = births_since_last_look() || !batch_.births.empty() || batch_.lost;
+  const bool moved = births_since_last_look() || !batch_.births.empty();
+  // Before the events and the listing: a child that ends in between is then known to have ended, or it is not yet in
+  // its parent's times.
+  if (moved || moved_ || all) gather_children_times(now, all);
+  pump();
+  const bool births = moved || !batch_.births.empty() || batch_.lost;
   listed_ = first_ || all || births || moved_ || now >= list_again_;
-  // Before the listing: a child that ends in between is then in the list or not yet in its parent's times.
-  if ((births || moved_ || all) && options_.events == nullptr) gather_children_times(now, all);
   moved_ = births;
   if (listed_) {
     const auto listed = machine_.list_processes(listing_);
@@ -79,20 +82,23 @@ Result<void> ProcessTable::gather(Instant now, bool all) {
 }
 
 void ProcessTable::gather_children_times(Instant now, bool all) {
-  if (!all && now < read_children_again_) return;
+  const bool of_targets = all || now >= read_children_again_, of_all = all || now >= read_all_children_again_;
+  if (!of_targets && !of_all) return;
   for (const Place& place : order_) {
-    const FollowedProcess& process = slots_[place.slot];
-    const bool of_target = process.target >= 0 && static_cast<std::size_t>(process.target) < options_.targets &&
-                           ((match_.inherited() >> process.target) & 1U) != 0;
-    if ((!of_target && !options_.each_process) || place.pid == options_.own_pid) continue;
+    FollowedProcess& process = slots_[place.slot];
+    if (place.pid == options_.own_pid || (options_.events != nullptr && !process.gave_birth && !all)) continue;
+    const bool of_target = has_own_children(process);
+    if (of_target ? !of_targets : !of_all || !options_.each_process) continue;
     const auto text = machine_.read_text(file_of(place.pid, "stat"));
     const auto stat = text ? parse_process_stat(*text) : std::nullopt;
     if (!stat || stat->start_ticks != process.start_ticks) continue;
     const auto ticks = stat->children_user_ticks + stat->children_system_ticks;
     children_times_.push_back({place.slot, static_cast<std::int64_t>(ticks) * ns_per_tick()});
+    process.gave_birth = process.children > 0;
   }
   const auto after = machine_.now();
   read_children_again_ = after + children_cost_factor * (after - now);
+  if (of_all) read_all_children_again_ = after + all_children_cost_factor * (after - now);
 }
 
 void ProcessTable::gather_newcomers() {

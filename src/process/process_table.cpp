@@ -114,6 +114,7 @@ void ProcessTable::insert(Newcomer& newcomer, Instant now) {
     process.told = true;
     process.threads = life->second.threads;
     process.ended_ns = life->second.ended_ns;
+    process.accounted_ns = life->second.accounted_ns;
     process.trees = life->second.trees;
     process.of_command = process.of_command || life->second.of_command;
     process.seen.begin = life->second.at.ns > 0 ? life->second.at : now;
@@ -133,7 +134,10 @@ void ProcessTable::add_newcomers(Instant now) {
   for (Newcomer& newcomer : newcomers_) insert(newcomer, now);
   compact();
   for (const Newcomer& newcomer : newcomers_)
-    if (FollowedProcess* parent = row(slots_[newcomer.slot].parent)) ++parent->children;
+    if (FollowedProcess* parent = row(slots_[newcomer.slot].parent)) {
+      ++parent->children;
+      parent->gave_birth = true;
+    }
   for (bool again = true; again;) {  // as deep as the tree of newcomers is
     again = false;
     for (const Newcomer& newcomer : newcomers_) again = inherit(slots_[newcomer.slot]) || again;
@@ -255,18 +259,19 @@ void ProcessTable::end(std::uint32_t slot) {
 // Makes order_ and members_ anew.
 void ProcessTable::compact() {
   next_order_.clear();
-  for (const Place& place : order_)
-    if (stays(place) && place.pid != 0) next_order_.push_back(place);
-  const auto middle = static_cast<std::ptrdiff_t>(next_order_.size());
-  const auto by_pid = [](const Place& a, const Place& b) { return a.pid < b.pid; };
-  for (const Newcomer& newcomer : newcomers_) {
-    const std::int64_t pid = slots_[newcomer.slot].pid;
-    if (pid == 0 || pid != newcomer.facts.stat.pid) continue;
-    const Place place{pid, newcomer.slot};
-    if (!std::binary_search(next_order_.begin(), next_order_.begin() + middle, place, by_pid))
-      next_order_.push_back(place);
+  auto newcomer = newcomers_.begin();  // ascending by pid, as the list that they come from
+  const auto add_newcomers_below = [&](std::int64_t pid) {
+    for (; newcomer != newcomers_.end() && newcomer->facts.stat.pid < pid; ++newcomer)
+      if (slots_[newcomer->slot].pid == newcomer->facts.stat.pid)
+        next_order_.push_back({newcomer->facts.stat.pid, newcomer->slot});
+  };
+  for (const Place& place : order_) {
+    if (!stays(place)) continue;
+    add_newcomers_below(place.pid);
+    if (newcomer != newcomers_.end() && newcomer->facts.stat.pid == place.pid) ++newcomer;  // it has its place already
+    next_order_.push_back(place);
   }
-  std::inplace_merge(next_order_.begin(), next_order_.begin() + middle, next_order_.end(), by_pid);
+  add_newcomers_below(std::numeric_limits<std::int64_t>::max());
   order_.swap(next_order_);
   free_.insert(free_.end(), freed_.begin(), freed_.end());
   freed_.clear();

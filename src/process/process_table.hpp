@@ -5,8 +5,9 @@
 //   tick()    reads the process clocks of the targets' processes; with the owner's lock
 // CPU time is credited to a target as it is seen, and never taken back: targets' counters cannot step back, and what is
 // credited for one process does not depend on who else there is.
-// Without births and ends, what a process used between its last look and its end, and what those used whom nobody saw,
-// is found in the times of its parent's waited-for children (fields 16 and 17 of /proc/PID/stat, in steps of 10 ms).
+// What a process used between its last look and its end, and what those used whom nobody saw, is found in the times of
+// its parent's waited-for children (fields 16 and 17 of /proc/PID/stat, in steps of 10 ms). Where births and ends are
+// told, that is no more than what a task does after its end is told: giving its memory back.
 #pragma once
 
 #include <array>
@@ -48,6 +49,7 @@ struct FollowedProcess {
   std::uint64_t resident_bytes = 0;           // 0: not read since the last look
   double user_share = 1;                      // of its CPU time
   std::uint64_t check_at = 0, check_gap = 1;  // look at which its name and groups are read again
+  bool gave_birth = false;                    // where births are told: since its children's times were read
   unsigned missing = 0;                       // looks since it was there last
   std::uint64_t inserted = 0;                 // look at which it was seen first
   bool told = false;                          // births and ends of its threads are told since it was born
@@ -122,6 +124,7 @@ class ProcessTable {
     bool of_command = false;
     std::uint32_t threads = 1;
     std::int64_t ended_ns = 0;
+    std::int64_t accounted_ns = 0;  // as FollowedProcess::accounted_ns
   };
   struct ChildrenTimes {
     std::uint32_t slot = 0;
@@ -146,6 +149,11 @@ class ProcessTable {
   void end_missing();
   void end(std::uint32_t slot);
   void compact();
+  // True: what its children used and nobody saw is its target's as well.
+  [[nodiscard]] bool has_own_children(const FollowedProcess& process) const noexcept {
+    return process.target >= 0 && static_cast<std::size_t>(process.target) < options_.targets &&
+           ((match_.inherited() >> process.target) & 1U) != 0;
+  }
   // process_clocks.cpp
   [[nodiscard]] std::int64_t read_clock(FollowedProcess& process) noexcept;  // −1: it is gone; −2: not readable now
   void credit(FollowedProcess& process, std::int64_t clock_ns) noexcept;
@@ -185,7 +193,7 @@ class ProcessTable {
   LifeBatch batch_;
   std::unique_ptr<File> cursor_, tick_cursor_;  // /proc/loadavg, for gather() and for tick()
   std::int64_t newest_pid_ = -1, newest_at_look_ = -1;
-  Instant list_again_, read_children_again_, residents_again_, clocks_again_;
+  Instant list_again_, read_children_again_, read_all_children_again_, residents_again_, clocks_again_;
   std::uint64_t look_ = 0;
   std::vector<std::optional<std::uint64_t>> residents_read_;
   std::vector<std::pair<std::uint32_t, double>> shares_;  // slot → user_share

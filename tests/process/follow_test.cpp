@@ -1,59 +1,17 @@
 // Followers of scripted machines: who belongs to whom, and whose CPU time it was. Bugs in mind stand in front of each
 // test.
-#include "process/follow.hpp"
-
 #include <gtest/gtest.h>
 #include <unistd.h>
+
 #include <algorithm>
 #include <random>
 
-#include "scripted_proc.hpp"
+#include "scripted_follower.hpp"
 
 namespace prony {
 namespace {
 
-using testing_process::ScriptedProc;
-using testing_process::ScriptedProcess;
-
-constexpr std::int64_t ms = 1'000'000;
-
-struct Followed {
-  std::unique_ptr<ProcessFollower> follower;
-  std::vector<Reading> readings;
-  std::int64_t cpu_ns(std::size_t target) { return readings.at(2 * target).raw; }
-  void read() {
-    readings.resize(follower->sensor().channels().size());
-    follower->sensor().read(readings);
-  }
-  void look() {
-    follower->look_now();
-    read();
-  }
-  std::vector<std::string> members(const std::string& target) {
-    std::vector<std::string> names;
-    for (const auto& record : follower->processes())
-      if (!record.exited && record.target == target) names.push_back(record.name);
-    std::sort(names.begin(), names.end());
-    return names;
-  }
-};
-
-TargetChoice choice(SelectorKind kind, std::string_view text) {
-  auto parsed = parse_target_choice(kind, text);
-  EXPECT_TRUE(parsed) << parsed.error().what;
-  return parsed.value_or(TargetChoice{});
-}
-
-Followed follow(ScriptedProc& proc, std::vector<TargetChoice> choices, FollowOptions options = {}) {
-  options.own_pid = 99999;
-  auto made = ProcessFollower::create(proc.machine, std::move(choices), std::move(options));
-  EXPECT_TRUE(made) << made.error().what;
-  Followed followed{made ? std::move(*made) : nullptr, {}};
-  if (followed.follower) followed.read();
-  return followed;
-}
-
-using Names = std::vector<std::string>;
+using namespace testing_process;
 
 // Bug: descendants are only looked for once; a grandchild whose parent came in the same look is missed.
 TEST(Follower, ATreeIsFollowedDownToGrandchildrenThatCameInOneLook) {
@@ -282,137 +240,6 @@ TEST(Follower, LooksFollowEachOtherAndAddUpToTheCounter) {
   EXPECT_GT(of_target, 0);
   EXPECT_EQ(of_target + unseen, f.cpu_ns(0));
   EXPECT_EQ(of_others, other_ns);
-}
-
-// A mechanism of births and ends that a test scripts.
-class ScriptedEvents final : public LifeEvents {
- public:
-  std::string name() const override { return "exit-events"; }
-  void read(LifeBatch& batch) override {
-    batch.births.insert(batch.births.end(), next.births.begin(), next.births.end());
-    batch.ends.insert(batch.ends.end(), next.ends.begin(), next.ends.end());
-    batch.lost = batch.lost || next.lost;
-    next.clear();
-  }
-  LifeBatch next;
-};
-
-struct Told {
-  ScriptedEvents* events = nullptr;
-  Followed followed;
-};
-Told follow_told(ScriptedProc& proc, std::vector<TargetChoice> choices, bool each_process = true) {
-  auto events = std::make_unique<ScriptedEvents>();
-  Told told{events.get(), {}};
-  FollowOptions options;
-  options.each_process = each_process;
-  options.events = std::move(events);
-  told.followed = follow(proc, std::move(choices), std::move(options));
-  return told;
-}
-
-// Bug: who is born and dies between two looks is lost.
-TEST(Follower, ABurnerOfThirtyMillisecondsBetweenTwoLooksIsCountedAndHasARow) {
-  ScriptedProc proc;
-  proc.add({.pid = 10, .name = "server"});
-  auto [events, f] = follow_told(proc, {choice(SelectorKind::pid, "10")});
-  EXPECT_EQ(f.follower->rung(), "exit-events");
-  events->next.births = {{10, 50, 50, {1}}, {50, 51, 51, {2}}, {1, 60, 60, {3}}, {50, 52, 50, {4}}};
-  events->next.ends = {
-      {51, 7 * ms, {"grandchild"}}, {52, 10 * ms, {"burner"}}, {60, 40 * ms, {"stranger"}}, {50, 20 * ms, {"burner"}}};
-  proc.births(10);
-  proc.pass(100);
-  f.look();
-  EXPECT_EQ(f.cpu_ns(0), 37 * ms);
-  std::vector<ProcessLook> looks;
-  f.follower->take_looks(looks);
-  std::int64_t uses = 0, unseen = 0;
-  for (const auto& look : looks) {
-    for (const auto& use : look.uses) uses += use.cpu_ns;
-    unseen += look.ended_unseen_ns;
-  }
-  EXPECT_EQ(uses, 70 * ms);
-  EXPECT_EQ(unseen, 7 * ms);
-  int rows = 0;
-  for (const auto& record : f.follower->processes())
-    if (record.name == "burner") {
-      ++rows;
-      EXPECT_TRUE(record.exited);
-      EXPECT_EQ(record.target, "pid-10");
-      EXPECT_EQ(record.cpu_user_ns + record.cpu_system_ns, 30 * ms);
-    }
-  EXPECT_EQ(rows, 1);
-}
-
-// Bug: the end tells all of a process's time, and it is added to what its clock had shown.
-TEST(Follower, WhatTheEndTellsIsNotAddedToWhatTheClockHadShown) {
-  ScriptedProc proc;
-  proc.add({.pid = 10, .name = "server"});
-  auto [events, f] = follow_told(proc, {choice(SelectorKind::pid, "10")});
-  events->next.births = {{10, 50, 50, {1}}};
-  proc.add({.pid = 50, .parent = 10, .name = "child", .start_ticks = 200, .cpu_ns = 25 * ms});
-  proc.pass(100);
-  f.look();
-  EXPECT_EQ(f.cpu_ns(0), 25 * ms);
-  proc.use(50, 5 * ms);
-  proc.end(50);
-  events->next.ends = {{50, 32 * ms, {"child"}}};
-  proc.pass(100);
-  f.look();
-  EXPECT_EQ(f.cpu_ns(0), 32 * ms);
-  f.look();
-  EXPECT_EQ(f.cpu_ns(0), 32 * ms);
-}
-
-// Bug: the look saw it before its birth was told, and the telling makes it a second process.
-TEST(Follower, ABirthThatIsToldAfterTheLookSawItIsTheSameProcess) {
-  ScriptedProc proc;
-  proc.add({.pid = 10, .name = "server"});
-  auto [events, f] = follow_told(proc, {choice(SelectorKind::pid, "10")});
-  proc.add({.pid = 50, .parent = 10, .name = "child", .start_ticks = 200, .cpu_ns = 25 * ms});
-  proc.pass(100);
-  f.look();
-  events->next.births = {{10, 50, 50, proc.machine.now()}};
-  proc.pass(100);
-  f.look();
-  EXPECT_EQ(f.cpu_ns(0), 25 * ms);
-  EXPECT_EQ(f.members("pid-10"), (Names{"child", "server"}));
-}
-
-// Bug: the end of the one before is taken for the end of the one that has its number now.
-TEST(Follower, ANumberGivenAwayAgainBetweenTwoLooksIsTwoProcesses) {
-  ScriptedProc proc;
-  proc.add({.pid = 10, .name = "server"});
-  auto [events, f] = follow_told(proc, {choice(SelectorKind::pid, "10")});
-  events->next.births = {{10, 50, 50, {1}}, {1, 50, 50, {2}}};
-  events->next.ends = {{50, 30 * ms, {"mine"}}, {50, 500 * ms, {"theirs"}}};
-  proc.births(10);
-  proc.pass(100);
-  f.look();
-  EXPECT_EQ(f.cpu_ns(0), 30 * ms);
-}
-
-// Bug: a lost event leaves a process that never ends, or makes an end of somebody else's.
-TEST(Follower, LostEventsAreSaidAndWhatIsThereGoesOnBeingCounted) {
-  ScriptedProc proc;
-  proc.add({.pid = 10, .name = "server"});
-  auto [events, f] = follow_told(proc, {choice(SelectorKind::pid, "10")});
-  events->next.births = {{10, 50, 50, {1}}};
-  events->next.lost = true;
-  proc.add({.pid = 50, .parent = 10, .name = "child", .start_ticks = 200, .cpu_ns = 5 * ms});
-  proc.pass(100);
-  f.look();
-  proc.use(50, 6 * ms);
-  f.look();
-  EXPECT_EQ(f.cpu_ns(0), 11 * ms);
-  proc.end(50);
-  f.look();
-  f.look();
-  EXPECT_EQ(f.members("pid-10"), Names{"server"});
-  bool said = false;
-  for (const auto& reason : f.follower->unavailable())
-    said = said || reason.reason.find("dropped") != std::string::npos;
-  EXPECT_TRUE(said);
 }
 
 // Bug: the measured command is also charged to --user or --all.

@@ -1,0 +1,171 @@
+// bench_follow PROCESSES SECONDS [psutil-script]: CPU time of one look of a ProcessFollower at PROCESSES sleepers with
+// names and a tree (each look: who is there, born, ended; each one's CPU time), beside its floor: one listing of /proc
+// and the process clock of everybody, nothing kept. In turns. With a script, that is run beside them in the same minute
+// and prints the CPU seconds of one look of its own, in ns. One JSON object on stdout.
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+
+#include "floor.hpp"
+#include "process/follow.hpp"
+
+namespace {
+
+using namespace prony;
+using bench::clock_ns;
+
+constexpr int turns = 15, looks = 10;
+
+// A tree ten deep: each of the first makes the next, and so on. Ends with its parent.
+void sleep_named(int number) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const std::string name = "sleeper-" + std::to_string(number);
+  prctl(PR_SET_NAME, name.c_str());
+  while (true) pause();
+}
+
+std::vector<pid_t> make_sleepers(int count) {
+  std::vector<pid_t> children;
+  for (int made = 0; made < count; made += 10) {
+    const pid_t child = fork();
+    if (child == 0) {
+      for (int below = 1; below < std::min(10, count - made); ++below) {
+        const pid_t next = fork();
+        if (next != 0) sleep_named(made + below - 1);
+      }
+      sleep_named(made + 9);
+    }
+    if (child > 0) children.push_back(child);
+  }
+  usleep(500'000);
+  return children;
+}
+
+struct Entry {
+  std::uint64_t inode;
+  std::int64_t offset;
+  unsigned short length;
+  unsigned char type;
+  char name[];
+};
+
+// One listing of /proc and everybody's clock.
+std::size_t floor_look() {
+  alignas(8) static std::array<char, 32 * 1024> buffer;
+  static std::vector<pid_t> pids;
+  pids.clear();
+  const int directory = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  long got = 0;
+  while ((got = syscall(SYS_getdents64, directory, buffer.data(), buffer.size())) > 0)
+    for (long at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const Entry*>(buffer.data() + at);
+      if (entry->name[0] >= '1' && entry->name[0] <= '9') pids.push_back(std::atoi(entry->name));
+      at += entry->length;
+    }
+  close(directory);
+  struct timespec time{};
+  std::size_t sum = 0;
+  for (const pid_t pid : pids) {
+    clock_gettime(static_cast<clockid_t>((~static_cast<unsigned>(pid) << 3) | 2U), &time);
+    sum += static_cast<std::size_t>(time.tv_nsec);
+  }
+  return sum + pids.size();
+}
+
+template <class Look>
+double ns_per_look(Look look) {
+  const auto begin = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+  for (int i = 0; i < looks; ++i) look();
+  return static_cast<double>(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - begin) / looks;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// CPU use of the follower by itself, at its own pace. Percent of a core.
+double paced(Machine& machine, Duration period, int seconds) {
+  FollowOptions options;
+  options.each_process = true;
+  options.look_period = period;
+  auto follower = ProcessFollower::create(machine, {}, std::move(options));
+  if (!follower) std::exit(2);
+  const auto begin = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+  const auto wall = clock_ns(CLOCK_MONOTONIC);
+  std::vector<ProcessLook> taken;
+  for (int i = 0; i < seconds; ++i) {
+    sleep(1);
+    taken.clear();
+    (*follower)->take_looks(taken);
+  }
+  return static_cast<double>(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - begin) * 100 /
+         static_cast<double>(clock_ns(CLOCK_MONOTONIC) - wall);
+}
+
+double other_tool(const char* script, int count) {
+  const std::string command = std::string("python3 ") + script + " " + std::to_string(count);
+  FILE* pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return 0;
+  double ns = 0;
+  if (std::fscanf(pipe, "%lf", &ns) != 1) ns = 0;
+  pclose(pipe);
+  return ns;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) return 2;
+  const int count = std::atoi(argv[1]), seconds = std::atoi(argv[2]);
+  const auto children = make_sleepers(count);
+  const auto machine = make_live_machine();
+  std::vector<double> floor, full, quiet, ratio;
+  {
+    FollowOptions options;
+    options.each_process = true;
+    options.own_thread = false;
+    options.look_period = {0};
+    auto made = ProcessFollower::create(*machine, {}, std::move(options));
+    if (!made) return 2;
+    auto& follower = **made;
+    std::vector<ProcessLook> taken;
+    taken.reserve(64);
+    std::vector<Reading> readings(follower.sensor().channels().size());
+    for (int turn = 0; turn < turns; ++turn) {
+      floor.push_back(ns_per_look([] {
+        volatile auto kept = floor_look();
+        (void)kept;
+      }));
+      // Somebody is born before each look, so that it has to list; and without births.
+      full.push_back(ns_per_look([&] {
+                       const pid_t child = vfork();
+                       if (child == 0) _exit(0);
+                       waitpid(child, nullptr, 0);
+                       follower.sensor().read(readings);
+                     }) -
+                     ns_per_look([] {
+                       const pid_t child = vfork();
+                       if (child == 0) _exit(0);
+                       waitpid(child, nullptr, 0);
+                     }));
+      quiet.push_back(ns_per_look([&] { follower.sensor().read(readings); }));
+      taken.clear();
+      follower.take_looks(taken);
+      ratio.push_back(full.back() / floor.back());
+    }
+  }
+  const double other = argc > 3 ? other_tool(argv[3], 5) : 0;
+  const double share = paced(*machine, milliseconds(100), seconds), slow = paced(*machine, milliseconds(1000), seconds);
+  std::printf(
+      "{\"processes\": %d, \"floor_ns\": %.0f, \"look_ns\": %.0f, \"quiet_look_ns\": %.0f, \"ratio\": %.3f, "
+      "\"other_ns\": %.0f, \"percent_at_10_hz\": %.3f, \"percent_at_1_hz\": %.3f, \"turns\": %d}\n",
+      count, median(floor), median(full), median(quiet), median(ratio), other, share, slow, turns);
+  for (const pid_t child : children) kill(child, SIGKILL);
+  for (const pid_t child : children) waitpid(child, nullptr, 0);
+  return 0;
+}

@@ -1,0 +1,136 @@
+// Followers of scripted machines that are told of births and ends. Bugs in mind stand in front of each test.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "scripted_follower.hpp"
+
+namespace prony {
+namespace {
+
+using namespace testing_process;
+
+// Bug: who is born and dies between two looks is lost.
+TEST(Follower, ABurnerOfThirtyMillisecondsBetweenTwoLooksIsCountedAndHasARow) {
+  ScriptedProc proc;
+  proc.add({.pid = 10, .name = "server"});
+  auto [events, f] = follow_told(proc, {choice(SelectorKind::pid, "10")});
+  EXPECT_EQ(f.follower->rung(), "exit-events");
+  events->next.births = {{10, 50, 50, {1}}, {50, 51, 51, {2}}, {1, 60, 60, {3}}, {50, 52, 50, {4}}};
+  events->next.ends = {
+      {51, 7 * ms, {"grandchild"}}, {52, 10 * ms, {"burner"}}, {60, 40 * ms, {"stranger"}}, {50, 20 * ms, {"burner"}}};
+  proc.births(10);
+  proc.pass(100);
+  f.look();
+  EXPECT_EQ(f.cpu_ns(0), 37 * ms);
+  std::vector<ProcessLook> looks;
+  f.follower->take_looks(looks);
+  std::int64_t uses = 0, unseen = 0;
+  for (const auto& look : looks) {
+    for (const auto& use : look.uses) uses += use.cpu_ns;
+    unseen += look.ended_unseen_ns;
+  }
+  EXPECT_EQ(uses, 70 * ms);
+  EXPECT_EQ(unseen, 7 * ms);
+  int rows = 0;
+  for (const auto& record : f.follower->processes())
+    if (record.name == "burner") {
+      ++rows;
+      EXPECT_TRUE(record.exited);
+      EXPECT_EQ(record.target, "pid-10");
+      EXPECT_EQ(record.cpu_user_ns + record.cpu_system_ns, 30 * ms);
+    }
+  EXPECT_EQ(rows, 1);
+}
+
+// Bug: the end tells all of a process's time, and it is added to what its clock had shown.
+TEST(Follower, WhatTheEndTellsIsNotAddedToWhatTheClockHadShown) {
+  ScriptedProc proc;
+  proc.add({.pid = 10, .name = "server"});
+  auto [events, f] = follow_told(proc, {choice(SelectorKind::pid, "10")});
+  events->next.births = {{10, 50, 50, {1}}};
+  proc.add({.pid = 50, .parent = 10, .name = "child", .start_ticks = 200, .cpu_ns = 25 * ms});
+  proc.pass(100);
+  f.look();
+  EXPECT_EQ(f.cpu_ns(0), 25 * ms);
+  proc.use(50, 5 * ms);
+  proc.end(50);
+  events->next.ends = {{50, 32 * ms, {"child"}}};
+  proc.pass(100);
+  f.look();
+  EXPECT_EQ(f.cpu_ns(0), 32 * ms);
+  f.look();
+  EXPECT_EQ(f.cpu_ns(0), 32 * ms);
+}
+
+// Bug: what a process used to give its memory back, after its end was told, is nobody's; or its parent's times are
+// added to what the end had told.
+TEST(Follower, WhatIsUsedAfterTheEndWasToldIsFoundInTheParentsTimesOnce) {
+  ScriptedProc proc;
+  proc.add({.pid = 10, .name = "server"});
+  auto [events, f] = follow_told(proc, {choice(SelectorKind::pid, "10")});
+  events->next.births = {{10, 50, 50, {1}}, {50, 51, 51, {2}}};
+  events->next.ends = {{51, 20 * ms, {"grandchild"}}, {50, 30 * ms, {"child"}}};
+  auto server = proc.processes.at(10);
+  server.children_ticks = 7;  // both, and two ticks more
+  proc.set(server);
+  proc.births(2);
+  proc.pass(100);
+  f.look();
+  f.look();
+  EXPECT_EQ(f.cpu_ns(0), 70 * ms);
+}
+
+// Bug: the look saw it before its birth was told, and the telling makes it a second process.
+TEST(Follower, ABirthThatIsToldAfterTheLookSawItIsTheSameProcess) {
+  ScriptedProc proc;
+  proc.add({.pid = 10, .name = "server"});
+  auto [events, f] = follow_told(proc, {choice(SelectorKind::pid, "10")});
+  proc.add({.pid = 50, .parent = 10, .name = "child", .start_ticks = 200, .cpu_ns = 25 * ms});
+  proc.pass(100);
+  f.look();
+  events->next.births = {{10, 50, 50, proc.machine.now()}};
+  proc.pass(100);
+  f.look();
+  EXPECT_EQ(f.cpu_ns(0), 25 * ms);
+  EXPECT_EQ(f.members("pid-10"), (Names{"child", "server"}));
+}
+
+// Bug: the end of the one before is taken for the end of the one that has its number now.
+TEST(Follower, ANumberGivenAwayAgainBetweenTwoLooksIsTwoProcesses) {
+  ScriptedProc proc;
+  proc.add({.pid = 10, .name = "server"});
+  auto [events, f] = follow_told(proc, {choice(SelectorKind::pid, "10")});
+  events->next.births = {{10, 50, 50, {1}}, {1, 50, 50, {2}}};
+  events->next.ends = {{50, 30 * ms, {"mine"}}, {50, 500 * ms, {"theirs"}}};
+  proc.births(10);
+  proc.pass(100);
+  f.look();
+  EXPECT_EQ(f.cpu_ns(0), 30 * ms);
+}
+
+// Bug: a lost event leaves a process that never ends, or makes an end of somebody else's.
+TEST(Follower, LostEventsAreSaidAndWhatIsThereGoesOnBeingCounted) {
+  ScriptedProc proc;
+  proc.add({.pid = 10, .name = "server"});
+  auto [events, f] = follow_told(proc, {choice(SelectorKind::pid, "10")});
+  events->next.births = {{10, 50, 50, {1}}};
+  events->next.lost = true;
+  proc.add({.pid = 50, .parent = 10, .name = "child", .start_ticks = 200, .cpu_ns = 5 * ms});
+  proc.pass(100);
+  f.look();
+  proc.use(50, 6 * ms);
+  f.look();
+  EXPECT_EQ(f.cpu_ns(0), 11 * ms);
+  proc.end(50);
+  f.look();
+  f.look();
+  EXPECT_EQ(f.members("pid-10"), Names{"server"});
+  bool said = false;
+  for (const auto& reason : f.follower->unavailable())
+    said = said || reason.reason.find("dropped") != std::string::npos;
+  EXPECT_TRUE(said);
+}
+
+}  // namespace
+}  // namespace prony
