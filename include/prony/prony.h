@@ -48,7 +48,9 @@ prony_span prony_span_begin(int kind, const char* name, prony_span parent);
 void prony_span_end(prony_span span, int status);
 /* An integer that belongs to the span: prompt_tokens, bytes, … The same key again replaces the value. */
 void prony_span_count(prony_span span, const char* key, int64_t value);
-/* A text that belongs to the span; at most 65535 bytes are kept. */
+/* A text that belongs to the span; at most 65535 bytes are kept. Of spans around work on an accelerator the key "clock"
+ * says how they were stamped: "device" (by it), "synchronised" (by the host, after waiting for it), "host-asynchronous"
+ * (by the host, without waiting: joules of the accelerator are then not told for the span). */
 void prony_span_attribute(prony_span span, const char* key, const char* value);
 /* A span whose begin and end are already known (ns on CLOCK_MONOTONIC), e.g. a token or a device-stamped kernel. */
 prony_span prony_span_complete(int kind, const char* name, prony_span parent, int64_t begin_ns, int64_t end_ns);

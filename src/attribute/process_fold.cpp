@@ -85,11 +85,12 @@ void ProcessFold::close_open() {
   }
   touched_.clear();
   open_.reset();
-  if (slots_.size() > most_entries_ || stretches_.size() > most_stretches) {
-    coarsen();
-    // One entry for each process is the least there can be.
-    most_entries_ = std::max(most_entries_, 2 * slots_.size());
-  }
+  // One entry for each process is the least there can be.
+  most_entries_ = std::max(most_entries_, 4 * numbers_.size());
+  if (slots_.size() <= most_entries_ && stretches_.size() <= most_stretches) return;
+  // Neighbours may have few processes in common: as often as it takes.
+  do coarsen();
+  while (slots_.size() > most_entries_ / 2 && stretches_.size() > 1);
 }
 
 void ProcessFold::reopen_last() {
