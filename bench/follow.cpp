@@ -1,8 +1,7 @@
-// bench_follow PROCESSES SECONDS [psutil-script]: CPU time of one look of a ProcessFollower at PROCESSES sleepers with
-// names and a tree (each look: who is there, born, ended; each one's CPU time), beside its floor: one listing of /proc
-// and the process clock of everybody, nothing kept. In turns. With a script, that is run beside them in the same minute
-// and prints the CPU seconds of one look of its own, in ns. One JSON object on stdout.
-#include <signal.h>
+// bench_follow PROCESSES SECONDS [COMMAND]: CPU time of one look of a ProcessFollower at PROCESSES sleepers with names
+// and a tree (who is there, who was born, who ended, what each used), beside its floor: one listing of /proc and
+// everybody's process clock, nothing kept. In turns; then the follower's share of a core at 10 and at 1 look a second.
+// COMMAND is run while they sleep and prints the CPU time of one look of its own, in ns. One JSON object on stdout.
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -107,9 +106,8 @@ double paced(Machine& machine, Duration period, int seconds) {
          static_cast<double>(clock_ns(CLOCK_MONOTONIC) - wall);
 }
 
-double other_tool(const char* script, int count) {
-  const std::string command = std::string("python3 ") + script + " " + std::to_string(count);
-  FILE* pipe = popen(command.c_str(), "r");
+double other_tool(const char* command) {
+  FILE* pipe = popen(command, "r");
   if (pipe == nullptr) return 0;
   double ns = 0;
   if (std::fscanf(pipe, "%lf", &ns) != 1) ns = 0;
@@ -159,7 +157,7 @@ int main(int argc, char** argv) {
       ratio.push_back(full.back() / floor.back());
     }
   }
-  const double other = argc > 3 ? other_tool(argv[3], 5) : 0;
+  const double other = argc > 3 ? other_tool(argv[3]) : 0;
   const double share = paced(*machine, milliseconds(100), seconds), slow = paced(*machine, milliseconds(1000), seconds);
   std::printf(
       "{\"processes\": %d, \"floor_ns\": %.0f, \"look_ns\": %.0f, \"quiet_look_ns\": %.0f, \"ratio\": %.3f, "

@@ -4,9 +4,11 @@
 Builds nothing. What cannot be measured here is written down as "not measured", with the reason. Exit code 1: a ratio that
 was measured is above its bound.
 """
+import importlib.util
 import json
 import os
 import platform
+import shlex
 import shutil
 import sqlite3
 import statistics
@@ -180,6 +182,29 @@ def own_cost(build, scratch):
     return [("`prony run` itself, above a thread that only sleeps", f"{share - floor:.2f} % of a core", "–", None, detail)]
 
 
+def follow(build, scratch):
+    del scratch
+    path = program(build, "bench_follow")
+    script = shlex.join([sys.executable, os.path.join(ROOT, "bench", "follow_psutil.py"), "5"])
+    psutil = importlib.util.find_spec("psutil") is not None
+    got = json.loads(output_of(path, "1000", "5", *([script] if psutil else [])))
+    ratio, look = got["ratio"], got["look_ns"]
+    rows = [("a look at 1000 followed processes ÷ the floor", f"{ratio:.2f}", "≤ 1.5", ratio <= 1.5,
+             f"median of {got['turns']} turns; {look / 1e3:.0f} against {got['floor_ns'] / 1e3:.0f} µs for one listing of /proc and every "
+             f"process clock; where nobody was born {got['quiet_look_ns'] / 1e3:.0f} µs; at 10 Hz {got['percent_at_10_hz']:.2f} % of a core")]
+    if psutil and got["other_ns"] > 0:
+        times = got["other_ns"] / look
+        rows.append(("the same look by psutil ÷ Prony's", f"{times:.0f}", "≥ 30", times >= 30,
+                     f"name, parent and CPU times of every process: {got['other_ns'] / 1e6:.1f} ms, while the same processes sleep"))
+    else:
+        rows.append(("the same look by psutil ÷ Prony's", "not measured", "≥ 30", None,
+                     "python3-psutil is not installed (tools/setup.sh bench)"))
+    many = json.loads(output_of(path, "5000", "5"))
+    rows.append(("following 5000 processes at 1 Hz", f"{many['percent_at_1_hz']:.2f} % of a core", "≤ 1 %", many["percent_at_1_hz"] <= 1,
+                 f"a look costs {many['look_ns'] / 1e6:.1f} ms, its floor {many['floor_ns'] / 1e6:.1f} ms"))
+    return rows
+
+
 def span(build, scratch):
     path = program(build, "bench_span")
     idle = json.loads(output_of(path))
@@ -210,7 +235,8 @@ def rows_of(build, scratch):
     for measure, what in ((tick, "a tick over 20 files ÷ the floor"), (hundred_channels, "100 channels at 100 Hz ÷ the floor"),
                           (lanes, "the fast lane's lateness beside a sensor that blocks"), (record_live, "recording 1 kHz × 20 channels"),
                           (record_bytes, "bytes per reading"), (run_true, "`prony run -- true`"),
-                          (own_cost, "`prony run` itself"), (replay, "`prony show` of an hour"), (span, "span begin + end")):
+                          (own_cost, "`prony run` itself"), (replay, "`prony show` of an hour"),
+                          (follow, "a look at 1000 followed processes ÷ the floor"), (span, "span begin + end")):
         try:
             yield from measure(build, scratch)
         except (NotMeasured, OSError, ValueError, sqlite3.Error, subprocess.SubprocessError) as why:
