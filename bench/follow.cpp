@@ -75,11 +75,23 @@ std::size_t floor_look() {
   return sum + pids.size();
 }
 
-template <class Look>
-double ns_per_look(Look look) {
-  const auto begin = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-  for (int i = 0; i < looks; ++i) look();
-  return static_cast<double>(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - begin) / looks;
+// `before` is not counted.
+template <class Before, class Look>
+double ns_per_look(Before before, Look look) {
+  std::int64_t sum = 0;
+  for (int i = 0; i < looks; ++i) {
+    before();
+    const auto begin = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    look();
+    sum += clock_ns(CLOCK_PROCESS_CPUTIME_ID) - begin;
+  }
+  return static_cast<double>(sum) / looks;
+}
+
+void give_birth() {
+  const pid_t child = vfork();
+  if (child == 0) _exit(0);
+  waitpid(child, nullptr, 0);
 }
 
 double median(std::vector<double> values) {
@@ -135,23 +147,14 @@ int main(int argc, char** argv) {
     taken.reserve(64);
     std::vector<Reading> readings(follower.sensor().channels().size());
     for (int turn = 0; turn < turns; ++turn) {
-      floor.push_back(ns_per_look([] {
+      // Somebody is born before each look, so that it has to list; and without births of ours.
+      const auto look = [&] { follower.sensor().read(readings); };
+      floor.push_back(ns_per_look(give_birth, [] {
         volatile auto kept = floor_look();
         (void)kept;
       }));
-      // Somebody is born before each look, so that it has to list; and without births.
-      full.push_back(ns_per_look([&] {
-                       const pid_t child = vfork();
-                       if (child == 0) _exit(0);
-                       waitpid(child, nullptr, 0);
-                       follower.sensor().read(readings);
-                     }) -
-                     ns_per_look([] {
-                       const pid_t child = vfork();
-                       if (child == 0) _exit(0);
-                       waitpid(child, nullptr, 0);
-                     }));
-      quiet.push_back(ns_per_look([&] { follower.sensor().read(readings); }));
+      full.push_back(ns_per_look(give_birth, look));
+      quiet.push_back(ns_per_look([] {}, look));
       taken.clear();
       follower.take_looks(taken);
       ratio.push_back(full.back() / floor.back());

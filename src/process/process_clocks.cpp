@@ -71,6 +71,7 @@ void ProcessTable::read_all_clocks(Instant now) {
     const auto clock = read_clock(process);
     if (clock == -1) {
       process.missing = 1;
+      any_missing_ = true;
       moved_ = true;  // look at the list again: the number may be another's by now
     } else {
       credit(process, clock);

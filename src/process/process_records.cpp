@@ -49,7 +49,7 @@ void ProcessTable::take_ended(std::vector<ProcessRecord>& records) {
 
 void ProcessTable::finish_look(Interval between, ProcessLook& look) {
   look.between = between;
-  look.uses.swap(uses_);
+  look.uses.assign(uses_.begin(), uses_.end());
   uses_.clear();
   for (const Place& place : order_) {
     FollowedProcess& process = slots_[place.slot];

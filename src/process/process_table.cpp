@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace prony {
 
@@ -63,17 +64,21 @@ void ProcessTable::mark_missing() {
   std::size_t next = 0;
   for (const Place& place : order_) {
     while (next < listing_.size() && listing_[next].pid < place.pid) ++next;
-    if (stays(place) && (next == listing_.size() || listing_[next].pid != place.pid)) ++slots_[place.slot].missing;
+    if (stays(place) && (next == listing_.size() || listing_[next].pid != place.pid)) {
+      ++slots_[place.slot].missing;
+      any_missing_ = true;
+    }
   }
 }
 
 void ProcessTable::end_missing() {
+  if (!std::exchange(any_missing_, false)) return;
   for (const Place& place : order_) {
     if (!stays(place)) continue;
     const FollowedProcess& process = slots_[place.slot];
     const bool may_be_told = options_.events != nullptr && process.told && !process.finished;
     if (process.missing >= (may_be_told ? looks_for_its_end : 1U)) end(place.slot);
-    if (process.missing > 0) moved_ = true;
+    if (process.missing > 0) moved_ = any_missing_ = true;
   }
 }
 

@@ -28,35 +28,40 @@
 namespace prony {
 
 struct FollowedProcess {
-  std::int64_t pid = 0, parent = 0;
-  std::uint64_t identity = 0;  // ListedProcess::identity
+  // Asked at every look: kept together.
+  std::int64_t pid = 0;
+  std::int64_t own_ns = 0;     // its clock as last read
+  std::int64_t look_ns = 0;    // used since the last look
+  std::uint64_t check_at = 0;  // look at which its name and groups are read again
+  Interval seen;
+  int target = -1;           // index of its target; −1: none; the number of targets: the measured command
+  std::uint32_t number = 0;  // ProcessUse::process
+  unsigned missing = 0;      // looks since it was there last
+  bool clocked = false;      // its clock is read at looks
+  bool gave_birth = false;   // where births are told: since its children's times were read
+  bool told = false;         // births and ends of its threads are told since it was born
+  bool finished = false;     // its end was told, with all of its time
+  std::int64_t parent = 0;
+  std::uint64_t identity = 0;        // ListedProcess::identity
+  std::uint64_t resident_bytes = 0;  // 0: not read since the last look
+
   std::uint64_t start_ticks = 0;
   std::array<char, 16> name{};
-  Interval seen;
-  int target = -1;       // index of its target; −1: none; the number of targets: the measured command
   TargetMask named = 0;  // targets that name it by what it is itself
   TargetMask trees = 0;  // targets it belongs to by descent
   bool of_command = false;
-  bool clocked = false;                       // its clock is read at looks
-  bool finished = false;                      // its end was told, with all of its time
-  std::int64_t own_ns = 0, base_ns = 0;       // its clock as last read; of that, what it used before it was followed
-  std::int64_t look_ns = 0;                   // used since the last look
-  std::int64_t children_base_ns = 0;          // of its waited-for children: when first seen,
-  std::int64_t accounted_ns = 0;              // since then of children that were in this table,
-  std::int64_t unseen_ns = 0;                 // and of what is left, already credited
-  std::uint32_t children = 0;                 // in this table
-  std::uint32_t number = 0;                   // ProcessUse::process
-  std::uint64_t resident_bytes = 0;           // 0: not read since the last look
-  double user_share = 1;                      // of its CPU time
-  std::uint64_t check_at = 0, check_gap = 1;  // look at which its name and groups are read again
-  bool gave_birth = false;                    // where births are told: since its children's times were read
-  unsigned missing = 0;                       // looks since it was there last
-  std::uint64_t inserted = 0;                 // look at which it was seen first
-  bool told = false;                          // births and ends of its threads are told since it was born
-  std::uint32_t threads = 0;                  // that have not ended, where told or single-threaded
-  std::int64_t ended_ns = 0;                  // of its threads that have ended
-  std::string network;                        // where /proc/PID/ns/net leads to, where a port was asked for
-  std::unique_ptr<File> memory, stat;         // kept open: statm of targets' processes; stat where clocks do not work
+  std::int64_t base_ns = 0;            // of own_ns, what it used before it was followed
+  std::int64_t children_base_ns = 0;   // of its waited-for children: when first seen,
+  std::int64_t accounted_ns = 0;       // since then of children that were in this table,
+  std::int64_t unseen_ns = 0;          // and of what is left, already credited
+  std::uint32_t children = 0;          // in this table
+  double user_share = 1;               // of its CPU time
+  std::uint64_t check_gap = 1;         // looks until the next reading of its name and groups
+  std::uint64_t inserted = 0;          // look at which it was seen first
+  std::uint32_t threads = 0;           // that have not ended, where told or single-threaded
+  std::int64_t ended_ns = 0;           // of its threads that have ended
+  std::string network;                 // where /proc/PID/ns/net leads to, where a port was asked for
+  std::unique_ptr<File> memory, stat;  // kept open: statm of targets' processes; stat where clocks do not work
 };
 
 class ProcessTable {
@@ -198,6 +203,7 @@ class ProcessTable {
   std::vector<std::optional<std::uint64_t>> residents_read_;
   std::vector<std::pair<std::uint32_t, double>> shares_;  // slot → user_share
   std::vector<std::uint32_t> freed_;                      // slots that order_ still names
+  bool any_missing_ = false;                              // since the last look
   bool changed_ = true;                                   // order_ and members_ are to be made anew
 
   std::unordered_map<std::int64_t, Life> lives_;

@@ -172,7 +172,8 @@ TEST_P(LiveFollower, ARealNumberThatIsGivenAwayAgainIsAnotherProcess) {
   const pid_t pid = first->pid();
   auto follower = follow(*machine, SelectorKind::pid, std::to_string(pid), GetParam());
   ASSERT_TRUE(follower) << follower.error().what;
-  // Numbers go round: others are given out before one comes again.
+  // Numbers go round: thousands of others are given out before one comes again.
+  std::ofstream("/proc/sys/kernel/ns_last_pid") << pid + 3000;
   Forked other([] {});
   (*follower)->look_now();
   first->end();
