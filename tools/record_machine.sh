@@ -52,7 +52,7 @@ sys/class/net/*/operstate sys/class/net/*/speed sys/class/net/*/type sys/class/n
 sys/class/net/*/device/vendor sys/class/net/*/device/uevent
 sys/block/*/stat sys/block/*/size sys/block/*/hidden sys/block/*/removable sys/block/*/dev sys/block/*/md/level
 sys/block/*/queue/rotational sys/block/*/slaves/*/dev sys/block/*/device/model sys/block/*/device/type
-sys/bus/event_source/devices/*/type sys/bus/event_source/devices/power/*
+sys/bus/event_source/devices/*/type sys/bus/event_source/devices/*/cpus sys/bus/event_source/devices/power/*
 sys/bus/event_source/devices/power/events/* sys/bus/event_source/devices/power/format/*
 sys/devices/system/cpu/* sys/devices/system/cpu/cpufreq/* sys/devices/system/cpu/cpufreq/policy*/*
 sys/devices/system/cpu/cpuidle/* sys/devices/system/cpu/intel_pstate/* sys/devices/system/cpu/amd_pstate/*

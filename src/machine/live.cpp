@@ -36,10 +36,10 @@ class LiveMachine final : public FileMachine {
     return Duration{static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec};
   }
   [[nodiscard]] Result<std::unique_ptr<PerfGroup>> open_perf(std::span<const PerfEvent> events, std::int64_t pid,
-                                                             int cpu) override {
+                                                             int cpu, PerfReach reach) override {
     // The numbers of another machine's /sys name other events here.
-    if (!own_sysfs_) return Machine::open_perf(events, pid, cpu);
-    return open_live_perf(events, pid, cpu);
+    if (!own_sysfs_) return Machine::open_perf(events, pid, cpu, reach);
+    return open_live_perf(events, pid, cpu, reach);
   }
 
  private:

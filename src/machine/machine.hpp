@@ -33,6 +33,18 @@ struct PerfEvent {
   std::uint32_t type = 0;
   std::uint64_t config = 0;
 };
+// The kernel's own names for what every processor with counters has. Source: perf_event_open(2).
+inline constexpr PerfEvent perf_cycles{0, 0};        // PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES
+inline constexpr PerfEvent perf_cache_misses{0, 3};  // PERF_COUNT_HW_CACHE_MISSES: of the last level, as a rule
+
+// Whom an event of a process counts.
+enum class PerfReach {
+  alone,               // one thread: it has the number that is given as the process's
+  threads,             // and the threads that it and they start from now on (Linux 5.13)
+  children,            // and the processes, too
+  children_from_exec,  // likewise, from the next exec of that thread on: not what a held child does before
+};
+
 // Events that were opened together and are read by one call.
 class PerfGroup {
  public:
@@ -75,10 +87,12 @@ class Machine {
   [[nodiscard]] virtual Result<void> list_processes(std::vector<ListedProcess>& out);
   // CPU time that a whole process (all threads, dead ones too) has used: clock_gettime on its process clock.
   [[nodiscard]] virtual Result<Duration> process_cpu_time(std::int64_t pid) noexcept = 0;
-  // Opens events as one group: of `pid` (−1: of everybody) on `cpu` (−1: wherever the pid runs). Errors: denied (with
-  // what would allow it), absent, unavailable (a machine without perf events: every captured one).
+  // Opens events as one group: of `pid` (−1: of everybody, 0: of the thread that calls) on `cpu` (−1: wherever the pid
+  // runs); `reach` says whom a process's events count. Errors: denied (with what would allow it), absent, gone (no such
+  // process), unavailable (a machine without perf events: every captured one).
   [[nodiscard]] virtual Result<std::unique_ptr<PerfGroup>> open_perf(std::span<const PerfEvent> events,
-                                                                     std::int64_t pid, int cpu);
+                                                                     std::int64_t pid, int cpu,
+                                                                     PerfReach reach = PerfReach::alone);
   // CPU time of this program itself, all threads.
   [[nodiscard]] virtual Duration own_cpu_time() const noexcept = 0;
   // Logical CPUs online.

@@ -91,4 +91,13 @@ std::optional<std::vector<unsigned>> cpus_of_list(std::string_view list) {
   return whole ? std::optional(std::move(cpus)) : std::nullopt;
 }
 
+bool cpu_list_holds(std::string_view list, unsigned cpu) noexcept {
+  bool held = false;
+  (void)for_each_range(list, [&](unsigned first, unsigned last) {
+    held = held || (first <= cpu && cpu <= last);
+    return true;
+  });
+  return held;
+}
+
 }  // namespace prony

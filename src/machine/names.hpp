@@ -16,5 +16,7 @@ namespace prony {
 [[nodiscard]] std::optional<unsigned> count_cpu_list(std::string_view list) noexcept;
 // Which CPUs such a list names, in its order. Not a list, or more than 65536 CPUs: nullopt.
 [[nodiscard]] std::optional<std::vector<unsigned>> cpus_of_list(std::string_view list);
+// True if such a list names this CPU; what cannot be understood names nobody further.
+[[nodiscard]] bool cpu_list_holds(std::string_view list, unsigned cpu) noexcept;
 
 }  // namespace prony

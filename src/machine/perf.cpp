@@ -42,11 +42,12 @@ class LivePerfGroup final : public PerfGroup {
 
 }  // namespace
 
-Result<std::unique_ptr<PerfGroup>> Machine::open_perf(std::span<const PerfEvent>, std::int64_t, int) {
+Result<std::unique_ptr<PerfGroup>> Machine::open_perf(std::span<const PerfEvent>, std::int64_t, int, PerfReach) {
   return fail(ErrorCode::unavailable, "this machine has no perf events", "perf");
 }
 
-Result<std::unique_ptr<PerfGroup>> open_live_perf(std::span<const PerfEvent> events, std::int64_t pid, int cpu) {
+Result<std::unique_ptr<PerfGroup>> open_live_perf(std::span<const PerfEvent> events, std::int64_t pid, int cpu,
+                                                  PerfReach reach) {
   if (events.empty() || events.size() > most_events)
     return fail(ErrorCode::usage, "a perf group holds 1 to 16 events", "perf");
   std::vector<Fd> opened;
@@ -57,6 +58,9 @@ Result<std::unique_ptr<PerfGroup>> open_live_perf(std::span<const PerfEvent> eve
     attributes.type = event.type;
     attributes.config = event.config;
     attributes.read_format = PERF_FORMAT_GROUP | PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
+    attributes.inherit = reach != PerfReach::alone;
+    attributes.inherit_thread = reach == PerfReach::threads;
+    attributes.disabled = attributes.enable_on_exec = reach == PerfReach::children_from_exec;
     const int leader = opened.empty() ? -1 : opened.front().get();
     const long fd = ::syscall(SYS_perf_event_open, &attributes, static_cast<pid_t>(pid), cpu, leader,
                               static_cast<unsigned long>(PERF_FLAG_FD_CLOEXEC));

@@ -6,6 +6,6 @@
 namespace prony {
 
 [[nodiscard]] Result<std::unique_ptr<PerfGroup>> open_live_perf(std::span<const PerfEvent> events, std::int64_t pid,
-                                                                int cpu);
+                                                                int cpu, PerfReach reach);
 
 }  // namespace prony

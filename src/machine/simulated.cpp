@@ -33,8 +33,9 @@ struct SimulatedMachine::State {
   std::map<std::string, Fault> faults;
   std::map<std::string, std::uint64_t> reopens;
   std::map<std::int64_t, CpuTime> processes;
-  std::map<std::tuple<std::uint32_t, std::uint64_t, int>, PerfCount> perf;  // type, config, CPU
-  std::map<int, int> perf_read_faults;                                      // CPU → errno
+  // Type, config, and the CPU or the process.
+  std::map<std::tuple<std::uint32_t, std::uint64_t, std::int64_t>, PerfCount> perf, process_perf;
+  std::map<int, int> perf_read_faults;  // CPU → errno
   int perf_fault = 0;
   Duration own_cpu;
   unsigned cpus = 1;
@@ -175,6 +176,10 @@ void SimulatedMachine::set_perf(PerfEvent event, int cpu, PerfCount count) {
   const std::lock_guard lock(state_->mutex);
   state_->perf[{event.type, event.config, cpu}] = std::move(count);
 }
+void SimulatedMachine::set_process_perf(PerfEvent event, std::int64_t pid, PerfCount count) {
+  const std::lock_guard lock(state_->mutex);
+  state_->process_perf[{event.type, event.config, pid}] = std::move(count);
+}
 void SimulatedMachine::set_perf_fault(int errno_value) {
   const std::lock_guard lock(state_->mutex);
   state_->perf_fault = errno_value;
@@ -277,16 +282,22 @@ Result<Duration> SimulatedMachine::process_cpu_time(std::int64_t pid) noexcept {
   if (found == state_->processes.end()) return fail(ErrorCode::gone, "no such process", "pid " + std::to_string(pid));
   return found->second(state_->now());
 }
-Result<std::unique_ptr<PerfGroup>> SimulatedMachine::open_perf(std::span<const PerfEvent> events, std::int64_t,
-                                                               int cpu) {
+Result<std::unique_ptr<PerfGroup>> SimulatedMachine::open_perf(std::span<const PerfEvent> events, std::int64_t pid,
+                                                               int cpu, PerfReach) {
   const std::lock_guard lock(state_->mutex);
   if (state_->perf_fault != 0)
     return Unexpected<Error>(error_from_errno(state_->perf_fault, "perf_event_open", "cannot open perf event"));
   SimulatedPerfGroup::Counts counts;
   for (const PerfEvent& event : events) {
-    const auto found = state_->perf.find({event.type, event.config, cpu});
-    if (found == state_->perf.end())
-      return Unexpected<Error>(error_from_errno(ENOENT, "perf_event_open", "cannot open perf event"));
+    const auto& counts_of = pid < 0 ? state_->perf : state_->process_perf;
+    const auto found = counts_of.find({event.type, event.config, pid < 0 ? cpu : pid});
+    if (found == counts_of.end()) {
+      const auto any = counts_of.lower_bound({event.type, event.config, INT64_MIN});
+      const bool counted = any != counts_of.end() && std::get<0>(any->first) == event.type &&
+                           std::get<1>(any->first) == event.config;  // of other processes
+      return Unexpected<Error>(
+          error_from_errno(counted && pid >= 0 ? ESRCH : ENOENT, "perf_event_open", "cannot open perf event"));
+    }
     counts.emplace_back(found->second, found->second(state_->now()));
   }
   return std::make_unique<SimulatedPerfGroup>(state_, std::move(counts), cpu);

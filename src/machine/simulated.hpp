@@ -46,6 +46,8 @@ class SimulatedMachine : public Machine {
   // An event of a perf PMU as `cpu` counts it; `count` is the register, of which a group shows what came since it was
   // opened. An event that nobody set cannot be opened (ENOENT).
   void set_perf(PerfEvent event, int cpu, PerfCount count);
+  // The same of a process on whatever CPU it runs (0: this program); who is reached is in the count.
+  void set_process_perf(PerfEvent event, std::int64_t pid, PerfCount count);
   // Every open_perf() fails with this errno until it is 0 again (EACCES: denied).
   void set_perf_fault(int errno_value);
   // Every read of a group on `cpu` fails with this errno until it is 0 again (EBUSY: multiplexed, ENODEV: in error).
@@ -66,7 +68,7 @@ class SimulatedMachine : public Machine {
   [[nodiscard]] bool exists(const std::string& path) override;
   [[nodiscard]] Result<Duration> process_cpu_time(std::int64_t pid) noexcept override;
   [[nodiscard]] Result<std::unique_ptr<PerfGroup>> open_perf(std::span<const PerfEvent> events, std::int64_t pid,
-                                                             int cpu) override;
+                                                             int cpu, PerfReach reach) override;
   [[nodiscard]] Duration own_cpu_time() const noexcept override;
   [[nodiscard]] unsigned cpu_count() override;
   [[nodiscard]] Duration tick_period() const noexcept override;

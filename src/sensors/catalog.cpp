@@ -15,7 +15,7 @@ std::string_view to_string(LaneKind lane) noexcept {
 }
 
 std::span<const SensorRow> sensor_catalogue() {
-  static constexpr std::array<SensorRow, 16> rows{{
+  static constexpr std::array<SensorRow, 17> rows{{
       {"rapl", "energy of processor packages, cores, memory, platform (perf, powercap)", make_rapl},
       {"hwmon", "energy and power of chips and supply rails (hwmon)", make_hwmon},
       {"power_supply", "batteries: power drawn, energy left; mains connected or not", make_power_supply},
@@ -24,6 +24,7 @@ std::span<const SensorRow> sensor_catalogue() {
       {"cpufreq", "clock of each processor frequency policy", make_cpufreq},
       {"throttle", "times slowed by heat, limits of clock and power", make_throttle},
       {"cpu", "busy time of all CPUs together", make_cpu},
+      {"cycles", "CPU cycles and last-level cache misses, all CPUs together (perf)", make_cycles},
       {"cpuidle", "time of all CPUs in each idle state", make_cpuidle},
       {"memory", "memory and swap used, and what moved between them", make_memory},
       {"pressure", "time lost waiting for CPU, memory and I/O (PSI)", make_pressure},

@@ -11,6 +11,7 @@ namespace prony {
 [[nodiscard]] Probe make_thermal(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_cpufreq(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_cpu(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_cycles(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_memory(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_cgroup(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_pressure(Machine& machine, const SensorOptions& options);
