@@ -317,10 +317,18 @@ Result<std::unique_ptr<ProcessFollower>> ProcessFollower::create(Machine& machin
   if (!options.events && options.kernel_events) {
     if (machine.kind() != MachineKind::live) {
       why = "this machine is not the live one";
-    } else if (auto events = make_kernel_life_events()) {
-      options.events = std::move(*events);
     } else {
-      why = events.error().what + (events.error().fix.empty() ? "" : " (" + events.error().fix + ")");
+      const auto reason = [](const Error& error) {
+        return error.what + (error.fix.empty() ? "" : " (" + error.fix + ")");
+      };
+      auto lives = make_kernel_life_events();
+      if (lives) options.events = std::move(*lives);
+      auto switches = make_switch_life_events(machine, std::move(options.events));
+      if (switches)
+        options.events = std::move(*switches);
+      else
+        why = "ebpf: " + reason(switches.error());
+      if (!lives) why += (why.empty() ? "exit-events: " : "; exit-events: ") + reason(lives.error());
     }
   } else if (!options.events) {
     why = "they were switched off";

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "machine/machine.hpp"
 #include "model/time.hpp"
 
 namespace prony {
@@ -57,5 +58,11 @@ class LifeEvents {
 // Errors: as KernelEvents::open, and `unavailable` where the kernel accepts a listener but tells it nothing (inside a
 // process id namespace).
 [[nodiscard]] Result<std::unique_ptr<LifeEvents>> make_kernel_life_events();
+
+// "ebpf": the switch meter (process/switch_meter.hpp) tells what each process used, also up to its end; `lives` (may be
+// null) tells of births and ends. Without it, those who live and die between two looks are told without their parents:
+// such a process finds its target by its name alone. On an error `lives` is left as it was.
+[[nodiscard]] Result<std::unique_ptr<LifeEvents>> make_switch_life_events(Machine& machine,
+                                                                          std::unique_ptr<LifeEvents>&& lives);
 
 }  // namespace prony
