@@ -322,13 +322,12 @@ Result<std::unique_ptr<ProcessFollower>> ProcessFollower::create(Machine& machin
         return error.what + (error.fix.empty() ? "" : " (" + error.fix + ")");
       };
       auto lives = make_kernel_life_events();
+      if (!lives) {
+        why = "exit-events: " + reason(lives.error());
+        lives = make_switch_life_events(machine);
+        if (!lives) why += "; ebpf: " + reason(lives.error());
+      }
       if (lives) options.events = std::move(*lives);
-      auto switches = make_switch_life_events(machine, std::move(options.events));
-      if (switches)
-        options.events = std::move(*switches);
-      else
-        why = "ebpf: " + reason(switches.error());
-      if (!lives) why += (why.empty() ? "exit-events: " : "; exit-events: ") + reason(lives.error());
     }
   } else if (!options.events) {
     why = "they were switched off";

@@ -63,8 +63,8 @@ class ProcessFollower {
   virtual void take_ended(std::vector<ProcessRecord>& records) = 0;
   // What could not be seen and why: a port whose owner may not be asked, a container name that nobody could resolve.
   [[nodiscard]] virtual std::vector<Unavailable> unavailable() const = 0;
-  // How processes that live and die between two looks are counted: "ebpf" (with exit events
-  // where they are told), "exit-events" or "polling", and why not better.
+  // How processes that live and die between two looks are counted: "exit-events", "ebpf" or
+  // "polling", and why not better.
   [[nodiscard]] virtual std::string rung() const = 0;
   [[nodiscard]] virtual std::string why_not_better() const = 0;
 };

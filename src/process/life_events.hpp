@@ -59,10 +59,9 @@ class LifeEvents {
 // process id namespace).
 [[nodiscard]] Result<std::unique_ptr<LifeEvents>> make_kernel_life_events();
 
-// "ebpf": the switch meter (process/switch_meter.hpp) tells what each process used, also up to its end; `lives` (may be
-// null) tells of births and ends. Without it, those who live and die between two looks are told without their parents:
-// such a process finds its target by its name alone. On an error `lives` is left as it was.
-[[nodiscard]] Result<std::unique_ptr<LifeEvents>> make_switch_life_events(Machine& machine,
-                                                                          std::unique_ptr<LifeEvents>&& lives);
+// "ebpf": the switch meter (process/switch_meter.hpp) tells who appeared, who ended, and what it had used in its whole
+// life; nothing of single threads. Who lived and died between two reads is told without its parent: it finds its target
+// by its name alone.
+[[nodiscard]] Result<std::unique_ptr<LifeEvents>> make_switch_life_events(Machine& machine);
 
 }  // namespace prony

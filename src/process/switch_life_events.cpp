@@ -1,4 +1,5 @@
-// What processes used from the switch meter, beside births and ends from another mechanism where there is one.
+// Ends of processes from the switch meter: for users who may load its programs and may not hear of exit events, and
+// kernels that have none.
 #include <signal.h>
 
 #include <cerrno>
@@ -17,8 +18,7 @@ constexpr std::size_t most_entries = 16384;  // reading the table takes longer t
 
 class SwitchLifeEvents final : public LifeEvents {
  public:
-  SwitchLifeEvents(SwitchMeter meter, std::unique_ptr<LifeEvents> lives)
-      : meter_(std::move(meter)), lives_(std::move(lives)) {}
+  explicit SwitchLifeEvents(SwitchMeter meter) : meter_(std::move(meter)) {}
 
   // What those who live had used before: their clocks. What they use between their clock and this look is the clock's.
   void begin(Machine& machine) {
@@ -37,7 +37,6 @@ class SwitchLifeEvents final : public LifeEvents {
   [[nodiscard]] std::string name() const override { return "ebpf"; }
 
   void read(LifeBatch& batch) override {
-    if (lives_) lives_->read(batch);
     if (!meter_.look(look_)) return;  // what was not told comes with the next look
     touched_.clear();
     for (const SwitchUse& use : look_.uses) {  // one row per package
@@ -110,14 +109,13 @@ class SwitchLifeEvents final : public LifeEvents {
       over = number != Number::waits;
     }
     sum.cpu_ns += sum.look_ns - rest;
-    // Without births and ends from elsewhere, those whom no look can find are told here; whose children they were is
-    // not known.
-    if (over && !lives_ && !sum.told) {
-      batch.births.push_back({0, process, process, {}});
-      batch.ends.push_back({process, sum.cpu_ns, sum.name});
-    } else {
-      batch.used.push_back({process, sum.cpu_ns});
+    if (!sum.told) {  // whose child it is, is known of the living only
+      const auto stat = over ? std::nullopt : read_process_stat(process);
+      batch.births.push_back({stat ? stat->parent : 0, process, process, {}});
     }
+    // The living have their process clocks, whose scale this is not quite (stolen time, interrupts): what is told is
+    // what no clock can tell any more.
+    if (over) batch.ends.push_back({process, sum.cpu_ns, sum.name});
     sum.told = true;
     sum.touched = sum.first_ended = false;
     sum.look_ns = sum.after_ns = 0;
@@ -127,7 +125,6 @@ class SwitchLifeEvents final : public LifeEvents {
   }
 
   SwitchMeter meter_;
-  std::unique_ptr<LifeEvents> lives_;
   SwitchLook look_;
   std::unordered_map<pid_t, Sum> sums_;
   std::vector<pid_t> touched_;
@@ -136,10 +133,10 @@ class SwitchLifeEvents final : public LifeEvents {
 
 }  // namespace
 
-Result<std::unique_ptr<LifeEvents>> make_switch_life_events(Machine& machine, std::unique_ptr<LifeEvents>&& lives) {
+Result<std::unique_ptr<LifeEvents>> make_switch_life_events(Machine& machine) {
   auto meter = SwitchMeter::create({most_entries});
   if (!meter) return Unexpected<Error>(meter.error());
-  auto events = std::make_unique<SwitchLifeEvents>(std::move(*meter), std::move(lives));
+  auto events = std::make_unique<SwitchLifeEvents>(std::move(*meter));
   events->begin(machine);
   return events;
 }
