@@ -8,7 +8,6 @@ namespace prony {
 
 namespace {
 
-constexpr std::size_t ended_limit = 16384;  // records kept of processes that ended
 // With fewer looks missed than this, the end of a process may still be told.
 constexpr unsigned looks_for_its_end = 2;
 
