@@ -104,14 +104,15 @@ void ProcessTable::apply_end(const End& told, Instant now) {
 
 void ProcessTable::finish_life(std::int64_t pid, const Life& life, const End& told, Instant now) {
   int target = life.target;
+  const bool of_command = target == static_cast<int>(options_.targets);
+  const TargetMask named = match_.named_by_comm(told.name.data());
   // Whoever goes by its name alone may have taken another since its birth.
-  if (target >= 0 && static_cast<std::size_t>(target) < options_.targets &&
-      ((match_.inherited() >> target) & 1U) == 0 && ((match_.named_by_comm(told.name.data()) >> target) & 1U) == 0)
-    target = -1;
-  if (target < 0) {
-    const TargetMask named = match_.named_by_comm(told.name.data());
-    for (std::size_t i = 0; i < options_.targets && target < 0; ++i)
-      if (((named >> i) & 1U) != 0) target = static_cast<int>(i);
+  if (target >= 0 && !of_command && (((match_.inherited() | named) >> target) & 1U) == 0) target = -1;
+  const auto before = target < 0 ? options_.targets : static_cast<std::size_t>(target);
+  for (std::size_t i = 0; i < before && !of_command; ++i) {
+    if (((named >> i) & 1U) == 0) continue;
+    target = static_cast<int>(i);  // the first that names it, also where its parent's comes later
+    break;
   }
   if (target >= 0) totals_[static_cast<std::size_t>(target)] += life.ended_ns;
   if (FollowedProcess* parent = row(life.parent)) {

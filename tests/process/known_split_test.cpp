@@ -156,6 +156,23 @@ TEST(KnownSplit, WhatTwoTargetsNameIsChargedOnce) {
   expect_sum(rig);
 }
 
+// Bug: who is born and dies between two looks goes to its parent's target, although one before that names it.
+TEST(KnownSplit, AlsoShortLivesBelongToTheFirstTargetThatNamesThem) {
+  Rig rig = usual();
+  rig.burners.push_back({"tree", 6, 16, 0.1, 1, "0::/", true});
+  for (double at = 6.2; at < 15.9; at += 0.25) {
+    rig.burners.push_back({"spark", at, at + 0.03, 1.0, 1000});  // the tree is the first that is born
+    rig.burners.push_back({"leaf", at + 0.1, at + 0.13, 1.0, 1000});
+  }
+  rig.targets = {{SelectorKind::comm, "spark"}, {SelectorKind::pid, "tree=1000"}, {SelectorKind::comm, "leaf"}};
+  rig.run();
+  if (testing::Test::HasFatalFailure()) return;
+  EXPECT_NEAR(rig.charged_j("spark") / rig.truth_j("spark"), 1, 0.01);
+  EXPECT_NEAR(rig.charged_j("tree") / (rig.truth_j("tree") + rig.truth_j("leaf")), 1, 0.01);
+  EXPECT_NEAR(rig.charged_j("leaf"), 0, 1e-9) << "the tree, which comes before, has it";
+  expect_sum(rig);
+}
+
 // Bug: rows of processes add up to more or less than what their target is charged.
 TEST(KnownSplit, ProcessesAndTheRestOfATargetAreWhatItIsCharged) {
   Rig rig = usual();

@@ -75,11 +75,15 @@ std::int64_t usage_ns(const rusage& usage) {
   return ns(usage.ru_utime) + ns(usage.ru_stime);
 }
 
-void bear_short_ones(const BurnerPlan& plan, std::atomic<std::int64_t>& children_ns, std::int64_t zero) {
+void bear_short_ones(const BurnerPlan& plan, std::size_t index, Stage& stage) {
+  const std::int64_t zero = stage.begin_ns.load();
   for (double at_s = plan.begin_s; at_s + plan.every_s <= plan.end_s; at_s += plan.every_s) {
     sleep_until(zero + static_cast<std::int64_t>(at_s * 1e9));
     rusage usage{};
-    if (::wait4(start_short_one(plan), nullptr, 0, &usage) > 0) children_ns += usage_ns(usage);
+    const pid_t child = start_short_one(plan);
+    stage.child[index] = child;
+    if (::wait4(child, nullptr, 0, &usage) > 0) stage.children_ns[index] += usage_ns(usage);
+    stage.child[index] = 0;
   }
   sleep_until(zero + static_cast<std::int64_t>(plan.end_s * 1e9));
 }
@@ -115,7 +119,7 @@ pid_t start_burner(const BurnerPlan& plan, std::size_t index, Stage& stage, cons
   while (stage.begin_ns.load() == 0 && ::read(begin.get(), &none, 1) > 0) {
   }
   if (plan.each_s > 0)
-    bear_short_ones(plan, stage.children_ns[index], stage.begin_ns.load());
+    bear_short_ones(plan, index, stage);
   else
     burn_steadily(plan, stage.begin_ns.load());
   ::_exit(0);

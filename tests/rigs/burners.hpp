@@ -35,8 +35,10 @@ struct BurnerPlan {
 
 // What burners and conductor share: anonymous memory that children inherit.
 struct Stage {
-  std::atomic<std::int64_t> begin_ns{0};        // the start signal on CLOCK_MONOTONIC; 0: not yet
-  std::atomic<std::int64_t> children_ns[64]{};  // by burner: CPU time of the short ones its parent waited for
+  std::atomic<std::int64_t> begin_ns{0};  // the start signal on CLOCK_MONOTONIC; 0: not yet
+  // By burner: CPU time of the short ones that it has waited for, and the one that is alive.
+  std::atomic<std::int64_t> children_ns[64]{};
+  std::atomic<pid_t> child[64]{};
 };
 
 // Forks; the child never returns. It has the plan's name, and dies with its parent. `begin`: the pipe whose end of file

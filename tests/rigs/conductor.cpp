@@ -173,7 +173,10 @@ void Conductor::feed(std::int64_t now) {
     std::int64_t cpu_ns = party.ended_ns;
     for (const auto& [pid, index] : party.alive) {
       cpu_ns += std::max<std::int64_t>(0, process_clock_ns(pid));
-      if (index) cpu_ns += stage_->children_ns[*index].load();
+      if (!index) continue;
+      if (const pid_t child = stage_->child[*index].load(); child > 0)
+        cpu_ns += std::max<std::int64_t>(0, process_clock_ns(child));
+      cpu_ns += stage_->children_ns[*index].load();
     }
     const double cpu_s = std::max(party.cpu_s, static_cast<double>(cpu_ns) * 1e-9);
     party.joules += watts(at_s) * (cpu_s - party.cpu_s);
