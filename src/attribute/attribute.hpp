@@ -31,8 +31,15 @@ enum class IdleTo {
 [[nodiscard]] std::string_view to_string(IdleTo policy) noexcept;  // "none", "share", "target"
 [[nodiscard]] std::optional<IdleTo> idle_to_from(std::string_view text) noexcept;
 
+// What a channel is known to draw while nothing runs, from a baseline that was measured at another time.
+struct KnownIdle {
+  std::string channel;  // its name
+  Estimate watts;
+};
+
 struct AttributionOptions {
   IdleTo idle_to = IdleTo::none;
+  std::vector<KnownIdle> known_idle = {};  // used where the Run has no baseline of its own
   // Target::name of the Run's targets, in its order. Empty: those that channels name, in the channels' order.
   std::vector<std::string> targets = {};
   // The target that requests are charged from, and every span whose writer belongs to no target: for Runs whose
@@ -80,6 +87,9 @@ struct ChannelLedger {
   std::optional<Estimate> interval;  // of gross, where gross is a bound: narrower, and right in 95 % of cases
   std::optional<Estimate> gross;     // absent when not resolvable or nothing was read
   std::optional<Estimate> active;    // gross − idle; absent without a baseline
+  // Gross − what the baseline would have drawn in the same time, others' load during the baseline included: equals
+  // `active` where the baseline was quiet (Ledger::idle_foreign_cpus).
+  std::optional<Estimate> marginal;
   std::optional<Estimate> target_active;
   std::optional<double> target_share;  // of the energy split by CPU time (gross, or active where there is a baseline)
   std::optional<double> mean_w, peak_w;
@@ -87,8 +97,10 @@ struct ChannelLedger {
   // Mean power of the baselines before and after the window; drifted: they differ by more than their doubt and by 5 %.
   std::optional<double> idle_before_w, idle_after_w;
   bool idle_drifted = false;
-  std::optional<ModelClock> clock;  // modelled channels: what the recorded clocks made of the load's part
-  bool headline = false;            // one of the non-overlapping top-level domains that make the headline joules
+  std::optional<Estimate> idle_w;         // the baseline's mean power, with its doubt
+  std::optional<Estimate> loaded_idle_w;  // the same while a model was loaded and nobody asked
+  std::optional<ModelClock> clock;        // modelled channels: what the recorded clocks made of the load's part
+  bool headline = false;                  // one of the non-overlapping top-level domains that make the headline joules
   std::uint64_t wraps = 0, resets = 0, gaps = 0;
   Duration gap_time;
   std::vector<std::pair<std::string, std::string>> absent;  // field → reason
@@ -134,6 +146,8 @@ struct CpuUse {
   std::optional<double> foreign_share;  // foreign_s / busy_s, 0…1: the co-tenants; absent: nobody used the CPU
 };
 
+inline constexpr double quiet_baseline_cpus = 0.02;  // 2 % of the baseline's time
+
 struct Ledger {
   Interval window;    // the measured window
   Interval recorded;  // first tick's begin … last tick's end
@@ -144,6 +158,8 @@ struct Ledger {
   std::vector<Charge> charges;         // flat: every charge of every energy channel; Σ per channel = recorded (law 1)
   std::optional<Estimate> headline_j;  // Σ gross of the headline channels
   bool headline_modelled = false;
+  // What others used in the measured baselines, in CPUs; above quiet_baseline_cpus it is no idle baseline.
+  std::optional<double> idle_foreign_cpus;
   std::string cpu_split;      // "by CPU time, in windows of 100 ms" or why there is none
   std::optional<CpuUse> cpu;  // absent: `cpu_split` says why
   IdleTo idle_to = IdleTo::none;

@@ -44,6 +44,9 @@ class Curve {
   [[nodiscard]] double at_grid(std::int64_t ns) const;
   [[nodiscard]] double at(std::int64_t ns) const;  // a fixed instant, a grid instant, or one outside the readings
 
+  // A modelled channel's own curve: the busy time, in seconds of CPU, up to a fixed or a grid instant.
+  [[nodiscard]] double busy_at(std::int64_t ns) const { return own_at(ns); }
+
   [[nodiscard]] Measured between_fixed(std::int64_t begin, std::int64_t end) const;
   [[nodiscard]] Measured whole() const;
   [[nodiscard]] Measured between(Interval interval, bool fixed) const {

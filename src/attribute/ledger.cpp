@@ -85,7 +85,12 @@ const Split& Builder::split_by(const Basis& basis) {
 }
 
 void Builder::split() {
-  machine_ = &split_by(machine_basis(read_, targets_));
+  const Basis basis = machine_basis(read_, targets_);
+  const Users users = users_of(basis);
+  std::vector<const Curve*> own = users.targets;
+  own.push_back(users.prony);
+  ledger_.idle_foreign_cpus = foreign_cpus(users.host, own, state_.spans);
+  machine_ = &split_by(basis);
   ledger_.cpu_split = machine_->absent.empty() ? machine_->method : "none: " + machine_->absent;
   if (!machine_->absent.empty()) return;
   tell_cpu_use();
@@ -187,7 +192,7 @@ void Builder::window_figures(const Curve& curve, const Measured& gross, const Ba
     row.needed_s = needed_s(curve, gross, ledger_.window);
     const std::string why = why_not_resolvable(curve, gross, ledger_.window);
     row.target_active.reset();
-    for (const char* field : {"gross", "active", "target_active", "target_share", "mean_w", "peak_w"})
+    for (const char* field : {"gross", "active", "marginal", "target_active", "target_share", "mean_w", "peak_w"})
       row.absent.emplace_back(field, why);
     for (TargetEnergy& target : row.targets) {
       if (target.active) target.absent.emplace_back("active", why);
@@ -203,9 +208,11 @@ void Builder::window_figures(const Curve& curve, const Measured& gross, const Ba
     const Estimate& idle = base.watts;
     row.active = Estimate{gross.estimate.value - idle.value * length_s, gross.estimate.low - idle.high * length_s,
                           gross.estimate.high - idle.low * length_s, weaker(gross.estimate.kind, idle.kind)};
+    row.marginal = row.active;
     if (!shared.parties) row.absent.emplace_back("target_active", shared.split->absent);
   } else {
     row.absent.emplace_back("active", base.absent);
+    row.absent.emplace_back("marginal", base.absent);
     row.absent.emplace_back("target_active", base.absent);
     for (TargetEnergy& target : row.targets)
       if (target.charged) target.absent.emplace_back("active", base.absent);
@@ -244,8 +251,9 @@ void Builder::energy_channel(const Curve& curve) {
   begin_row(curve, row);
   if (!curve.any()) return ledger_.energy.push_back(std::move(row)), void();
   const Measured gross = curve.between(ledger_.window, state_.run.has_value());
-  const Baseline base = baseline_of(curve, state_.spans);
+  const Baseline base = baseline_of(curve, state_.spans, state_.options.known_idle);
   tell_drift(base, row);
+  row.loaded_idle_w = loaded_idle_w(curve, state_.spans);
   const double length_s = ledger_.window.length().seconds().value();
   const Basis basis = machine_->absent.empty() ? basis_of(curve.channel(), read_, targets_) : Basis{};
   Shared shared{machine_->absent.empty() ? &split_by(basis) : machine_, {}, is_accelerator(curve.channel())};

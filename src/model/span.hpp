@@ -65,6 +65,7 @@ struct Span {
 namespace phase {
 inline constexpr std::string_view baseline_before = "baseline-before";
 inline constexpr std::string_view baseline_after = "baseline-after";
+inline constexpr std::string_view baseline_loaded = "baseline-loaded";  // a model in memory, nothing asked
 inline constexpr std::string_view load = "load";
 inline constexpr std::string_view warm_up = "warm-up";
 inline constexpr std::string_view gap = "gap";

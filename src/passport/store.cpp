@@ -1,15 +1,9 @@
 #include "passport/store.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cmath>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "base/fd.hpp"
+#include "base/state_file.hpp"
 #include "base/text.hpp"
 
 namespace prony::passport {
@@ -134,30 +128,6 @@ Unexpected<Error> foreign(const char* what, const std::string& where) {
   return fail(ErrorCode::malformed, what, where, "What was learned before is ignored; `prony probe` learns it again.");
 }
 
-Result<void> make_folders(const std::filesystem::path& folder) {
-  std::filesystem::path made;
-  for (const auto& part : folder) {
-    made /= part;
-    if (::mkdir(made.c_str(), 0700) != 0 && errno != EEXIST) {
-      const int code = errno;
-      std::error_code ignored;
-      if (!std::filesystem::is_directory(made, ignored))
-        return Unexpected<Error>(error_from_errno(code, made.string(), "cannot make the folder of the passports"));
-    }
-  }
-  return {};
-}
-
-Result<void> write_all(int fd, std::string_view text, const std::string& where) {
-  while (!text.empty()) {
-    const auto put = ::write(fd, text.data(), text.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return Unexpected<Error>(error_from_errno(errno, where, "cannot write the passport"));
-    text.remove_prefix(static_cast<std::size_t>(put));
-  }
-  return {};  // no fsync: what a power cut takes is learned again, and a slow disk would delay the end of every Run
-}
-
 }  // namespace
 
 MachinePassport identify(const Manifest& facts, std::string_view root) {
@@ -229,24 +199,7 @@ Result<MachinePassport> load(const std::filesystem::path& file, std::string_view
 }
 
 Result<void> save(const std::filesystem::path& file, const MachinePassport& passport) {
-  if (auto made = make_folders(file.parent_path()); !made) return made;
-  const auto fresh = file.string() + "." + std::to_string(::getpid()) + ".new";
-  ::unlink(fresh.c_str());
-  const auto written = [&]() -> Result<void> {
-    const auto fd = Fd::open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-    if (!fd) return Unexpected<Error>(fd.error());
-    return write_all(fd->get(), to_text(passport), fresh);
-  }();
-  if (!written) {
-    ::unlink(fresh.c_str());
-    return written;
-  }
-  if (::rename(fresh.c_str(), file.c_str()) != 0) {
-    const auto error = error_from_errno(errno, file.string(), "cannot put the passport in its place");
-    ::unlink(fresh.c_str());
-    return Unexpected<Error>(error);
-  }
-  return {};
+  return replace_state_file(file, to_text(passport), "the passport");
 }
 
 }  // namespace prony::passport

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "base/text.hpp"
+#include "calibrate/baseline.hpp"
 #include "model/metrics.hpp"
 
 namespace prony {
@@ -204,7 +206,7 @@ void gather_repeated(Summary& summary) {
 
 // The ledger's fields of joules, as the JSON calls them.
 std::string json_name(const std::string& field) {
-  for (const char* joules : {"gross", "idle", "active", "target", "foreign", "prony", "target_active"})
+  for (const char* joules : {"gross", "idle", "active", "marginal", "target", "foreign", "prony", "target_active"})
     if (field == joules) return field + "_j";
   return field;
 }
@@ -250,7 +252,9 @@ std::optional<double> Summary::prony_total(std::string_view name) const {
 std::string Summary::fact(std::string_view key) const { return manifest.get(key).value_or(""); }
 
 Result<Summary> summarise(const Run& run) {
-  Attribution attribution(run.channels(), run.groups(), run.spans());
+  AttributionOptions options;
+  options.known_idle = calibrate::known_idle(run.manifest());
+  Attribution attribution(run.channels(), run.groups(), run.spans(), options);
   std::vector<Event> damage;
   for (const Group& group : run.groups()) {
     const auto read = run.for_each_block(group.id, [&](const TickBlock& block) {
@@ -280,6 +284,8 @@ Summary summarise(const Run& run, Ledger ledger) {
   summary.passports = run.passports();
   summary.unavailable = run.manifest().unavailable;
   summary.factors = factors_of(summary.manifest, summary.unavailable);
+  summary.idle_foreign_cpus = ledger.idle_foreign_cpus;
+  if (!summary.idle_foreign_cpus) summary.idle_foreign_cpus = parse_finite(summary.fact("baseline.foreign_cpus"));
   summary.window = ledger.window;
   summary.recorded = ledger.recorded;
   summary.headline_j = ledger.headline_j;

@@ -112,7 +112,8 @@ struct Summary {
   std::vector<ChannelPassport> passports;
   std::vector<Event> events;
   std::vector<Unavailable> unavailable;
-  Factors factors;  // of carbon and money, as given with the Run or for this view of it
+  std::optional<double> idle_foreign_cpus;  // Ledger::idle_foreign_cpus, or of the kept baseline
+  Factors factors;                          // of carbon and money, as given with the Run or for this view of it
   std::uint64_t spans_lost = 0;
   Interval window, recorded;
 

@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "model/absence.hpp"
+#include "reports/comparison.hpp"
 #include "reports/footprint.hpp"
 #include "reports/passport_rows.hpp"
 
@@ -59,6 +60,13 @@ void put_party(Json& out, const std::string& name, const std::optional<Estimate>
   out[name + "_high_j"] = estimate->high;
 }
 
+void put_watts(Json& out, const std::string& name, const std::optional<Estimate>& watts) {
+  if (!watts) return;
+  out[name + "_w"] = watts->value;
+  out[name + "_low_w"] = watts->low;
+  out[name + "_high_w"] = watts->high;
+}
+
 void put_channel(Json& out, const EnergyRow& row) {
   out["channel"] = row.channel.name;
   out["domain"] = row.channel.domain;
@@ -78,12 +86,15 @@ Json energy_json(const EnergyRow& row) {
   put_interval(out, l.interval);
   put(out, "true_j", row.true_j);
   put_party(out, "active", l.active);
+  put_party(out, "marginal", l.marginal);
   put_party(out, "target_active", l.target_active);
   put(out, "target_share", l.target_share);
   put(out, "mean_w", l.mean_w);
   put(out, "peak_w", l.peak_w);
   if (l.peak_w) out["peak_over_s"] = l.peak_over.seconds().value();
   if (l.idle) out["idle_j"] = l.idle->value;
+  put_watts(out, "idle", l.idle_w);
+  put_watts(out, "loaded_idle", l.loaded_idle_w);
   put(out, "idle_before_w", l.idle_before_w);
   put(out, "idle_after_w", l.idle_after_w);
   if (l.idle_before_w && l.idle_after_w) out["idle_drifted"] = l.idle_drifted;
@@ -351,6 +362,8 @@ Json to_json(const Summary& summary) {
   out["cpu_split"] = summary.cpu_split;
   out["energy"] = Json::array();
   for (const EnergyRow& row : summary.energy) out["energy"].push_back(energy_json(row));
+  out["comparisons"] = comparisons_json(summary);
+  if (Json baseline = baseline_json(summary); !baseline.is_null()) out["baseline"] = std::move(baseline);
   out["requests"] = Json::array();
   for (const RequestRow& row : summary.requests) out["requests"].push_back(request_json(summary, row));
   out["phases"] = phases_json(summary);

@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "model/interval_change.hpp"
+#include "reports/comparison.hpp"
 #include "reports/figures.hpp"
 #include "reports/footprint.hpp"
 #include "reports/text_layout.hpp"
@@ -429,6 +430,8 @@ std::string to_text(const Summary& s, const TextOptions& given) {
   if (!s.headline_modelled && s.headline_j)
     out += layout::labelled("not visible", {"what no domain above covers (disks, fans, losses of the power supply)"},
                             o.width, Tone::plain, o.colour);
+  out += layout::labelled("baseline", baseline_words(s), o.width, Tone::plain, o.colour);
+  out += layout::labelled("side by side", comparison_words(s), o.width, Tone::plain, o.colour);
   out += layout::labelled("footprint", footprint_words(s), o.width, Tone::plain, o.colour);
   return out + own_cost(s, o) + text::remedies(s, o) + table_notes(s, o, table.left_out) + saved(s, o);
 }

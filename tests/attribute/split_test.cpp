@@ -32,9 +32,10 @@ struct Bench {
   Group group{GroupId{1}, "fast", Duration{10 * millisecond}, {}};
   std::vector<Source> sources;
   void add(Channel channel, Source source) { run.add(group, sources, std::move(channel), std::move(source)); }
+  AttributionOptions options;
   Ledger attribute(std::int64_t length) {
     run.groups = {group};
-    Attribution attribution(run.channels, run.groups, run.spans);
+    Attribution attribution(run.channels, run.groups, run.spans, options);
     for (const auto& block : in_blocks(GroupId{1}, poll(sources, origin, origin + length, 10 * millisecond), 512))
       attribution.push(block);
     return attribution.finish();
@@ -103,6 +104,69 @@ TEST(Split, ABaselineGivesIdleAndWhatIsLeftMayBeNegative) {
     EXPECT_NEAR(row.target_active->value, 0.5 * (4 * watts - 44), 0.2);
     EXPECT_NEAR(sum_of_charges(ledger, row.channel), row.recorded.value, 1e-9 * row.recorded.value);
   }
+}
+
+// Kills: others' load during the baseline taken for idle without a word; Prony's or the target's own time taken for
+// others'.
+TEST(Baseline, SaysHowMuchOthersUsedWhileItWasMeasured) {
+  for (const double others : {0.0, 0.5}) {
+    Bench setup;
+    setup.add(energy_counter(millisecond), counter_of(Power{{origin}, {30}}, millisecond, 0));
+    setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), exact_cpu(others + 0.25));
+    setup.add(cpu("target.cpu", Scope::target), exact_cpu(0.0));
+    setup.add(cpu("prony.cpu", Scope::prony), exact_cpu(0.25));
+    setup.run.spans = {
+        span(1, SpanKind::run, "run", origin + 3 * second, origin + 7 * second),
+        span(2, SpanKind::phase, std::string(phase::baseline_before), origin + second, origin + 3 * second)};
+    const Ledger ledger = setup.attribute(10 * second);
+    ASSERT_TRUE(ledger.idle_foreign_cpus);
+    EXPECT_NEAR(*ledger.idle_foreign_cpus, others, 0.005);
+    EXPECT_EQ(*ledger.idle_foreign_cpus > quiet_baseline_cpus, others > 0);
+    ASSERT_TRUE(ledger.energy[0].marginal);
+    EXPECT_NEAR(ledger.energy[0].marginal->value, 0, 0.2);
+  }
+}
+
+// Kills: a kept baseline used in the place of a measured one; its doubt left out of idle and active.
+TEST(Baseline, AKeptOneIsUsedOnlyWhereNoneWasMeasured) {
+  for (const bool measured : {false, true}) {
+    Bench setup;
+    setup.add(energy_counter(millisecond), counter_of(Power{{origin}, {30}}, millisecond, 0));
+    setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), exact_cpu(1.0));
+    setup.add(cpu("target.cpu", Scope::target), exact_cpu(0.5));
+    setup.run.spans = {span(1, SpanKind::run, "run", origin + 3 * second, origin + 7 * second)};
+    if (measured)
+      setup.run.spans.push_back(
+          span(2, SpanKind::phase, std::string(phase::baseline_before), origin + second, origin + 3 * second));
+    setup.options.known_idle = {{setup.run.channels[0].name, {10, 9, 12, EstimateKind::interval_95}}};
+    const Ledger ledger = setup.attribute(10 * second);
+    const ChannelLedger& row = ledger.energy[0];
+    ASSERT_TRUE(row.idle_w && row.idle && row.active);
+    EXPECT_NEAR(row.idle_w->value, measured ? 30 : 10, 0.2);
+    EXPECT_NEAR(row.active->value, measured ? 0 : 80, 0.5);
+    if (!measured) {
+      EXPECT_NEAR(row.active->low, 120 - 12 * 4, 0.5);
+      EXPECT_NEAR(row.active->high, 120 - 9 * 4, 0.5);
+    }
+    EXPECT_NEAR(sum_of_charges(ledger, row.channel), row.recorded.value, 1e-9 * row.recorded.value);
+  }
+}
+
+// Kills: loaded idle mixed into idle, or taken over the whole window.
+TEST(Baseline, LoadedIdleIsOneOfItsOwn) {
+  Bench setup;
+  setup.add(energy_counter(millisecond),
+            counter_of(Power{{origin, origin + 3 * second, origin + 5 * second}, {10, 14, 40}}, millisecond, 0));
+  setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), exact_cpu(1.0));
+  setup.add(cpu("target.cpu", Scope::target), exact_cpu(0.5));
+  setup.run.spans = {
+      span(1, SpanKind::run, "run", origin + 3 * second, origin + 9 * second),
+      span(2, SpanKind::phase, std::string(phase::baseline_before), origin + second, origin + 3 * second),
+      span(3, SpanKind::phase, std::string(phase::baseline_loaded), origin + 3 * second, origin + 5 * second, 1)};
+  const Ledger ledger = setup.attribute(10 * second);
+  ASSERT_TRUE(ledger.energy[0].idle_w && ledger.energy[0].loaded_idle_w);
+  EXPECT_NEAR(ledger.energy[0].idle_w->value, 10, 0.1);
+  EXPECT_NEAR(ledger.energy[0].loaded_idle_w->value, 14, 0.1);
 }
 
 // Kills: overlapping requests that each get the whole; prefill and decode that do not add up to their request.
