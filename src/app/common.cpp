@@ -117,7 +117,7 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
   text("csv", o.csv, "Also write samples.csv and requests.csv", "DIR");
   text("sensors", o.sensors, "Only these sensors (see `prony sensors`)", "NAME,NAME");
   settings.watch("simulate", add_simulate_option(command, o.machine), "");
-  text("baseline", o.baseline, "Measure the idle machine this long before and after", "DURATION");
+  text("baseline", o.baseline, "Measure the idle machine this long before and after, or `stored`", "DURATION");
   text("max-temp", o.max_temp, "Over this (90C, 194F) stop before the next request, or warn", "TEMP");
   text("budget", o.budget, "Slow the lanes before Prony takes more of a core than this (0.5%)", "PERCENT");
   settings.watch("tag",

@@ -16,7 +16,9 @@ struct Row {
   std::string EnergyOptions::* field;
   bool factor;
 };
-constexpr std::array<Row, 3> rows{{
+constexpr std::array<Row, 4> rows{{
+    {"loaded-baseline", "DURATION", "prony llm: the loaded model at rest, before the first prompt",
+     &EnergyOptions::loaded_baseline, false},
     {"carbon-g-per-kwh", "G[ SOURCE]", "Grams of CO2 equivalent per kWh, and in words where that is from",
      &EnergyOptions::carbon, true},
     {"pue", "N[ SOURCE]", "What the site draws for each kWh of its computers: 1 or more", &EnergyOptions::pue, true},
@@ -38,8 +40,16 @@ void add_factor_options(CLI::App& command, EnergyOptions& options, Settings* set
 
 void add_energy_options(CLI::App& command, EnergyOptions& options, Settings& settings) {
   add_factor_options(command, options, &settings);
+  const bool prompts = command.get_name() == "llm";
   std::string names;
-  for (const Row& row : rows) names += " --" + std::string(row.name);
+  for (const Row& row : rows) {
+    if (!row.factor && !prompts) continue;
+    names += " --" + std::string(row.name);
+    if (row.factor) continue;
+    CLI::Option* option = command.add_option("--" + std::string(row.name), options.*row.field, row.help);
+    option->type_name(row.type)->group("");
+    settings.watch(row.name, option, "");
+  }
   command.footer("And (see `prony help energy`):" + names + "\n\n" + command.get_footer());
 }
 
@@ -55,6 +65,9 @@ std::string energy_options_text() {
     text += name + row.help + "\n";
   }
   return text +
+         "\n--baseline 3s measures the idle machine before and after; --baseline stored takes what `prony baseline` kept\n"
+         "of this machine (at most 7 days old, same kernel, firmware and governor). `prony calibrate` fits a line to a\n"
+         "better meter; Runs of this machine then tell `wall` as derived.\n"
          "\nNo factor has a default and none is looked up: what is not given is not printed. Each may also stand in\n"
          "the configuration file, and `prony show RUN` takes the factors again to tell an old Run with others.\n";
 }

@@ -11,6 +11,7 @@
 namespace prony::app {
 
 struct EnergyOptions {
+  std::string loaded_baseline;      // "3s": prony llm measures the loaded model at rest this long; empty: not
   std::string carbon, pue, tariff;  // "380 where it is from"; empty: not given, and nothing is told
 };
 // Factors alone, as `prony show` takes them too.

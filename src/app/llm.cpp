@@ -9,6 +9,7 @@
 #include <memory>
 #include <thread>
 
+#include "app/beside.hpp"
 #include "app/record.hpp"
 #include "app/subcommand.hpp"
 #include "base/text.hpp"
@@ -45,21 +46,6 @@ struct Engine {
 constexpr std::array<Engine, 1> engines{
     {{"llama", "prony-engine-llama", "tools/setup-llama.sh fetches libllama; then build again:  make build"}}};
 
-// Beside this very program, as built and as installed; else what PATH finds.
-std::optional<std::string> find_beside_or_in_path(std::string_view program) {
-  std::error_code ignored;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  std::vector<std::filesystem::path> places;
-  if (!self.empty()) places.push_back(self.parent_path());
-  const char* path = std::getenv("PATH");
-  for (const std::string_view part : split(path == nullptr ? "" : path, ':')) places.emplace_back(part);
-  for (const auto& place : places) {
-    const std::filesystem::path candidate = place / program;
-    if (::access(candidate.c_str(), X_OK) == 0) return candidate.string();
-  }
-  return std::nullopt;
-}
-
 // The worker's command line: an engine's program by name, or what stands after "--".
 Result<std::vector<std::string>> worker_command(const std::string& engine, const CommandWords& words) {
   if (!words.empty()) return words;
@@ -92,6 +78,12 @@ Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
   if (!gap) return Unexpected<Error>(gap.error());
   const auto timeout = duration_setting(options.timeout, "timeout", milliseconds(1), milliseconds(86'400'000));
   if (!timeout) return Unexpected<Error>(timeout.error());
+  if (!options.record.energy.loaded_baseline.empty()) {
+    const auto rest = duration_setting(options.record.energy.loaded_baseline, "loaded-baseline", milliseconds(1),
+                                       milliseconds(3'600'000));
+    if (!rest) return Unexpected<Error>(rest.error());
+    worker.loaded_baseline_ns = rest->ns;
+  }
   auto command = worker_command(options.engine, words);
   if (!command) return Unexpected<Error>(command.error());
   if (words.empty() && ::access(worker.model.c_str(), R_OK) != 0)

@@ -13,7 +13,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 10> rows{{
+constexpr std::array<Subcommand, 12> rows{{
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -30,6 +30,10 @@ constexpr std::array<Subcommand, 10> rows{{
      "  sudo prony setup rapl --persist\n  prony setup rapl --dry-run\n", &add_setup},
     {"probe", "Watch a sensor and learn its update period, step, noise and cost",
      "  prony probe rapl\n  prony probe hwmon --for 10s\n", &add_probe},
+    {"baseline", "Measure the idle machine and keep that for later Runs",
+     "  prony baseline --for 10s\n  prony run --baseline stored -- ./infer model.bin\n", &add_baseline},
+    {"calibrate", "Fit what software sees to a better meter, and keep the line",
+     "  prony calibrate --against power_supply.BAT0.power\n  prony calibrate --show\n", &add_calibrate},
     {"show", "The summary of a recorded Run", "  prony show runs/20261120T225801-demo.prony\n  prony show RUN --json\n",
      &add_show},
     {"export", "Samples, spans, charges or channels as CSV or JSON Lines",

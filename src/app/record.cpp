@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "app/kept.hpp"
 #include "app/live_line.hpp"
 #include "app/machine_choice.hpp"
 #include "app/passports.hpp"
@@ -42,12 +43,7 @@ std::string compact_utc(std::int64_t wall_ns) {
 
 Result<std::filesystem::path> choose_path(const RecordPlan& plan, std::int64_t wall_ns) {
   if (!plan.options.out.empty()) return std::filesystem::path(plan.options.out);
-  const std::string stem = compact_utc(wall_ns) + "-" + file_name_word(plan.name);
-  std::filesystem::path path = std::filesystem::path("runs") / (stem + ".prony");
-  std::error_code ignored;
-  for (int n = 2; std::filesystem::exists(path, ignored) && n < 1000; ++n)
-    path = std::filesystem::path("runs") / (stem + "-" + std::to_string(n) + ".prony");
-  return path;
+  return new_run_path(plan.name, wall_ns);
 }
 
 Result<void> add_tags(const std::vector<std::string>& tags, Manifest& manifest) {
@@ -111,7 +107,7 @@ Result<void> Recording::prepare() {
   auto interval = duration_setting(o.interval, "interval", milliseconds(1), milliseconds(60'000));
   if (!interval) return Unexpected<Error>(interval.error());
   interval_ = *interval;
-  if (!o.baseline.empty()) {
+  if (!o.baseline.empty() && o.baseline != "stored") {
     auto length = duration_setting(o.baseline, "baseline", milliseconds(0), milliseconds(3'600'000));
     if (!length) return Unexpected<Error>(length.error());
     baseline_ = *length;
@@ -151,6 +147,11 @@ Result<void> Recording::prepare() {
   add_storage(*live_, "run.storage", path_, manifest_);
   if (const auto model = manifest_.get("model.path")) add_storage(*live_, "model.storage", *model, manifest_);
   describe_simulation(*machine_, manifest_);
+  if (auto kept = use_kept(*machine_, manifest_, o.baseline == "stored"); !kept) {
+    std::error_code ignored;  // nothing was recorded: leave no Run behind
+    std::filesystem::remove(path_, ignored);
+    return kept;
+  }
   if (auto tagged = add_tags(o.tags, manifest_); !tagged) return tagged;
   session_ = std::make_unique<Session>(*machine_, std::move(*sensors), tree_->sensor(), interval_);
   if (control_.max_celsius || control_.budget) session_->control(std::move(control_));
@@ -362,6 +363,15 @@ Result<Measured> Recording::measure() {
 }
 
 }  // namespace
+
+std::filesystem::path new_run_path(std::string_view name, std::int64_t wall_ns) {
+  const std::string stem = compact_utc(wall_ns) + "-" + file_name_word(name);
+  std::filesystem::path path = std::filesystem::path("runs") / (stem + ".prony");
+  std::error_code ignored;
+  for (int n = 2; std::filesystem::exists(path, ignored) && n < 1000; ++n)
+    path = std::filesystem::path("runs") / (stem + "-" + std::to_string(n) + ".prony");
+  return path;
+}
 
 int record(RecordPlan plan) {
   const RecordOptions options = plan.options;

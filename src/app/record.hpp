@@ -1,8 +1,11 @@
 // record(): measures a workload from start to end into a Run, prints what the Run says, and gives the exit code.
 #pragma once
 
+#include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/common.hpp"
@@ -21,6 +24,8 @@ struct RecordPlan {
 };
 
 [[nodiscard]] int record(RecordPlan plan);
+// runs/<utc>-<name>.prony, or with a number after it where that exists.
+[[nodiscard]] std::filesystem::path new_run_path(std::string_view name, std::int64_t wall_ns);
 
 // Summary text, JSON and CSV of a finished Run, as `prony show` and the end of a recording print them.
 // False: something could not be written (already said).

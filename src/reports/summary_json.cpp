@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "model/absence.hpp"
+#include "reports/calibrated.hpp"
 #include "reports/comparison.hpp"
 #include "reports/footprint.hpp"
 #include "reports/passport_rows.hpp"
@@ -363,6 +364,7 @@ Json to_json(const Summary& summary) {
   out["energy"] = Json::array();
   for (const EnergyRow& row : summary.energy) out["energy"].push_back(energy_json(row));
   out["comparisons"] = comparisons_json(summary);
+  if (Json derived = calibrated_json(summary); !derived.is_null()) out["calibrated"] = std::move(derived);
   if (Json baseline = baseline_json(summary); !baseline.is_null()) out["baseline"] = std::move(baseline);
   out["requests"] = Json::array();
   for (const RequestRow& row : summary.requests) out["requests"].push_back(request_json(summary, row));

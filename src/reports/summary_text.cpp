@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "model/interval_change.hpp"
+#include "reports/calibrated.hpp"
 #include "reports/comparison.hpp"
 #include "reports/figures.hpp"
 #include "reports/footprint.hpp"
@@ -432,6 +433,7 @@ std::string to_text(const Summary& s, const TextOptions& given) {
                             o.width, Tone::plain, o.colour);
   out += layout::labelled("baseline", baseline_words(s), o.width, Tone::plain, o.colour);
   out += layout::labelled("side by side", comparison_words(s), o.width, Tone::plain, o.colour);
+  out += layout::labelled("calibrated", calibrated_words(s), o.width, Tone::plain, o.colour);
   out += layout::labelled("footprint", footprint_words(s), o.width, Tone::plain, o.colour);
   return out + own_cost(s, o) + text::remedies(s, o) + table_notes(s, o, table.left_out) + saved(s, o);
 }

@@ -82,7 +82,7 @@ class WorkerWorkload final : public Workload {
   bool step(const Task& task, WorkloadOutcome& outcome, Progress& state);
   json prompt_request(const Prompt& prompt, const std::string& id) const;
   std::vector<Task> tasks() const;
-  bool rest(WorkloadOutcome& outcome);
+  bool rest(WorkloadOutcome& outcome, const char* name, std::int64_t ns);
   bool warm_up_and_gap(WorkloadOutcome& outcome, const json& request, const std::string& what);
   void end(Child& child, WorkloadOutcome& outcome);
   std::string describe(const Reply& reply, std::int64_t timeout_ns) const;
@@ -266,7 +266,7 @@ std::vector<Task> WorkerWorkload::tasks() const {
 
 // True: go on. What is not a request fails as a line of its own.
 bool WorkerWorkload::warm_up_and_gap(WorkloadOutcome& outcome, const json& request, const std::string& what) {
-  const std::int64_t timeout = options_.request_timeout_ns + options_.gap_ns;
+  const std::int64_t timeout = options_.request_timeout_ns + std::max(options_.gap_ns, options_.loaded_baseline_ns);
   const Reply reply = ask(request, timeout);
   if (!reply.trouble && (reply.message["type"] == "done" || reply.message["type"] == "result")) return !over();
   outcome.failures.push_back(what + ": " + describe(reply, timeout));
@@ -275,7 +275,7 @@ bool WorkerWorkload::warm_up_and_gap(WorkloadOutcome& outcome, const json& reque
 }
 
 // A gap that finish_early() cuts short is no failure.
-bool WorkerWorkload::rest(WorkloadOutcome& outcome) {
+bool WorkerWorkload::rest(WorkloadOutcome& outcome, const char* name, std::int64_t ns) {
   resting_ = true;
   if (over()) {
     resting_ = false;
@@ -283,7 +283,7 @@ bool WorkerWorkload::rest(WorkloadOutcome& outcome) {
   }
   const std::size_t failures = outcome.failures.size();
   const bool going =
-      warm_up_and_gap(outcome, {{"type", "phase"}, {"name", "gap"}, {"ms", options_.gap_ns / 1'000'000}}, "gap");
+      warm_up_and_gap(outcome, {{"type", "phase"}, {"name", name}, {"ms", ns / 1'000'000}}, name);
   resting_ = false;
   if (finishing_ && !cancelled_) outcome.failures.resize(failures);
   return going;
@@ -323,6 +323,10 @@ void WorkerWorkload::generate(WorkloadOutcome& outcome, const std::function<void
     if (progress) progress(state);
   };
   bool going = !over();
+  if (going && options_.loaded_baseline_ns > 0) {
+    tell("loaded, at rest");
+    going = rest(outcome, "baseline-loaded", options_.loaded_baseline_ns);
+  }
   for (std::int32_t i = 0; going && i < options_.warm_up; ++i) {
     tell("warm-up");
     const std::string id = "warm-up " + std::to_string(i + 1);
@@ -334,7 +338,7 @@ void WorkerWorkload::generate(WorkloadOutcome& outcome, const std::function<void
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (going && i > 0 && options_.gap_ns > 0) {
       tell("gap");
-      going = rest(outcome);
+      going = rest(outcome, "gap", options_.gap_ns);
     }
     if (!going) {
       not_run_.push_back(all[i].id);

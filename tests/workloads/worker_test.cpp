@@ -151,6 +151,7 @@ TEST(PythonWorker, AnswersThroughTheProtocolAndTellsItsSpansThroughLibprony) {
   options.repeat = 2;
   options.warm_up = 1;
   options.gap_ns = 5'000'000;
+  options.loaded_baseline_ns = 5'000'000;
   options.keep_output = true;
   const auto outcome = driver.run(options);
   ASSERT_TRUE(outcome) << outcome.error().what;
@@ -175,7 +176,7 @@ TEST(PythonWorker, AnswersThroughTheProtocolAndTellsItsSpansThroughLibprony) {
   EXPECT_EQ(driver.of_kind("token").size(), 12U) << "a warm-up writes no tokens";
   std::vector<std::string> phases;
   for (const auto& phase : driver.of_kind("phase")) phases.push_back(phase.name);
-  EXPECT_THAT(phases, ElementsAre("warm-up", "gap", "gap", "gap"));
+  EXPECT_THAT(phases, ElementsAre("baseline-loaded", "warm-up", "gap", "gap", "gap"));
 }
 
 TEST(WorkerWorkload, ACrashAtPromptThreeKeepsTwoMarksTheThirdAndNamesTheRest) {

@@ -1,0 +1,101 @@
+#include "app/kept.hpp"
+
+#include <cstdlib>
+
+#include "base/text.hpp"
+#include "calibrate/calibration.hpp"
+#include "passport/store.hpp"
+#include "sensors/machine_facts.hpp"
+
+namespace prony::app {
+
+namespace {
+
+constexpr std::size_t largest_file = std::size_t{1} << 20;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+std::string root_of(const Manifest& facts) {
+  if (const auto simulated = facts.get("machine.simulated")) return "simulate " + *simulated;
+  std::string root;
+  for (const auto& [name, usual] : {std::pair{"sysfs", "/sys"}, std::pair{"procfs", "/proc"}}) {
+    const std::string tree = facts.get("setting." + std::string(name)).value_or(usual);
+    if (tree == usual) continue;
+    std::error_code ignored;
+    const auto whole = std::filesystem::weakly_canonical(tree, ignored);
+    root += (root.empty() ? "" : " ") + (ignored ? tree : whole.string());
+  }
+  return root;
+}
+
+void use_calibration(Manifest& manifest) {
+  const auto path = kept_file(manifest, "calibrations");
+  if (path.empty()) return;
+  const auto text = read_whole_file(path.string(), largest_file);
+  if (!text) return;  // none was made
+  const auto refuse = [&](const std::string& why) {
+    manifest.unavailable.push_back({"calibration", why, "`prony calibrate` makes it again"});
+  };
+  const auto kept = calibrate::calibration_from_text(*text);
+  if (!kept) return refuse(kept.error().what + " (" + path.string() + ")");
+  if (kept->machine != machine_words(manifest))
+    return refuse("it was made on another machine: " + kept->machine + " then, " + machine_words(manifest) + " now");
+  if (const auto line = calibrate::fit(kept->steps); !line) return refuse(line.error().what);
+  manifest.set("calibration", calibrate::to_text(*kept), "file");
+}
+
+}  // namespace
+
+Manifest facts_for_kept(Machine& machine, const MachineChoice& choice) {
+  Manifest facts;
+  describe_machine(machine, facts);
+  describe_simulation(machine, facts);
+  facts.set("setting.sysfs", choice.sysfs, "flag");
+  facts.set("setting.procfs", choice.procfs, "flag");
+  return facts;
+}
+
+std::filesystem::path kept_file(const Manifest& facts, std::string_view kind) {
+  Manifest lasting = facts;
+  lasting.set("machine.kernel", "", "machine");
+  const auto identity = passport::identify(lasting, root_of(facts)).identity;
+  const auto path = passport::file_of(environment("XDG_STATE_HOME"), environment("HOME"), identity);
+  return path.empty() ? path : path.parent_path().parent_path() / kind / path.filename();
+}
+
+std::string machine_words(const Manifest& facts) {
+  return facts.get("machine.cpu_model").value_or("?") + ", " + facts.get("machine.board").value_or("?") + ", " +
+         facts.get("machine.cpus").value_or("?") + " CPUs";
+}
+
+calibrate::KeptBaseline conditions_now(Machine& machine, const Manifest& facts) {
+  calibrate::KeptBaseline now;
+  now.taken_wall_ns = machine.anchor().wall_ns;
+  now.kernel = facts.get("machine.kernel").value_or("");
+  now.firmware = machine.read_text("/sys/class/dmi/id/bios_version").value_or("");
+  now.governor = facts.get("machine.governor").value_or("");
+  return now;
+}
+
+Result<void> use_kept(Machine& machine, Manifest& manifest, bool stored_baseline) {
+  use_calibration(manifest);
+  if (!stored_baseline) return {};
+  const auto path = kept_file(manifest, "baselines");
+  const std::string how = "Measure one while nothing else runs:  prony baseline --for 10s";
+  if (path.empty()) return fail(ErrorCode::absent, "neither HOME nor XDG_STATE_HOME is set", "--baseline stored", how);
+  const auto text = read_whole_file(path.string(), largest_file);
+  if (!text)
+    return fail(ErrorCode::absent, "no baseline of this machine is kept", "--baseline stored", how);
+  const auto kept = calibrate::baseline_from_text(*text);
+  if (!kept) return fail(kept.error().code, kept.error().what, path.string(), how);
+  const auto now = conditions_now(machine, manifest);
+  if (const auto why = calibrate::why_expired(*kept, now); !why.empty())
+    return fail(ErrorCode::unavailable, "the kept baseline has expired: " + why, "--baseline stored", how);
+  for (const Fact& fact : calibrate::facts_of(*kept, now.taken_wall_ns)) manifest.set(fact.key, fact.value, fact.origin);
+  return {};
+}
+
+}  // namespace prony::app

@@ -1,0 +1,71 @@
+#include "calibrate/calibration.hpp"
+
+#include <algorithm>
+
+#include "calibrate/json_fields.hpp"
+
+namespace prony::calibrate {
+
+namespace {
+constexpr std::string_view format = "prony.calibration/1";
+constexpr std::size_t most_steps = 1000;
+}  // namespace
+
+std::vector<const Channel*> software_channels(const std::vector<Channel>& channels, std::string_view meter) {
+  std::vector<const Channel*> candidates;
+  for (const Channel& channel : channels)
+    if (gives_energy(channel) && channel.scope == Scope::host && channel.name != meter && !channel.model &&
+        channel.coverage_known && !meters_whole_machine(channel))
+      candidates.push_back(&channel);
+  const auto inside_another = [&](const Channel* channel) {
+    return channel->part_of &&
+           std::ranges::any_of(candidates, [&](const Channel* c) { return c->id == channel->part_of; });
+  };
+  std::vector<const Channel*> top;
+  for (const Channel* channel : candidates)
+    if (!inside_another(channel)) top.push_back(channel);
+  if (top.empty())
+    for (const Channel& channel : channels)
+      if (gives_energy(channel) && channel.model && channel.name != meter) top.push_back(&channel);
+  return top;
+}
+
+std::string to_text(const Calibration& c) {
+  Json json{{"format", format},         {"meter", c.meter},     {"from", c.from},
+            {"taken_utc", c.taken_utc}, {"version", c.version}, {"machine", c.machine}};
+  json["steps"] = Json::array();
+  for (const Step& step : c.steps)
+    json["steps"].push_back({{"name", step.name},
+                             {"x_w", step.x_w},
+                             {"y_w", step.y_w},
+                             {"x_doubt_w", step.x_doubt_w},
+                             {"y_doubt_w", step.y_doubt_w}});
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<Calibration> calibration_from_text(std::string_view text) {
+  const auto damaged = [] {
+    return fail(ErrorCode::malformed, "this is no calibration", {}, "`prony calibrate` makes it again.");
+  };
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object() || text_of(json, "format") != format) return damaged();
+  Calibration c{text_of(json, "meter"),   {}, text_of(json, "taken_utc"), text_of(json, "version"),
+                text_of(json, "machine"), {}};
+  const auto from = json.find("from"), steps = json.find("steps");
+  if (from == json.end() || !from->is_array() || steps == json.end() || !steps->is_array() ||
+      steps->size() > most_steps)
+    return damaged();
+  for (const Json& name : *from)
+    if (name.is_string()) c.from.push_back(name.get<std::string>());
+  for (const Json& one : *steps) {
+    if (!one.is_object()) return damaged();
+    const auto x = real_of(one, "x_w"), y = real_of(one, "y_w"), dx = real_of(one, "x_doubt_w"),
+               dy = real_of(one, "y_doubt_w");
+    if (!x || !y || !dx || !dy || *dx < 0 || *dy < 0) return damaged();
+    c.steps.push_back({text_of(one, "name"), *x, *y, *dx, *dy});
+  }
+  if (c.from.empty() || c.meter.empty()) return damaged();
+  return c;
+}
+
+}  // namespace prony::calibrate

@@ -1,0 +1,47 @@
+// parts: calibrate
+// Any text as a kept baseline, a kept calibration, a meter's reading or a factor: it is refused, or what it says makes
+// sense and is the same again when it is written and read once more.
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "calibrate/baseline.hpp"
+#include "calibrate/calibration.hpp"
+#include "calibrate/meter.hpp"
+#include "model/factors.hpp"
+
+namespace {
+
+using namespace prony;
+using namespace prony::calibrate;
+
+void require(bool good) {
+  if (!good) std::abort();
+}
+bool ordered(const Estimate& e) { return e.low <= e.value && e.value <= e.high; }
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  if (const auto kept = baseline_from_text(text)) {
+    for (const KeptIdle& idle : kept->channels) require(ordered(idle.watts));
+    const auto again = baseline_from_text(to_text(*kept));
+    require(again && again->channels.size() == kept->channels.size() && again->taken_wall_ns == kept->taken_wall_ns);
+    (void)why_expired(*kept, *again);
+    Manifest manifest;
+    manifest.facts = facts_of(*kept, kept->taken_wall_ns);
+    (void)known_idle(manifest);
+  }
+  if (const auto kept = calibration_from_text(text)) {
+    require(calibration_from_text(to_text(*kept)).has_value());
+    if (const auto line = fit(kept->steps)) (void)apply(*line, {10, 9, 11, EstimateKind::bound}, 2);
+  }
+  if (const auto reading = parse_meter_reading(text)) require(ordered(joules_of(*reading)));
+  if (const auto carbon = parse_carbon(text)) require(std::isfinite(carbon->value) && carbon->value >= 0);
+  if (const auto pue = parse_pue(text)) require(pue->value >= 1);
+  if (const auto tariff = parse_tariff(text)) require(tariff->currency.size() == 3);
+  return 0;
+}
