@@ -75,7 +75,7 @@ calibrate::KeptBaseline conditions_now(Machine& machine, const Manifest& facts) 
   calibrate::KeptBaseline now;
   now.taken_wall_ns = machine.anchor().wall_ns;
   now.kernel = facts.get("machine.kernel").value_or("");
-  now.firmware = machine.read_text("/sys/class/dmi/id/bios_version").value_or("");
+  now.firmware = facts.get("machine.firmware").value_or("");
   now.governor = facts.get("machine.governor").value_or("");
   return now;
 }

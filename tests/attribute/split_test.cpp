@@ -145,8 +145,8 @@ TEST(Baseline, AKeptOneIsUsedOnlyWhereNoneWasMeasured) {
     EXPECT_NEAR(row.idle_w->value, measured ? 30 : 10, 0.2);
     EXPECT_NEAR(row.active->value, measured ? 0 : 80, 0.5);
     if (!measured) {
-      EXPECT_NEAR(row.active->low, 120 - 12 * 4, 0.5);
-      EXPECT_NEAR(row.active->high, 120 - 9 * 4, 0.5);
+      EXPECT_NEAR(row.active->low, row.gross->low - 12 * 4, 1e-9);
+      EXPECT_NEAR(row.active->high, row.gross->high - 9 * 4, 1e-9);
     }
     EXPECT_NEAR(sum_of_charges(ledger, row.channel), row.recorded.value, 1e-9 * row.recorded.value);
   }
