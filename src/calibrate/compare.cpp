@@ -1,6 +1,7 @@
 #include "calibrate/compare.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace prony::calibrate {
 
@@ -98,8 +99,10 @@ std::vector<Comparison> compare(std::span<const MeteredRow> rows) {
   std::vector<Comparison> all;
   add_meters(rows, all);
   add_pairs(rows, all);
-  std::ranges::stable_sort(all, std::ranges::greater{}, &Comparison::likeness);  // parts, which say least, last
-  return all;
+  std::vector<Comparison> sorted;  // parts, which say least, last
+  for (const Likeness likeness : {Likeness::meter, Likeness::counter_and_power, Likeness::same, Likeness::part})
+    std::ranges::copy_if(all, std::back_inserter(sorted), [&](const Comparison& c) { return c.likeness == likeness; });
+  return sorted;
 }
 
 }  // namespace prony::calibrate
