@@ -140,6 +140,8 @@ std::vector<std::string> config_keys() {
       "timeout",  "ignore-eos", "max-temp", "max-temp-stop", "budget"};
   const auto energy = energy_config_keys();
   keys.insert(keys.end(), energy.begin(), energy.end());
+  const auto targets = target_config_keys();
+  keys.insert(keys.end(), targets.begin(), targets.end());
   return keys;
 }
 

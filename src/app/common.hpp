@@ -9,6 +9,7 @@
 #include "app/energy_options.hpp"
 #include "app/machine_choice.hpp"
 #include "app/settings.hpp"
+#include "app/target_options.hpp"
 #include "base/result.hpp"
 #include "model/time.hpp"
 
@@ -60,6 +61,7 @@ struct RecordOptions {
   bool max_temp_stop = false;  // prony run: over it the command gets SIGTERM
   EnergyOptions energy;        // baselines kept, factors
   std::string budget;          // "0.5%" of a core; empty: none
+  TargetOptions targets;       // prony run: whose cost is asked for, beside the command's
 };
 // Adds the options of everything that records to `command`, and watches them.
 void add_record_options(CLI::App& command, RecordOptions& options, Settings& settings);

@@ -1,4 +1,4 @@
-// `prony export RUN --format csv|jsonl --table samples|spans|charges|channels|requests|passports`
+// `prony export RUN --format csv|jsonl --table samples|spans|charges|channels|requests|targets|processes|passports`
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -40,7 +40,9 @@ std::function<int(const CommandWords&)> add_export(CLI::App& command) {
   auto options = std::make_shared<ExportOptions>();
   command.add_option("RUN", options->path, "A Run file")->required();
   command.add_option("--format", options->format, "csv or jsonl (default csv)")->type_name("NAME");
-  command.add_option("--table", options->table, "samples, spans, charges, channels, requests or passports")
+  command
+      .add_option("--table", options->table,
+                  "samples, spans, charges, channels, requests, targets, processes or passports")
       ->type_name("NAME");
   command.add_option("--out", options->out, "Write here instead of to standard output")->type_name("FILE");
   return [options](const CommandWords&) { return export_run(*options); };

@@ -38,10 +38,12 @@ struct Topic {
   std::string_view help;
   std::string (*text)();
 };
-constexpr Topic topics[] = {{"exit-codes", "what each exit code means", [] { return std::string(exit_codes_text); }},
-                            {"signs", "what ~, –, ± and (low…high) mean", [] { return std::string(signs_text); }},
-                            {"energy", "baselines, carbon and money: options of run and llm", energy_options_text},
-                            {"recording", "options of run and llm that few need", rare_options_text}};
+constexpr Topic topics[] = {
+    {"exit-codes", "what each exit code means", [] { return std::string(exit_codes_text); }},
+    {"signs", "what ~, –, ± and (low…high) mean", [] { return std::string(signs_text); }},
+    {"targets", "whose cost: a server, a container, a user, every process", target_options_text},
+    {"energy", "baselines, carbon and money: options of run and llm", energy_options_text},
+    {"recording", "options of run and llm that few need", rare_options_text}};
 
 int help(const std::string& name) {
   for (const Topic& topic : topics) {
@@ -75,7 +77,7 @@ int help(const std::string& name) {
 
 std::function<int(const CommandWords&)> add_help(CLI::App& command) {
   auto topic = std::make_shared<std::string>();
-  command.add_option("TOPIC", *topic, "exit-codes, signs, energy, recording");
+  command.add_option("TOPIC", *topic, "exit-codes, signs, targets, energy, recording");
   return [topic](const CommandWords&) { return help(*topic); };
 }
 

@@ -7,7 +7,9 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <semaphore>
 
+#include "app/follow_carrier.hpp"
 #include "app/kept.hpp"
 #include "app/live_line.hpp"
 #include "app/machine_choice.hpp"
@@ -72,6 +74,10 @@ class Recording {
  private:
   [[nodiscard]] Result<void> prepare();
   [[nodiscard]] Result<void> prepare_control(const SensorSet& sensors);
+  [[nodiscard]] Result<void> prepare_followers();
+  void describe_followers();
+  [[nodiscard]] bool has_command() const { return plan_.workload != nullptr; }
+  [[nodiscard]] Result<WorkloadOutcome> watch();
   void too_hot(const Heat& heat);
   [[nodiscard]] bool interrupts_requests() const { return plan_.kind == "llm"; }
   [[nodiscard]] Result<void> spawn_held();
@@ -84,14 +90,17 @@ class Recording {
 
   RecordPlan plan_;
   Duration interval_, baseline_;
-  ControlOptions control_;  // until the session has it
+  std::optional<Duration> length_;  // of a recording without a command; absent: until Ctrl-C
+  ControlOptions control_;          // until the session has it
   std::filesystem::path path_;
-  std::unique_ptr<Machine> machine_;  // what is measured: follows --sysfs and --procfs
-  std::unique_ptr<Machine> live_;     // where the command runs: always this machine
-  std::unique_ptr<ProcessTree> tree_;
+  std::unique_ptr<Machine> machine_;           // what is measured: follows --sysfs and --procfs
+  std::unique_ptr<Machine> live_;              // where the command runs: always this machine
+  std::unique_ptr<ProcessTree> tree_;          // null: no command
+  std::unique_ptr<ProcessFollower> follower_;  // null: the command's tree is all that is asked for
   std::unique_ptr<Recorder> recorder_;
   std::optional<PassportKeeper> passports_;  // before session_: its blocks are shown to it
   std::unique_ptr<Session> session_;
+  std::optional<FollowCarrier> followed_;
   std::optional<Guard> guard_;  // started before the first thread
   Manifest manifest_;
   Child child_;
@@ -100,6 +109,7 @@ class Recording {
   struct rlimit open_files_before_ = raise_open_file_limit();  // the command gets it back
   bool exec_failed_ = false;
   std::atomic<bool> stop_baseline_ = false;
+  std::binary_semaphore end_of_watch_{0};
 };
 
 Result<void> Recording::prepare() {
@@ -113,10 +123,11 @@ Result<void> Recording::prepare() {
     baseline_ = *length;
   }
   if (const auto factors = factors_of(o.energy); !factors) return Unexpected<Error>(factors.error());
-  const auto rung = tree_rung_from(o.tree);
-  if (!rung)
-    return fail(ErrorCode::usage, "'" + printable(o.tree, 40) + "' is no way to follow a process tree", "--tree",
-                "It may be automatic, cgroup, exit-events, subreaper or polling.");
+  if (!o.targets.length.empty()) {
+    auto length = duration_setting(o.targets.length, "for", milliseconds(100), milliseconds(30LL * 24 * 3'600'000));
+    if (!length) return Unexpected<Error>(length.error());
+    length_ = *length;
+  }
   auto machine = open_machine(o.machine);
   if (!machine) return Unexpected<Error>(machine.error());
   machine_ = std::move(*machine);
@@ -124,9 +135,7 @@ Result<void> Recording::prepare() {
   auto sensors = open_sensors(*machine_, o.sensors, {.every_channel = o.every_channel});
   if (!sensors) return Unexpected<Error>(sensors.error());
   if (auto control = prepare_control(*sensors); !control) return control;
-  auto tree = ProcessTree::create(*live_, *rung);
-  if (!tree) return Unexpected<Error>(tree.error());
-  tree_ = std::move(*tree);
+  if (auto ready = prepare_followers(); !ready) return ready;
 
   const Anchor now = live_->anchor();
   auto path = choose_path(plan_, now.wall_ns);
@@ -140,8 +149,7 @@ Result<void> Recording::prepare() {
   manifest_.set("run.kind", plan_.kind, "prony");
   manifest_.set("run.started_utc", format_utc(now.wall_ns), "machine");
   manifest_.set("prony.version", PRONY_VERSION, "prony");
-  manifest_.set("target.rung", std::string(to_string(tree_->rung())), "prony");
-  if (!tree_->why_not_better().empty()) manifest_.set("target.why_not_better", tree_->why_not_better(), "prony");
+  describe_followers();
   for (const Fact& fact : plan_.facts) manifest_.set(fact.key, fact.value, fact.origin);
   describe_machine(*machine_, manifest_);
   add_storage(*live_, "run.storage", path_, manifest_);
@@ -153,12 +161,50 @@ Result<void> Recording::prepare() {
     return kept;
   }
   if (auto tagged = add_tags(o.tags, manifest_); !tagged) return tagged;
-  session_ = std::make_unique<Session>(*machine_, std::move(*sensors), tree_->sensor(), interval_);
+  std::vector<Sensor*> watchers;
+  if (tree_) watchers.push_back(&tree_->sensor());
+  if (follower_) watchers.push_back(&follower_->sensor());
+  session_ = std::make_unique<Session>(*machine_, std::move(*sensors), std::move(watchers), interval_);
+  if (follower_) followed_.emplace(*follower_, *session_);
+  if (followed_) session_->on_carry([this] { followed_->carry(); });
   if (control_.max_celsius || control_.budget) session_->control(std::move(control_));
   passports_.emplace(*machine_, manifest_, o.machine);
   passports_->fill(session_->channels_to_fill(), session_->groups(), manifest_);
   session_->show_blocks_to([this](const TickBlock& block) { passports_->see(block); });
   return {};
+}
+
+// A command runs on this machine. Others are looked for where --procfs points, unless the machine is a simulated one.
+Result<void> Recording::prepare_followers() {
+  const RecordOptions& o = plan_.options;
+  const auto rung = tree_rung_from(o.tree);
+  if (!rung)
+    return fail(ErrorCode::usage, "'" + printable(o.tree, 40) + "' is no way to follow a process tree", "--tree",
+                "It may be automatic, cgroup, exit-events, subreaper or polling.");
+  if (has_command()) {
+    auto tree = ProcessTree::create(*live_, *rung);
+    if (!tree) return Unexpected<Error>(tree.error());
+    tree_ = std::move(*tree);
+  }
+  if (o.targets.choices.empty() && !o.targets.each_process()) return {};
+  FollowOptions follow;
+  follow.each_process = o.targets.each_process();
+  Machine& where = machine_->kind() == MachineKind::simulated ? *live_ : *machine_;
+  auto follower = ProcessFollower::create(where, o.targets.choices, std::move(follow));
+  if (!follower) return Unexpected<Error>(follower.error());
+  follower_ = std::move(*follower);
+  return {};
+}
+
+void Recording::describe_followers() {
+  manifest_.set("prony.pid", std::to_string(::getpid()), "prony");
+  if (tree_) {
+    manifest_.set("target.rung", std::string(to_string(tree_->rung())), "prony");
+    if (!tree_->why_not_better().empty()) manifest_.set("target.why_not_better", tree_->why_not_better(), "prony");
+  }
+  if (!follower_) return;
+  manifest_.set("targets.rung", follower_->rung(), "prony");
+  if (const auto why = follower_->why_not_better(); !why.empty()) manifest_.set("targets.why_not_better", why, "prony");
 }
 
 // Before anything is made or overwritten: what cannot be kept to is refused.
@@ -189,6 +235,7 @@ Result<void> Recording::prepare_control(const SensorSet& sensors) {
 void Recording::too_hot(const Heat& heat) {
   const bool stops = interrupts_requests() || plan_.options.max_temp_stop;
   const std::string done = interrupts_requests()         ? "no further request is begun"
+                           : !has_command()              ? "the recording goes on"
                            : plan_.options.max_temp_stop ? "the command gets SIGTERM"
                                                          : "the command goes on (--max-temp-stop would end it)";
   const std::string words =
@@ -203,6 +250,7 @@ void Recording::too_hot(const Heat& heat) {
 }
 
 Result<void> Recording::spawn_held() {
+  if (!has_command()) return {};
   SpawnOptions options = plan_.workload->command();
   options.hold = true;
   options.die_with_parent = plan_.options.die_with_prony;
@@ -215,6 +263,7 @@ Result<void> Recording::spawn_held() {
   if (!child) return Unexpected<Error>(child.error());
   child_ = std::move(*child);
   tree_->attach(child_);
+  if (follower_) follower_->exclude_command(tree_->guard_target());
   if (guard_)
     if (auto armed = guard_->arm(tree_->guard_target()); !armed) return armed;
   return {};
@@ -239,27 +288,40 @@ void Recording::baseline(std::string_view name, SpanId id) {
   session_->add(span);
 }
 
+Result<WorkloadOutcome> Recording::watch() {
+  if (length_)
+    (void)end_of_watch_.try_acquire_for(std::chrono::nanoseconds(length_->ns));
+  else
+    end_of_watch_.acquire();
+  return WorkloadOutcome{};
+}
+
 Result<WorkloadOutcome> Recording::drive() {
   run_span_.id = run_span_id;
   run_span_.kind = SpanKind::run;
   run_span_.name = plan_.name;
   run_span_.status = SpanStatus::unfinished;
-  run_span_.pid = child_.pid();
+  if (has_command()) run_span_.pid = child_.pid();
   session_->tick_now();
   run_span_.interval.begin = run_span_.interval.end = machine_->now();
   session_->add(run_span_);
-  if (auto released = child_.release(); !released) {
-    exec_failed_ = true;
-    return Unexpected<Error>(released.error());
-  }
+  if (has_command())
+    if (auto released = child_.release(); !released) {
+      exec_failed_ = true;
+      return Unexpected<Error>(released.error());
+    }
   LiveLine line(*session_, plan_.kind, plan_.options.quiet);
   std::jthread survey([this](const std::stop_token& stop) {
     std::mutex mutex;
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
-    while (!wake.wait_for(lock, stop, std::chrono::seconds(1), [&] { return stop.stop_requested(); })) tree_->survey();
+    while (!wake.wait_for(lock, stop, std::chrono::seconds(1), [&] { return stop.stop_requested(); })) {
+      if (tree_) tree_->survey();
+      if (follower_) follower_->survey();
+    }
   });
-  auto outcome = plan_.workload->run(child_, [&](const Progress& progress) { line.update(progress); });
+  auto outcome =
+      has_command() ? plan_.workload->run(child_, [&](const Progress& progress) { line.update(progress); }) : watch();
   run_span_.interval.end = machine_->now();
   const bool good = outcome && outcome->exit.shell_code() == 0 && outcome->failures.empty();
   run_span_.status = good ? SpanStatus::ok : SpanStatus::failed;
@@ -268,13 +330,14 @@ Result<WorkloadOutcome> Recording::drive() {
 }
 
 void Recording::add_target_totals(const ExitStatus& exit, bool ended) {
+  session_->add(Total{"target", "wall_s", run_span_.interval.length().seconds().value(), "monotonic clock"});
+  if (!tree_) return;
   const TreeUsage usage = tree_->finish(exit);
   const std::string method(to_string(tree_->rung()));
   const auto total = [&](const char* name, double value) { session_->add(Total{"target", name, value, method}); };
   const auto maybe = [&](const char* name, const std::optional<std::uint64_t>& value) {
     if (value) total(name, static_cast<double>(*value));
   };
-  session_->add(Total{"target", "wall_s", run_span_.interval.length().seconds().value(), "monotonic clock"});
   total("cpu_user_s", usage.cpu_user_s);
   total("cpu_system_s", usage.cpu_system_s);
   if (usage.cpu_unattributed_s) total("cpu_unattributed_s", *usage.cpu_unattributed_s);
@@ -309,6 +372,7 @@ void Recording::conclude(const Result<WorkloadOutcome>& outcome) {
   baseline(phase::baseline_after, SpanId{3});
   session_->stop_sampling();
   learn_sensors();
+  if (followed_) followed_->finish();
   add_target_totals(outcome ? outcome->exit : ExitStatus{}, outcome.has_value());
   for (const Total& truth : true_joules(*machine_, session_->channels(), run_span_.interval)) session_->add(truth);
   if (outcome) {
@@ -324,6 +388,7 @@ void Recording::conclude(const Result<WorkloadOutcome>& outcome) {
 int Recording::exit_code_of(const Result<WorkloadOutcome>& outcome) const {
   if (exec_failed_) return outcome.error().code == ErrorCode::absent ? exit_code::not_found : exit_code::not_executable;
   if (!outcome) return exit_code::own_failure;
+  if (!has_command()) return exit_code::ok;
   if (plan_.kind == "run") return outcome->exit.shell_code();
   if (!outcome->failures.empty() || outcome->requests_failed > 0) return exit_code::failed_requests;
   return outcome->exit.shell_code();
@@ -339,11 +404,13 @@ Result<Measured> Recording::measure() {
   if (auto held = spawn_held(); !held) return Unexpected<Error>(held.error());
   signals_.relay([this](int number, bool from_terminal) {
     stop_baseline_ = true;
+    if (!has_command()) return end_of_watch_.release();
     const bool terminal_key = from_terminal && (number == SIGINT || number == SIGQUIT);
     if (!terminal_key || plan_.interrupt_cancels) plan_.workload->cancel(number);
   });
   if (auto started = session_->start(std::move(recorder_), manifest_); !started)
     return Unexpected<Error>(started.error());
+  if (followed_) followed_->begin(has_command());
   for (const ChannelPassport& passport : passports_->stored(session_->channels())) session_->add(passport);
   baseline(phase::baseline_before, SpanId{2});
   const auto outcome = drive();

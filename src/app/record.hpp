@@ -15,10 +15,10 @@
 namespace prony::app {
 
 struct RecordPlan {
-  std::string kind;  // "run", "llm": what the summary looks like
-  std::string name;  // for the file name: "python3", "synthetic-llama-15M"
-  std::unique_ptr<Workload> workload;
-  std::vector<Fact> facts;  // settings, engine, model, command
+  std::string kind;                    // "run", "llm", "watch": what the summary looks like
+  std::string name;                    // for the file name: "python3", "synthetic-llama-15M"
+  std::unique_ptr<Workload> workload;  // null: no command; targets alone are watched until --for is over or Ctrl-C
+  std::vector<Fact> facts;             // settings, engine, model, command
   RecordOptions options;
   bool interrupt_cancels = false;  // Ctrl-C stops the work (llm) instead of being the command's own affair (run)
 };

@@ -16,19 +16,37 @@ namespace {
 struct RunOptions {
   RecordOptions record;
   Settings settings;
+  TargetFlags targets;
 };
 
+// No command and nobody else to watch, or an option that only one of the two ways to measure has.
+Result<void> check_who(const RunOptions& options, const CommandWords& words) {
+  const TargetOptions& targets = options.record.targets;
+  if (words.empty() && targets.choices.empty())
+    return fail(ErrorCode::usage, "no command to measure", {},
+                "Write it after two dashes:  prony run -- python3 train.py\n"
+                "Or say whom to watch:  prony run --port 8080 --for 30s  (`prony help targets`)");
+  if (!words.empty() && !targets.length.empty())
+    return fail(ErrorCode::usage, "the end of the command ends the recording", "--for",
+                "Leave it out, or let the command end:  prony run -- timeout 30s CMD");
+  if (words.empty() && options.record.max_temp_stop)
+    return fail(ErrorCode::usage, "there is no command to stop", "--max-temp-stop", "Leave it out.");
+  if (const auto policy = idle_to_setting(targets.idle_to); !policy) return Unexpected<Error>(policy.error());
+  if (const auto top = top_setting(targets.top); !top) return Unexpected<Error>(top.error());
+  return {};
+}
+
 int run_command(RunOptions& options, CommandWords words) {
-  if (words.empty()) {
-    print_error(
-        {ErrorCode::usage, "no command to measure", {}, "Write it after two dashes:  prony run -- python3 train.py"});
-    return exit_code::own_failure;
-  }
   if (auto resolved = options.settings.resolve(config_file(options.record), config_keys()); !resolved) {
     print_error(resolved.error());
     return exit_code::own_failure;
   }
-  if (options.record.force) {  // before the old Run is taken away: a slip of the finger must not cost it
+  if (auto sound = check_who(options, words); !sound) {
+    print_error(sound.error());
+    return exit_code::own_failure;
+  }
+  if (options.record.force &&
+      !words.empty()) {  // before the old Run is taken away: a slip of the finger must not cost it
     SpawnOptions command;
     command.arguments = words;
     if (auto found = find_program(command); !found) {
@@ -42,14 +60,17 @@ int run_command(RunOptions& options, CommandWords words) {
     return exit_code::own_failure;
   }
   RecordPlan plan;
-  plan.kind = "run";
-  plan.name = std::filesystem::path(words.front()).filename().string();
+  plan.kind = words.empty() ? "watch" : "run";
+  plan.name = words.empty() ? options.record.targets.choices.front().name
+                            : std::filesystem::path(words.front()).filename().string();
   plan.options = options.record;
   plan.facts = options.settings.facts();
-  std::string line;
-  for (const std::string& word : words) line += (line.empty() ? "" : " ") + word;
-  plan.facts.push_back({"run.command", line, "flag"});
-  plan.workload = make_command_workload(std::move(words));
+  if (!words.empty()) {
+    std::string line;
+    for (const std::string& word : words) line += (line.empty() ? "" : " ") + word;
+    plan.facts.push_back({"run.command", line, "flag"});
+    plan.workload = make_command_workload(std::move(words));
+  }
   return record(std::move(plan));
 }
 
@@ -62,6 +83,7 @@ std::function<int(const CommandWords&)> add_run(CLI::App& command) {
                           command.add_flag("--max-temp-stop", options->record.max_temp_stop,
                                            "Over --max-temp send the command SIGTERM instead of warning alone"),
                           "false");
+  options->targets.add(command, options->record.targets, options->settings);
   command.prefix_command();
   return [options, &command](const CommandWords& after_dashes) {
     // Without "--" the first word that is no option begins the command.
@@ -71,6 +93,10 @@ std::function<int(const CommandWords&)> add_run(CLI::App& command) {
       return exit_code::own_failure;
     }
     words.insert(words.end(), after_dashes.begin(), after_dashes.end());
+    if (auto taken = options->targets.take(command, options->record.targets); !taken) {
+      print_error(taken.error());
+      return exit_code::own_failure;
+    }
     return run_command(*options, std::move(words));
   };
 }

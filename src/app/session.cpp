@@ -77,8 +77,8 @@ Result<SensorSet> open_sensors(Machine& machine, const std::string& only, const 
   return set;
 }
 
-Session::Session(Machine& machine, SensorSet sensors, Sensor& tree, Duration interval)
-    : machine_(machine), set_(std::move(sensors)) {
+Session::Session(Machine& machine, SensorSet sensors, std::vector<Sensor*> watchers, Duration interval)
+    : machine_(machine), set_(std::move(sensors)), watchers_(std::move(watchers)) {
   const auto lane_of = [&](const Sensor& sensor) -> LanePlan& {
     std::string name(to_string(sensor.lane()));
     if (sensor.lane() == LaneKind::blocking && !sensor.channels().empty()) name = sensor.channels().front().sensor;
@@ -105,7 +105,7 @@ Session::Session(Machine& machine, SensorSet sensors, Sensor& tree, Duration int
       channels_.push_back(std::move(channel));
     }
   };
-  add_sensor(tree);
+  for (Sensor* watcher : watchers_) add_sensor(*watcher);
   for (const auto& sensor : set_.sensors) add_sensor(*sensor);
   resolve_within(set_.within, channels_);
   for (const LanePlan& lane : lanes_) groups_.push_back(lane.group);
@@ -173,6 +173,7 @@ void Session::carry(const std::stop_token& stop) {
   sampler_->also_wait_for(spans_opened);
   while (!stop.stop_requested()) {
     const bool carried = carry_all(spans || control_ ? look_every : carry_wait);
+    if (on_carry_ && carried) on_carry_();
     if (!spans && readable(spans_opened)) {
       spans = true;
       sampler_->also_wait_for(-1);
@@ -192,16 +193,19 @@ void Session::carry(const std::stop_token& stop) {
   }
 }
 
-void Session::complain() {
-  for (const auto& sensor : set_.sensors) {
-    for (const Event& change : sensor->changes()) add(change);
-    for (const Unavailable& complaint : sensor->complaints()) {
-      if (std::find(complained_.begin(), complained_.end(), complaint.subject) != complained_.end()) continue;
-      complained_.push_back(complaint.subject);
-      add(Event{machine_.now(), "sensor-lost", complaint.subject, complaint.reason});
-      add(complaint);
-    }
+void Session::complain_of(Sensor& sensor) {
+  for (const Event& change : sensor.changes()) add(change);
+  for (const Unavailable& complaint : sensor.complaints()) {
+    if (std::find(complained_.begin(), complained_.end(), complaint.subject) != complained_.end()) continue;
+    complained_.push_back(complaint.subject);
+    add(Event{machine_.now(), "sensor-lost", complaint.subject, complaint.reason});
+    add(complaint);
   }
+}
+
+void Session::complain() {
+  for (Sensor* watcher : watchers_) complain_of(*watcher);
+  for (const auto& sensor : set_.sensors) complain_of(*sensor);
 }
 
 void Session::settle(Duration limit) {
@@ -290,6 +294,12 @@ void Session::add(const Fact& fact) {
 }
 void Session::add(const ProcessRecord& process) {
   write([&](Recorder& recorder) { return recorder.add_process(process); });
+}
+void Session::add(const ProcessLook& look) {
+  write([&](Recorder& recorder) { return recorder.append(look); });
+}
+void Session::add(const Target& target) {
+  write([&](Recorder& recorder) { return recorder.add_target(target); });
 }
 void Session::add(const ChannelPassport& passport) {
   write([&](Recorder& recorder) { return recorder.add_passport(passport); });

@@ -35,8 +35,8 @@ struct SensorSet {
 
 class Session {
  public:
-  // Channels of the sensors, then of `tree`, numbered through and laid on lanes.
-  Session(Machine& machine, SensorSet sensors, Sensor& tree, Duration interval);
+  // Channels of `watchers` (who follow processes), then of the sensors, numbered through and laid on lanes.
+  Session(Machine& machine, SensorSet sensors, std::vector<Sensor*> watchers, Duration interval);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -53,6 +53,8 @@ class Session {
   [[nodiscard]] const std::vector<Group>& groups() const noexcept { return groups_; }
   // Before start(): is shown every block on its way to the Run, from the thread that carries it.
   void show_blocks_to(std::function<void(const TickBlock&)> see) { see_ = std::move(see); }
+  // Before start(): is called from the thread that carries blocks, after each time it did.
+  void on_carry(std::function<void()> act) { on_carry_ = std::move(act); }
   // One more tick of every lane, now.
   void tick_now() { sampler_->tick_now(); }
   // Goes on sampling until every counter that moved at all has moved again, so that its last edge is known from both
@@ -68,6 +70,8 @@ class Session {
   void add(const Total& total);
   void add(const Fact& fact);
   void add(const ProcessRecord& process);
+  void add(const ProcessLook& look);
+  void add(const Target& target);
   void add(const Unavailable& unavailable);
   void add(const ChannelPassport& passport);
 
@@ -80,12 +84,14 @@ class Session {
   bool carry_all(Duration wait);
   bool carry_one(Duration wait, Duration max_age);
   void complain();
+  void complain_of(Sensor& sensor);
   void record_failure(const Error& error);
   template <class F>
   void write(F&& call);
 
   Machine& machine_;
   SensorSet set_;
+  std::vector<Sensor*> watchers_;
   std::vector<Channel> channels_;
   std::vector<Group> groups_;
   std::vector<LanePlan> lanes_;
@@ -97,6 +103,7 @@ class Session {
   std::vector<std::string> complained_;                 // subjects already told, so that each is told once
   std::vector<std::pair<Instant, double>> last_power_;  // per channel: when and what watts_now read
   std::function<void(const TickBlock&)> see_;
+  std::function<void()> on_carry_;
   std::jthread carrier_;
 };
 

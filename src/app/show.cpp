@@ -27,13 +27,16 @@ struct ShowOptions {
   bool json = false;
   bool settings = false;
   EnergyOptions energy;
+  std::string idle_to;  // empty: the Run's own
+  std::string top;
 };
 
-TextOptions text_options(int fd) {
+TextOptions text_options(int fd, std::size_t top = TextOptions{}.top) {
   const Terminal terminal = terminal_of(fd);
   TextOptions options;
   options.width = terminal.width;
   options.colour = terminal.colour;
+  options.top = top;
   return options;
 }
 
@@ -43,7 +46,17 @@ int show(const ShowOptions& options) {
     print_error(run.error());
     return exit_code::own_failure;
   }
-  auto summary = summarise(**run);
+  const auto top = top_setting(options.top);
+  SummaryOptions rules;
+  if (!options.idle_to.empty()) {
+    const auto policy = idle_to_setting(options.idle_to);
+    if (!policy) {
+      print_error(policy.error());
+      return exit_code::own_failure;
+    }
+    rules.idle_to = *policy;
+  }
+  auto summary = top ? summarise(**run, rules) : Unexpected<Error>(top.error());
   if (!summary) {
     print_error(summary.error());
     return exit_code::own_failure;
@@ -62,7 +75,7 @@ int show(const ShowOptions& options) {
   } else if (options.settings) {
     text = settings_text(*summary, text_options(STDOUT_FILENO));
   } else {
-    text = to_text(*summary, text_options(STDOUT_FILENO));
+    text = to_text(*summary, text_options(STDOUT_FILENO, *top));
   }
   if (auto written = write_file("-", text); !written) {
     print_error(written.error());
@@ -97,7 +110,8 @@ bool print_run(const std::string& run_path, const RecordOptions& options) {
   if (!summary) return told(Unexpected<Error>(summary.error()));
   bool good = true;
   if (!options.quiet) {
-    const std::string text = to_text(*summary, text_options(STDERR_FILENO));
+    const auto top = top_setting(options.targets.top);
+    const std::string text = to_text(*summary, text_options(STDERR_FILENO, top.value_or(TextOptions{}.top)));
     good = std::fwrite(text.data(), 1, text.size(), stderr) == text.size() && good;
   }
   if (!options.json.empty()) good = told(write_file(options.json, to_json(*summary).dump(2) + "\n")) && good;
@@ -110,6 +124,11 @@ std::function<int(const CommandWords&)> add_show(CLI::App& command) {
   command.add_option("RUN", options->path, "A Run file")->required();
   command.add_flag("--json", options->json, "As JSON; the names carry units");
   command.add_flag("--settings", options->settings, "Every effective setting and where it came from");
+  command
+      .add_option("--idle-to", options->idle_to, "Whose the idle part is: none, share, target (default: as recorded)")
+      ->type_name("POLICY");
+  command.add_option("--top", options->top, "Rows of single processes, where they were followed (default 10)")
+      ->type_name("N");
   add_factor_options(command, options->energy, nullptr);
   return [options](const CommandWords&) { return show(*options); };
 }

@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "calibrate/baseline.hpp"
 #include "model/metrics.hpp"
+#include "reports/target_rows.hpp"
 
 namespace prony {
 
@@ -228,8 +229,14 @@ void gather_absent(Summary& summary) {
     out.push_back({"energy", "no channel that gives joules was recorded", "prony sensors says why"});
   const bool ended = summary.state == RunState::complete;
   if (!summary.wall_s) out.push_back({"wall_s", ended ? "not recorded" : "recording stopped before the end", ""});
-  if (!summary.exit_code && !summary.exit_signal)
+  if (!summary.exit_code && !summary.exit_signal && summary.kind != "watch")
     out.push_back({"exit_code", ended ? "not recorded" : "recording stopped before the end", ""});
+  for (const TargetRow& row : summary.targets)
+    for (const TargetRow::Part& part : row.energy)
+      for (const auto& [field, reason] : part.energy.absent)
+        out.push_back(
+            {"targets[" + row.target.name + "].energy[" + summary.energy[part.row].channel.name + "]." + field + "_j",
+             reason, ""});
   for (const RequestRow& row : summary.requests)
     for (const Unavailable& absent : row.absent)
       out.push_back({"requests[" + row.span.name + "]." + absent.subject, absent.reason, absent.remedy});
@@ -251,10 +258,23 @@ std::optional<double> Summary::prony_total(std::string_view name) const {
 
 std::string Summary::fact(std::string_view key) const { return manifest.get(key).value_or(""); }
 
-Result<Summary> summarise(const Run& run) {
-  AttributionOptions options;
-  options.known_idle = calibrate::known_idle(run.manifest());
-  Attribution attribution(run.channels(), run.groups(), run.spans(), options);
+namespace {
+
+IdleTo policy_of(const Run& run, const SummaryOptions& options) {
+  const auto recorded = run.manifest().get("setting.idle-to");
+  return options.idle_to.value_or(idle_to_from(recorded.value_or("")).value_or(IdleTo::none));
+}
+
+}  // namespace
+
+Result<Summary> summarise(const Run& run, const SummaryOptions& options) {
+  AttributionOptions rules;
+  rules.idle_to = policy_of(run, options);
+  for (const Target& target : run.targets()) rules.targets.push_back(target.name);
+  rules.requests_target = run.manifest().get("requests.target").value_or("");
+  rules.own_pid = parse_i64(run.manifest().get("prony.pid").value_or(""));
+  rules.known_idle = calibrate::known_idle(run.manifest());
+  Attribution attribution(run.channels(), run.groups(), run.spans(), rules);
   std::vector<Event> damage;
   for (const Group& group : run.groups()) {
     const auto read = run.for_each_block(group.id, [&](const TickBlock& block) {
@@ -266,14 +286,21 @@ Result<Summary> summarise(const Run& run) {
     // A damaged part was passed over as a gap; all else was read: tell what is left, and that something is missing.
     damage.push_back({{}, "samples-damaged", group.name, read.error().what});
   }
-  Summary summary = summarise(run, attribution.finish());
+  attribution.know(run.processes());
+  const auto looked = run.for_each_look([&](const ProcessLook& look) {
+    attribution.push(look);
+    return true;
+  });
+  if (!looked && looked.error().code != ErrorCode::malformed) return Unexpected<Error>(looked.error());
+  if (!looked) damage.push_back({{}, "samples-damaged", "processes", looked.error().what});
+  Summary summary = summarise(run, attribution.finish(), options);
   summary.events.insert(summary.events.end(), damage.begin(), damage.end());
   for (Event& event : summary.events)
     if (event.kind == "samples-damaged") event.at = summary.window.end;
   return summary;
 }
 
-Summary summarise(const Run& run, Ledger ledger) {
+Summary summarise(const Run& run, Ledger ledger, const SummaryOptions& options) {
   Summary summary;
   summary.path = run.path().lexically_normal().string();
   summary.state = run.state();
@@ -305,6 +332,9 @@ Summary summarise(const Run& run, Ledger ledger) {
       all.gauges[gauge.span.value].push_back({*channel, gauge});
   for (const GaugeLedger& gauge : ledger.gauges)
     if (const Channel* channel = find_channel(run, gauge.channel)) summary.gauges.push_back({*channel, gauge});
+  summary.idle_to = policy_of(run, options);
+  summary.cpu = std::move(ledger.cpu);
+  gather_targets(run, summary);
   gather_spans(run, all);
   gather_repeated(summary);
   gather_absent(summary);

@@ -16,6 +16,7 @@
 #include "model/manifest.hpp"
 #include "model/passport.hpp"
 #include "model/span.hpp"
+#include "model/target.hpp"
 #include "store/run.hpp"
 
 namespace prony {
@@ -83,6 +84,38 @@ struct Repeated {
   double mean = 0, low = 0, high = 0;  // tok/s
 };
 
+// One target of a Run that has targets. `charged`, `active`, `share` and `mean_w` are over Summary::split's channels.
+struct TargetRow {
+  struct Part {
+    std::size_t row = 0;  // index into Summary::energy
+    TargetEnergy energy;
+  };
+  Target target;
+  std::optional<double> processes, cpu_s, rss_peak_bytes;
+  std::vector<Part> energy;
+  std::optional<Estimate> charged, active;
+  std::optional<double> share, mean_w;
+};
+
+// The headline channels that could be split, and their parts: the targets' charges, foreign, Prony, idle and
+// unattributed add up to gross. What could not be split is named in `left_out`.
+struct SplitSum {
+  std::vector<std::size_t> rows, left_out;  // indices into Summary::energy
+  std::optional<Estimate> gross, foreign, prony, idle, unattributed;
+};
+
+// A process that was followed by itself; `charged` over Summary::split's channels.
+struct ProcessRow {
+  ProcessRecord process;
+  double cpu_s = 0;
+  Estimate charged;
+};
+// What of a target's charge (target "": of the others') no single process stands for.
+struct UnseenRow {
+  std::string target;
+  Estimate charged;
+};
+
 struct LaneRow {
   std::string name;
   std::optional<double> ticks, missed, late, dropped, cpu_s;
@@ -107,6 +140,12 @@ struct Summary {
   std::vector<GaugeRow> gauges;
   std::vector<RequestRow> requests;
   std::vector<PhaseRow> phases;
+  IdleTo idle_to = IdleTo::none;
+  std::optional<CpuUse> cpu;       // who used the machine's CPU time in the measured window
+  std::vector<TargetRow> targets;  // empty: the command's tree is all that was asked for
+  SplitSum split;
+  std::vector<ProcessRow> processes;  // most joules first
+  std::vector<UnseenRow> unseen;
   std::vector<Charge> charges;
   std::vector<Repeated> repeated;
   std::vector<ChannelPassport> passports;
@@ -122,9 +161,12 @@ struct Summary {
   [[nodiscard]] std::string fact(std::string_view key) const;  // "" if not there
 };
 
-// Folds the Run's blocks through Attribution and gathers everything. Opens nothing.
-[[nodiscard]] Result<Summary> summarise(const Run& run);
+struct SummaryOptions {
+  std::optional<IdleTo> idle_to;  // absent: the Run's own
+};
+// Folds the Run's blocks and looks through Attribution and gathers everything. Opens nothing.
+[[nodiscard]] Result<Summary> summarise(const Run& run, const SummaryOptions& options = {});
 // The same with a ledger that was folded before.
-[[nodiscard]] Summary summarise(const Run& run, Ledger ledger);
+[[nodiscard]] Summary summarise(const Run& run, Ledger ledger, const SummaryOptions& options = {});
 
 }  // namespace prony

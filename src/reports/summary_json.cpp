@@ -8,6 +8,7 @@
 #include "reports/comparison.hpp"
 #include "reports/footprint.hpp"
 #include "reports/passport_rows.hpp"
+#include "reports/target_json.hpp"
 
 namespace prony {
 
@@ -366,6 +367,7 @@ Json to_json(const Summary& summary) {
   out["comparisons"] = comparisons_json(summary);
   if (Json derived = calibrated_json(summary); !derived.is_null()) out["calibrated"] = std::move(derived);
   if (Json baseline = baseline_json(summary); !baseline.is_null()) out["baseline"] = std::move(baseline);
+  put_targets(out, summary);
   out["requests"] = Json::array();
   for (const RequestRow& row : summary.requests) out["requests"].push_back(request_json(summary, row));
   out["phases"] = phases_json(summary);

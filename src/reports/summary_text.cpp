@@ -94,6 +94,13 @@ std::string exit_words(const Summary& s) {
   return s.state == RunState::complete ? "exit not recorded" : "end not recorded";
 }
 
+// A Run without a command: whom it watched.
+std::string watched_words(const Summary& s) {
+  std::string words;
+  for (const TargetRow& row : s.targets) words += (words.empty() ? "" : " ") + safe(row.target.selector, 60);
+  return words.empty() ? "nobody was watched" : words;
+}
+
 std::string headline(const Summary& s, const TextOptions& o) {
   Items items;
   if (s.kind == "llm") {
@@ -110,7 +117,10 @@ std::string headline(const Summary& s, const TextOptions& o) {
   } else {
     const std::string command = safe(s.fact("run.command"), o.width > 60 ? o.width - 20 : 40);
     items.push_back(command.empty() ? "prony run" : command);
-    items.push_back(exit_words(s));
+    if (s.kind != "watch")
+      items.push_back(exit_words(s));
+    else
+      items.push_back(watched_words(s));
     for (std::string& item : usage_items(s)) items.push_back(std::move(item));
   }
   const std::string text = layout::joined(items, o.width, 1);
@@ -145,7 +155,7 @@ std::string warnings(const Summary& s, const TextOptions& o) {
   }
   for (const Event& event : s.events)
     if (event.kind != "note" && event.kind != "spans-lost" && event.kind != "ticks-dropped" &&
-        event.kind != interval_changed && !text::is_state_change(event))
+        event.kind != interval_changed && !event.kind.starts_with("target-") && !text::is_state_change(event))
       warn(event.kind == "workload-failed"
                ? safe(event.text, 200)
                : event.kind + ": " + safe(event.subject, 60) + ": " + safe(event.text, 200));
@@ -155,10 +165,12 @@ std::string warnings(const Summary& s, const TextOptions& o) {
       warn("idle drifted: " + text::domain_name(s, row) + " drew " + figures::watts(*l.idle_before_w) + " before and " +
            figures::watts(*l.idle_after_w) + " after: active is known no better than that; let it settle and repeat");
   }
+  // Others who shared the machine: of its CPU time where that is known.
+  const auto by_time = s.cpu ? s.cpu->foreign_share : std::nullopt;
   // On a simulated machine the others are part of the simulation: nobody can close them.
-  if (const double others = others_share(s); others > 0.10 && s.simulated.empty())
-    warn("others took " + figures::percent(others) +
-         " of the CPU-split energy: close them and measure again, or read " +
+  if (const double others = by_time.value_or(others_share(s)); others > 0.10 && s.simulated.empty())
+    warn("others " + std::string(by_time ? "used " : "took ") + figures::percent(others) +
+         (by_time ? " of the CPU time: close" : " of the CPU-split energy: close them and measure again, or read ") +
          (s.kind == "llm" ? "what is charged to a prompt and not its energy" : "this program's share and not gross"));
   if (s.spans_lost > 0)
     warn(figures::count(static_cast<double>(s.spans_lost)) +
@@ -370,6 +382,8 @@ std::string energy_notes(const Summary& s, const TextOptions& o) {
   for (const std::string& words : doubt_words(s)) doubt.push_back(words);
   line("doubt", doubt);
   Items split;
+  if (s.cpu && s.cpu->foreign_s > 0 && s.cpu->foreign_share)
+    split.push_back("others used " + figures::percent(*s.cpu->foreign_share) + " of the CPU time");
   if (!s.cpu_split.empty() && !s.energy.empty()) {
     split.push_back(safe(s.cpu_split, 300));
     const bool shares = std::any_of(s.energy.begin(), s.energy.end(),
@@ -404,10 +418,21 @@ std::string saved(const Summary& s, const TextOptions& o) {
                           o.width, Tone::plain, o.colour);
 }
 
+std::string targets_part(const Summary& s, const TextOptions& o) {
+  if (s.targets.empty()) return {};
+  std::string out = text::targets_table(s, o).text;
+  const Items notes = text::target_notes(s);
+  for (std::size_t i = 0; i < notes.size(); ++i)
+    out += layout::labelled(i == 0 ? "targets" : "", {notes[i]}, o.width, Tone::plain, o.colour);
+  if (const auto processes = text::processes_table(s, o); !processes.text.empty()) out += "\n" + processes.text;
+  return out + "\n";
+}
+
 }  // namespace
 
 std::string to_text(const Summary& s, const TextOptions& given) {
-  const TextOptions o{std::max<std::size_t>(given.width, 40), given.colour};
+  TextOptions o = given;
+  o.width = std::max<std::size_t>(o.width, 40);
   // The empty line parts the summary from what the command itself printed.
   std::string out = "\n" + headline(s, o);
   out += layout::labelled("SIMULATED", text::simulation_words(s), o.width, Tone::warning, o.colour) + warnings(s, o) +
@@ -416,6 +441,7 @@ std::string to_text(const Summary& s, const TextOptions& given) {
   const bool has_table = llm ? !s.requests.empty() : !s.energy.empty();
   const text::Part table = !has_table ? text::Part{} : llm ? text::requests_table(s, o) : text::energy_table(s, o);
   if (has_table) out += table.text + "\n";
+  out += targets_part(s, o);
   if (llm) {
     if (s.requests.empty())
       out += layout::labelled("prompts", {"none were recorded"}, o.width, Tone::warning, o.colour);

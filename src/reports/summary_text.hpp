@@ -13,6 +13,7 @@ namespace prony {
 struct TextOptions {
   std::size_t width = 100;  // columns; at least 40 are used
   bool colour = false;      // ANSI colours; nothing needs them to be read
+  std::size_t top = 10;     // rows of single processes, where they were followed
 };
 
 [[nodiscard]] std::string to_text(const Summary& summary, const TextOptions& options);

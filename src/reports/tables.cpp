@@ -9,17 +9,20 @@
 #include "reports/rows_table.hpp"
 #include "reports/samples_table.hpp"
 #include "reports/summary.hpp"
+#include "reports/target_tables.hpp"
 
 namespace prony {
 
 namespace {
 
-constexpr std::array<TableName, 6> names{{
+constexpr std::array<TableName, 8> names{{
     {"samples", "one row a tick: time stamps and every channel in its unit"},
     {"spans", "one row a span: run, phases, prompts, prefill, decode, tokens"},
     {"charges", "one row a charge: a channel's joules by party and span; they add up to what was recorded"},
     {"channels", "one row a channel: what it is, and its energy over the Run"},
     {"requests", "one row a prompt: tokens, times, rates, joules, prompt and answer"},
+    {"targets", "one row a target, and what is left: others, Prony, idle, unattributed, which add up to gross"},
+    {"processes", "one row a process that was followed by itself: CPU time and joules"},
     {"passports", "one row a channel that was watched: update period, phase, step, noise, cost of a read"},
 }};
 
@@ -287,10 +290,12 @@ Result<std::unique_ptr<Table>> make_table(const Run& run, std::string_view name)
   if (name == "samples") return make_samples_table(run);
   if (name == "spans") return spans_table(run);
   if (name == "passports") return passports_table(run.passports());
-  if (name == "charges" || name == "channels" || name == "requests") {
+  if (name == "charges" || name == "channels" || name == "requests" || name == "targets" || name == "processes") {
     const auto summary = summarise(run);
     if (!summary) return Unexpected<Error>(summary.error());
     if (name == "charges") return charges_table(run, *summary);
+    if (name == "targets") return targets_table(*summary);
+    if (name == "processes") return processes_table(*summary);
     return name == "channels" ? channels_table(run, *summary) : requests_table(*summary);
   }
   std::vector<std::string> known;

@@ -35,6 +35,13 @@ struct Part {
 [[nodiscard]] Part energy_table(const Summary& summary, const TextOptions& options);
 // "package-0, core: measured, rapl, bound": where the figures come from, for widths without that column.
 [[nodiscard]] std::vector<std::string> sources(const Summary& summary);
+// A Run with targets: what each was charged, and what is left, down to gross.
+[[nodiscard]] Part targets_table(const Summary& summary, const TextOptions& options);
+// Of what the table is the split, what could not be split and why, and the policy in effect.
+[[nodiscard]] std::vector<std::string> target_notes(const Summary& summary);
+// The processes that were charged most, the rest of them, and what no single process stands for; empty where processes
+// were not followed one by one.
+[[nodiscard]] Part processes_table(const Summary& summary, const TextOptions& options);
 [[nodiscard]] Part requests_table(const Summary& summary, const TextOptions& options);
 
 // Σ over the headline channels of one party; absent if one of them cannot tell.

@@ -1,0 +1,97 @@
+#include "reports/target_tables.hpp"
+
+#include "reports/rows_table.hpp"
+
+namespace prony {
+
+namespace {
+
+Cell text(std::string_view words) { return words.empty() ? Cell{} : Cell{std::string(words)}; }
+Cell maybe(const std::optional<double>& value) { return value ? Cell{*value} : Cell{}; }
+
+void add_joules(std::vector<Cell>& row, const std::optional<Estimate>& e) {
+  row.push_back(e ? Cell{e->value} : Cell{});
+  row.push_back(e ? Cell{e->low} : Cell{});
+  row.push_back(e ? Cell{e->high} : Cell{});
+  row.push_back(e ? Cell{std::string(to_string(e->kind))} : Cell{});
+}
+
+}  // namespace
+
+std::unique_ptr<Table> targets_table(const Summary& summary) {
+  auto table = std::make_unique<RowsTable>();
+  table->header = {{"party", "target, foreign, prony, idle, unattributed; gross is their sum"},
+                   {"target", ""},
+                   {"selector", ""},
+                   {"processes", ""},
+                   {"cpu_s", ""},
+                   {"rss_peak_bytes", ""},
+                   {"charged_j", "over the headline channels that could be split"},
+                   {"low_j", ""},
+                   {"high_j", ""},
+                   {"kind", "what low and high promise"},
+                   {"active_j", "of it, above idle; empty without a baseline"},
+                   {"share", "of what the targets, foreign and Prony were charged"},
+                   {"mean_w", ""}};
+  for (const TargetRow& row : summary.targets) {
+    std::vector<Cell> cells;
+    cells.push_back(text("target"));
+    cells.push_back(text(row.target.name));
+    cells.push_back(text(row.target.selector));
+    cells.push_back(maybe(row.processes));
+    cells.push_back(maybe(row.cpu_s));
+    cells.push_back(maybe(row.rss_peak_bytes));
+    add_joules(cells, row.charged);
+    cells.push_back(row.active ? Cell{row.active->value} : Cell{});
+    cells.push_back(maybe(row.share));
+    cells.push_back(maybe(row.mean_w));
+    table->rows.push_back(std::move(cells));
+  }
+  const auto party = [&](const char* name, const std::optional<Estimate>& joules) {
+    if (!joules) return;
+    std::vector<Cell> cells(6);
+    cells[0] = text(name);
+    add_joules(cells, joules);
+    cells.resize(table->header.size());
+    table->rows.push_back(std::move(cells));
+  };
+  party("foreign", summary.split.foreign);
+  party("prony", summary.split.prony);
+  party("idle", summary.split.idle);
+  party("unattributed", summary.split.unattributed);
+  party("gross", summary.split.gross);
+  return table;
+}
+
+std::unique_ptr<Table> processes_table(const Summary& summary) {
+  auto table = std::make_unique<RowsTable>();
+  table->header = {{"pid", ""},
+                   {"start_ticks", "with the pid, the identity"},
+                   {"name", ""},
+                   {"target", "empty: others"},
+                   {"cpu_s", ""},
+                   {"charged_j", "part of its target's charge, or of foreign's"},
+                   {"low_j", ""},
+                   {"high_j", ""},
+                   {"kind", "what low and high promise"}};
+  for (const ProcessRow& row : summary.processes) {
+    std::vector<Cell> cells;
+    cells.emplace_back(row.process.pid);
+    cells.emplace_back(static_cast<std::int64_t>(row.process.start_ticks));
+    cells.push_back(text(row.process.name));
+    cells.push_back(text(row.process.target));
+    cells.emplace_back(row.cpu_s);
+    add_joules(cells, row.charged);
+    table->rows.push_back(std::move(cells));
+  }
+  for (const UnseenRow& row : summary.unseen) {
+    std::vector<Cell> cells(5);
+    cells[2] = text("not seen one by one");
+    cells[3] = text(row.target);
+    add_joules(cells, row.charged);
+    table->rows.push_back(std::move(cells));
+  }
+  return table;
+}
+
+}  // namespace prony
