@@ -166,11 +166,11 @@ std::string warnings(const Summary& s, const TextOptions& o) {
            figures::watts(*l.idle_after_w) + " after: active is known no better than that; let it settle and repeat");
   }
   // Others who shared the machine: of its CPU time where that is known.
-  const auto by_time = s.cpu ? s.cpu->foreign_share : std::nullopt;
+  const bool by_time = s.cpu && s.cpu->foreign_share;
   // On a simulated machine the others are part of the simulation: nobody can close them.
-  if (const double others = by_time.value_or(others_share(s)); others > 0.10 && s.simulated.empty())
+  if (const double others = by_time ? *s.cpu->foreign_share : others_share(s); others > 0.10 && s.simulated.empty())
     warn("others " + std::string(by_time ? "used " : "took ") + figures::percent(others) +
-         (by_time ? " of the CPU time: close" : " of the CPU-split energy: close them and measure again, or read ") +
+         (by_time ? " of the CPU time" : " of the CPU-split energy") + ": close them and measure again, or read " +
          (s.kind == "llm" ? "what is charged to a prompt and not its energy" : "this program's share and not gross"));
   if (s.spans_lost > 0)
     warn(figures::count(static_cast<double>(s.spans_lost)) +

@@ -1,0 +1,132 @@
+// What a Run with targets prints: a row each, what is left, and all of it adding up to gross.
+#include <gtest/gtest.h>
+
+#include "fake_run.hpp"
+#include "reports/summary.hpp"
+#include "reports/summary_json.hpp"
+#include "reports/summary_text.hpp"
+#include "reports/tables.hpp"
+
+namespace prony {
+namespace {
+
+using testing::about;
+using testing::Told;
+
+// Two domains; the command and a server; three processes that were followed. dram cannot be split.
+Told two_targets() {
+  Told t = testing::told_command();
+  t.run.target_list = {{"command", ""}, {"web", "--port web=8080"}};
+  t.run.process_list = {{41, 7, 1, "client", {}, 0, 0, true, 1, "command"},
+                        {42, 8, 1, "server", {}, 0, 0, false, 2, "web"},
+                        {43, 9, 1, "stranger", {}, 0, 0, false, 3, ""}};
+  Ledger& l = t.ledger;
+  l.cpu = CpuUse{{{"command", 2.0}, {"web", 6.0}}, 0.04, 4.0, 12.04, 4.0 / 12.04};
+  ChannelLedger& package = l.energy[0];
+  package.target = about(281.0, 0.001);
+  package.targets = {{"command", about(81.0, 0.001), about(81.0, 0.001), 0.3, about(1.0, 0.001), {}},
+                     {"web", about(200.0, 0.001), about(200.0, 0.001), 0.6, about(20.0, 0.001), {}}};
+  package.processes = {{2, 5.4, about(180, 0.001)}, {1, 1.9, about(80, 0.001)}, {3, 4.0, about(12, 0.001)}};
+  package.foreign_unfollowed = about(0.3, 0.001);
+  ChannelLedger& dram = l.energy[2];
+  dram.foreign.reset();
+  dram.targets = {{"command", {}, {}, {}, {}, {{"charged", "not separable: no residents"}}},
+                  {"web", {}, {}, {}, {}, {{"charged", "not separable: no residents"}}}};
+  return t;
+}
+
+// Kills: a channel that could not be split counted into gross, idle left out of the sum, a party counted twice.
+TEST(Targets, RowsAndWhatIsLeftAddUpToGrossOfWhatWasSplit) {
+  const Told t = two_targets();
+  const Summary s = summarise(t.run, t.ledger);
+  ASSERT_EQ(s.split.rows, std::vector<std::size_t>{0});
+  EXPECT_EQ(s.split.left_out, std::vector<std::size_t>{2});
+  ASSERT_TRUE(s.split.unattributed && s.targets[0].charged && s.targets[1].charged);
+  EXPECT_DOUBLE_EQ(s.targets[0].charged->value + s.targets[1].charged->value + s.split.foreign->value +
+                       s.split.prony->value + s.split.idle->value + s.split.unattributed->value,
+                   s.split.gross->value);
+  EXPECT_DOUBLE_EQ(s.split.gross->value, 412.3);
+  EXPECT_EQ(s.targets[1].cpu_s, 6.0);
+  EXPECT_DOUBLE_EQ(*s.targets[1].mean_w, 200.0 / 12.4);
+  EXPECT_NEAR(*s.targets[0].share + *s.targets[1].share + (12.3 + 0.11) / (281 + 12.3 + 0.11), 1, 1e-12);
+}
+
+TEST(Targets, ProcessesOfATargetAndItsRestAreItsCharge) {
+  const Told t = two_targets();
+  const Summary s = summarise(t.run, t.ledger);
+  ASSERT_EQ(s.processes.size(), 3U);
+  EXPECT_EQ(s.processes[0].process.name, "server");
+  for (const UnseenRow& unseen : s.unseen) {
+    double sum = unseen.charged.value;
+    for (const ProcessRow& row : s.processes)
+      if (row.process.target == unseen.target) sum += row.charged.value;
+    const double charge = unseen.target.empty()        ? s.split.foreign->value
+                          : unseen.target == "command" ? s.targets[0].charged->value
+                                                       : s.targets[1].charged->value;
+    EXPECT_NEAR(sum, charge, 1e-9) << unseen.target;
+  }
+}
+
+TEST(Targets, TheTextTellsEachTargetTheOthersAndThePolicy) {
+  const Told t = two_targets();
+  TextOptions options;
+  options.top = 2;
+  const std::string text = to_text(summarise(t.run, t.ledger), options);
+  for (const char* words :
+       {"--port web=8080", "others", "unattributed", "gross", "others used 33 % of the CPU time",
+        "not dram: not separable", "--idle-to none", "and 1 more", "not seen one by one", "WARNING"})
+    EXPECT_NE(text.find(words), std::string::npos) << words << "\n" << text;
+  EXPECT_EQ(text.find("stranger"), std::string::npos) << "--top 2 shows two";
+}
+
+// Kills: the warning that looks at joules where it should look at time, or comes below a tenth.
+TEST(Targets, OthersAreAlwaysToldAndWarnedOfOverATenth) {
+  Told t = two_targets();
+  t.ledger.cpu->foreign_share = 0.09;
+  const std::string calm = to_text(summarise(t.run, t.ledger), {});
+  EXPECT_NE(calm.find("others used 9 % of the CPU time"), std::string::npos) << calm;
+  EXPECT_EQ(calm.find("WARNING"), std::string::npos) << calm;
+  t.ledger.cpu->foreign_share = 0.11;
+  const std::string loud = to_text(summarise(t.run, t.ledger), {});
+  EXPECT_NE(loud.find("others used 11 % of the CPU time: close them"), std::string::npos) << loud;
+}
+
+TEST(Targets, JsonAndTablesHaveTheSameFigures) {
+  const Told t = two_targets();
+  const auto json = to_json(summarise(t.run, t.ledger));
+  ASSERT_EQ(json.at("targets").size(), 2U);
+  EXPECT_EQ(json["targets"][1]["name"], "web");
+  EXPECT_EQ(json["targets"][1]["charged_j"], 200.0);
+  EXPECT_EQ(json["split"]["gross_j"], 412.3);
+  EXPECT_EQ(json["cpu"]["foreign_share"], 4.0 / 12.04);
+  EXPECT_EQ(json["processes"].size(), 3U);
+  EXPECT_EQ(json["idle_to"], "none");
+  bool told = false;
+  for (const auto& absent : json["unavailable"])
+    told = told || absent["name"] == "targets[web].energy[rapl.package-0.dram.energy].charged_j";
+  EXPECT_TRUE(told);
+}
+
+TEST(Targets, ARunWithoutThemHasNoSuchWords) {
+  Told t = testing::told_command();
+  const auto json = to_json(summarise(t.run, t.ledger));
+  EXPECT_FALSE(json.contains("targets") || json.contains("split") || json.contains("idle_to"));
+  EXPECT_EQ(to_text(summarise(t.run, t.ledger), {}).find("unattributed"), std::string::npos);
+}
+
+TEST(Targets, AWatchWithoutACommandNamesWhomItWatchedAndMissesNoExitCode) {
+  Told t = two_targets();
+  t.run.facts.set("run.kind", "watch", "prony");
+  t.run.facts.facts.erase(std::remove_if(t.run.facts.facts.begin(), t.run.facts.facts.end(),
+                                         [](const Fact& f) { return f.key == "run.command"; }),
+                          t.run.facts.facts.end());
+  t.run.target_list.erase(t.run.target_list.begin());
+  std::erase_if(t.run.total_list, [](const Total& total) { return total.name.starts_with("exit"); });
+  const Summary s = summarise(t.run, t.ledger);
+  const std::string text = to_text(s, {});
+  EXPECT_EQ(text.find("exit not recorded"), std::string::npos) << text;
+  for (const Unavailable& absent : s.unavailable) EXPECT_NE(absent.subject, "exit_code");
+}
+
+}  // namespace
+}  // namespace prony
