@@ -356,7 +356,10 @@ void Recording::add_target_totals(const ExitStatus& exit, bool ended) {
   if (ended) session_->add(Total{"target", "exit_code", static_cast<double>(exit.shell_code()), "wait"});
   if (exit.signal != 0) session_->add(Total{"target", "exit_signal", static_cast<double>(exit.signal), "wait"});
   for (const Unavailable& missing : usage.unavailable) session_->add(missing);
-  for (const ProcessRecord& process : tree_->processes()) session_->add(process);
+  for (ProcessRecord process : tree_->processes()) {
+    if (follower_) process.target = command_target;
+    session_->add(process);
+  }
 }
 
 // From the Run's own ticks, so that no command waits for it; `prony probe` does it better.

@@ -216,7 +216,10 @@ Finding check_enclosure(const Patient& patient) {
         "a VM: energy counters, temperatures and real clocks stay with the host, and its other guests are unseen";
   if (!container.empty())
     finding.text +=
-        (finding.text.empty() ? "" : "; ") + container + ": processes outside are unseen, files may be masked";
+        (finding.text.empty() ? "" : "; ") + container +
+        (trim(patient.machine.read_text("/proc/2/comm").value_or("")) == "kthreadd"  // of the host's list alone
+             ? ": the whole machine's processes are seen, files may be masked"
+             : ": processes outside are unseen, files may be masked");
   return finding;
 }
 

@@ -171,7 +171,9 @@ std::string warnings(const Summary& s, const TextOptions& o) {
   if (const double others = by_time ? *s.cpu->foreign_share : others_share(s); others > 0.10 && s.simulated.empty())
     warn("others " + std::string(by_time ? "used " : "took ") + figures::percent(others) +
          (by_time ? " of the CPU time" : " of the CPU-split energy") + ": close them and measure again, or read " +
-         (s.kind == "llm" ? "what is charged to a prompt and not its energy" : "this program's share and not gross"));
+         (s.kind == "llm"      ? "what is charged to a prompt and not its energy"
+          : !s.targets.empty() ? "what each target is charged and not gross"
+                               : "this program's share and not gross"));
   if (s.spans_lost > 0)
     warn(figures::count(static_cast<double>(s.spans_lost)) +
          " spans were lost (the program wrote faster than they were taken): per-prompt figures are incomplete");
@@ -280,6 +282,8 @@ void add_settings(const Summary& s, Items& items) {
   if (s.fact("machine.boost") == "off") items.push_back("boost off");
   if (s.fact("machine.power_source").find("battery") != std::string::npos) say("power from ", "machine.power_source");
   say("container limited to ", "machine.cpu_limit");
+  if (const auto sees = s.fact("machine.container_sees"); !sees.empty())
+    items.push_back("inside " + safe(s.fact("machine.container"), 30) + ": " + safe(sees, 400));
 }
 
 // What the counters went through: restarts, pauses that count, wraps that nobody can tell.

@@ -1,6 +1,7 @@
 #include "reports/target_rows.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 namespace prony {
@@ -11,9 +12,13 @@ void add(std::optional<Estimate>& sum, const std::optional<Estimate>& part) {
   if (part) sum = sum ? *sum + *part : *part;
 }
 
-// `whole` without its parts: the doubt is the whole's, because the parts came from it.
+// `whole` without its parts, which were made as shares of it: what is left is a share too, and as doubtful.
 Estimate rest_of(const Estimate& whole, double parts) {
-  return {whole.value - parts, whole.low - parts, whole.high - parts, whole.kind};
+  constexpr double rounding = 1e-9;
+  const double rest = whole.value - parts;
+  if (whole.value == 0 || std::abs(rest) <= rounding * std::abs(whole.value)) return {0, 0, 0, whole.kind};
+  const double low = rest * whole.low / whole.value, high = rest * whole.high / whole.value;
+  return {rest, std::min(low, high), std::max(low, high), whole.kind};
 }
 
 const TargetEnergy* energy_of(const ChannelLedger& ledger, std::string_view target) {
@@ -107,8 +112,10 @@ void gather_processes(const Run& run, Summary& summary) {
     if (const auto found = rows.find(record.number); record.number != 0 && found != rows.end())
       found->second.process = record;
   for (auto& [number, row] : rows) summary.processes.push_back(std::move(row));
-  std::ranges::stable_sort(summary.processes,
-                           [](const ProcessRow& a, const ProcessRow& b) { return a.charged.value > b.charged.value; });
+  std::ranges::sort(summary.processes, [](const ProcessRow& a, const ProcessRow& b) {
+    if (a.charged.value != b.charged.value) return a.charged.value > b.charged.value;
+    return a.process.number < b.process.number;
+  });
   std::optional<Estimate> others;
   for (const TargetRow& row : summary.targets) {
     std::optional<Estimate> unseen;

@@ -129,13 +129,14 @@ Part energy_table(const Summary& summary, const TextOptions& options) {
   const auto& rows = summary.energy;
   const bool baseline =
       std::any_of(rows.begin(), rows.end(), [](const EnergyRow& r) { return r.ledger.active.has_value(); });
+  const std::string whose = !summary.targets.empty() ? "all targets" : baseline ? "program's" : "this program";
   layout::TextTable table;
   table.columns = {{"domain", false, 0, 9},
                    {"gross", true, 0, 0},
                    {summary.simulated.empty() ? "" : "truth", true, 0, 0},
                    {baseline ? "idle" : "", true, 5, 0},
                    {baseline ? "active" : "", true, 3, 0},
-                   {baseline ? "program's active" : "this program", true, 1, 0},
+                   {whose + (baseline ? " active" : ""), true, 1, 0},
                    {"share", true, 2, 0},
                    {"others", true, 7, 0},
                    {"mean", true, 4, 0},

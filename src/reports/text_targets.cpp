@@ -82,7 +82,7 @@ Part targets_table(const Summary& summary, const TextOptions& options) {
   party("others", split.foreign, true);
   party("Prony", split.prony, true);
   party("idle", split.idle, false);
-  party("unattributed", split.unattributed, false);
+  if (split.unattributed && split.unattributed->value != 0) party("unattributed", split.unattributed, false);
   party("gross", split.gross, false);
   if (split.gross) {
     table.tones.assign(table.rows.size(), layout::Tone::plain);

@@ -86,6 +86,32 @@ std::string container_kind(Machine& machine) {
   return {};
 }
 
+// Whose processes, whose energy, whose groups a container shows Prony, and the mounts that would show more. The
+// kernel's own thread 2, kthreadd, is in the host's list of processes and in no other.
+std::string container_sees(Machine& machine) {
+  const bool host_processes = trim(machine.read_text("/proc/2/comm").value_or("")) == "kthreadd";
+  const bool host_groups = machine.exists("/sys/fs/cgroup") && !machine.exists("/sys/fs/cgroup/cgroup.events");
+  const auto zone = machine.read_text("/sys/class/powercap/intel-rapl:0/energy_uj");
+  const bool sensors = machine.exists("/sys/class/hwmon/hwmon0");
+  std::string words = host_processes ? "processes: the whole machine's"
+                                     : "processes: this container's alone (--pid=host shows the machine's)";
+  words += host_groups ? "; containers of others: yes"
+                       : "; containers of others: no (--cgroupns=host -v /sys/fs/cgroup:/sys/fs/cgroup:ro)";
+  if (zone)
+    words += "; energy: the host's RAPL counters";
+  else if (zone.error().code == ErrorCode::denied)
+    words +=
+        "; energy: the host's RAPL counters are there but closed to this user (run it as root, or `prony setup rapl` "
+        "on "
+        "the host)";
+  else
+    words +=
+        "; energy: no RAPL counters (-v /sys/devices/virtual/powercap:/sys/devices/virtual/powercap:ro, where the "
+        "host has them)";
+  words += sensors ? "; sensors: the host's hwmon" : "; sensors: no hwmon";
+  return words;
+}
+
 }  // namespace
 
 void describe_virtual(Machine& machine, Manifest& manifest) {
@@ -96,6 +122,7 @@ void describe_virtual(Machine& machine, Manifest& manifest) {
   set("virtual", virtual_words(machine, is_virtual));
   const auto container = container_kind(machine);
   set("container", container);
+  if (!container.empty()) set("container_sees", container_sees(machine));
   const auto limits = own_cgroup_limits(machine);
   if (limits.cpus) set("cpu_limit", format_number(*limits.cpus) + " CPUs");
   if (limits.memory_bytes) set("memory_limit_bytes", std::to_string(*limits.memory_bytes));

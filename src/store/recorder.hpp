@@ -43,7 +43,7 @@ class Recorder {
   [[nodiscard]] virtual Result<void> add_span(const Span& span) = 0;
   [[nodiscard]] virtual Result<void> add_event(const Event& event) = 0;
   [[nodiscard]] virtual Result<void> add_anchor(const Anchor& anchor) = 0;
-  // The same pid and start time again replaces the process.
+  // The same pid and start time again replaces the process, but for a number or target that the new one lacks.
   [[nodiscard]] virtual Result<void> add_process(const ProcessRecord& process) = 0;
   [[nodiscard]] virtual Result<void> add_total(const Total& total) = 0;
   // A fact known only later (engine version, the model's name); the same key again replaces the value.

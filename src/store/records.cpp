@@ -105,9 +105,17 @@ Result<void> put_event(Database& database, const Event& event) {
 }
 
 Result<void> put_process(Database& database, const ProcessRecord& process) {
-  return put_row(database, "INSERT OR REPLACE INTO process VALUES (?,?,?,?,?,?,?,?,?,?,?)", process.pid,
-                 process.start_ticks, process.parent, process.name, process.seen.begin.ns, process.seen.end.ns,
-                 process.cpu_user_ns, process.cpu_system_ns, process.exited ? 1 : 0, process.number, process.target);
+  // Who is told of again by somebody who does not know its number or target keeps them.
+  return put_row(database,
+                 "INSERT INTO process VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (pid, start_ticks) DO UPDATE SET "
+                 "parent = excluded.parent, name = excluded.name, begin_ns = min(begin_ns, excluded.begin_ns), "
+                 "end_ns = max(end_ns, excluded.end_ns), cpu_user_ns = excluded.cpu_user_ns, "
+                 "cpu_system_ns = excluded.cpu_system_ns, exited = max(exited, excluded.exited), "
+                 "number = max(number, excluded.number), "
+                 "target = CASE excluded.target WHEN '' THEN target ELSE excluded.target END",
+                 process.pid, process.start_ticks, process.parent, process.name, process.seen.begin.ns,
+                 process.seen.end.ns, process.cpu_user_ns, process.cpu_system_ns, process.exited ? 1 : 0,
+                 process.number, process.target);
 }
 
 Result<void> put_target(Database& database, std::size_t position, const Target& target) {

@@ -46,6 +46,8 @@ TEST(Targets, RowsAndWhatIsLeftAddUpToGrossOfWhatWasSplit) {
                        s.split.prony->value + s.split.idle->value + s.split.unattributed->value,
                    s.split.gross->value);
   EXPECT_DOUBLE_EQ(s.split.gross->value, 412.3);
+  EXPECT_LE(s.split.unattributed->low, s.split.unattributed->value);
+  EXPECT_GE(s.split.unattributed->high, s.split.unattributed->value);
   EXPECT_EQ(s.targets[1].cpu_s, 6.0);
   EXPECT_DOUBLE_EQ(*s.targets[1].mean_w, 200.0 / 12.4);
   EXPECT_NEAR(*s.targets[0].share + *s.targets[1].share + (12.3 + 0.11) / (281 + 12.3 + 0.11), 1, 1e-12);

@@ -145,6 +145,32 @@ TEST(Virtual, ContainersAreToldApartAndAServiceCalledDockerIsNone) {
   EXPECT_EQ(kind("/proc/self/cgroup", "0::/system.slice/docker.service\n"), "(none)");
 }
 
+// Kills: a container that is told it sees the machine's processes, or that counters are there which it may not read.
+TEST(Virtual, AContainerSaysWhoseProcessesEnergyAndGroupsItSeesAndWhichMountsAreMissing) {
+  SimulatedMachine machine;
+  machine.set_file("/.dockerenv", "");
+  machine.set_file("/proc/2/comm", "nginx\n");
+  machine.set_file("/sys/fs/cgroup/cgroup.events", "populated 1\n");
+  std::string sees = fact(machine, "container_sees");
+  EXPECT_NE(sees.find("this container's alone (--pid=host"), std::string::npos) << sees;
+  EXPECT_NE(sees.find("no RAPL counters (-v /sys/devices/virtual/powercap"), std::string::npos) << sees;
+  EXPECT_NE(sees.find("--cgroupns=host"), std::string::npos) << sees;
+  EXPECT_NE(sees.find("no hwmon"), std::string::npos) << sees;
+
+  SimulatedMachine shown;
+  shown.set_file("/.dockerenv", "");
+  shown.set_file("/proc/2/comm", "kthreadd\n");
+  shown.set_file("/sys/fs/cgroup/cgroup.procs", "1\n");
+  shown.set_file("/sys/class/powercap/intel-rapl:0/energy_uj", "12\n");
+  shown.set_file("/sys/class/hwmon/hwmon0/name", "k10temp\n");
+  sees = fact(shown, "container_sees");
+  EXPECT_EQ(sees,
+            "processes: the whole machine's; containers of others: yes; energy: the host's RAPL counters; sensors: the "
+            "host's hwmon");
+  SimulatedMachine outside;
+  EXPECT_EQ(fact(outside, "container_sees"), "(none)");
+}
+
 struct Files : ::testing::Test {
   Files() {
     machine.set_file(

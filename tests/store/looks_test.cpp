@@ -145,6 +145,8 @@ TEST(Looks, ARunHandsOutTargetsProcessesAndEveryLookInOrder) {
   EXPECT_EQ(recorder->add_target({"ollama", "--pid 1"}).error().code, ErrorCode::usage);
   ProcessRecord process{42, 77, 1, "llama", {{5}, {9}}, 10, 20, true, 7, "ollama"};
   ASSERT_TRUE(recorder->add_process(process));
+  // Told again by somebody who does not know whose it is.
+  ASSERT_TRUE(recorder->add_process({42, 77, 1, "llama", {{4}, {12}}, 30, 40, false}));
   const auto looks = busy_looks(9000, 3, 1000);  // more than one long chunk holds
   for (std::size_t i = 0; i < looks.size(); ++i) {
     ASSERT_TRUE(recorder->append(looks[i]));
@@ -162,6 +164,8 @@ TEST(Looks, ARunHandsOutTargetsProcessesAndEveryLookInOrder) {
   ASSERT_EQ(run->processes().size(), 1U);
   EXPECT_EQ(run->processes()[0].number, 7U);
   EXPECT_EQ(run->processes()[0].target, "ollama");
+  EXPECT_EQ(run->processes()[0].cpu_system_ns, 40);
+  EXPECT_TRUE(run->processes()[0].exited);
   const auto read = looks_of(*run);
   ASSERT_EQ(read.size(), looks.size());
   std::size_t wrong = 0;
