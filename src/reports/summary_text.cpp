@@ -282,8 +282,13 @@ void add_settings(const Summary& s, Items& items) {
   if (s.fact("machine.boost") == "off") items.push_back("boost off");
   if (s.fact("machine.power_source").find("battery") != std::string::npos) say("power from ", "machine.power_source");
   say("container limited to ", "machine.cpu_limit");
-  if (const auto sees = s.fact("machine.container_sees"); !sees.empty())
-    items.push_back("inside " + safe(s.fact("machine.container"), 30) + ": " + safe(sees, 400));
+  std::string inside = "inside " + safe(s.fact("machine.container"), 30) + ": ";
+  const std::string sees = s.fact("machine.container_sees");
+  for (const std::string_view part : split(sees, ';')) {
+    if (trim(part).empty()) continue;
+    items.push_back(inside + safe(trim(part), 200));
+    inside.clear();
+  }
 }
 
 // What the counters went through: restarts, pauses that count, wraps that nobody can tell.

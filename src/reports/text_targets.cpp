@@ -64,8 +64,8 @@ Part targets_table(const Summary& summary, const TextOptions& options) {
   const bool baseline =
       std::ranges::any_of(summary.targets, [](const TargetRow& row) { return row.active.has_value(); });
   layout::TextTable table;
-  table.columns = {{"target", false, 0, 9}, {"selector", false, 3, 8}, {"processes", true, 5, 0},
-                   {"CPU", true, 2, 0},     {"charged", true, 0, 0},   {baseline ? "active" : "", true, 4, 0},
+  table.columns = {{"target", false, 0, 0}, {"selector", false, 3, 20}, {"processes", true, 5, 0},
+                   {"CPU", true, 2, 0},     {"charged", true, 0, 0},    {baseline ? "active" : "", true, 4, 0},
                    {"share", true, 1, 0},   {"mean", true, 6, 0}};
   for (const TargetRow& row : summary.targets)
     table.rows.push_back(Row{printable(row.target.name, 40), printable(row.target.selector, 60),

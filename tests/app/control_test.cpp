@@ -148,7 +148,7 @@ class WithSession : public ::testing::Test {
     auto recorder = Recorder::create(path_, {.overwrite = true});
     ASSERT_TRUE(recorder);
     Board board(burn_ns);
-    Session session(*machine, SensorSet{}, board, milliseconds(10));
+    Session session(*machine, SensorSet{}, {&board}, milliseconds(10));
     session.control(std::move(options));
     ASSERT_TRUE(session.start(std::move(*recorder), {}));
     meanwhile(board, session);

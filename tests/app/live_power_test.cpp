@@ -37,7 +37,7 @@ double live_watts(std::vector<std::unique_ptr<Sensor>> sensors, bool of_a_model 
   Gauge tree("target.rss", 0, true, Measure::memory);
   SensorSet set;
   set.sensors = std::move(sensors);
-  Session session(*machine, std::move(set), tree, milliseconds(10));
+  Session session(*machine, std::move(set), {&tree}, milliseconds(10));
   EXPECT_TRUE(session.start(std::move(*recorder), {}));
   bool modelled = true;
   const double watts = session.watts_now(modelled);

@@ -73,6 +73,7 @@ TEST(Targets, TheTextTellsEachTargetTheOthersAndThePolicy) {
   const Told t = two_targets();
   TextOptions options;
   options.top = 2;
+  options.width = 120;
   const std::string text = to_text(summarise(t.run, t.ledger), options);
   for (const char* words :
        {"--port web=8080", "others", "unattributed", "gross", "others used 33 % of the CPU time",
