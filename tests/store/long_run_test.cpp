@@ -39,6 +39,7 @@ test::Plan two_hours_plan() {
   for (const std::size_t c : {count - 2, count - 1}) {
     Channel& channel = plan.channels[c];
     channel.measure = Measure::cpu_time;
+    channel.domain = "";  // of the whole machine, not of a package
     channel.scope = c == count - 2 ? Scope::target : Scope::host;
     channel.name = c == count - 2 ? "target.cpu" : "cpu.busy";
     channel.range = 0;
