@@ -55,7 +55,7 @@ class Container(Case):
 
     def test_the_doctor_runs_there(self):
         done = self.enter("prony doctor", "--pid", before=self.MARK)
-        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(done.returncode, (0, 1), done.stderr)  # 1: it found something that keeps joules from being measured
         self.assertIn("Podman", done.stdout)
 
 
