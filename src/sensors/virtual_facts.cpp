@@ -105,9 +105,7 @@ std::string container_sees(Machine& machine) {
         "on "
         "the host)";
   else
-    words +=
-        "; energy: no RAPL counters (-v /sys/devices/virtual/powercap:/sys/devices/virtual/powercap:ro, where the "
-        "host has them)";
+    words += "; energy: no RAPL counters (-v /sys/devices/virtual/powercap, see docs/container.md)";
   words += sensors ? "; sensors: the host's hwmon" : "; sensors: no hwmon";
   return words;
 }
