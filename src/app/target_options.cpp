@@ -61,6 +61,8 @@ void TargetFlags::add(CLI::App& command, TargetOptions& options, Settings& setti
 }
 
 Result<void> TargetFlags::take(const CLI::App& command, TargetOptions& options) const {
+  if (options.length.empty() && command.get_option("--for")->count() > 0)  // a script's empty variable: not "for ever"
+    return fail(ErrorCode::usage, "'' is not a duration", "--for", "Write a number with its unit: 30s, 5m.");
   options.choices.clear();
   std::map<const CLI::Option*, std::size_t> taken;
   for (const CLI::Option* parsed : command.parse_order()) {

@@ -99,6 +99,13 @@ void ProcessTable::apply_end(const End& told, Instant now) {
   if (--process->threads > 0) return;
   process->finished = true;
   process->seen.end = now;
+  // A look that came between fork and exec saw its parent's name: short lives go by the one that they ended with.
+  const TargetMask named = match_.named_by_comm(told.name.data());
+  if (process->target < 0 && named != 0 && look_ - process->inserted <= 2) {
+    process->named |= named;
+    process->clocked = true;  // since it was born, or since it was seen first
+    choose_target(*process);
+  }
   if (process->clocked) credit(*process, process->ended_ns);
 }
 

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <map>
+#include <random>
 #include <thread>
 
 #include "base/text.hpp"
@@ -19,7 +20,7 @@ namespace prony::rigs {
 
 namespace {
 
-constexpr std::int64_t beat_ns = 10'000'000;  // of a burner's duty
+constexpr std::int64_t beat_ns = 10'000'000;  // of a burner's duty, on average
 constexpr int burner_nice = -10;              // where it may: so that a full machine leaves a burner its share
 
 std::int64_t clock_ns(clockid_t clock) noexcept {
@@ -50,7 +51,10 @@ void become(const std::string& name, int nice = 0, int keep = -1) {
 // all.
 void burn_share(double share, std::int64_t begin, std::int64_t end, std::int64_t phase) {
   const std::int64_t before = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-  for (std::int64_t at = begin + phase; at < end; at += beat_ns) {
+  // Never in step with the kernel's ticks, which would take a burst at each of them for twice its length, or for none.
+  std::minstd_rand random(static_cast<unsigned>(::getpid() + phase));
+  std::uniform_int_distribution<std::int64_t> beat(beat_ns / 2, beat_ns * 3 / 2);
+  for (std::int64_t at = begin + phase; at < end; at += beat(random)) {
     sleep_until(at);
     const auto due = static_cast<std::int64_t>(share * static_cast<double>(at + beat_ns - phase - begin));
     burn_until(CLOCK_THREAD_CPUTIME_ID, before + due);

@@ -56,11 +56,14 @@ class Conductor {
   int conduct();
 
  private:
+  struct Busy {
+    double exact_s = 0, ticks_s = 0;
+  };
   void announce() const;
   void feed(std::int64_t now);
   void bear(double at_s);
   void bury();
-  [[nodiscard]] double busy_s();
+  [[nodiscard]] Busy busy();
   [[nodiscard]] double watts(double at_s) const;
   [[nodiscard]] int write_out() const;
   Party& party(const std::string& name);
@@ -73,7 +76,8 @@ class Conductor {
   std::vector<bool> born_;         // by burner
   std::vector<double> next_beat_;  // of those whose short ones the conductor bears
   std::int64_t zero_ns_ = 0, last_ns_ = 0;
-  double last_busy_s_ = 0, energy_j_ = 0;
+  Busy last_busy_;
+  double energy_j_ = 0;
   bool over_ = false;
   nlohmann::json points_ = nlohmann::json::array();
 };
@@ -85,16 +89,18 @@ Party& Conductor::party(const std::string& name) {
   return parties_.back();
 }
 
-// CPUs × time − idle, of all CPUs since the machine was started.
-double Conductor::busy_s() {
+// CPUs × time − idle, of all CPUs since the machine was started; and what the kernel's ticks made of it.
+Conductor::Busy Conductor::busy() {
   char text[512];
   const long bytes = read_from_start(stat_, text, sizeof text - 1);
   const auto line = std::string_view(text, static_cast<std::size_t>(std::max(bytes, 0L)));
-  const auto fields = split(line.substr(0, line.find('\n')), ' ');  // "cpu", "", user nice system idle iowait …
-  if (fields.size() < 7) return last_busy_s_;
-  const double idle = parse_finite(fields[5]).value_or(0) + parse_finite(fields[6]).value_or(0);
+  const auto fields =
+      split(line.substr(0, line.find('\n')), ' ');  // "cpu", "", user nice system idle iowait irq softirq
+  if (fields.size() < 9) return last_busy_;
+  const double per_second = static_cast<double>(::sysconf(_SC_CLK_TCK));
+  const auto field_s = [&](std::size_t i) { return parse_finite(fields[i]).value_or(0) / per_second; };
   const double all = static_cast<double>(last_ns_) * 1e-9 * static_cast<double>(::sysconf(_SC_NPROCESSORS_ONLN));
-  return all - idle / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  return {all - field_s(5) - field_s(6), field_s(2) + field_s(3) + field_s(4) + field_s(7) + field_s(8)};
 }
 
 double Conductor::watts(double at_s) const {
@@ -162,13 +168,14 @@ void Conductor::feed(std::int64_t now) {
   const double length_s = static_cast<double>(now - last_ns_) * 1e-9;
   const double at_s = static_cast<double>(now - zero_ns_) * 1e-9;
   last_ns_ = now;
-  const double busy = std::max(busy_s(), last_busy_s_);  // idle and now are not read in the same instant
-  energy_j_ += options_.idle_w * length_s + watts(at_s) * (busy - last_busy_s_);
-  last_busy_s_ = busy;
+  Busy now_busy = busy();
+  now_busy.exact_s = std::max(now_busy.exact_s, last_busy_.exact_s);  // idle and now are not read in the same instant
+  energy_j_ += options_.idle_w * length_s + watts(at_s) * (now_busy.exact_s - last_busy_.exact_s);
+  last_busy_ = now_busy;
   live_feed_in(feed_file_.bytes())
       ->used_nj.store(static_cast<std::uint64_t>(energy_j_ * 1e9), std::memory_order_release);
   bury();
-  nlohmann::json point = {now, energy_j_, busy};
+  nlohmann::json point = {now, energy_j_, now_busy.exact_s, now_busy.ticks_s};
   for (auto& party : parties_) {
     std::int64_t cpu_ns = party.ended_ns;
     for (const auto& [pid, index] : party.alive) {
@@ -211,7 +218,7 @@ int Conductor::conduct() {
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   bear(-1);
   last_ns_ = monotonic_ns();
-  last_busy_s_ = busy_s();
+  last_busy_ = busy();
   ::setpriority(PRIO_PROCESS, 0, -15);  // it stands for a meter in the processor; where it may not, it is a little late
   announce();
   for (std::int64_t next = last_ns_ + options_.feed_ns;; next += options_.feed_ns) {

@@ -1,0 +1,191 @@
+"""Whose energy: burners whose CPU clocks are known, under a package whose power is a known function of what runs.
+
+The conductor (tests/rigs/conductor.cpp) makes the package draw watts(t) for every busy CPU, so that everybody's true part
+of the active energy is watts(t) integrated over his own CPU clock, whatever else runs on the machine: foreign load draws
+its part too, and is a party of its own.
+
+Kills: shares normalised to 1 among the targets, shares of the whole window, a target that is lost when it comes back,
+children that are born and die between two looks lost or counted twice, idle energy that is counted twice.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import harness
+from harness import RigCase, program
+
+sys.path.insert(0, os.path.join(harness.HERE, "../rigs"))
+from orchestra import Orchestra  # noqa: E402
+
+SECONDS = 10.5
+# Each begins and ends inside the window; c ends and comes back as another process; spark is born anew four times a
+# second by somebody who is no target; nest bears its short ones itself.
+BURNERS = ["name=a share=0.2 begin=0.2 end=10.2", "name=b share=0.15 threads=3 begin=2 end=8",
+           "name=c share=0.15 begin=1 end=4", "name=c share=0.15 begin=6 end=9",
+           "name=twin-1 share=0.1 begin=0.2 end=10.2", "name=twin-2 share=0.1 begin=0.2 end=10.2",
+           "name=spark each=0.03 every=0.25 begin=0.2 end=10.2",
+           "name=nest each=0.03 every=0.25 by=parent begin=0.2 end=10.2"]
+NAMES = ["a", "b", "c", "twin-1", "twin-2", "spark", "nest"]
+
+
+class KnownSplit(RigCase):
+    def orchestra(self, *options, burners=BURNERS):
+        words = [word for burner in burners for word in ("--burner", burner)]
+        orchestra = Orchestra(program("conductor"), self.folder, [*words, *options])
+        self.addCleanup(orchestra.close)
+        return orchestra
+
+    def package(self, orchestra):
+        return self.mount("--zone", f"id=intel-rapl:0 name=package-0 quantum_uj=61 max_w=1000 live={orchestra.feed}")
+
+    def start(self, name, rig, selectors, seconds=SECONDS, *options, command=None, **more):
+        """A prony that follows the selectors while a command of its own waits; command=[]: without one, by --for."""
+        command = ["sleep", str(seconds)] if command is None else command
+        words = [program("prony"), "run", "--out", self.path(name + ".prony"), "--json", self.path(name + ".json"), "--sysfs",
+                 rig.path, *options, *selectors, *(["--", *command] if command else [])]
+        process = subprocess.Popen(words, cwd=self.folder, env=self.environment(), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **more)
+        self.addCleanup(lambda: process.poll() is None and process.kill())
+        return process
+
+    def finish(self, name, process):
+        """→ (summary, window, text)."""
+        _, told = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 0, told)
+        self.assert_charges_close(name + ".prony")
+        window = next((row["begin_ns"], row["end_ns"]) for row in self.table(name + ".prony", "spans") if row["kind"] == "run")
+        return self.load(name + ".json"), window, told
+
+    def assert_sum(self, summary):
+        """What is printed adds up: targets, others, Prony, idle and unattributed are the gross energy."""
+        split = summary["split"]
+        parts = [row["charged_j"] for row in summary["targets"] if "charged_j" in row]
+        parts += [split[key] for key in ("foreign_j", "prony_j", "idle_j", "unattributed_j") if key in split]
+        self.assertAlmostEqual(sum(parts), split["gross_j"], delta=1e-6 * split["gross_j"])
+
+    # What the kernel's ticks made of the machine's busy time is not Prony's error: it is printed, and taken out here.
+    def hold(self, summary, truth, window, what, names, figure="charged_j", tolerance=0.04):
+        rows = {row["name"]: row for row in summary["targets"]}
+        kernels = 1 + truth.tick_error(window)
+        print(f"{what}: the kernel's busy time is off by {100 * kernels - 100:+.2f} %")
+        for name in names:
+            true_j, told_j = truth.party_j(name, window), rows[name][figure] * kernels
+            told_s, true_s = rows[name]["cpu_s"], truth.cpu_s(name, window)
+            print(f"{what} {name}: {told_j:.3f} J of {true_j:.3f} J ({100 * told_j / true_j - 100:+.2f} %), "
+                  f"{told_s:.3f} s of {true_s:.3f} s ({100 * told_s / true_s - 100:+.2f} %)")
+            self.assertLessEqual(abs(told_j / true_j - 1), tolerance, f"{what}: {name}: {told_j} J, truth {true_j} J")
+        one, two = rows["twin-1"], rows["twin-2"]
+        true_ratio = truth.party_j("twin-1", window) / truth.party_j("twin-2", window)
+        self.assertLessEqual(abs(one[figure] / two[figure] / true_ratio - 1), 0.02, f"{what}: equal burners")
+
+    def energy_of(self, summary, key):
+        """Of all targets together."""
+        return sum(row.get(key, 0) for row in summary["targets"])
+
+    def test_each_target_gets_its_true_share_whoever_else_is_there_at_every_rate(self):
+        for others in (1, 10, 500):
+            with self.subTest(others=others):
+                light = min(others, 10) // 2
+                orchestra = self.orchestra("--idle", "0", "--watts", "0=20", "--sleepers", str(others - light), "--light", str(light))
+                orchestra.go()
+                rig = self.package(orchestra)
+                selectors = [word for name in NAMES for word in ("--comm", name)]
+                names = {"1s": f"at1-{others}", "100ms": f"at10-{others}", "10ms": f"at100-{others}"}
+                running = {name: self.start(name, rig, selectors, SECONDS, "--interval", interval) for interval, name in names.items()}
+                done = {name: self.finish(name, process) for name, process in running.items()}
+                truth = orchestra.end()
+                for name, (summary, window, _) in done.items():
+                    self.assertGreaterEqual(window[1] - window[0], 10_000_000_000)
+                    self.assert_sum(summary)
+                    self.hold(summary, truth, window, name, NAMES)
+
+    def test_halves_are_the_whole_and_without_exit_events_what_is_lost_is_said(self):
+        orchestra = self.orchestra("--idle", "0", "--watts", "0=20", "--sleepers", "5")
+        orchestra.go()
+        rig = self.package(orchestra)
+        by_name = [word for name in NAMES for word in ("--comm", name)]
+        tree = str(orchestra.process.pid)
+        watch = ["--for", f"{SECONDS}s", "--top", "1000"]
+        running = {"whole": self.start("whole", rig, ["--pid", "whole=" + tree], 0, *watch, command=[]),
+                   "halves": self.start("halves", rig, [*by_name, "--pid", "rest=" + tree])}
+        if os.geteuid() == 0:
+            os.chmod(self.folder, 0o777)
+            running["nobody"] = self.start("nobody", rig, by_name, user=65534, group=65534, extra_groups=[])
+        done = {name: self.finish(name, process) for name, process in running.items()}
+        truth = orchestra.end()
+        part = {}
+        for name, (summary, window, _) in done.items():
+            self.assert_sum(summary)
+            part[name] = self.energy_of(summary, "charged_j") / truth.joules(window)
+        print(f"of all energy: the whole {part['whole']:.4f}, its halves {part['halves']:.4f}")
+        self.assertLessEqual(abs(part["halves"] / part["whole"] - 1), 0.01)
+        self.hold(done["halves"][0], truth, done["halves"][1], "halves", NAMES)
+        self.check_processes(done["whole"][0], truth, done["whole"][1])
+        if "nobody" in done:
+            summary, window, told = done["nobody"]
+            self.hold(summary, truth, window, "nobody", ["a", "b", "c", "twin-1", "twin-2"])
+            spark = next(row for row in summary["targets"] if row["name"] == "spark")
+            self.assertLessEqual(spark["charged_j"] * (1 + truth.tick_error(window)), 1.04 * truth.party_j("spark", window))
+            lost = [row for row in summary["unavailable"] if row["name"] == "target.short_lived"]
+            self.assertEqual(len(lost), 1, summary["unavailable"])
+            self.assertIn("two looks", lost[0]["reason"])
+            self.assertIn("short_lived", told)
+
+    def check_processes(self, summary, truth, window):
+        """Rows of single processes are true, and with what was not seen one by one they are what the target is charged."""
+        rows = [row for row in summary["processes"] if row["target"] == "whole"]
+        rest = sum(row["charged_j"] for row in summary["unseen"] if row["target"] == "whole")
+        charged = summary["targets"][0]["charged_j"]
+        self.assertAlmostEqual(sum(row["charged_j"] for row in rows) + rest, charged, delta=1e-6 * charged)
+        for name in ("a", "b", "c", "twin-1", "twin-2", "nest"):
+            told_j = sum(row["charged_j"] for row in rows if row["name"] == name) * (1 + truth.tick_error(window))
+            true_j = truth.party_j(name, window)
+            print(f"rows of {name}: {told_j:.3f} J of {true_j:.3f} J ({100 * told_j / true_j - 100:+.2f} %)")
+            self.assertLessEqual(abs(told_j / true_j - 1), 0.04, name)
+
+    def test_idle_energy_stays_apart_the_policy_moves_it_and_the_dear_seconds_are_paid_by_who_ran_then(self):
+        # From its fifth second on a CPU second costs twice as much; who is no target has 0.3 of a CPU.
+        burners = [*BURNERS, "name=stranger share=0.3 begin=0.2 end=10.2"]
+        orchestra = self.orchestra("--idle", "12", "--watts", "0=20,5=40", "--sleepers", "5", burners=burners)
+        rig = self.package(orchestra)
+        selectors = [word for name in NAMES for word in ("--comm", name)]
+        process = self.start("x", rig, selectors, 0, "--baseline", "2s", command=orchestra.command(SECONDS))
+        summary, window, told = self.finish("x", process)
+        truth = orchestra.end()
+        self.assert_sum(summary)
+        seconds = (window[1] - window[0]) * 1e-9
+        self.assertLessEqual(abs(summary["split"]["idle_j"] / (12 * seconds) - 1), 0.02)
+        self.hold(summary, truth, window, "active", NAMES, "active_j")
+        self.check_policies(summary)
+        self.check_co_tenants(summary, truth, window, told)
+
+    def check_policies(self, summary):
+        shown = {}
+        for policy in ("none", "share", "target"):
+            done = self.prony("show", self.path("x.prony"), "--json", "--idle-to", policy)
+            shown[policy] = json.loads(done.out)
+            self.assert_sum(shown[policy])
+            self.assertAlmostEqual(self.energy_of(shown[policy], "active_j"), self.energy_of(summary, "active_j"), delta=1e-6)
+            self.assertAlmostEqual(shown[policy]["split"]["gross_j"], summary["split"]["gross_j"], delta=1e-6)
+        idle = summary["split"]["idle_j"]
+        given = self.energy_of(shown["target"], "charged_j") - self.energy_of(shown["none"], "charged_j")
+        self.assertAlmostEqual(given + shown["target"]["split"].get("idle_j", 0), idle, delta=1e-6 * idle)
+        for party in ("foreign_j", "prony_j"):
+            self.assertAlmostEqual(shown["target"]["split"][party], shown["none"]["split"][party], delta=1e-9 * idle)
+            self.assertGreater(shown["share"]["split"][party], shown["none"]["split"][party])
+
+    def check_co_tenants(self, summary, truth, window, told):
+        busy_s = truth.busy_s(window) * (1 + truth.tick_error(window))
+        others_s = busy_s - sum(truth.cpu_s(name, window) for name in NAMES) - summary["cpu"]["prony_s"]
+        true_share = others_s / busy_s
+        print(f"co-tenants: {summary['cpu']['foreign_share']:.4f} of the CPU time, in truth {true_share:.4f}")
+        self.assertLessEqual(abs(summary["cpu"]["foreign_share"] - true_share), 0.03)
+        self.assertIn(f"others used {100 * summary['cpu']['foreign_share']:.0f} % of the CPU time", told)
+        if summary["cpu"]["foreign_share"] > 0.1:
+            self.assertIn("WARNING", told)
+
+
+if __name__ == "__main__":
+    harness.main()
