@@ -36,7 +36,7 @@ root=$(cd "$root" 2>/dev/null && pwd -P) || { say "--root: not a directory"; exi
 # paths in src/.
 wanted='
 proc/cpuinfo proc/meminfo proc/stat proc/vmstat proc/swaps proc/loadavg proc/version proc/cmdline proc/net/dev
-proc/pressure/* proc/self/cgroup proc/self/mountinfo proc/self/smaps proc/sys/kernel/hostname proc/sys/kernel/osrelease
+proc/pressure/* proc/2/comm proc/self/cgroup proc/self/mountinfo proc/self/smaps proc/sys/kernel/hostname proc/sys/kernel/osrelease
 proc/sys/kernel/perf_event_paranoid proc/sys/kernel/nmi_watchdog proc/sys/vm/swappiness
 sys/class/powercap/*/* sys/class/powercap/*/*:*/* sys/class/powercap/*/*:*/*:*/*
 sys/class/hwmon/*/* sys/class/hwmon/*/device/name sys/class/hwmon/*/device/type

@@ -1,4 +1,5 @@
-// `prony baseline [--for 10s] [--show] [--forget]`: what this machine draws while nothing is asked of it, kept for later.
+// `prony baseline [--for 10s] [--show] [--forget]`: what this machine draws while nothing is asked of it, kept for
+// later.
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 

@@ -123,7 +123,8 @@ Result<Chosen> choose(const CalibrateOptions& options, const Run& run) {
     chosen.from_names.push_back(channel->name);
     chosen.modelled = chosen.modelled || channel->model;
   }
-  if (from.empty() || (chosen.meter_channel && std::ranges::find(chosen.from, *chosen.meter_channel) != chosen.from.end()))
+  if (from.empty() ||
+      (chosen.meter_channel && std::ranges::find(chosen.from, *chosen.meter_channel) != chosen.from.end()))
     return fail(ErrorCode::usage, "there is nothing to hold against this meter", "--against",
                 "Name the channel that is to be calibrated:  --from CHANNEL");
   return chosen;
@@ -146,7 +147,8 @@ Result<std::vector<calibrate::Step>> steps_of(const CalibrateOptions& options, c
   if (!options.meter_kwh.empty() && options.meter_kwh.size() != windows.size())
     return fail(ErrorCode::usage,
                 std::to_string(windows.size()) + " steps and " + std::to_string(options.meter_kwh.size()) + " readings",
-                "--meter-kwh", "Give one for each step, in order:  --meter-kwh 0,0.002,0.001 --meter-kwh 0.002,0.007,0.001");
+                "--meter-kwh",
+                "Give one for each step, in order:  --meter-kwh 0,0.002,0.001 --meter-kwh 0.002,0.007,0.001");
   const auto ledgers = ledgers_of(run, windows);
   if (!ledgers) return Unexpected<Error>(ledgers.error());
   std::vector<calibrate::Step> steps;
@@ -201,12 +203,8 @@ int conclude(const CalibrateOptions& options, const std::string& run_path) {
   const auto line = calibrate::fit(*steps);
   if (!line) return failed({line.error().code, line.error().what, run_path, line.error().fix});
   const Manifest& facts = (*run)->manifest();
-  const calibrate::Calibration kept{chosen->meter,
-                                    chosen->from_names,
-                                    facts.get("run.started_utc").value_or(""),
-                                    PRONY_VERSION,
-                                    machine_words(facts),
-                                    std::move(*steps)};
+  const calibrate::Calibration kept{chosen->meter, chosen->from_names,   facts.get("run.started_utc").value_or(""),
+                                    PRONY_VERSION, machine_words(facts), std::move(*steps)};
   const auto path = kept_file(facts, "calibrations");
   std::string text = words_of(kept, *line);
   if (path.empty()) {

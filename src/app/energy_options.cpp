@@ -65,8 +65,10 @@ std::string energy_options_text() {
     text += name + row.help + "\n";
   }
   return text +
-         "\n--baseline 3s measures the idle machine before and after; --baseline stored takes what `prony baseline` kept\n"
-         "of this machine (at most 7 days old, same kernel, firmware and governor). `prony calibrate` fits a line to a\n"
+         "\n--baseline 3s measures the idle machine before and after; --baseline stored takes what `prony baseline` "
+         "kept\n"
+         "of this machine (at most 7 days old, same kernel, firmware and governor). `prony calibrate` fits a line to "
+         "a\n"
          "better meter; Runs of this machine then tell `wall` as derived.\n"
          "\nNo factor has a default and none is looked up: what is not given is not printed. Each may also stand in\n"
          "the configuration file, and `prony show RUN` takes the factors again to tell an old Run with others.\n";

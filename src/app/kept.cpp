@@ -87,14 +87,14 @@ Result<void> use_kept(Machine& machine, Manifest& manifest, bool stored_baseline
   const std::string how = "Measure one while nothing else runs:  prony baseline --for 10s";
   if (path.empty()) return fail(ErrorCode::absent, "neither HOME nor XDG_STATE_HOME is set", "--baseline stored", how);
   const auto text = read_whole_file(path.string(), largest_file);
-  if (!text)
-    return fail(ErrorCode::absent, "no baseline of this machine is kept", "--baseline stored", how);
+  if (!text) return fail(ErrorCode::absent, "no baseline of this machine is kept", "--baseline stored", how);
   const auto kept = calibrate::baseline_from_text(*text);
   if (!kept) return fail(kept.error().code, kept.error().what, path.string(), how);
   const auto now = conditions_now(machine, manifest);
   if (const auto why = calibrate::why_expired(*kept, now); !why.empty())
     return fail(ErrorCode::unavailable, "the kept baseline has expired: " + why, "--baseline stored", how);
-  for (const Fact& fact : calibrate::facts_of(*kept, now.taken_wall_ns)) manifest.set(fact.key, fact.value, fact.origin);
+  for (const Fact& fact : calibrate::facts_of(*kept, now.taken_wall_ns))
+    manifest.set(fact.key, fact.value, fact.origin);
   return {};
 }
 

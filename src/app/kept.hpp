@@ -1,6 +1,6 @@
 // What is kept of this machine between Runs beside its passports: its baseline and its calibration, one file each, in
-// the same place and the owner's alone. The machine is its processor and board (and the trees that stand in for /sys and
-// /proc), whatever kernel it runs. Thread promise: one thread. Errors: usage, absent, with what to do.
+// the same place and the owner's alone. The machine is its processor and board (and the trees that stand in for /sys
+// and /proc), whatever kernel it runs. Thread promise: one thread. Errors: usage, absent, with what to do.
 #pragma once
 
 #include <filesystem>
@@ -24,8 +24,8 @@ namespace prony::app {
 // The conditions of now: kernel, firmware, governor, time.
 [[nodiscard]] calibrate::KeptBaseline conditions_now(Machine& machine, const Manifest& facts);
 
-// Before a Run begins: its manifest gets the calibration that is kept, and the baseline where it was asked for (an error
-// if there is none to be used). What is kept and cannot be used is told in the manifest.
+// Before a Run begins: its manifest gets the calibration that is kept, and the baseline where it was asked for (an
+// error if there is none to be used). What is kept and cannot be used is told in the manifest.
 [[nodiscard]] Result<void> use_kept(Machine& machine, Manifest& manifest, bool stored_baseline);
 
 }  // namespace prony::app

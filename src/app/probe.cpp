@@ -230,7 +230,7 @@ int probe(const ProbeOptions& options) {
            passports_text(told.passports, terminal.width, terminal.colour);
     if (told.shared_reads)
       told.notes.insert(told.notes.begin(), "a read is that of all channels of its sensor at once");
-    for (const std::string& line : told.notes) text += " note            " + line + "\n";
+    for (const std::string& line : told.notes) text += labelled_line("note", line, terminal.width);
     if (!kept.empty()) text += " kept            " + kept + "\n";
   }
   if (auto written = write_file("-", text); !written) return failed(written.error());

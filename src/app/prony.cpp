@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <exception>
+#include <sstream>
 
 #include "app/common.hpp"
 #include "app/subcommand.hpp"
@@ -61,6 +62,17 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error) {
   return exit_code::own_failure;
 }
 
+// CLI11 leaves two lines between the options and what follows them; a screen has none to spare.
+int print_help(const CLI::App& app, const CLI::Success& help) {
+  std::ostringstream out, err;
+  const int code = app.exit(help, out, err);
+  std::string text = out.str();
+  for (std::size_t at = text.find("\n\n\n"); at != std::string::npos; at = text.find("\n\n\n", at)) text.erase(at, 1);
+  std::fputs(text.c_str(), stdout);
+  std::fputs(err.str().c_str(), stderr);
+  return code;
+}
+
 int run_line(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   CommandWords after_dashes;
@@ -84,7 +96,7 @@ int run_line(int argc, char** argv) {
   try {
     app.parse(words);
   } catch (const CLI::Success& help) {
-    return app.exit(help);
+    return print_help(app, help);
   } catch (const CLI::ParseError& error) {
     if (argc == 1) {
       std::fputs(app.help().c_str(), stderr);

@@ -54,6 +54,7 @@ void TargetFlags::add(CLI::App& command, TargetOptions& options, Settings& setti
     settings.watch(name, option, default_text);
     names += " --" + std::string(name);
   };
+  names += "\n    ";  // a line of its own: together they are wider than a screen
   setting("for", options.length, "DURATION");
   setting("idle-to", options.idle_to, "POLICY");
   setting("top", options.top, "N");

@@ -14,7 +14,8 @@ namespace prony::app {
 
 [[nodiscard]] Result<std::vector<Ledger>> ledgers_of(const Run& run, std::span<const Interval> windows);
 
-// Σ gross over channels as a mean power with half of its widest doubt; nullopt: one of them is absent or not resolvable.
+// Σ gross over channels as a mean power with half of its widest doubt; nullopt: one of them is absent or not
+// resolvable.
 [[nodiscard]] std::optional<Estimate> mean_watts(const Ledger& ledger, std::span<const ChannelId> channels);
 
 }  // namespace prony::app

@@ -15,10 +15,10 @@ namespace prony {
 struct Calibrated {
   calibrate::Calibration calibration;
   calibrate::Line line;
-  bool modelled = false;       // x is a model's: what was modelled is now derived
-  bool outside = false;        // x lies outside the steps that were taken
+  bool modelled = false;  // x is a model's: what was modelled is now derived
+  bool outside = false;   // x lies outside the steps that were taken
   std::optional<Estimate> joules;
-  std::string absent;          // why there are none
+  std::string absent;  // why there are none
 };
 // nullopt: the Run holds no calibration.
 [[nodiscard]] std::optional<Calibrated> calibrated_of(const Summary& summary);

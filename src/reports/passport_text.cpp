@@ -59,8 +59,9 @@ std::vector<std::string> reasons(const std::vector<ChannelPassport>& passports) 
   return lines;
 }
 
-// Words of `text` in lines of at most `width`, after a label or as many spaces.
-std::string wrapped(const std::string& label, const std::string& text, std::size_t width) {
+}  // namespace
+
+std::string labelled_line(const std::string& label, const std::string& text, std::size_t width) {
   constexpr std::size_t indent = 16;
   std::string out, line = " " + label + std::string(indent - 1 - std::min(indent - 1, display_width(label)), ' ');
   bool empty = true;
@@ -75,8 +76,6 @@ std::string wrapped(const std::string& label, const std::string& text, std::size
   }
   return out + line + "\n";
 }
-
-}  // namespace
 
 std::string short_time(Duration duration) {
   const auto ns = static_cast<double>(duration.ns);
@@ -113,7 +112,7 @@ std::string passports_text(const std::vector<ChannelPassport>& passports, std::s
   const auto told = [&](const char* label, const std::vector<std::string>& lines) {
     bool first = true;
     for (const auto& line : lines) {
-      out += wrapped(first ? label : "", line, width);
+      out += labelled_line(first ? label : "", line, width);
       first = false;
     }
   };

@@ -282,8 +282,7 @@ bool WorkerWorkload::rest(WorkloadOutcome& outcome, const char* name, std::int64
     return false;
   }
   const std::size_t failures = outcome.failures.size();
-  const bool going =
-      warm_up_and_gap(outcome, {{"type", "phase"}, {"name", name}, {"ms", ns / 1'000'000}}, name);
+  const bool going = warm_up_and_gap(outcome, {{"type", "phase"}, {"name", name}, {"ms", ns / 1'000'000}}, name);
   resting_ = false;
   if (finishing_ && !cancelled_) outcome.failures.resize(failures);
   return going;

@@ -29,10 +29,10 @@ struct WorkerOptions {
   double top_p = 1;               // 1 = off
   std::uint32_t seed = 1;
   bool ignore_eos = false, keep_output = false;
-  std::int32_t repeat = 1;   // of the whole set; above 1 the requests are named "id#1", "id#2", …
-  std::int32_t warm_up = 0;  // prompts before the first that counts; the set's, from its beginning
+  std::int32_t repeat = 1;              // of the whole set; above 1 the requests are named "id#1", "id#2", …
+  std::int32_t warm_up = 0;             // prompts before the first that counts; the set's, from its beginning
   std::int64_t loaded_baseline_ns = 0;  // rest after loading, before the first prompt; whole milliseconds
-  std::int64_t gap_ns = 0;   // between prompts, whole milliseconds
+  std::int64_t gap_ns = 0;              // between prompts, whole milliseconds
   // watching
   std::int64_t load_timeout_ns = 600'000'000'000, request_timeout_ns = 600'000'000'000;
 };

@@ -100,7 +100,8 @@ class Words(Case):
                 self.assertLess(len(done.err), 200)  # no limit in 309 digits
 
     def test_each_help_fits_a_screen_and_ends_with_two_examples(self):
-        for name in ("run", "llm", "sensors", "probe", "doctor", "setup", "show", "export", "synth", "help"):
+        for name in ("run", "llm", "sensors", "probe", "doctor", "setup", "show", "export", "synth", "help", "baseline",
+                     "calibrate"):
             lines = self.prony(name, "--help").out.rstrip().splitlines()
             self.assertLessEqual(len(lines), 40, name)
             self.assertLessEqual(max(map(len, lines)), 100, name)
