@@ -42,7 +42,7 @@ std::function<int(const CommandWords&)> add_export(CLI::App& command) {
   command.add_option("--format", options->format, "csv or jsonl (default csv)")->type_name("NAME");
   command
       .add_option("--table", options->table,
-                  "samples, spans, charges, channels, requests, targets, processes or passports")
+                  "samples, spans, charges, channels, requests, targets, processes,\npassports")
       ->type_name("NAME");
   command.add_option("--out", options->out, "Write here instead of to standard output")->type_name("FILE");
   return [options](const CommandWords&) { return export_run(*options); };

@@ -231,7 +231,7 @@ int probe(const ProbeOptions& options) {
     if (told.shared_reads)
       told.notes.insert(told.notes.begin(), "a read is that of all channels of its sensor at once");
     for (const std::string& line : told.notes) text += labelled_line("note", line, terminal.width);
-    if (!kept.empty()) text += " kept            " + kept + "\n";
+    if (!kept.empty()) text += " kept           " + kept + "\n";
   }
   if (auto written = write_file("-", text); !written) return failed(written.error());
   return told.hung ? exit_code::failed_requests : exit_code::ok;

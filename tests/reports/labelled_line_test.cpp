@@ -30,7 +30,7 @@ TEST(LabelledLine, ALongNoteKeepsToTheWidthAndLosesNoWord) {
   EXPECT_TRUE(text.ends_with("\n"));
 }
 
-TEST(LabelledLine, AShortNoteIsOneLine) { EXPECT_EQ(labelled_line("note", "a b", 60), " note            a b\n"); }
+TEST(LabelledLine, AShortNoteIsOneLine) { EXPECT_EQ(labelled_line("note", "a b", 60), " note           a b\n"); }
 
 }  // namespace
 }  // namespace prony
