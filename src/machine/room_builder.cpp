@@ -162,12 +162,26 @@ void RoomBuilder::processors(const Processors& p, const PowerCurve& load) {
              number_line(all - user);
     });
   }
-  files_.set_file("/proc/stat", [busy_us, cpus = p.cpus, start = start_](Instant now) {
+  const auto share = p.cpus / std::max(1U, static_cast<unsigned>(p.packages.size()));
+  for (unsigned cpu = 0; !p.packages.empty() && cpu < p.cpus; ++cpu)
+    text("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/physical_package_id",
+         std::to_string(std::min<std::size_t>(cpu / share, p.packages.size() - 1)));
+  // Every CPU of a package is as busy as the others.
+  const auto lines = [busy, packages = p.packages, share, cpus = p.cpus, start = start_](Instant now) {
+    std::vector<std::string> times;
+    for (const auto& one : packages)
+      times.push_back(" " + std::to_string(busy.raw(one, now - start) / 10'000) + " 0 0 500000 0 0 0 0 0 0\n");
+    std::string text;
+    for (unsigned cpu = 0; !packages.empty() && cpu < cpus; ++cpu)
+      text += "cpu" + std::to_string(cpu) + times[std::min<std::size_t>(cpu / share, times.size() - 1)];
+    return text;
+  };
+  files_.set_file("/proc/stat", [busy_us, lines, cpus = p.cpus, start = start_](Instant now) {
     const auto all = busy_us(now) / 10'000, user = all / 20 * 17;
     const auto up = static_cast<std::uint64_t>(std::max<std::int64_t>(0, (now - start).ns) / 10'000'000);
     const auto idle = 500'000 + std::max(up * cpus + 100'000, all) - all;
     return "cpu  " + std::to_string(user) + " 0 " + std::to_string(all - user) + " " + std::to_string(idle) +
-           " 0 0 0 0 0 0\n";
+           " 0 0 0 0 0 0\n" + lines(now);
   });
   if (p.most_khz <= 0) return;
   const std::string policy = "/sys/devices/system/cpu/cpufreq/policy0";

@@ -47,9 +47,10 @@ class RoomBuilder {
   // Processors: count, /proc/stat, cgroup root, clocks, all of `load` (0…1 of all CPUs), and what /proc/cpuinfo says.
   struct Processors {
     unsigned cpus = 1;
-    std::string cpuinfo;                 // lines of the first processor
-    double least_khz = 0, most_khz = 0;  // of the one policy; 0: no frequency driver
-    bool cgroup = true;                  // the root of cgroup v2 is here
+    std::string cpuinfo;                    // lines of the first processor
+    double least_khz = 0, most_khz = 0;     // of the one policy; 0: no frequency driver
+    bool cgroup = true;                     // the root of cgroup v2 is here
+    std::vector<PowerCurve> packages = {};  // load of each, 0…1 of its CPUs; empty: one package, which is not told
   };
   void processors(const Processors& processors, const PowerCurve& load);
   // /proc/meminfo, host name, kernel, DMI or device tree.

@@ -44,7 +44,12 @@ void laptop(RoomBuilder& room) {
 void epyc_2s(RoomBuilder& room) {
   const std::array loads{curve("sine:0.4,0.2,11+noise:21,0.15,0.15,0.05"),
                          curve("sine:0.3,0.15,5,0.3+noise:22,0.2,0.2,0.03")};
-  room.processors({128, x86("AuthenticAMD", 25, 1, "Simulated EPYC processor", "sse2"), 1'500e3, 3'400e3},
+  room.processors({128,
+                   x86("AuthenticAMD", 25, 1, "Simulated EPYC processor", "sse2"),
+                   1'500e3,
+                   3'400e3,
+                   true,
+                   {loads[0], loads[1]}},
                   loads[0].plus(loads[1]).scaled(0.5));
   room.machine_facts(262'144, "server with two AMD packages", false);
   room.chip("hwmon0", "amd_energy");
@@ -64,7 +69,12 @@ void epyc_2s(RoomBuilder& room) {
 void intel_2s(RoomBuilder& room) {
   const std::array loads{curve("square:0.3,0.7,1.7,0.5+noise:31,0.1,0.1,0.02"),
                          curve("sine:0.5,0.25,9+noise:32,0.1,0.1,0.04")};
-  room.processors({64, x86("GenuineIntel", 6, 0x6a, "Simulated Xeon processor", "sse2"), 800e3, 3'500e3},
+  room.processors({64,
+                   x86("GenuineIntel", 6, 0x6a, "Simulated Xeon processor", "sse2"),
+                   800e3,
+                   3'500e3,
+                   true,
+                   {loads[0], loads[1]}},
                   loads[0].plus(loads[1]).scaled(0.5));
   room.machine_facts(524'288, "server with two Intel packages", false);
   auto all = watts(60), packages = watts(0);

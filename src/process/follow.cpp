@@ -74,6 +74,15 @@ class Follower final : public ProcessFollower, private Sensor {
       channels_.push_back(target_channel(id, target.name, "cpu", Measure::cpu_time, ChannelKind::counter));
       channels_.push_back(target_channel(id + 1, target.name, "rss", Measure::memory, ChannelKind::gauge));
     }
+    const CpuPackages& packages = table_.packages();
+    if (packages.several()) packages_ = packages.count();
+    for (const Target& target : targets_)
+      for (std::size_t place = 0; place < packages_; ++place) {
+        channels_.push_back(target_channel(static_cast<std::uint32_t>(channels_.size()), target.name, "cpu",
+                                           Measure::cpu_time, ChannelKind::counter));
+        channels_.back().name += "." + packages.name(place);
+        channels_.back().domain = packages.name(place);
+      }
     looks_.resize(most_looks);
   }
   ~Follower() override {
@@ -174,7 +183,8 @@ class Follower final : public ProcessFollower, private Sensor {
   const std::vector<Target> targets_;
   FollowOptions options_;
   const std::string why_not_better_;
-  std::vector<Channel> channels_;
+  std::vector<Channel> channels_;  // two of each target, then of each target its packages'
+  std::size_t packages_ = 0;       // 0: there is one
 
   mutable std::mutex look_mutex_;  // one look at a time; taken before mutex_
   TargetMatch match_;
@@ -248,6 +258,7 @@ void Follower::read(std::span<Reading> out) noexcept {
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     out[2 * i] = {table_.total_ns(i), Quality::ok};
     const auto bytes = table_.resident_bytes(i);
+    if (packages_ > 0) table_.show_packages(i, out.subspan(2 * targets_.size() + i * packages_, packages_));
     out[2 * i + 1] = bytes ? Reading{static_cast<std::int64_t>(*bytes), Quality::ok} : Reading{0, Quality::gap};
   }
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/text.hpp"
 #include "process/process_table.hpp"
@@ -60,6 +61,22 @@ void ProcessTable::tick(Instant now) noexcept {
   }
   const auto after = machine_.now();
   clocks_again_ = now + tick_cost_factor * (after - now);
+}
+
+// What those who live have used since they were asked is placed by a later look.
+void ProcessTable::apply_places() {
+  if (!std::exchange(places_gathered_, false)) return;
+  std::vector<std::int64_t> pending(parts_.size());
+  for (const std::uint32_t slot : members_) {
+    const FollowedProcess& process = slots_[slot];
+    pending[static_cast<std::size_t>(process.target)] +=
+        std::max<std::int64_t>(0, process.own_ns - process.places.placed_ns);
+  }
+  for (std::size_t target = 0; target < parts_.size(); ++target) {
+    parts_[target].place(placed_[target]);
+    parts_[target].finish_look(totals_[target], pending[target]);
+    std::fill(placed_[target].begin(), placed_[target].end(), 0);
+  }
 }
 
 void ProcessTable::read_all_clocks(Instant now) {

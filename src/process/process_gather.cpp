@@ -17,6 +17,7 @@ constexpr std::uint64_t longest_check_gap = 1024;        // looks
 constexpr std::int64_t children_cost_factor = 100;       // reading children's times may take 1/100 of the time
 constexpr std::int64_t all_children_cost_factor = 1000;  // of those who are in no target
 constexpr std::int64_t resident_cost_factor = 200;
+constexpr std::int64_t places_cost_factor = 100;  // asking where threads ran may take 1/100 of the time
 constexpr Duration resident_period = milliseconds(100);
 
 // Second number of statm, in pages. −1: gone.
@@ -40,6 +41,9 @@ ProcessTable::ProcessTable(Machine& machine, TargetMatch& match, const Options& 
       living_(options.targets + 1),
       residents_(options.targets),
       residents_read_(options.targets),
+      packages_(CpuPackages::of(machine)),
+      parts_(packages_.several() ? options.targets : 0, PackageParts(packages_.cpus())),
+      placed_(parts_.size(), std::vector<std::int64_t>(packages_.count())),
       most_open_files_(machine.most_open_files() / 4) {
   if (auto file = machine_.open("/proc/loadavg")) cursor_ = std::move(*file);
   if (auto file = machine_.open("/proc/loadavg")) tick_cursor_ = std::move(*file);
@@ -78,6 +82,7 @@ Result<void> ProcessTable::gather(Instant now, bool all) {
   }
   gather_rechecks();
   gather_residents(now);
+  gather_places(now, all);
   return {};
 }
 
@@ -173,6 +178,24 @@ void ProcessTable::gather_residents(Instant now) {
   }
   const auto after = machine_.now();
   residents_again_ = now + std::max(resident_period, resident_cost_factor * (after - now));
+}
+
+void ProcessTable::gather_places(Instant now, bool all) {
+  places_gathered_ = !parts_.empty() && (all || now >= places_again_);
+  if (!places_gathered_) return;
+  for (const std::uint32_t slot : members_) {
+    FollowedProcess& process = slots_[slot];
+    std::optional<std::int64_t> clock_ns;
+    if (!reads_stat_) {
+      const auto clock = machine_.process_cpu_time(process.pid);
+      if (!clock) continue;
+      clock_ns = clock->ns;
+    }
+    place_threads(machine_, packages_, std::to_string(process.pid), process.start_ticks, clock_ns, process.places,
+                  placed_[static_cast<std::size_t>(process.target)]);
+  }
+  const auto after = machine_.now();
+  places_again_ = after + places_cost_factor * (after - now);
 }
 
 void ProcessTable::gather_memory() {

@@ -48,6 +48,7 @@ void ProcessTable::apply(Instant now) {
   end_missing();
   apply_children_times();
   if (changed_) compact();
+  apply_places();
   for (std::size_t i = 0; i < residents_.size(); ++i) {
     residents_[i] = residents_read_[i];
     if (residents_[i] == 0 && living_[i] > 0) residents_[i].reset();  // it came after the reading
@@ -191,6 +192,7 @@ void ProcessTable::choose_target(FollowedProcess& process) {
     process.base_ns = process.own_ns;
   }
   process.target = target;
+  process.places = {process.own_ns, {}};  // its past is not this target's
   changed_ = true;
 }
 

@@ -19,7 +19,9 @@
 #include <vector>
 
 #include "machine/machine.hpp"
+#include "machine/thread_places.hpp"
 #include "model/manifest.hpp"
+#include "model/package_parts.hpp"
 #include "model/process_use.hpp"
 #include "process/guard.hpp"
 #include "process/life_events.hpp"
@@ -61,6 +63,7 @@ struct FollowedProcess {
   std::uint32_t threads = 0;           // that have not ended, where told or single-threaded
   std::int64_t ended_ns = 0;           // of its threads that have ended
   std::string network;                 // where /proc/PID/ns/net leads to, where a port was asked for
+  ThreadPlaces places;                 // where it ran, where there are several packages
   std::unique_ptr<File> memory, stat;  // kept open: statm of targets' processes; stat where clocks do not work
 };
 
@@ -92,6 +95,9 @@ class ProcessTable {
   [[nodiscard]] std::optional<std::uint64_t> resident_bytes(std::size_t target) const noexcept {
     return residents_[target];
   }
+  // Where there are several packages, a target's CPU time on each of them.
+  [[nodiscard]] const CpuPackages& packages() const noexcept { return packages_; }
+  void show_packages(std::size_t target, std::span<Reading> out) noexcept { parts_[target].show(totals_[target], out); }
   [[nodiscard]] bool lost_events() const noexcept { return lost_events_; }
   [[nodiscard]] bool reads_stat() const noexcept { return reads_stat_; }
   [[nodiscard]] std::vector<SocketOwners::Candidate> socket_candidates() const;
@@ -142,6 +148,7 @@ class ProcessTable {
   void gather_newcomers();
   void gather_rechecks();
   void gather_residents(Instant now);
+  void gather_places(Instant now, bool all);
   // process_table.cpp
   [[nodiscard]] FollowedProcess* row(std::int64_t pid) noexcept;
   [[nodiscard]] bool stays(const Place& place) const noexcept { return slots_[place.slot].pid == place.pid; }
@@ -165,6 +172,7 @@ class ProcessTable {
   // The newest process id that was given out; −1: not known.
   [[nodiscard]] static std::int64_t newest_pid(File* loadavg) noexcept;
   void apply_children_times();
+  void apply_places();
   void read_all_clocks(Instant now);
   [[nodiscard]] ProcessRecord record_of(const FollowedProcess& process, bool exited) const;
   void keep_record(const FollowedProcess& process, bool exited);
@@ -203,8 +211,13 @@ class ProcessTable {
   std::vector<std::optional<std::uint64_t>> residents_read_;
   std::vector<std::pair<std::uint32_t, double>> shares_;  // slot → user_share
   std::vector<std::uint32_t> freed_;                      // slots that order_ still names
-  bool any_missing_ = false;                              // since the last look
-  bool changed_ = true;                                   // order_ and members_ are to be made anew
+  const CpuPackages packages_;
+  std::vector<PackageParts> parts_;                // by target
+  std::vector<std::vector<std::int64_t>> placed_;  // by target, of this look: by package
+  bool places_gathered_ = false;
+  Instant places_again_;
+  bool any_missing_ = false;  // since the last look
+  bool changed_ = true;       // order_ and members_ are to be made anew
 
   std::unordered_map<std::int64_t, Life> lives_;
   std::unordered_map<std::int64_t, std::int64_t> threads_;  // of told processes, the first thread apart → process

@@ -14,10 +14,10 @@ constexpr Duration resident_period = milliseconds(100);
 constexpr std::int64_t cost_factor = 200;  // a reading may take 1/200 of the time between two of them
 constexpr std::size_t ended_limit = 4096;  // records kept of processes that ended; all are counted
 
-Channel tree_channel(std::uint32_t id, const char* name, Measure measure, ChannelKind kind, double scale) {
+Channel tree_channel(std::size_t id, std::string name, Measure measure, ChannelKind kind, double scale) {
   Channel channel;
-  channel.id = ChannelId{id};
-  channel.name = name;
+  channel.id = ChannelId{static_cast<std::uint32_t>(id)};
+  channel.name = std::move(name);
   channel.sensor = "process-tree";
   channel.device = "command";
   channel.domain = "target";
@@ -49,12 +49,19 @@ TreeBase::TreeBase(Machine& machine, TreeRung rung, std::string why_not_better)
       run_id_(make_run_id(machine)),
       rung_(rung),
       why_not_better_(std::move(why_not_better)),
+      places_(machine),
       channels_{tree_channel(0, "target.cpu", Measure::cpu_time, ChannelKind::counter, 1e-9),
                 tree_channel(1, "target.rss", Measure::memory, ChannelKind::gauge, 1)} {
   live_.reserve(1024);  // ticks add members without asking for memory until there are more
   ended_.reserve(ended_limit);
   channels_[1].update_period = resident_period;
   channels_[1].resolution = static_cast<double>(::sysconf(_SC_PAGESIZE));
+  const CpuPackages& packages = places_.packages();
+  for (std::size_t place = 0; packages.several() && place < packages.count(); ++place) {
+    channels_.push_back(tree_channel(channels_.size(), "target.cpu." + packages.name(place), Measure::cpu_time,
+                                     ChannelKind::counter, 1e-9));
+    channels_.back().domain = packages.name(place);
+  }
 }
 
 void TreeBase::prepare(SpawnOptions& options) { options.environment.emplace_back("PRONY_RUN_ID", run_id_); }
@@ -69,6 +76,12 @@ void TreeBase::attach(const Child& root) {
   }
   before_exec_resident_ = read_peak_resident_bytes(root_).value_or(0);
   begin();
+  places_.start([this](std::vector<TreePlaces::Seen>& seen) {
+    const std::lock_guard members(mutex_);
+    for (const Member& member : live_)
+      seen.push_back({member.stat.pid, member.stat.start_ticks, member.stat.pid == root_ ? base_ns_ : 0});
+    return shown_ns_;
+  });
 }
 
 GuardTarget TreeBase::guard_target() const {
@@ -116,6 +129,7 @@ void TreeBase::read(std::span<Reading> out) noexcept {
   }
   out[0] = {shown_ns_, Quality::ok};
   out[1] = resident_ ? Reading{static_cast<std::int64_t>(*resident_), Quality::ok} : Reading{0, Quality::gap};
+  if (channels_.size() > 2) places_.show(shown_ns_, out.subspan(2));
 }
 
 void TreeBase::refresh_resident(Instant now) noexcept {
@@ -200,6 +214,7 @@ void TreeBase::finish_io(const ExitStatus& root, TreeUsage& usage) {
 
 TreeUsage TreeBase::finish(const ExitStatus& root) {
   settle();
+  places_.stop();
   const std::lock_guard lock(mutex_);
   const auto now = machine_.now();
   TreeUsage usage;

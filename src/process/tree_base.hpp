@@ -1,13 +1,14 @@
-// What the four rungs share: the list of members, the two channels, resident memory, the slow survey and the sums at
+// What the four rungs share: the list of members, the channels, resident memory, the slow survey and the sums at
 // the end. A rung says how members are found and how their CPU time is counted. Thread promise: sensor reads, survey
 // and finish may run on different threads; one mutex guards all state.
 #pragma once
 
-#include <array>
 #include <mutex>
+#include <vector>
 
 #include "process/proc_files.hpp"
 #include "process/process_tree.hpp"
+#include "process/tree_places.hpp"
 
 namespace prony {
 
@@ -25,6 +26,7 @@ struct Member {
 class TreeBase : public ProcessTree, private Sensor {
  public:
   TreeBase(Machine& machine, TreeRung rung, std::string why_not_better);
+  ~TreeBase() override { places_.stop(); }  // its thread asks for our members
 
   void prepare(SpawnOptions& options) override;
   void attach(const Child& root) override;
@@ -79,7 +81,8 @@ class TreeBase : public ProcessTree, private Sensor {
 
   const TreeRung rung_;
   const std::string why_not_better_;
-  std::array<Channel, 2> channels_;
+  TreePlaces places_;
+  std::vector<Channel> channels_;
   std::int64_t shown_ns_ = 0;
   std::optional<std::uint64_t> resident_;
   std::uint64_t resident_peak_ = 0;
