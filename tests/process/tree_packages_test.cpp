@@ -110,8 +110,8 @@ TEST_P(TreePackages, ACommandThatStaysOnOneCpuIsChargedToItsPackage) {
 INSTANTIATE_TEST_SUITE_P(All, TreePackages,
                          testing::Values(TreeRung::cgroup, TreeRung::exit_events, TreeRung::subreaper,
                                          TreeRung::polling),
-                         [](const auto& info) {
-                           std::string name(to_string(info.param));
+                         [](const auto& rung) {
+                           std::string name(to_string(rung.param));
                            std::erase(name, '-');
                            return name;
                          });
