@@ -85,6 +85,11 @@ bool tells_threads(Machine& machine, const std::string& process) {
   return machine.exists("/proc/" + process + "/task");
 }
 
+std::optional<std::size_t> last_place(Machine& machine, const CpuPackages& packages, const std::string& process) {
+  const auto stat = read_stat(machine, "/proc/" + process + "/stat");
+  return stat ? packages.place_of(stat->cpu) : std::nullopt;
+}
+
 void place_threads(Machine& machine, const CpuPackages& packages, const std::string& process, std::uint64_t start_ticks,
                    std::optional<std::int64_t> clock_ns, ThreadPlaces& places, std::span<std::int64_t> used_ns) {
   if (clock_ns && *clock_ns <= places.placed_ns) return;

@@ -30,6 +30,10 @@ struct ThreadStat {
 // False: there is no process of this name, or not on this machine ("self" on a captured one).
 [[nodiscard]] bool tells_threads(Machine& machine, const std::string& process);
 
+// Where a process was last seen, whatever it used; nullopt: not known.
+[[nodiscard]] std::optional<std::size_t> last_place(Machine& machine, const CpuPackages& packages,
+                                                    const std::string& process);
+
 // What is known of one process between two looks.
 struct ThreadPlaces {
   struct Thread {

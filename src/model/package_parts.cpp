@@ -14,14 +14,19 @@ std::size_t largest(const std::vector<double>& values) noexcept {
 
 }  // namespace
 
-PackageParts::PackageParts(std::vector<double> first)
-    : weights_(std::move(first)),
+PackageParts::PackageParts(const std::vector<double>& first)
+    : weights_(first.size(), 1.0 / static_cast<double>(std::max<std::size_t>(1, first.size()))),
       look_(weights_.size()),
       sure_(weights_.size()),
       shown_(weights_.size()),
       gaps_(weights_.size()) {
-  const double sum = std::accumulate(weights_.begin(), weights_.end(), 0.0);
-  for (double& weight : weights_) weight = sum > 0 ? weight / sum : 1.0 / static_cast<double>(weights_.size());
+  expect(first);
+}
+
+void PackageParts::expect(const std::vector<double>& weights) {
+  const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+  if (sum <= 0 || weights.size() != weights_.size()) return;
+  for (std::size_t i = 0; i < weights.size(); ++i) weights_[i] = weights[i] / sum;
 }
 
 void PackageParts::place(std::span<const std::int64_t> used_ns) noexcept {

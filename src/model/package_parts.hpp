@@ -17,7 +17,10 @@ class PackageParts {
  public:
   PackageParts() = default;
   // `first`: the distribution before any look told one; of what sum it likes.
-  explicit PackageParts(std::vector<double> first);
+  explicit PackageParts(const std::vector<double>& first);
+
+  // Where time is thought to be used until a look tells; of what sum it likes. A sum of 0 changes nothing.
+  void expect(const std::vector<double>& weights);
 
   [[nodiscard]] std::size_t count() const noexcept { return weights_.size(); }
   // CPU time that was seen to be used on each package since the last look; may be called several times a look.

@@ -73,6 +73,10 @@ void ProcessTable::apply_places() {
         std::max<std::int64_t>(0, process.own_ns - process.places.placed_ns);
   }
   for (std::size_t target = 0; target < parts_.size(); ++target) {
+    if (std::ranges::any_of(expected_[target], [](double weight) { return weight > 0; })) {
+      parts_[target].expect(expected_[target]);
+      expected_[target].clear();
+    }
     parts_[target].place(placed_[target]);
     parts_[target].finish_look(totals_[target], pending[target]);
     std::fill(placed_[target].begin(), placed_[target].end(), 0);

@@ -44,6 +44,7 @@ ProcessTable::ProcessTable(Machine& machine, TargetMatch& match, const Options& 
       packages_(CpuPackages::of(machine)),
       parts_(packages_.several() ? options.targets : 0, PackageParts(packages_.cpus())),
       placed_(parts_.size(), std::vector<std::int64_t>(packages_.count())),
+      expected_(parts_.size(), std::vector<double>(packages_.count())),
       most_open_files_(machine.most_open_files() / 4) {
   if (auto file = machine_.open("/proc/loadavg")) cursor_ = std::move(*file);
   if (auto file = machine_.open("/proc/loadavg")) tick_cursor_ = std::move(*file);
@@ -185,6 +186,10 @@ void ProcessTable::gather_places(Instant now, bool all) {
   if (!places_gathered_) return;
   for (const std::uint32_t slot : members_) {
     FollowedProcess& process = slots_[slot];
+    const auto target = static_cast<std::size_t>(process.target);
+    if (!expected_[target].empty())
+      if (const auto place = last_place(machine_, packages_, std::to_string(process.pid)))
+        expected_[target][*place] += 1;
     std::optional<std::int64_t> clock_ns;
     if (!reads_stat_) {
       const auto clock = machine_.process_cpu_time(process.pid);
@@ -192,7 +197,7 @@ void ProcessTable::gather_places(Instant now, bool all) {
       clock_ns = clock->ns;
     }
     place_threads(machine_, packages_, std::to_string(process.pid), process.start_ticks, clock_ns, process.places,
-                  placed_[static_cast<std::size_t>(process.target)]);
+                  placed_[target]);
   }
   const auto after = machine_.now();
   places_again_ = after + places_cost_factor * (after - now);

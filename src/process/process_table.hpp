@@ -214,6 +214,7 @@ class ProcessTable {
   const CpuPackages packages_;
   std::vector<PackageParts> parts_;                // by target
   std::vector<std::vector<std::int64_t>> placed_;  // by target, of this look: by package
+  std::vector<std::vector<double>> expected_;      // by target: where its processes were first seen; empty: was told
   bool places_gathered_ = false;
   Instant places_again_;
   bool any_missing_ = false;  // since the last look

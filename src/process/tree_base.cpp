@@ -67,7 +67,7 @@ TreeBase::TreeBase(Machine& machine, TreeRung rung, std::string why_not_better)
 void TreeBase::prepare(SpawnOptions& options) { options.environment.emplace_back("PRONY_RUN_ID", run_id_); }
 
 void TreeBase::attach(const Child& root) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   root_ = root.pid();
   const auto now = machine_.now();
   if (Member* member = observe(root_, now)) {
@@ -76,6 +76,7 @@ void TreeBase::attach(const Child& root) {
   }
   before_exec_resident_ = read_peak_resident_bytes(root_).value_or(0);
   begin();
+  lock.unlock();
   places_.start([this](std::vector<TreePlaces::Seen>& seen) {
     const std::lock_guard members(mutex_);
     for (const Member& member : live_)

@@ -33,7 +33,8 @@ class TreePlaces {
   TreePlaces& operator=(const TreePlaces&) = delete;
 
   [[nodiscard]] const CpuPackages& packages() const noexcept { return packages_; }
-  // Nothing happens where there is one package.
+  // Nothing happens where there is one package. Asks once before it returns: `members` must not need a lock that the
+  // caller holds.
   void start(Members members);
   void stop();
   void show(std::int64_t total_ns, std::span<Reading> out) noexcept;
