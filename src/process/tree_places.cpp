@@ -28,7 +28,10 @@ void TreePlaces::start(Members members) {
   std::vector<double> first(packages_.count());
   for (const Seen& seen : seen_)
     if (const auto place = last_place(machine_, packages_, std::to_string(seen.pid))) first[*place] += 1;
-  parts_.expect(first);
+  {
+    const std::lock_guard lock(mutex_);
+    parts_.expect(first);
+  }
   sigset_t all, old;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &old);  // signals are for the threads that wait for them
