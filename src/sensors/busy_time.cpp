@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/text.hpp"
+#include "machine/names.hpp"
 
 namespace prony {
 
@@ -84,6 +85,7 @@ Result<BusyTime> BusyTime::open(Machine& machine) {
     busy.file_ = std::move(*file);
     busy.path_ = path;
     busy.cgroup_ = true;
+    busy.open_idle_times();
     return busy;
   }
   auto file = machine.open("/proc/stat");
@@ -92,7 +94,30 @@ Result<BusyTime> BusyTime::open(Machine& machine) {
   busy.path_ = "/proc/stat";
   if (busy.read().quality == Quality::gap)
     return fail(ErrorCode::malformed, "its first line is not the CPU times of all CPUs", "/proc/stat");
+  busy.open_idle_times();
   return busy;
+}
+
+void BusyTime::open_idle_times() {
+  by_idle_.emplace(cgroup_ ? 1e-6 : 1 / user_hz);
+  cpus_ = machine_->cpu_count();
+  if (auto times = machine_->open("/proc/stat")) times_ = std::move(*times);
+  if (auto online = machine_->open("/sys/devices/system/cpu/online")) online_ = std::move(*online);
+}
+
+void BusyTime::see_idle_times() noexcept {
+  std::array<char, 512> buffer;
+  const auto text_of = [&](File& file) -> std::string_view {
+    const auto count = file.read(buffer);
+    return {buffer.data(), count > 0 ? static_cast<std::size_t>(count) : 0};
+  };
+  const std::optional<unsigned> online = online_ ? count_cpu_list(trim(text_of(*online_))) : std::nullopt;
+  const auto now = machine_->now().ns;
+  const auto times = times_ ? cpu_times_of_proc_stat(text_of(*times_)) : std::nullopt;
+  if (times)
+    by_idle_->see(now, *times, online.value_or(cpus_));
+  else
+    by_idle_->lose(now);
 }
 
 Reading BusyTime::read() noexcept {
@@ -101,7 +126,12 @@ Reading BusyTime::read() noexcept {
   if (count > 0) {
     const std::string_view text(buffer.data(), static_cast<std::size_t>(count));
     const auto value = cgroup_ ? busy_usec_of_cpu_stat(text) : busy_ticks_of_proc_stat(text);
-    if (value) return {*value, Quality::ok};
+    if (value && !by_idle_) return {*value, Quality::ok};
+    if (value) {
+      const std::int64_t published = by_idle_->publish(*value);
+      if (by_idle_->due(machine_->now().ns)) see_idle_times();
+      return {published, Quality::ok};
+    }
   } else if (const auto now = machine_->now().ns; now >= next_reopen_ns_) {
     next_reopen_ns_ = now + 1'000'000'000;
     (void)file_->reopen();

@@ -2,6 +2,7 @@
 //   cgroup v2 root cpu.stat   user_usec + system_usec, in µs; 1 µs a read. The one used where it is the true root.
 //   /proc/stat first line     user + nice + system + irq + softirq, in 10 ms units (USER_HZ); 7 µs a read and more on
 //                             large machines. The fallback, everywhere.
+// Both are kept true by the CPUs' idle times, once a second (busy_by_idle.hpp).
 // Both are the kernel's per-CPU sums, moved at the scheduler tick (1/HZ): measured here at HZ = 250 with a spinner of
 // 1.500 s of CPU, cpu.stat moved 375 times by 4 ms, /proc/stat 150 times by 10 ms. Time stolen by a hypervisor and time
 // waiting for disks is not busy. Source: kernel/cgroup/rstat.c, fs/proc/stat.c.
@@ -17,6 +18,7 @@
 #include "machine/machine.hpp"
 #include "model/channel.hpp"
 #include "model/sample.hpp"
+#include "sensors/busy_by_idle.hpp"
 #include "sensors/sensor.hpp"
 
 namespace prony {
@@ -32,8 +34,14 @@ class BusyTime {
   void describe(Channel& channel, unsigned cpus) const;
 
  private:
+  void open_idle_times();
+  void see_idle_times() noexcept;
+
   Machine* machine_ = nullptr;
   std::unique_ptr<File> file_;
+  std::unique_ptr<File> times_, online_;  // /proc/stat and the list of CPUs; null: counts are taken as they come
+  unsigned cpus_ = 0;                     // where there is no such list
+  std::optional<BusyByIdle> by_idle_;
   std::string path_;
   bool cgroup_ = false;
   Duration tick_;
