@@ -11,9 +11,10 @@
 #include "app/subcommand.hpp"
 #include "app/windows.hpp"
 #include "app/write_file.hpp"
+#include "attribute/clock_factor.hpp"
 #include "base/state_file.hpp"
 #include "base/text.hpp"
-#include "calibrate/calibration.hpp"
+#include "calibrate/fitted_model.hpp"
 #include "calibrate/meter.hpp"
 #include "reports/figures.hpp"
 #include "workloads/command.hpp"
@@ -72,6 +73,7 @@ Result<std::string> record_steps(const CalibrateOptions& options, const Machine&
   RecordPlan plan;
   plan.kind = "run";
   plan.name = "calibrate";
+  plan.calibrated = false;
   plan.options.machine = options.machine;
   plan.options.quiet = true;
   plan.options.out = options.out.empty() ? new_run_path("calibrate", machine.anchor().wall_ns).string() : options.out;
@@ -90,10 +92,12 @@ struct Chosen {
   std::vector<ChannelId> from;
   std::vector<std::string> from_names;
   bool modelled = false;
+  std::optional<calibrate::ModelFigures> model = {};
+  bool whole_machine = true;  // a meter that is read by eye stands at the plug
 };
 
 Result<Chosen> choose(const CalibrateOptions& options, const Run& run) {
-  Chosen chosen{"kWh meter, read by eye", {}, {}, {}, false};
+  Chosen chosen{"kWh meter, read by eye", {}, {}, {}};
   std::vector<std::string> names;
   for (const Channel& channel : run.channels())
     if (gives_energy(channel)) names.push_back(channel.name);
@@ -109,6 +113,7 @@ Result<Chosen> choose(const CalibrateOptions& options, const Run& run) {
     if (!meter) return Unexpected<Error>(meter.error());
     chosen.meter = (*meter)->name;
     chosen.meter_channel = (*meter)->id;
+    chosen.whole_machine = calibrate::meters_whole_machine(**meter);
   }
   std::vector<const Channel*> from;
   if (options.from.empty()) {
@@ -122,6 +127,11 @@ Result<Chosen> choose(const CalibrateOptions& options, const Run& run) {
     chosen.from.push_back(channel->id);
     chosen.from_names.push_back(channel->name);
     chosen.modelled = chosen.modelled || channel->model;
+    if (channel->model && channel->origin != Origin::modelled)
+      return fail(ErrorCode::usage, channel->name + " of this Run is calibrated already", run.path().string(),
+                  "Record the steps anew:  prony calibrate --against …");
+    if (channel->model)
+      chosen.model = calibrate::figures_of(*channel, std::ranges::any_of(run.channels(), attribution::is_cpu_clock));
   }
   if (from.empty() ||
       (chosen.meter_channel && std::ranges::find(chosen.from, *chosen.meter_channel) != chosen.from.end()))
@@ -204,7 +214,8 @@ int conclude(const CalibrateOptions& options, const std::string& run_path) {
   if (!line) return failed({line.error().code, line.error().what, run_path, line.error().fix});
   const Manifest& facts = (*run)->manifest();
   const calibrate::Calibration kept{chosen->meter, chosen->from_names,   facts.get("run.started_utc").value_or(""),
-                                    PRONY_VERSION, machine_words(facts), std::move(*steps)};
+                                    PRONY_VERSION, machine_words(facts), std::move(*steps),
+                                    chosen->model, chosen->whole_machine};
   const auto path = kept_file(facts, "calibrations");
   std::string text = words_of(kept, *line);
   if (path.empty()) {
@@ -212,7 +223,9 @@ int conclude(const CalibrateOptions& options, const std::string& run_path) {
   } else {
     if (auto saved = replace_state_file(path, calibrate::to_text(kept) + "\n", "the calibration"); !saved)
       return failed(saved.error());
-    text += " kept " + path.string() + "\n Runs of this machine now tell `wall` as derived; --forget ends that\n";
+    text += " kept " + path.string() + "\n Runs of this machine now tell " +
+            (chosen->model ? chosen->from_names.front() + ", modelled so far," : std::string("`wall`")) +
+            " as derived; --forget ends that\n";
   }
   return say(text + " steps " + run_path + "\n");
 }
@@ -265,7 +278,10 @@ std::function<int(const CommandWords&)> add_calibrate(CLI::App& command) {
   auto options = std::make_shared<CalibrateOptions>();
   CalibrateOptions& o = *options;
   command.add_option("--against", o.against, "The better meter: a channel (see `prony sensors`)")->type_name("CHANNEL");
-  command.add_option("--meter-kwh", o.meter_kwh, "Read by eye, once for each step of --run")
+  command
+      .add_option(
+          "--meter-kwh", o.meter_kwh,
+          "Read by eye, once for each step of --run: off by half a STEP at each reading, not at a BEFORE of 0 (reset)")
       ->type_name("BEFORE,AFTER[,STEP]")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);

@@ -10,6 +10,7 @@
 
 #include "app/common.hpp"
 #include "app/host_facts.hpp"
+#include "app/kept.hpp"
 #include "app/machine_choice.hpp"
 #include "app/subcommand.hpp"
 #include "app/write_file.hpp"
@@ -33,9 +34,10 @@ int doctor_command(const DoctorOptions& options) {
     return exit_code::own_failure;
   }
   const doctor::HostFacts host = gather_host_facts("runs");
-  doctor::Report report =
-      doctor::examine(**machine, host, SensorOptions{.every_channel = options.every_channel},
-                      [](Duration length) { std::this_thread::sleep_for(std::chrono::nanoseconds(length.ns)); });
+  doctor::Report report = doctor::examine(
+      **machine, host,
+      SensorOptions{.every_channel = options.every_channel, .calibrated = kept_calibration(**machine, options.machine)},
+      [](Duration length) { std::this_thread::sleep_for(std::chrono::nanoseconds(length.ns)); });
   if (const std::string note = simulation_note(**machine); !note.empty()) report.machine = note;
   const Terminal terminal = terminal_of(STDOUT_FILENO);
   const std::string text =

@@ -69,7 +69,8 @@ std::string energy_options_text() {
          "kept\n"
          "of this machine (at most 7 days old, same kernel, firmware and governor). `prony calibrate` fits a line to "
          "a\n"
-         "better meter; Runs of this machine then tell `wall` as derived.\n"
+         "better meter; what this machine only models is derived in its later Runs, and beside what it measures `wall` "
+         "is told.\n"
          "\nNo factor has a default and none is looked up: what is not given is not printed. Each may also stand in\n"
          "the configuration file, and `prony show RUN` takes the factors again to tell an old Run with others.\n";
 }

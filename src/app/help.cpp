@@ -26,6 +26,8 @@ constexpr const char* signs_text =
     R"(Signs in the tables
 
   ~        modelled, not measured: no sensor sees this; low and high are a range without a promise
+  ≈        derived: modelled from CPU time and held against a better meter by `prony calibrate`; low and high
+           cover the truth in 95 % of cases if the machine is as it was then
   –        no number: not resolvable by this sensor in so short a time, or absent; the line below says why
   ±        how far the truth may lie on either side: a bound (it cannot be outside) or an interval (covers
            it in 95 % of cases); the line "doubt" says which
@@ -40,7 +42,7 @@ struct Topic {
 };
 constexpr Topic topics[] = {
     {"exit-codes", "what each exit code means", [] { return std::string(exit_codes_text); }},
-    {"signs", "what ~, –, ± and (low…high) mean", [] { return std::string(signs_text); }},
+    {"signs", "what ~, ≈, –, ± and (low…high) mean", [] { return std::string(signs_text); }},
     {"targets", "whose cost: a server, a container, a user, every process", target_options_text},
     {"energy", "baselines, carbon and money: options of run and llm", energy_options_text},
     {"recording", "options of run and llm that few need", rare_options_text}};

@@ -3,7 +3,7 @@
 #include <cstdlib>
 
 #include "base/text.hpp"
-#include "calibrate/calibration.hpp"
+#include "calibrate/fitted_model.hpp"
 #include "passport/store.hpp"
 #include "sensors/machine_facts.hpp"
 
@@ -31,20 +31,32 @@ std::string root_of(const Manifest& facts) {
   return root;
 }
 
-void use_calibration(Manifest& manifest) {
-  const auto path = kept_file(manifest, "calibrations");
-  if (path.empty()) return;
+constexpr const char* again = "`prony calibrate` makes it again";
+
+// nullopt: none was made of this machine.
+Result<std::optional<calibrate::Calibration>> calibration_of(const Manifest& facts) {
+  using Found = std::optional<calibrate::Calibration>;
+  const auto path = kept_file(facts, "calibrations");
+  if (path.empty()) return Found{};
   const auto text = read_whole_file(path.string(), largest_file);
-  if (!text) return;  // none was made
-  const auto refuse = [&](const std::string& why) {
-    manifest.unavailable.push_back({"calibration", why, "`prony calibrate` makes it again"});
-  };
-  const auto kept = calibrate::calibration_from_text(*text);
-  if (!kept) return refuse(kept.error().what + " (" + path.string() + ")");
-  if (kept->machine != machine_words(manifest))
-    return refuse("it was made on another machine: " + kept->machine + " then, " + machine_words(manifest) + " now");
-  if (const auto line = calibrate::fit(kept->steps); !line) return refuse(line.error().what);
-  manifest.set("calibration", calibrate::to_text(*kept), "file");
+  if (!text) return Found{};
+  auto kept = calibrate::calibration_from_text(*text);
+  if (!kept) return fail(kept.error().code, kept.error().what + " (" + path.string() + ")", {}, again);
+  if (kept->machine != machine_words(facts))
+    return fail(ErrorCode::unavailable,
+                "it was made on another machine: " + kept->machine + " then, " + machine_words(facts) + " now", {},
+                again);
+  if (const auto line = calibrate::fit(kept->steps); !line)
+    return fail(line.error().code, line.error().what, {}, again);
+  return Found{std::move(*kept)};
+}
+
+void use_calibration(Manifest& manifest) {
+  const auto kept = calibration_of(manifest);
+  if (!kept)
+    manifest.unavailable.push_back({"calibration", kept.error().what, kept.error().fix});
+  else if (*kept)
+    manifest.set("calibration", calibrate::to_text(**kept), "file");
 }
 
 }  // namespace
@@ -80,9 +92,18 @@ calibrate::KeptBaseline conditions_now(Machine& machine, const Manifest& facts) 
   return now;
 }
 
-Result<void> use_kept(Machine& machine, Manifest& manifest, bool stored_baseline) {
-  use_calibration(manifest);
-  if (!stored_baseline) return {};
+std::function<Result<bool>(Channel&, std::optional<bool>)> kept_calibration(Machine& machine,
+                                                                            const MachineChoice& choice) {
+  return [&machine, choice](Channel& channel, std::optional<bool> clocks) -> Result<bool> {
+    const auto kept = calibration_of(facts_for_kept(machine, choice));
+    if (!kept) return Unexpected<Error>(kept.error());
+    return *kept ? calibrate::calibrate_channel(**kept, clocks, channel) : Result<bool>(false);
+  };
+}
+
+Result<void> use_kept(Machine& machine, Manifest& manifest, const UseKept& use) {
+  if (use.calibration) use_calibration(manifest);
+  if (!use.stored_baseline) return {};
   const auto path = kept_file(manifest, "baselines");
   const std::string how = "Measure one while nothing else runs:  prony baseline --for 10s";
   if (path.empty()) return fail(ErrorCode::absent, "neither HOME nor XDG_STATE_HOME is set", "--baseline stored", how);

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,8 +26,17 @@ namespace prony::app {
 // The conditions of now: kernel, firmware, governor, time.
 [[nodiscard]] calibrate::KeptBaseline conditions_now(Machine& machine, const Manifest& facts);
 
+// What a modelled channel of this machine becomes by the calibration that is kept of it: for SensorOptions::calibrated.
+// Nothing is looked for before a modelled channel is there. The Machine must outlive it.
+[[nodiscard]] std::function<Result<bool>(Channel&, std::optional<bool>)> kept_calibration(Machine& machine,
+                                                                                          const MachineChoice& choice);
+
+struct UseKept {
+  bool stored_baseline = false;
+  bool calibration = true;  // false: none, for what is recorded is to make one, or it was refused already
+};
 // Before a Run begins: its manifest gets the calibration that is kept, and the baseline where it was asked for (an
 // error if there is none to be used). What is kept and cannot be used is told in the manifest.
-[[nodiscard]] Result<void> use_kept(Machine& machine, Manifest& manifest, bool stored_baseline);
+[[nodiscard]] Result<void> use_kept(Machine& machine, Manifest& manifest, const UseKept& use);
 
 }  // namespace prony::app

@@ -75,6 +75,7 @@ class Recording {
   [[nodiscard]] Result<void> prepare();
   [[nodiscard]] Result<void> prepare_control(const SensorSet& sensors);
   [[nodiscard]] Result<void> prepare_followers();
+  [[nodiscard]] SensorOptions sensor_options();
   void describe_followers();
   [[nodiscard]] bool has_command() const { return plan_.workload != nullptr; }
   [[nodiscard]] Result<WorkloadOutcome> watch();
@@ -132,7 +133,7 @@ Result<void> Recording::prepare() {
   if (!machine) return Unexpected<Error>(machine.error());
   machine_ = std::move(*machine);
   live_ = make_live_machine();
-  auto sensors = open_sensors(*machine_, o.sensors, {.every_channel = o.every_channel});
+  auto sensors = open_sensors(*machine_, o.sensors, sensor_options());
   if (!sensors) return Unexpected<Error>(sensors.error());
   if (auto control = prepare_control(*sensors); !control) return control;
   if (auto ready = prepare_followers(); !ready) return ready;
@@ -141,6 +142,8 @@ Result<void> Recording::prepare() {
   auto path = choose_path(plan_, now.wall_ns);
   if (!path) return Unexpected<Error>(path.error());
   path_ = *path;
+  const bool refused = std::ranges::any_of(sensors->unavailable,
+                                           [](const Unavailable& entry) { return entry.subject == "calibration"; });
   auto recorder = Recorder::create(
       path_, RecorderOptions{.overwrite = o.force, .commit_every = milliseconds(2000)});  // Session flushes
   if (!recorder) return Unexpected<Error>(recorder.error());
@@ -155,7 +158,7 @@ Result<void> Recording::prepare() {
   add_storage(*live_, "run.storage", path_, manifest_);
   if (const auto model = manifest_.get("model.path")) add_storage(*live_, "model.storage", *model, manifest_);
   describe_simulation(*machine_, manifest_);
-  if (auto kept = use_kept(*machine_, manifest_, o.baseline == "stored"); !kept) {
+  if (auto kept = use_kept(*machine_, manifest_, {o.baseline == "stored", plan_.calibrated && !refused}); !kept) {
     std::error_code ignored;  // nothing was recorded: leave no Run behind
     std::filesystem::remove(path_, ignored);
     return kept;
@@ -172,6 +175,12 @@ Result<void> Recording::prepare() {
   passports_->fill(session_->channels_to_fill(), session_->groups(), manifest_);
   session_->show_blocks_to([this](const TickBlock& block) { passports_->see(block); });
   return {};
+}
+
+SensorOptions Recording::sensor_options() {
+  SensorOptions options{.every_channel = plan_.options.every_channel};
+  if (plan_.calibrated) options.calibrated = kept_calibration(*machine_, plan_.options.machine);
+  return options;
 }
 
 // A command runs on this machine. Others are looked for where --procfs points, unless the machine is a simulated one.

@@ -20,6 +20,7 @@ struct RecordPlan {
   std::unique_ptr<Workload> workload;  // null: no command; targets alone are watched until --for is over or Ctrl-C
   std::vector<Fact> facts;             // settings, engine, model, command
   RecordOptions options;
+  bool calibrated = true;          // false: what is kept is not put into modelled channels, for a new line is to come
   bool interrupt_cancels = false;  // Ctrl-C stops the work (llm) instead of being the command's own affair (run)
 };
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/common.hpp"
+#include "app/kept.hpp"
 #include "app/machine_choice.hpp"
 #include "app/passports.hpp"
 #include "app/subcommand.hpp"
@@ -37,7 +38,9 @@ int sensors(const SensorsOptions& options) {
     print_error(machine.error());
     return exit_code::own_failure;
   }
-  const auto reports = probe_sensors(**machine, SensorOptions{.every_channel = options.every_channel});
+  const auto reports =
+      probe_sensors(**machine, SensorOptions{.every_channel = options.every_channel,
+                                             .calibrated = kept_calibration(**machine, options.machine)});
   const MachinePassport learned = open_passports(**machine, options.machine).known;
   const std::string note = simulation_note(**machine);
   const std::string text = options.json ? with_note(sensors_json(reports, learned), simulated_name(**machine))

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "attribute/clock_factor.hpp"
 #include "base/text.hpp"
 #include "process/proc_files.hpp"
 #include "sensors/report.hpp"
@@ -49,6 +50,12 @@ bool readable(int descriptor) {
   return ::poll(&waited, 1, 0) > 0;
 }
 
+bool reads_clocks(const SensorSet& set) {
+  return std::ranges::any_of(set.sensors, [](const auto& sensor) {
+    return std::ranges::any_of(sensor->channels(), attribution::is_cpu_clock);
+  });
+}
+
 void sleep_for(Duration duration) { std::this_thread::sleep_for(std::chrono::nanoseconds(duration.ns)); }
 
 }  // namespace
@@ -62,7 +69,9 @@ Result<SensorSet> open_sensors(Machine& machine, const std::string& only, const 
     const bool asked = std::find(chosen->begin(), chosen->end(), row.name) != chosen->end();
     if (!chosen->empty() && !asked) continue;
     if (row.stand_in && energy && !asked) continue;
-    Probe probe = row.make(machine, options);
+    SensorOptions now = options;
+    now.clocks = reads_clocks(set);
+    Probe probe = row.make(machine, now);
     set.unavailable.insert(set.unavailable.end(), probe.unavailable.begin(), probe.unavailable.end());
     set.unavailable.insert(set.unavailable.end(), probe.notes.begin(), probe.notes.end());
     if (!probe.sensor) continue;
@@ -327,7 +336,7 @@ std::optional<double> Session::watts_of(const Channel& channel, const Reading& r
 // power only where nothing is measured. A sum that lacks one of its domains is not told.
 double Session::watts_now(bool& modelled) {
   double sum_w = 0, largest_w = -1, modelled_w = -1;
-  bool any_sum = false, whole = true;
+  bool any_sum = false, whole = true, calibrated = false;
   for (const LanePlan& lane : lanes_) {
     Instant at;
     const std::vector<Reading> readings = sampler_->latest(lane.group.id, at);
@@ -336,7 +345,8 @@ double Session::watts_now(bool& modelled) {
       const bool top = gives_energy(channel) && channel.scope == Scope::host && !channel.part_of;
       if (!top) continue;
       const auto watts = readings[i].quality == Quality::gap ? std::nullopt : watts_of(channel, readings[i], at);
-      if (channel.origin == Origin::modelled) {
+      if (channel.model) {
+        calibrated = channel.origin != Origin::modelled;
         modelled_w = std::max(modelled_w, watts.value_or(-1));
       } else if (channel.coverage_known) {
         any_sum = true;
@@ -350,7 +360,7 @@ double Session::watts_now(bool& modelled) {
   // No processor draws nothing: counters that stand still measure nothing, and where power is modelled it is told.
   const bool still = whole && sum_w <= 0;
   modelled = (!any_sum || still) && largest_w < 0 && modelled_w >= 0;
-  if (modelled) return modelled_w;
+  if (modelled) return modelled = !calibrated, modelled_w;
   if (any_sum && !(still && largest_w >= 0)) return whole ? sum_w : -1;
   return largest_w >= 0 ? largest_w : modelled_w;
 }

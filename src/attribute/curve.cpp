@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace prony::attribution {
 
@@ -33,6 +34,10 @@ void Curve::take_clock(const Attribution::State& state) {
   if (!clock_) return;
   const auto share = [](double told) { return std::isfinite(told) && told > 0 && told <= 1 ? told : 1; };
   const double limit = share(model.clock_limit), floor = share(model.clock_floor);
+  if (channel_->origin == Origin::derived) {  // the line was fitted to the value: what is open is the line's own doubt
+    for (Watts* load : {&load_low_, &load_, &load_high_}) *load = clock_->value / limit * *load;
+    return;
+  }
   load_low_ = clock_->low / (floor * limit * limit * limit) * load_low_;
   load_ = clock_->value / limit * load_;
   load_high_ = clock_->high * load_high_;
@@ -101,9 +106,14 @@ Measured Curve::modelled(const Measured& busy, double length_s) const {
   Measured result;
   result.known = busy.known;
   result.estimate.value = model.idle.value() * length_s + load_.value() * busy.estimate.value / model.cpus;
-  result.estimate.low = std::min(result.estimate.value, energy(busy.estimate.low, model.idle_low, load_low_));
-  result.estimate.high = std::max(result.estimate.value, energy(busy.estimate.high, model.idle_high, load_high_));
-  result.estimate.kind = EstimateKind::range;
+  // A line's low and high may lie so far apart at full load that one of them falls as the load rises.
+  const auto at_either = [&](Watts idle, Watts load) {
+    const double a = energy(busy.estimate.low, idle, load), b = energy(busy.estimate.high, idle, load);
+    return std::pair(std::min(a, b), std::max(a, b));
+  };
+  result.estimate.low = std::min(result.estimate.value, at_either(model.idle_low, load_low_).first);
+  result.estimate.high = std::max(result.estimate.value, at_either(model.idle_high, load_high_).second);
+  result.estimate.kind = channel_->origin == Origin::derived ? EstimateKind::interval_95 : EstimateKind::range;
   result.edge_half = load_.value() / model.cpus * busy.edge_half;
   return result;
 }

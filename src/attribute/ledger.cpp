@@ -138,7 +138,7 @@ void Builder::choose_headline() {
   for (std::size_t i = 0; i < curves_.size(); ++i) {
     const Channel& channel = curves_[i].channel();
     if (!gives_energy(channel) || channel.scope != Scope::host || dead(curves_[i])) continue;
-    if (channel.origin == Origin::modelled) {
+    if (channel.model) {
       modelled.push_back(i);
       continue;
     }
@@ -163,7 +163,7 @@ void Builder::choose_headline() {
     headline_ = {*std::ranges::max_element(doubtful, {}, [&](std::size_t i) { return curves_[i].total(); })};
   } else if (!modelled.empty()) {
     headline_ = {modelled.front()};
-    ledger_.headline_modelled = true;
+    ledger_.headline_modelled = curves_[modelled.front()].channel().origin == Origin::modelled;
   }
 }
 
@@ -238,7 +238,7 @@ void Builder::begin_row(const Curve& curve, ChannelLedger& row) const {
       row.absent.emplace_back("wraps", "some pauses were long enough for further wraps; high allows for them");
   }
   row.clock = curve.clock();
-  if (curve.channel().model && !row.clock)
+  if (curve.channel().origin == Origin::modelled && curve.channel().model && !row.clock)
     row.absent.emplace_back("clock", why_no_clock(state_, *curve.channel().model));
   row.gaps = curve.gaps();
   row.gap_time = Duration{curve.gap_ns()};

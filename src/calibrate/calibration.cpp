@@ -9,6 +9,19 @@ namespace prony::calibrate {
 namespace {
 constexpr std::string_view format = "prony.calibration/1";
 constexpr std::size_t most_steps = 1000;
+
+bool flag_of(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  return found != json.end() && found->is_boolean() && found->get<bool>();
+}
+
+std::optional<ModelFigures> model_of(const Json& json) {
+  const auto model = json.find("model");
+  if (model == json.end() || !model->is_object()) return std::nullopt;
+  const auto cpus = real_of(*model, "cpus"), idle_w = real_of(*model, "idle_w"), full_w = real_of(*model, "full_w");
+  if (!cpus || !idle_w || !full_w) return std::nullopt;
+  return ModelFigures{text_of(*model, "name"), *cpus, *idle_w, *full_w, flag_of(*model, "clocks")};
+}
 }  // namespace
 
 std::vector<const Channel*> software_channels(const std::vector<Channel>& channels, std::string_view meter) {
@@ -33,6 +46,13 @@ std::vector<const Channel*> software_channels(const std::vector<Channel>& channe
 std::string to_text(const Calibration& c) {
   Json json{{"format", format},         {"meter", c.meter},     {"from", c.from},
             {"taken_utc", c.taken_utc}, {"version", c.version}, {"machine", c.machine}};
+  if (c.whole_machine) json["whole_machine"] = true;
+  if (c.model)
+    json["model"] = {{"name", c.model->name},
+                     {"cpus", c.model->cpus},
+                     {"idle_w", c.model->idle_w},
+                     {"full_w", c.model->full_w},
+                     {"clocks", c.model->clocks}};
   json["steps"] = Json::array();
   for (const Step& step : c.steps)
     json["steps"].push_back({{"name", step.name},
@@ -49,8 +69,14 @@ Result<Calibration> calibration_from_text(std::string_view text) {
   };
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object() || text_of(json, "format") != format) return damaged();
-  Calibration c{text_of(json, "meter"),   {}, text_of(json, "taken_utc"), text_of(json, "version"),
-                text_of(json, "machine"), {}};
+  Calibration c{text_of(json, "meter"),
+                {},
+                text_of(json, "taken_utc"),
+                text_of(json, "version"),
+                text_of(json, "machine"),
+                {},
+                model_of(json),
+                flag_of(json, "whole_machine")};
   const auto from = json.find("from"), steps = json.find("steps");
   if (from == json.end() || !from->is_array() || steps == json.end() || !steps->is_array() ||
       steps->size() > most_steps)

@@ -3,6 +3,7 @@
 // Pure; plain data. Errors: malformed; those of fit().
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,12 +14,21 @@
 
 namespace prony::calibrate {
 
+// Of a modelled channel that a line was fitted to: with other figures the line would be another.
+struct ModelFigures {
+  std::string name;
+  double cpus = 1, idle_w = 0, full_w = 0;
+  bool clocks = false;  // the processor's clocks were read and entered its joules
+};
+
 struct Calibration {
   std::string meter;               // the channel, or "kWh meter, read by eye"
   std::vector<std::string> from;   // channels whose joules add up to x
   std::string taken_utc, version;  // when, and by which Prony
   std::string machine;             // processor and board: another one refuses it
   std::vector<Step> steps;
+  std::optional<ModelFigures> model = {};  // of `from`, where that is a modelled channel
+  bool whole_machine = false;              // the meter sees all that the machine draws
 };
 
 // What can be held against a meter: measured top-level channels without the meter and without meters of the whole

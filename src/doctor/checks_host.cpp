@@ -85,15 +85,21 @@ Limits limits_of(Machine& machine, unsigned cpus) {
 }  // namespace
 
 Finding check_energy(const Patient& patient) {
-  double measured = 0, modelled = 0, doubted = 0;
+  double measured = 0, modelled = 0, doubted = 0, derived = 0;
   for (const EnergySource& source : energy_sources(patient.sensors))
-    ++(source.modelled ? modelled : source.doubted ? doubted : measured);
+    ++(source.modelled ? modelled : source.calibrated ? derived : source.doubted ? doubted : measured);
   Finding finding;
   finding.numbers = {{"measured_channels", measured}, {"modelled_channels", modelled}};
   if (doubted > 0) finding.numbers.emplace_back("channels_not_seen_to_count", doubted);
   if (measured > 0) {
     finding.verdict = Verdict::ok;
     finding.text = "measured by " + number_words(measured) + (measured == 1 ? " channel" : " channels");
+    return finding;
+  }
+  if (derived > 0) {
+    finding.numbers.emplace_back("derived_channels", derived);
+    finding.verdict = Verdict::note;
+    finding.text = "nothing here measures joules: they are derived from CPU time by a calibration against a meter";
     return finding;
   }
   finding.verdict = Verdict::poor;

@@ -37,6 +37,7 @@ struct Finding {
 struct EnergySource {
   std::string domain, within, sensor, channel;  // within: the domain that holds this one's energy; "" = none
   bool modelled = false, coverage_known = true;
+  bool calibrated = false;                // a model held to a better meter: derived
   bool doubted = false;                   // it was not seen to count when it was looked at: nothing is measured yet
   std::optional<double> update_period_s;  // not known: the source renews its value at every read, or nobody told
   double step = 0;

@@ -54,6 +54,7 @@ std::vector<EnergySource> energy_sources(const std::vector<SensorReport>& sensor
       source.sensor = channel.sensor;
       source.channel = channel.name;
       source.modelled = channel.origin == Origin::modelled;
+      source.calibrated = channel.model && channel.origin == Origin::derived;
       source.coverage_known = channel.coverage_known;
       source.doubted = is_doubted(report, channel);
       if (channel.update_period.ns > 0) source.update_period_s = channel.update_period.seconds().value();

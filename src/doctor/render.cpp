@@ -56,12 +56,15 @@ std::string energy_table(const Report& report, std::size_t width, bool colour) {
                    {"step", true, 1, 0},       {"shortest window", true, 0, 0}, {"", false, 3, 0}};
   for (const EnergySource& source : report.energy) {
     if (table.rows.size() == most_energy_rows) break;
-    const std::string name =
-        (source.within.empty() ? "" : "└ ") + printable(source.domain, 30) + (source.modelled ? " ~" : "");
+    const std::string name = (source.within.empty() ? "" : "└ ") + printable(source.domain, 30) +
+                             (source.modelled     ? " ~"
+                              : source.calibrated ? " ≈"
+                                                  : "");
     table.rows.push_back({name, printable(source.sensor, 16),
                           source.update_period_s ? time_words(*source.update_period_s) : "–", step_words(source),
                           (source.window_is_least ? "≥ " : "") + time_words(source.shortest_window_s),
                           source.modelled          ? "modelled: a range"
+                          : source.calibrated      ? "derived: calibrated"
                           : source.doubted         ? "not seen to count"
                           : !source.coverage_known ? "may overlap others"
                           : !source.within.empty() ? "in " + printable(source.within, 20)
@@ -76,11 +79,14 @@ std::string energy_table(const Report& report, std::size_t width, bool colour) {
 
 std::string conclusion(const Report& report) {
   const auto count = [&](Verdict verdict) { return std::ranges::count(report.findings, verdict, &Finding::verdict); };
-  const bool measured = std::ranges::any_of(
-      report.energy, [](const EnergySource& source) { return !source.modelled && !source.doubted; });
+  const bool measured = std::ranges::any_of(report.energy, [](const EnergySource& source) {
+    return !source.modelled && !source.calibrated && !source.doubted;
+  });
   std::string text = measured                ? "joules are measured here"
                      : report.energy.empty() ? "no joules here, neither measured nor modelled"
-                                             : "joules are modelled here (~), not measured";
+                     : std::ranges::any_of(report.energy, &EnergySource::calibrated)
+                         ? "joules are derived here (≈): a model, calibrated against a meter"
+                         : "joules are modelled here (~), not measured";
   const auto missing = count(Verdict::missing), poor = count(Verdict::poor);
   if (missing + poor == 0) return text + " · nothing to mend";
   if (missing > 0) text += " · " + std::to_string(missing) + " missing, with what mends it";
@@ -131,7 +137,9 @@ std::string to_json(const Report& report) {
     nlohmann::json row{{"channel", source.channel},
                        {"domain", source.domain},
                        {"sensor", source.sensor},
-                       {"origin", source.modelled ? "modelled" : "measured"},
+                       {"origin", source.modelled     ? "modelled"
+                                  : source.calibrated ? "derived"
+                                                      : "measured"},
                        {"coverage_known", source.coverage_known},
                        {"step", source.step},
                        {"step_unit", source.step_unit},

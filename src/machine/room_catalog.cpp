@@ -109,6 +109,7 @@ void vm(RoomBuilder& room) {
   room.processors({4, x86("AuthenticAMD", 25, 1, "Simulated virtual processor", "sse2 hypervisor"), 0, 0, false}, load);
   room.machine_facts(8'192, "virtual machine", false);
   room.truth("cpu", draws(2, 8, load));
+  room.truth("wall", draws(2, 8, load).scaled(1.25).plus(watts(1.5)));  // what its host draws at the plug for it
 }
 
 }  // namespace

@@ -23,14 +23,16 @@ void add_joules(const Summary& s, Calibrated& c) {
       return;
     }
     c.modelled = c.modelled || row->channel.model.has_value();
+    c.applied = c.applied || (row->channel.model && row->channel.origin == Origin::derived);
     sum = sum ? *sum + *row->ledger.gross : *row->ledger.gross;
   }
   const double length_s = s.window.length().seconds().value();
   if (!sum || length_s <= 0) return c.absent = "the measured window is empty", void();
   const double reach = share_outside * (c.line.most_x_w - c.line.least_x_w);
-  const double x_w = sum->value / length_s;
+  const double told_w = sum->value / length_s;
+  const double x_w = c.applied ? (told_w - c.line.offset_w.value) / c.line.slope.value : told_w;
   c.outside = x_w < c.line.least_x_w - reach || x_w > c.line.most_x_w + reach;
-  c.joules = apply(c.line, *sum, length_s);
+  c.joules = c.applied ? *sum : apply(c.line, *sum, length_s);
 }
 
 std::string from_words(const Calibrated& c) {
@@ -59,14 +61,16 @@ std::vector<std::string> calibrated_words(const Summary& s) {
   const auto c = calibrated_of(s);
   if (!c) return {};
   if (!c->joules) return {"absent: " + c->absent};
-  std::vector<std::string> words{"wall " + figures::joules(*c->joules, false) + " derived",
-                                 figures::significant(c->line.slope.value, 4) + " × " + from_words(*c) + " + " +
-                                     figures::watts(c->line.offset_w.value),
-                                 std::to_string(c->line.steps.size()) + " steps against " +
-                                     printable(c->calibration.meter, 60) + ", " +
-                                     printable(c->calibration.taken_utc.substr(0, 10), 10),
-                                 "residual " + figures::watts(c->line.residual_w)};
-  if (c->modelled) words.push_back("from a modelled channel: no longer its range, but as good as the steps were");
+  std::vector<std::string> words{
+      c->applied ? from_words(*c) + ", modelled, became derived"
+                 : "wall " + figures::joules(*c->joules, figures::Mark::unmarked) + " derived",
+      figures::significant(c->line.slope.value, 4) + " × " + from_words(*c) + " + " +
+          figures::watts(c->line.offset_w.value),
+      std::to_string(c->line.steps.size()) + " steps against " + printable(c->calibration.meter, 60) + ", " +
+          printable(c->calibration.taken_utc.substr(0, 10), 10),
+      "residual " + figures::watts(c->line.residual_w)};
+  if (c->modelled && !c->applied)
+    words.push_back("from a modelled channel: no longer its range, but as good as the steps were");
   if (c->outside)
     words.push_back("outside the steps (" + figures::watts(c->line.least_x_w) + " to " +
                     figures::watts(c->line.most_x_w) + "): the line may not hold there");
@@ -87,6 +91,7 @@ Json calibrated_json(const Summary& s) {
               {"kind", std::string(to_string(c->joules->kind))},
               {"from", c->calibration.from},
               {"from_modelled", c->modelled},
+              {"applied_to_channel", c->applied},
               {"outside_steps", c->outside},
               {"slope", c->line.slope.value},
               {"slope_low", c->line.slope.low},

@@ -15,6 +15,7 @@ namespace prony {
 struct Calibrated {
   calibrate::Calibration calibration;
   calibrate::Line line;
+  bool applied = false;   // that model's channel was recorded with the line in it: the joules are its own
   bool modelled = false;  // x is a model's: what was modelled is now derived
   bool outside = false;   // x lies outside the steps that were taken
   std::optional<Estimate> joules;

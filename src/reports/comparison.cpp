@@ -116,10 +116,10 @@ std::vector<std::string> baseline_words(const Summary& s) {
     words.push_back("not quiet: others used " + figures::significant(*others, 2) +
                     " CPUs during it, so idle holds their load and active is marginal, above it");
   if (const auto net = net_of_idle(s)) {
-    words.push_back("requests gross " + figures::joules(net->gross, s.headline_modelled));
-    if (net->net_of_idle) words.push_back("net of idle " + figures::joules(*net->net_of_idle, s.headline_modelled));
+    words.push_back("requests gross " + figures::joules(net->gross, s.headline_mark()));
+    if (net->net_of_idle) words.push_back("net of idle " + figures::joules(*net->net_of_idle, s.headline_mark()));
     if (net->net_of_loaded_idle)
-      words.push_back("net of loaded idle " + figures::joules(*net->net_of_loaded_idle, s.headline_modelled));
+      words.push_back("net of loaded idle " + figures::joules(*net->net_of_loaded_idle, s.headline_mark()));
   }
   return words;
 }

@@ -92,19 +92,28 @@ std::string significant(double value, int digits) {
   return grouped(format_fixed(value, std::clamp(digits - 1 - exponent, 0, 15)));
 }
 
-std::string joules(const Estimate& estimate, bool modelled) {
+std::string_view sign(Mark mark) {
+  switch (mark) {
+    case Mark::unmarked: return "";
+    case Mark::modelled: return " ~";
+    case Mark::derived: return " ≈";
+  }
+  return "";
+}
+
+std::string joules(const Estimate& estimate, Mark mark_of) {
   const double half = std::max({estimate.high - estimate.value, estimate.value - estimate.low, 0.0});
   if (!std::isfinite(estimate.value) || !std::isfinite(half)) return std::string(none);
-  const std::string mark = modelled ? " ~" : "";
+  const std::string mark(sign(mark_of));
   if (estimate.value == 0 && half == 0) return "0 J" + mark;
   const Told told = estimate.kind == EstimateKind::range ? told_as_span(estimate) : told_as_doubt(estimate.value, half);
   return told.value + told.doubt + mark;
 }
 
-std::string joules_alone(const Estimate& estimate, bool modelled) {
-  std::string text = joules(estimate, false);
+std::string joules_alone(const Estimate& estimate, Mark mark_of) {
+  std::string text = joules(estimate, Mark::unmarked);
   text.erase(std::min({text.size(), text.find(" ±"), text.find(" (")}));
-  return text + (modelled && text != none ? " ~" : "");
+  return text + std::string(text != none ? sign(mark_of) : "");
 }
 
 std::string watts(double value) {

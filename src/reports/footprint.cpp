@@ -12,11 +12,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // "0.52 g (0.47…0.6)": the ends rounded as the value is, and no digit more.
-std::string with_ends(const Estimate& e, const std::string& unit, bool modelled) {
+std::string with_ends(const Estimate& e, const std::string& unit, figures::Mark mark) {
   const auto told = [](double value) { return value == 0 ? std::string("0") : figures::significant(value, 3); };
   std::string text = told(e.value) + " " + unit;
   if (e.low != e.high) text += " (" + told(e.low) + "…" + told(e.high) + ")";
-  return text + (modelled ? " ~" : "");
+  return text + std::string(figures::sign(mark));
 }
 
 std::string sourced(const std::string& what, const std::string& source) {
@@ -45,10 +45,10 @@ std::vector<std::string> footprint_words(const Summary& s) {
     const bool kilo = std::abs(grams->value) >= 1000;
     const double scale = kilo ? 1e-3 : 1;
     words.push_back(with_ends({grams->value * scale, grams->low * scale, grams->high * scale, grams->kind},
-                              kilo ? "kg CO2e" : "g CO2e", s.headline_modelled) +
+                              kilo ? "kg CO2e" : "g CO2e", s.headline_mark()) +
                     " of gross");
   }
-  if (money) words.push_back(with_ends(*money, printable(f.tariff->currency, 3), s.headline_modelled) + " of gross");
+  if (money) words.push_back(with_ends(*money, printable(f.tariff->currency, 3), s.headline_mark()) + " of gross");
   if (grams) words.push_back(sourced(format_number(f.carbon_g_per_kwh->value) + " g/kWh", f.carbon_g_per_kwh->source));
   if (money)
     words.push_back(

@@ -341,4 +341,19 @@ Summary summarise(const Run& run, Ledger ledger, const SummaryOptions& options) 
   return summary;
 }
 
+Origin Summary::headline_origin() const {
+  if (headline_modelled) return Origin::modelled;
+  const bool held = std::ranges::any_of(energy, [](const EnergyRow& row) {
+    return row.ledger.headline && row.channel.model && row.channel.origin == Origin::derived;
+  });
+  return held ? Origin::derived : Origin::measured;
+}
+
+figures::Mark Summary::headline_mark() const {
+  const Origin origin = headline_origin();
+  return origin == Origin::modelled  ? figures::Mark::modelled
+         : origin == Origin::derived ? figures::Mark::derived
+                                     : figures::Mark::unmarked;
+}
+
 }  // namespace prony

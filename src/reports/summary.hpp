@@ -17,6 +17,7 @@
 #include "model/passport.hpp"
 #include "model/span.hpp"
 #include "model/target.hpp"
+#include "reports/figures.hpp"
 #include "store/run.hpp"
 
 namespace prony {
@@ -134,6 +135,9 @@ struct Summary {
   std::vector<EnergyRow> energy;
   std::optional<Estimate> headline_j;
   bool headline_modelled = false;
+  // derived: a model that was held to a meter. Sensors that multiply what they measure stay "measured" here.
+  [[nodiscard]] Origin headline_origin() const;
+  [[nodiscard]] figures::Mark headline_mark() const;
   std::optional<double> headline_true_j;  // Σ of the headline domains; simulated machines only
   std::string simulated;                  // the simulated machine's name; "": real
   std::string cpu_split;

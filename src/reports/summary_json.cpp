@@ -117,6 +117,13 @@ Json energy_json(const EnergyRow& row) {
                         {"cpus", row.channel.model->cpus},
                         {"idle_w", row.channel.model->idle.value()},
                         {"full_w", row.channel.model->full.value()}};
+  if (row.channel.model && row.channel.origin == Origin::derived) {
+    const PowerModel& fitted = *row.channel.model;
+    out["model"].update({{"idle_low_w", fitted.idle_low.value()},
+                         {"idle_high_w", fitted.idle_high.value()},
+                         {"full_low_w", fitted.full_low.value()},
+                         {"full_high_w", fitted.full_high.value()}});
+  }
   if (l.clock)
     out["model"]["clock"] = Json{{"mean_hz", l.clock->mean_hz},
                                  {"reference_hz", l.clock->reference_hz},
@@ -357,7 +364,7 @@ Json to_json(const Summary& summary) {
   if (summary.headline_j) {
     Json headline = estimate_json(*summary.headline_j, "gross_j");
     put(headline, "true_j", summary.headline_true_j);
-    headline["origin"] = summary.headline_modelled ? "modelled" : "measured";
+    headline["origin"] = std::string(to_string(summary.headline_origin()));
     out["headline"] = std::move(headline);
   }
   if (Json footprint = footprint_json(summary); !footprint.is_null()) out["footprint"] = std::move(footprint);

@@ -186,18 +186,20 @@ std::string machine_lines(const Summary& s, const TextOptions& o) {
   for (const EnergyRow& row : s.energy) {
     const ChannelLedger& l = row.ledger;
     if (!l.headline) continue;
-    const bool is_modelled = text::modelled(row.channel);
-    const std::string mark = is_modelled ? " ~" : "";
-    Items items{text::domain_name(s, row) + (is_modelled ? " (modelled ~)" : " (" + row.channel.sensor + ")")};
-    if (l.gross) items.push_back("gross " + figures::joules(*l.gross, is_modelled));
+    const figures::Mark mark = text::mark_of(row.channel);
+    const std::string sign(figures::sign(mark));
+    Items items{text::domain_name(s, row) + (mark == figures::Mark::unmarked
+                                                 ? " (" + row.channel.sensor + ")"
+                                                 : " (" + std::string(to_string(row.channel.origin)) + sign + ")")};
+    if (l.gross) items.push_back("gross " + figures::joules(*l.gross, mark));
     if (row.true_j) items.push_back("truth " + text::truth(row.true_j));
-    if (l.gross && l.idle) items.push_back("idle " + figures::joules_alone(*l.idle, is_modelled));
-    if (l.gross && l.target) items.push_back("this program " + figures::joules_alone(*l.target, is_modelled));
-    if (l.gross && l.foreign) items.push_back("others " + figures::joules_alone(*l.foreign, is_modelled));
-    if (l.gross && l.prony) items.push_back("Prony " + figures::joules_alone(*l.prony, is_modelled));
-    if (l.mean_w) items.push_back("mean " + figures::watts(*l.mean_w) + mark);
+    if (l.gross && l.idle) items.push_back("idle " + figures::joules_alone(*l.idle, mark));
+    if (l.gross && l.target) items.push_back("this program " + figures::joules_alone(*l.target, mark));
+    if (l.gross && l.foreign) items.push_back("others " + figures::joules_alone(*l.foreign, mark));
+    if (l.gross && l.prony) items.push_back("Prony " + figures::joules_alone(*l.prony, mark));
+    if (l.mean_w) items.push_back("mean " + figures::watts(*l.mean_w) + sign);
     if (l.peak_w)
-      items.push_back("peak " + figures::watts(*l.peak_w) + mark + " over " +
+      items.push_back("peak " + figures::watts(*l.peak_w) + sign + " over " +
                       figures::seconds(l.peak_over.seconds().value()));
     out += layout::labelled(out.empty() ? "machine" : "", items, o.width, Tone::plain, o.colour);
   }
@@ -216,7 +218,8 @@ std::string interval_words(const Summary& s) {
   }
   if (half_bound <= 1e-3 * value || half_interval * 2 > half_bound) return {};
   return "in 95 % of cases the whole is within " +
-         figures::joules({value, value - half_interval, value + half_interval, EstimateKind::interval_95}, false);
+         figures::joules({value, value - half_interval, value + half_interval, EstimateKind::interval_95},
+                         figures::Mark::unmarked);
 }
 
 // What the signs promise that stand in the tables: of each kind that is there. Gross can be a bound where the parts of
@@ -357,7 +360,7 @@ constexpr double least_wall_for_share = 0.5;
 std::string own_cost(const Summary& s, const TextOptions& o) {
   Items items;
   if (const auto own = text::headline_party(s, &ChannelLedger::prony))
-    items.push_back(figures::joules_alone(*own, s.headline_modelled));
+    items.push_back(figures::joules_alone(*own, s.headline_mark()));
   if (const auto cpu = s.prony_total("cpu_s")) {
     std::string words = figures::seconds(*cpu) + " CPU";
     if (s.wall_s && *s.wall_s >= least_wall_for_share)
@@ -383,11 +386,13 @@ std::string energy_notes(const Summary& s, const TextOptions& o) {
   const Items too_short = text::unresolvable(s);
   for (std::size_t i = 0; i < too_short.size(); ++i) line(i == 0 ? "not resolvable" : "", {too_short[i]});
   Items doubt;
-  const bool any_sensor =
-      std::ranges::any_of(s.energy, [](const EnergyRow& row) { return row.channel.origin != Origin::modelled; });
+  const bool any_sensor = std::ranges::any_of(s.energy, [](const EnergyRow& row) { return !row.channel.model; });
   if (s.headline_modelled && !s.energy.empty())
     doubt.push_back(any_sensor ? "~ modelled: no sensor here measured the energy, see `prony sensors`"
                                : "~ modelled: no energy sensor, see `prony doctor`");
+  for (const EnergyRow& row : s.energy)
+    if (row.ledger.headline && text::mark_of(row.channel) == figures::Mark::derived)
+      doubt.push_back("≈ derived: CPU time × a model, " + safe(row.channel.model->name, 120));
   for (const std::string& words : doubt_words(s)) doubt.push_back(words);
   line("doubt", doubt);
   Items split;

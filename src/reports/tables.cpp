@@ -212,7 +212,7 @@ std::unique_ptr<Table> requests_table(const Summary& summary) {
                    {"itl_p95_s", ""},
                    {"itl_p99_s", ""},
                    {"itl_max_s", ""},
-                   {"origin", "of the joules: measured or modelled"},
+                   {"origin", "of the joules: measured, modelled or derived"},
                    {"gross_j", "all that the headline domains drew in the prompt's window"},
                    {"low_j", "of gross_j"},
                    {"high_j", "of gross_j"},
@@ -257,9 +257,7 @@ std::unique_ptr<Table> requests_table(const Summary& summary) {
          maybe(r.itl.p95_s),
          maybe(r.itl.p99_s),
          maybe(r.itl.max_s),
-         text(!joules                     ? ""
-              : summary.headline_modelled ? "modelled"
-                                          : "measured"),
+         text(!joules ? "" : to_string(summary.headline_origin())),
          value_of(r.headline.gross),
          low_of(r.headline.gross),
          high_of(r.headline.gross),

@@ -43,8 +43,8 @@ class Tree {
   std::vector<std::pair<const EnergyRow*, std::size_t>> rows_;
 };
 
-std::string cell(const std::optional<Estimate>& estimate, bool is_modelled) {
-  return estimate ? figures::joules(*estimate, is_modelled) : std::string(none);
+std::string cell(const std::optional<Estimate>& estimate, figures::Mark mark) {
+  return estimate ? figures::joules(*estimate, mark) : std::string(none);
 }
 
 // Where a figure comes from, in the fewest words: "measured, rapl, bound", "modelled, range".
@@ -63,8 +63,8 @@ ChannelLedger tellable(ChannelLedger ledger) {
   return ledger;
 }
 
-std::string power(const std::optional<double>& watts, bool is_modelled) {
-  return watts ? figures::watts(*watts) + (is_modelled ? " ~" : "") : std::string(none);
+std::string power(const std::optional<double>& watts, figures::Mark mark) {
+  return watts ? figures::watts(*watts) + std::string(figures::sign(mark)) : std::string(none);
 }
 
 }  // namespace
@@ -106,7 +106,10 @@ std::string model_clock_words(const EnergyRow& row) {
          figures::hertz(clock.reference_hz);
 }
 
-bool modelled(const Channel& channel) { return channel.origin == Origin::modelled; }
+figures::Mark mark_of(const Channel& channel) {
+  if (channel.origin == Origin::modelled) return figures::Mark::modelled;
+  return channel.model ? figures::Mark::derived : figures::Mark::unmarked;
+}
 
 std::string domain_name(const Summary& summary, const EnergyRow& row) {
   const auto same = std::count_if(summary.energy.begin(), summary.energy.end(),
@@ -148,28 +151,27 @@ Part energy_table(const Summary& summary, const TextOptions& options) {
   const Tree tree(summary);
   for (const auto& [row, depth] : tree.rows()) {
     const ChannelLedger l = tellable(row->ledger);
-    const bool is_modelled = modelled(row->channel);
+    const figures::Mark mark = mark_of(row->channel);
     const std::string indent = depth == 0 ? "" : std::string(2 * (depth - 1), ' ') + "└ ";
-    table.rows.push_back(
-        {indent + domain_name(summary, *row) + (is_modelled ? " ~" : ""), cell(l.gross, is_modelled),
-         truth_cell(row->true_j), baseline ? cell(l.idle, is_modelled) : "",
-         baseline ? cell(l.active, is_modelled) : "", cell(baseline ? l.target_active : l.target, is_modelled),
-         l.target_share ? figures::percent(*l.target_share) : std::string(none), cell(l.foreign, is_modelled),
-         power(l.mean_w, is_modelled), power(l.peak_w, is_modelled), source_of(*row)});
+    table.rows.push_back({indent + domain_name(summary, *row) + std::string(figures::sign(mark)), cell(l.gross, mark),
+                          truth_cell(row->true_j), baseline ? cell(l.idle, mark) : "",
+                          baseline ? cell(l.active, mark) : "", cell(baseline ? l.target_active : l.target, mark),
+                          l.target_share ? figures::percent(*l.target_share) : std::string(none), cell(l.foreign, mark),
+                          power(l.mean_w, mark), power(l.peak_w, mark), source_of(*row)});
   }
   const auto heads = std::count_if(rows.begin(), rows.end(), [](const EnergyRow& r) { return r.ledger.headline; });
   if (heads > 1 && summary.headline_j) {
     std::vector<std::string> sum(table.columns.size());
     sum[0] = "sum of " + std::to_string(heads);
-    sum[1] = cell(summary.headline_j, summary.headline_modelled);
+    sum[1] = cell(summary.headline_j, summary.headline_mark());
     sum[2] = truth_cell(summary.headline_true_j);
     if (baseline) {
-      sum[3] = cell(headline_party(summary, &ChannelLedger::idle), summary.headline_modelled);
-      sum[4] = cell(headline_party(summary, &ChannelLedger::active), summary.headline_modelled);
+      sum[3] = cell(headline_party(summary, &ChannelLedger::idle), summary.headline_mark());
+      sum[4] = cell(headline_party(summary, &ChannelLedger::active), summary.headline_mark());
     }
-    sum[7] = cell(headline_party(summary, &ChannelLedger::foreign), summary.headline_modelled);
+    sum[7] = cell(headline_party(summary, &ChannelLedger::foreign), summary.headline_mark());
     sum[5] = cell(headline_party(summary, baseline ? &ChannelLedger::target_active : &ChannelLedger::target),
-                  summary.headline_modelled);
+                  summary.headline_mark());
     table.rows.push_back(std::move(sum));
     table.tones.assign(table.rows.size(), layout::Tone::plain);
     table.tones.back() = layout::Tone::strong;

@@ -29,7 +29,7 @@ struct Part {
 [[nodiscard]] std::vector<std::string> state_change_words(const Summary& summary);
 // Of a modelled channel: the clock that its figures hold for ("at mean 2.1 of 3.4 GHz").
 [[nodiscard]] std::string model_clock_words(const EnergyRow& row);
-[[nodiscard]] bool modelled(const Channel& channel);
+[[nodiscard]] figures::Mark mark_of(const Channel& channel);
 // Shown name of a row: its domain, or the channel's name where two rows share the domain.
 [[nodiscard]] std::string domain_name(const Summary& summary, const EnergyRow& row);
 [[nodiscard]] Part energy_table(const Summary& summary, const TextOptions& options);

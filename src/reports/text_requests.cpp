@@ -33,8 +33,8 @@ std::string prompt_cell(const RequestRow& row) {
   return failed ? std::string(row.span.status == SpanStatus::unfinished ? "unfinished: " : "failed: ") + text : text;
 }
 
-std::string joules_or_none(const std::optional<Estimate>& joules, bool is_modelled) {
-  return joules ? figures::joules(*joules, is_modelled) : std::string(none);
+std::string joules_or_none(const std::optional<Estimate>& joules, figures::Mark mark) {
+  return joules ? figures::joules(*joules, mark) : std::string(none);
 }
 
 // A share of a window that the sensor cannot resolve is no better than the window.
@@ -42,11 +42,11 @@ bool shows(const RequestRow& row) { return row.headline.resolvable && row.headli
 
 std::vector<std::string> request_cells(const Summary& summary, const RequestRow& row, std::size_t number,
                                        bool charged) {
-  const bool is_modelled = summary.headline_modelled;
+  const figures::Mark mark = summary.headline_mark();
   const bool visible = shows(row);
   std::string per_token{none};
   if (visible && row.output_tokens && *row.output_tokens > 0)
-    per_token = figures::joules_alone(each(*row.headline.gross, static_cast<double>(*row.output_tokens)), is_modelled);
+    per_token = figures::joules_alone(each(*row.headline.gross, static_cast<double>(*row.output_tokens)), mark);
   return {std::to_string(number),
           prompt_cell(row),
           tokens(row.prompt_tokens),
@@ -55,9 +55,9 @@ std::vector<std::string> request_cells(const Summary& summary, const RequestRow&
           or_none(row.e2e_s, figures::seconds),
           or_none(row.prefill_tokens_per_s, rate),
           or_none(row.decode_tokens_per_s, rate),
-          visible ? figures::joules(*row.headline.gross, is_modelled) : std::string(none),
+          visible ? figures::joules(*row.headline.gross, mark) : std::string(none),
           per_token,
-          charged ? joules_or_none(visible ? row.headline.charged : std::nullopt, is_modelled) : std::string()};
+          charged ? joules_or_none(visible ? row.headline.charged : std::nullopt, mark) : std::string()};
 }
 
 // Median from eleven values on, the mean below: a median of eight is a figure that the next run will not repeat.
@@ -106,7 +106,7 @@ Sums sums_of(const Summary& summary) {
 
 void add_sum_rows(const Summary& summary, bool charged, layout::TextTable& table) {
   const Sums sums = sums_of(summary);
-  const bool is_modelled = summary.headline_modelled;
+  const figures::Mark mark = summary.headline_mark();
   std::string ttft_name, e2e_name, prefill_name, decode_name;
   const std::string ttft = centre(sums.ttft, figures::seconds, ttft_name);
   const std::string e2e = centre(sums.e2e, figures::seconds, e2e_name);
@@ -118,10 +118,9 @@ void add_sum_rows(const Summary& summary, bool charged, layout::TextTable& table
   };
   table.rows.push_back(
       {"", std::to_string(all) + (all == 1 ? " prompt" : " prompts"), figures::count(static_cast<double>(sums.in)),
-       figures::count(static_cast<double>(sums.out)), ttft, e2e, prefill, decode,
-       joules_or_none(sums.gross, is_modelled),
-       sums.token_j ? figures::joules_alone(each(*sums.token_j, sums.token_count), is_modelled) : std::string(none),
-       charged ? joules_or_none(sums.charged, is_modelled) : std::string()});
+       figures::count(static_cast<double>(sums.out)), ttft, e2e, prefill, decode, joules_or_none(sums.gross, mark),
+       sums.token_j ? figures::joules_alone(each(*sums.token_j, sums.token_count), mark) : std::string(none),
+       charged ? joules_or_none(sums.charged, mark) : std::string()});
   table.rows.push_back({"", "", "", "", ttft_name, e2e_name, prefill_name, decode_name, sum_name(sums.with_gross),
                         sums.token_j ? "sum ÷ sum" : "", charged ? sum_name(sums.with_charged) : ""});
   table.tones.assign(all, layout::Tone::plain);
@@ -180,7 +179,7 @@ std::vector<std::string> where_it_went(const Summary& summary) {
   add("decode", decode);
   add("rest of the prompts", requests - prefill - decode);
   add("between", target->value - requests - load - warm_up);
-  if (!items.empty()) items.push_back("of this program's " + figures::joules_alone(*target, summary.headline_modelled));
+  if (!items.empty()) items.push_back("of this program's " + figures::joules_alone(*target, summary.headline_mark()));
   return items;
 }
 

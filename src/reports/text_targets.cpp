@@ -12,8 +12,8 @@ namespace {
 using figures::none;
 using Row = std::vector<std::string>;
 
-std::string cell(const std::optional<Estimate>& estimate, bool is_modelled) {
-  return estimate ? figures::joules(*estimate, is_modelled) : std::string(none);
+std::string cell(const std::optional<Estimate>& estimate, figures::Mark mark) {
+  return estimate ? figures::joules(*estimate, mark) : std::string(none);
 }
 std::string share_cell(const std::optional<double>& share) {
   return share ? figures::percent(*share) : std::string(none);
@@ -22,7 +22,7 @@ std::string share_cell(const std::optional<double>& share) {
 std::string watts_cell(const Summary& summary, const std::optional<Estimate>& charged) {
   const double window_s = summary.window.length().seconds().value();
   if (!charged || window_s <= 0) return std::string(none);
-  return figures::watts(charged->value / window_s) + (summary.headline_modelled ? " ~" : "");
+  return figures::watts(charged->value / window_s) + std::string(figures::sign(summary.headline_mark()));
 }
 
 // Of what the targets, the others and Prony were charged together.
@@ -60,7 +60,7 @@ std::string process_name(const ProcessRow& row) {
 
 Part targets_table(const Summary& summary, const TextOptions& options) {
   const SplitSum& split = summary.split;
-  const bool is_modelled = summary.headline_modelled;
+  const figures::Mark mark = summary.headline_mark();
   const bool baseline =
       std::ranges::any_of(summary.targets, [](const TargetRow& row) { return row.active.has_value(); });
   layout::TextTable table;
@@ -70,12 +70,12 @@ Part targets_table(const Summary& summary, const TextOptions& options) {
   for (const TargetRow& row : summary.targets)
     table.rows.push_back(Row{printable(row.target.name, 40), printable(row.target.selector, 60),
                              row.processes ? figures::count(*row.processes) : std::string(none),
-                             row.cpu_s ? figures::seconds(*row.cpu_s) : std::string(none),
-                             cell(row.charged, is_modelled), baseline ? cell(row.active, is_modelled) : "",
-                             share_cell(row.share), watts_cell(summary, row.charged)});
+                             row.cpu_s ? figures::seconds(*row.cpu_s) : std::string(none), cell(row.charged, mark),
+                             baseline ? cell(row.active, mark) : "", share_cell(row.share),
+                             watts_cell(summary, row.charged)});
   const auto party = [&](const char* name, const std::optional<Estimate>& joules, bool shared) {
     if (!joules) return;
-    table.rows.push_back(Row{name, "", "", "", cell(joules, is_modelled), "",
+    table.rows.push_back(Row{name, "", "", "", cell(joules, mark), "",
                              shared ? share_cell(share_of(summary, joules)) : std::string(),
                              watts_cell(summary, joules)});
   };
@@ -122,7 +122,7 @@ std::vector<std::string> target_notes(const Summary& summary) {
 Part processes_table(const Summary& summary, const TextOptions& options) {
   Part part;
   if (summary.processes.empty()) return part;
-  const bool is_modelled = summary.headline_modelled;
+  const figures::Mark mark = summary.headline_mark();
   layout::TextTable table;
   table.columns = {{"process", false, 0, 9}, {"pid", true, 3, 0},     {"target", false, 4, 6},
                    {"CPU", true, 2, 0},      {"charged", true, 0, 0}, {"share", true, 1, 0}};
@@ -132,7 +132,7 @@ Part processes_table(const Summary& summary, const TextOptions& options) {
     table.rows.push_back(
         Row{process_name(row), row.process.pid > 0 ? std::to_string(row.process.pid) : std::string(none),
             row.process.target.empty() ? "others" : printable(row.process.target, 40), figures::seconds(row.cpu_s),
-            cell(row.charged, is_modelled), share_cell(share_of(summary, row.charged))});
+            cell(row.charged, mark), share_cell(share_of(summary, row.charged))});
   }
   std::optional<Estimate> more;
   double more_cpu_s = 0;
@@ -143,11 +143,11 @@ Part processes_table(const Summary& summary, const TextOptions& options) {
   }
   if (more)
     table.rows.push_back(Row{"and " + figures::count(static_cast<double>(summary.processes.size() - shown)) + " more",
-                             "", "", figures::seconds(more_cpu_s), cell(more, is_modelled),
+                             "", "", figures::seconds(more_cpu_s), cell(more, mark),
                              share_cell(share_of(summary, more))});
   for (const UnseenRow& row : summary.unseen)
     table.rows.push_back(Row{"not seen one by one", "", row.target.empty() ? "others" : printable(row.target, 40), "",
-                             cell(row.charged, is_modelled), share_cell(share_of(summary, row.charged))});
+                             cell(row.charged, mark), share_cell(share_of(summary, row.charged))});
   part.text = table.render(options.width, options.colour, part.left_out);
   return part;
 }

@@ -47,6 +47,10 @@ class Sensor {
 struct SensorOptions {
   // rapl may be asked to include channels that stay off by default; kept small on purpose.
   bool every_channel = false;
+  // What is kept of this machine puts better figures into a modelled channel, which is derived then. True: it did;
+  // false: nothing is kept for it; an error: what is kept does not fit, and why. Empty: nobody looked.
+  std::function<Result<bool>(Channel&, std::optional<bool> clocks)> calibrated = {};
+  std::optional<bool> clocks = {};  // clocks of the processor are read beside; nullopt: not known
 };
 
 // A channel that lies in a channel of another sensor: names of both. (Within one sensor, part_of says it.)

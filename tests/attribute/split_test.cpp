@@ -230,6 +230,31 @@ TEST(Headline, OnlyMeasuredTopLevelDomainsThatDoNotOverlapAreAdded) {
   EXPECT_EQ(stand_in.headline_j->kind, EstimateKind::range);
 }
 
+// Kills: a calibrated model labelled as one without a promise, or counted as if a sensor had measured it; low and high
+// that cross where the line's doubt grows with the load.
+TEST(Headline, AModelThatWasHeldToAMeterIsDerivedWithAnIntervalAndStillAStandIn) {
+  const auto ledger_of = [](bool with_rapl, Watts full_low) {
+    Bench setup;
+    Channel package = energy_counter(millisecond, "package");
+    if (with_rapl) setup.add(package, counter_of(Power{{origin}, {40}}, millisecond, 0));
+    Channel held = energy_counter(10 * millisecond, "cpu-model.cpu.power");
+    held.measure = Measure::power, held.origin = Origin::derived, held.scale = 1e-9;
+    held.model = PowerModel{"m", "s", 2, Watts(10), Watts(9), Watts(11), Watts(50), full_low, Watts(53)};
+    setup.add(held, exact_cpu(1.0));
+    setup.run.spans = {span(1, SpanKind::run, "run", origin + second, origin + 9 * second)};
+    return setup.attribute(10 * second);
+  };
+  const Ledger alone = ledger_of(false, Watts(47));
+  EXPECT_FALSE(alone.headline_modelled);
+  EXPECT_NEAR(alone.headline_j->value, 8 * 30, 0.5);
+  EXPECT_NEAR(alone.headline_j->low, 8 * 28, 1);
+  EXPECT_NEAR(alone.headline_j->high, 8 * 32, 1);
+  EXPECT_EQ(alone.headline_j->kind, EstimateKind::interval_95);
+  EXPECT_NEAR(ledger_of(true, Watts(47)).headline_j->value, 320, 1);
+  const Ledger falling = ledger_of(false, Watts(5));
+  EXPECT_LE(falling.headline_j->low, 8 * 7.0);
+}
+
 // Kills: a battery on mains power, at 0 W or below, taken for all that the machine draws.
 TEST(Headline, ABatteryThatRestedOrChargedIsNotWhatTheMachineDrew) {
   const auto headline = [](std::int64_t first_w, std::int64_t then_w) {

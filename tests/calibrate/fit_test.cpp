@@ -106,8 +106,9 @@ TEST(Fit, ALineThatSaysNothingIsRefused) {
   EXPECT_NE(refused.error().what.find("a line explains"), std::string::npos);
 }
 
-// The worked figure of a plug with steps of 0.001 kWh: 0.002 kWh are 7200 J, and half a step is 1800 J.
-TEST(MeterReading, TwoThousandthsOfAKilowattHourAre7200JoulesWithin1800) {
+// The worked figure of a plug with steps of 0.001 kWh: 0.002 kWh are 7200 J, and half a step is 1800 J. Kills: the zero
+// that was set doubted too.
+TEST(MeterReading, TwoThousandthsOfAKilowattHourAfterAResetToZeroAre7200JoulesWithin1800) {
   const auto reading = parse_meter_reading("0,0.002,0.001");
   ASSERT_TRUE(reading);
   const Estimate joules = joules_of(*reading);
@@ -124,6 +125,10 @@ TEST(MeterReading, TwoReadingsOfARunningMeterAreEachOffByHalfAStep) {
   EXPECT_DOUBLE_EQ(reading->step_kwh, 0.001);
   EXPECT_NEAR(joules_of(*reading).value, 7200, 1e-6);
   EXPECT_NEAR(joules_of(*reading).high, 7200 + 3600, 1e-6);
+  const auto same_step = parse_meter_reading("0.002,0.004,0.001");  // kills: small numbers taken for a reset
+  ASSERT_TRUE(same_step);
+  EXPECT_NEAR(joules_of(*same_step).low, 7200 - 3600, 1e-6);
+  EXPECT_NEAR(joules_of(*same_step).high, 7200 + 3600, 1e-6);
   std::mt19937 engine(3);
   std::uniform_real_distribution<double> kwh(0.01, 2);
   for (int i = 0; i < 1000; ++i) {

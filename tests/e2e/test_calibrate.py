@@ -5,7 +5,12 @@ calibration that is forgotten and goes on being applied, loaded idle that is not
 """
 
 import json
+import mmap
 import os
+import struct
+import subprocess
+import threading
+import time
 
 import harness
 from harness import Case, energy, program
@@ -53,6 +58,81 @@ class Kept(Case):
         self.assertEqual(done.returncode, 125)
         self.assertIn("no calibration", done.err)
         self.assertFalse(os.path.exists(self.path("state", "prony", "calibrations")))
+
+    def steps_of_vm(self, step_kwh):
+        """Steps recorded on the simulated vm, and what a meter at its plug would have shown: its host draws 2 W and 8 W
+        more at full load for the processor, 1.25 times that and 1.5 W at the plug (src/machine/room_catalog.cpp)."""
+        if not program("prony-burner"):
+            self.skipTest("prony-burner was not built")
+        done = self.prony("calibrate", "--simulate", "vm", "--steps", "idle,idle,idle,idle,idle", "--for", "1s", "--out",
+                          self.path("steps.prony"))
+        self.assertEqual(done.returncode, 0, done.err)
+        shown = json.loads(self.prony("show", self.path("steps.prony"), "--json").out)
+        row = energy(shown, "cpu-model.cpu.power")
+        self.assertEqual(row["origin"], "modelled")
+        idle_w, full_w = row["model"]["idle_w"], row["model"]["full_w"]
+        readings, total_kwh = [], 0.0
+        for phase in (p for p in shown["phases"] if p["name"].startswith("step-")):
+            load = (phase["headline"]["gross_j"] / phase["duration_s"] - idle_w) / (full_w - idle_w)
+            before, total_kwh = total_kwh, total_kwh + (1.25 * (2 + 8 * load) + 1.5) * phase["duration_s"] / 3.6e6
+            shown_kwh = [round(kwh / step_kwh) * step_kwh for kwh in (before, total_kwh)]
+            readings += ["--meter-kwh", f"{shown_kwh[0]:.9f},{shown_kwh[1]:.9f},{step_kwh:.9f}"]
+        self.assertEqual(len(readings), 10)
+        return readings, row["model"]
+
+    def test_readings_by_eye_make_the_modelled_channel_derived_and_the_truth_is_inside_what_it_then_tells(self):
+        readings, model = self.steps_of_vm(1e-8)
+        done = self.prony("calibrate", "--simulate", "vm", "--run", self.path("steps.prony"), *readings)
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertIn("modelled so far", done.out)
+        summary = self.record(["sleep", "2"], "--simulate", "vm")
+        row = energy(summary, "cpu-model.cpu.power")
+        self.assertEqual((row["origin"], row["domain"], row["kind"], summary["headline"]["origin"]),
+                         ("derived", "wall", "interval(0.95)", "derived"))
+        self.assertLessEqual(row["low_j"], row["true_j"])
+        self.assertLessEqual(row["true_j"], row["high_j"])
+        self.assertLess(row["high_j"] - row["low_j"], 0.5 * row["gross_j"])  # the range of the model was far wider
+        # At idle and at full load it now tells the plug's own figures.
+        for name, truth in (("idle", 4.0), ("full", 14.0)):
+            self.assertLessEqual(row["model"][name + "_low_w"], truth)
+            self.assertLessEqual(truth, row["model"][name + "_high_w"])
+            self.assertLess(abs(row["model"][name + "_w"] - truth), 0.1 * truth)
+        self.assertIn("calibrated against kWh meter, read by eye on ", row["model"]["name"])
+        self.assertIn(model["name"], row["model"]["source"])
+        told = summary["calibrated"]
+        self.assertTrue(told["applied_to_channel"])
+        self.assertEqual(told["gross_j"], row["gross_j"])  # once, not twice
+        self.assertFalse(told["outside_steps"])
+        self.assertIn("≈ derived", self.summary_text)
+        self.assertNotIn("~", self.summary_text)
+        # From the Run alone: what is kept is gone, and the Run tells the same.
+        before = self.prony("show", self.path("x.prony"), "--json").out
+        sensors = json.loads(self.prony("sensors", "--simulate", "vm", "--json").out)
+        self.assertIn('"origin": "derived"', json.dumps(sensors))
+        doctor = self.prony("doctor", "--simulate", "vm").out
+        self.assertIn("derived: calibrated", doctor)
+        self.assertNotIn("modelled here", doctor)
+        # A new line is never fitted to what the old one made.
+        again = self.prony("calibrate", "--simulate", "vm", "--steps", "idle,idle,idle", "--for", "500ms", "--out",
+                           self.path("again.prony"))
+        self.assertEqual(again.returncode, 0, again.err)
+        fresh = json.loads(self.prony("show", self.path("again.prony"), "--json").out)
+        self.assertEqual(energy(fresh, "cpu-model.cpu.power")["origin"], "modelled")
+        self.prony("calibrate", "--simulate", "vm", "--forget")
+        self.assertEqual(self.prony("show", self.path("x.prony"), "--json").out, before)
+        plain = energy(self.record(["true"], "--simulate", "vm", name="y"), "cpu-model.cpu.power")
+        self.assertEqual(plain["origin"], "modelled")
+
+    def test_a_meters_step_that_is_too_coarse_for_the_steps_widens_the_line_or_refuses_it(self):
+        readings, _ = self.steps_of_vm(1e-6)
+        done = self.prony("calibrate", "--simulate", "vm", "--run", self.path("steps.prony"), *readings)
+        if done.returncode != 0:
+            self.assertIn("no calibration", done.err)
+            return
+        row = energy(self.record(["sleep", "1"], "--simulate", "vm"), "cpu-model.cpu.power")
+        self.assertGreater(row["high_j"] - row["low_j"], 0.2 * row["gross_j"])
+        self.assertLessEqual(row["low_j"], row["true_j"])
+        self.assertLessEqual(row["true_j"], row["high_j"])
 
     def test_a_meter_read_by_eye_needs_a_reading_for_each_step(self):
         if not program("prony-burner"):
@@ -130,6 +210,90 @@ class Kept(Case):
             self.assertLessEqual(row["ratio_low"], 1)
             self.assertLessEqual(1, row["ratio_high"])
         self.assertIn("two sensors of one thing", self.summary_text)
+
+
+class Feeder(threading.Thread):
+    """Feeds live zones of the FUSE tree: each draws idle_w, and per_cpu_w for each CPU that the burner really used by its
+    own clock, so that what others do on this machine does not bear on the truth."""
+
+    def __init__(self, parent, zones):
+        super().__init__(daemon=True)
+        self.parent, self.over = parent, threading.Event()
+        self.zones = []
+        for path, idle_w, per_cpu_w in zones:
+            with open(path, "wb") as file:
+                file.truncate(4096)
+            with open(path, "r+b") as file:
+                self.zones.append((mmap.mmap(file.fileno(), 4096), idle_w, per_cpu_w))
+
+    def burner_of(self):
+        """The burner that our prony started, if it runs."""
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+                    name, rest = file.read().rsplit(") ", 1)
+            except OSError:
+                continue
+            if name.endswith("(prony-burner") and int(rest.split()[1]) == self.parent():
+                return int(pid)
+        return None
+
+    def run(self):
+        begun, burner, used_s = time.monotonic(), None, 0.0
+        while not self.over.wait(0.005):
+            burner = burner or self.burner_of()
+            try:
+                if burner:
+                    used_s = max(used_s, time.clock_gettime((~burner << 3) | 2))  # its process clock, threads that ended too
+            except OSError:
+                pass  # it is over: what it used stays used
+            passed_s = time.monotonic() - begun
+            for mapping, idle_w, per_cpu_w in self.zones:
+                mapping[:8] = struct.pack("=Q", int((idle_w * passed_s + per_cpu_w * used_s) * 1e9))
+
+    def end(self):
+        self.over.set()
+        self.join()
+        for mapping, _, _ in self.zones:
+            mapping.close()
+
+
+class RealSteps(harness.RigCase):
+    """Steps of load that really run, under counters that follow what the burner really used."""
+
+    SLOPE, OFFSET_W = 1.3, 5.5
+
+    def test_the_line_between_two_counters_under_real_steps_has_the_truth_inside(self):
+        if not program("prony-burner"):
+            self.skipTest("prony-burner was not built")
+        calibrating = []
+        feeds = [self.path(name) for name in ("package", "psys")]
+        package_w, per_cpu_w = 5, 20
+        feeder = Feeder(lambda: calibrating[0].pid if calibrating else None,
+                        [(feeds[0], package_w, per_cpu_w),
+                         (feeds[1], self.SLOPE * package_w + self.OFFSET_W, self.SLOPE * per_cpu_w)])
+        rig = self.mount("--zone", f"id=intel-rapl:0 name=package-0 live={feeds[0]} quantum_uj=61",
+                         "--zone", f"id=intel-rapl:1 name=psys live={feeds[1]} quantum_uj=61")
+        self.addCleanup(feeder.end)
+        feeder.start()
+        words = [program("prony"), "calibrate", "--sysfs", rig.path, "--against", "rapl.psys.energy", "--from",
+                 "rapl.package-0.energy", "--steps", "idle,50,100", "--for", "2s", "--out", self.path("steps.prony")]
+        with subprocess.Popen(words, env=self.environment(XDG_STATE_HOME=self.path("state")), cwd=self.folder, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            calibrating.append(process)
+            out, err = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 0, err)
+        told = {}
+        for line in out.splitlines():
+            words = line.replace("(", "").replace(")", "").split()
+            if words[:1] in (["slope"], ["offset"]):
+                told[words[0]] = (float(words[2]), float(words[1]), float(words[4]))
+        self.assertEqual(out.count(" step "), 3, out)
+        for name, truth in (("slope", self.SLOPE), ("offset", self.OFFSET_W)):
+            low, value, high = told[name]
+            self.assertLessEqual(low, truth, out)
+            self.assertLessEqual(truth, high, out)
+            self.assertLess(abs(value - truth), 0.3 * truth, out)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,23 @@ void expect_fits(const std::string& text, std::size_t width) {
   });
 }
 
+// Kills: derived joules with the mark of modelled ones, or with none; a measured sum that they enter unsaid.
+TEST(CommandText, AModelThatWasHeldToAMeterSaysDerivedWithItsMarkAndItsMeter) {
+  Told told = told_llm();
+  Channel& channel = told.run.channel_list[told.ledger.energy[0].channel.value];
+  channel.origin = Origin::derived;
+  channel.model = PowerModel{};
+  channel.model->name = "calibrated against the plug on 2026-11-21";
+  told.ledger.headline_modelled = false;
+  const Summary summary = summarise(told.run, told.ledger);
+  EXPECT_EQ(summary.headline_origin(), Origin::derived);
+  const std::string text = to_text(summary, {140, false});
+  EXPECT_NE(text.find("(derived ≈)"), std::string::npos) << text;
+  EXPECT_NE(text.find("≈ derived: CPU time × a model, calibrated against the plug on 2026-11-21"), std::string::npos);
+  EXPECT_EQ(text.find("~"), std::string::npos) << text;
+  EXPECT_EQ(figures::joules({1.4183, 1.10, 1.72, EstimateKind::interval_95}, figures::Mark::derived), "1.4 J ±0.4 ≈");
+}
+
 TEST(CommandText, GrossMayBeABoundWhereItsPartsAreNot) {
   Told told = told_command();
   EXPECT_EQ(text_of(told, 140).find("of its parts"), std::string::npos);
@@ -262,18 +279,23 @@ TEST(Text, SettingsTellWhereEachValueCameFrom) {
 }
 
 TEST(Figures, DigitsFollowTheDoubtWhichIsRoundedUp) {
-  EXPECT_EQ(figures::joules(Estimate{1.4183, 1.10, 1.72, EstimateKind::interval_95}, true), "1.4 J ±0.4 ~");
-  EXPECT_EQ(figures::joules(Estimate{412.31, 411.92, 412.7, EstimateKind::bound}, false), "412.3 J ±0.4");
-  EXPECT_EQ(figures::joules(Estimate{10, 8.8, 10.1, EstimateKind::bound}, false), "10.0 J ±1.2");  // the farther side
-  EXPECT_EQ(figures::joules(Estimate{0.0123, 0.0122, 0.0124, EstimateKind::bound}, false), "12.30 mJ ±0.10");
-  EXPECT_EQ(figures::joules(Estimate{123456, 123400, 123512, EstimateKind::bound}, false), "123.46 kJ ±0.06");
-  EXPECT_EQ(figures::joules(Estimate{1420, 1100, 1740, EstimateKind::bound}, false), "1 400 J ±400");
-  EXPECT_EQ(figures::joules(Estimate{0, 0, 0, EstimateKind::bound}, false), "0 J");
+  EXPECT_EQ(figures::joules(Estimate{1.4183, 1.10, 1.72, EstimateKind::interval_95}, figures::Mark::modelled),
+            "1.4 J ±0.4 ~");
+  EXPECT_EQ(figures::joules(Estimate{412.31, 411.92, 412.7, EstimateKind::bound}, figures::Mark::unmarked),
+            "412.3 J ±0.4");
+  EXPECT_EQ(figures::joules(Estimate{10, 8.8, 10.1, EstimateKind::bound}, figures::Mark::unmarked),
+            "10.0 J ±1.2");  // the farther side
+  EXPECT_EQ(figures::joules(Estimate{0.0123, 0.0122, 0.0124, EstimateKind::bound}, figures::Mark::unmarked),
+            "12.30 mJ ±0.10");
+  EXPECT_EQ(figures::joules(Estimate{123456, 123400, 123512, EstimateKind::bound}, figures::Mark::unmarked),
+            "123.46 kJ ±0.06");
+  EXPECT_EQ(figures::joules(Estimate{1420, 1100, 1740, EstimateKind::bound}, figures::Mark::unmarked), "1 400 J ±400");
+  EXPECT_EQ(figures::joules(Estimate{0, 0, 0, EstimateKind::bound}, figures::Mark::unmarked), "0 J");
 }
 
 TEST(Figures, ARangeTellsItsEndsWhichReachNowhereTheRangeDoesNot) {  // ± would have it reach below nothing
   const auto told = [](double value, double low, double high) {
-    return figures::joules(Estimate{value, low, high, EstimateKind::range}, true);
+    return figures::joules(Estimate{value, low, high, EstimateKind::range}, figures::Mark::modelled);
   };
   EXPECT_EQ(told(10.6, 3.61, 29.2), "11 J (3.6…30) ~");
   EXPECT_EQ(told(1.4183, 1.10, 1.72), "1.4 J (1.1…1.8) ~");
@@ -283,13 +305,13 @@ TEST(Figures, ARangeTellsItsEndsWhichReachNowhereTheRangeDoesNot) {  // ± would
   EXPECT_EQ(told(-2, -3.01, 0.5), "-2.0 J (-3.1…0.50) ~");  // an active energy below idle
   EXPECT_EQ(told(0, 0, 0.2), "0 J (0…0.20) ~");
   EXPECT_EQ(told(7, 7, 7), "7.000 J ~");
-  EXPECT_EQ(figures::joules_alone(Estimate{10.6, 3.61, 29.2, EstimateKind::range}, true), "11 J ~");
+  EXPECT_EQ(figures::joules_alone(Estimate{10.6, 3.61, 29.2, EstimateKind::range}, figures::Mark::modelled), "11 J ~");
 }
 
 TEST(Figures, TheEndsOfARangeAreRoundedOutwards) {
   for (double low = 0.0011; low < 90; low *= 1.173) {
     const double high = 100 + low * 7.31;
-    const std::string text = figures::joules(Estimate{100, low, high, EstimateKind::range}, false);
+    const std::string text = figures::joules(Estimate{100, low, high, EstimateKind::range}, figures::Mark::unmarked);
     const std::string dots = "…";
     const std::size_t open = text.find('('), middle = text.find(dots);
     ASSERT_NE(middle, std::string::npos) << text;
@@ -301,7 +323,8 @@ TEST(Figures, TheEndsOfARangeAreRoundedOutwards) {
 
 TEST(Figures, ADoubtIsNeverPrintedSmallerThanItIs) {  // kills rounding to nearest: ±0.3
   for (double half = 0.001; half < 100; half *= 1.037) {
-    const std::string text = figures::joules(Estimate{500, 500 - half, 500 + half, EstimateKind::bound}, false);
+    const std::string text =
+        figures::joules(Estimate{500, 500 - half, 500 + half, EstimateKind::bound}, figures::Mark::unmarked);
     const std::size_t at = text.find("±");
     ASSERT_NE(at, std::string::npos) << text;
     EXPECT_GE(*parse_finite(text.substr(at + std::string("±").size())) * (1 + 1e-6), half) << text;
