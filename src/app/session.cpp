@@ -345,7 +345,7 @@ double Session::watts_now(bool& modelled) {
       const bool top = gives_energy(channel) && channel.scope == Scope::host && !channel.part_of;
       if (!top) continue;
       const auto watts = readings[i].quality == Quality::gap ? std::nullopt : watts_of(channel, readings[i], at);
-      if (channel.model) {
+      if (channel.model || channel.origin == Origin::modelled) {
         calibrated = channel.origin != Origin::modelled;
         modelled_w = std::max(modelled_w, watts.value_or(-1));
       } else if (channel.coverage_known) {

@@ -138,7 +138,7 @@ void Builder::choose_headline() {
   for (std::size_t i = 0; i < curves_.size(); ++i) {
     const Channel& channel = curves_[i].channel();
     if (!gives_energy(channel) || channel.scope != Scope::host || dead(curves_[i])) continue;
-    if (channel.model) {
+    if (channel.model || channel.origin == Origin::modelled) {
       modelled.push_back(i);
       continue;
     }
