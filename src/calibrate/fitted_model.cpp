@@ -48,6 +48,9 @@ Result<bool> calibrate_channel(const Calibration& calibration, std::optional<boo
   const double limit = model.clock_limit > 0 && model.clock_limit <= 1 ? model.clock_limit : 1;
   const auto at = [&](double x_w) { return apply(*line, {x_w, x_w, x_w, EstimateKind::range}, 1); };
   const Estimate idle = at(idle_w), most = at(idle_w + load_w / limit);
+  for (const Estimate& end : {idle, most})
+    if (!std::isfinite(end.value) || !std::isfinite(end.low) || !std::isfinite(end.high))
+      return not_applied("its line gives no finite watts");
   const auto along = [&](double first, double last) { return Watts(first + (last - first) * limit); };
   model.idle = Watts(idle.value), model.idle_low = Watts(idle.low), model.idle_high = Watts(idle.high);
   model.full = along(idle.value, most.value);

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "calibrate/baseline.hpp"
-#include "calibrate/calibration.hpp"
+#include "calibrate/fitted_model.hpp"
 #include "calibrate/meter.hpp"
 #include "model/factors.hpp"
 
@@ -21,6 +21,19 @@ void require(bool good) {
   if (!good) std::abort();
 }
 bool ordered(const Estimate& e) { return e.low <= e.value && e.value <= e.high; }
+
+// The channel that a kept calibration says it was made for.
+Channel modelled_channel(const Calibration& kept) {
+  Channel channel;
+  channel.name = kept.from.front();
+  channel.origin = Origin::modelled;
+  channel.model = PowerModel{};
+  if (!kept.model) return channel;
+  channel.model->cpus = kept.model->cpus;
+  channel.model->idle = Watts(kept.model->idle_w), channel.model->full = Watts(kept.model->full_w);
+  if (kept.model->clocks) channel.model->reference_clock_hz = 1e9;
+  return channel;
+}
 
 }  // namespace
 
@@ -38,6 +51,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto kept = calibration_from_text(text)) {
     require(calibration_from_text(to_text(*kept)).has_value());
     if (const auto line = fit(kept->steps)) (void)apply(*line, {10, 9, 11, EstimateKind::bound}, 2);
+    Channel channel = modelled_channel(*kept);
+    if (const auto done = calibrate_channel(*kept, {}, channel); done && *done) {
+      const PowerModel& model = *channel.model;
+      require(channel.origin == Origin::derived && std::isfinite(model.idle.value()));
+      require(model.idle_low.value() <= model.idle.value() && model.idle.value() <= model.idle_high.value());
+    }
   }
   if (const auto reading = parse_meter_reading(text)) require(ordered(joules_of(*reading)));
   if (const auto carbon = parse_carbon(text)) require(std::isfinite(carbon->value) && carbon->value >= 0);
