@@ -253,12 +253,12 @@ void Follower::read(std::span<Reading> out) noexcept {
     const std::lock_guard looking(look_mutex_);
     [[maybe_unused]] const auto looked = look(false);
   }
-  const std::lock_guard lock(mutex_);
-  table_.tick(now);
+  TickBoard& board = table_.board();
+  board.tick(now);
   for (std::size_t i = 0; i < targets_.size(); ++i) {
-    out[2 * i] = {table_.total_ns(i), Quality::ok};
-    const auto bytes = table_.resident_bytes(i);
-    if (packages_ > 0) table_.show_packages(i, out.subspan(2 * targets_.size() + i * packages_, packages_));
+    out[2 * i] = {board.total_ns(i), Quality::ok};
+    const auto bytes = board.resident_bytes(i);
+    if (packages_ > 0) board.show_packages(i, out.subspan(2 * targets_.size() + i * packages_, packages_));
     out[2 * i + 1] = bytes ? Reading{static_cast<std::int64_t>(*bytes), Quality::ok} : Reading{0, Quality::gap};
   }
 }

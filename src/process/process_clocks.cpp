@@ -1,33 +1,13 @@
 // What the processes of the table have used: their clocks, and the times of children that nobody saw end.
 #include <algorithm>
-#include <array>
-#include <string>
-#include <string_view>
 #include <utility>
 
-#include "base/text.hpp"
 #include "process/process_table.hpp"
 
 namespace prony {
 
-namespace {
-
-constexpr std::int64_t tick_cost_factor = 100;  // reading the clocks of targets may take 1/100 of the time
-
-}  // namespace
-
 std::int64_t ProcessTable::read_clock(FollowedProcess& process) noexcept {
-  if (!reads_stat_) {
-    const auto clock = machine_.process_cpu_time(process.pid);
-    if (clock) return clock->ns;
-    return clock.error().code == ErrorCode::gone ? -1 : -2;
-  }
-  std::array<char, 1024> buffer;
-  const auto got = process.stat ? process.stat->read(buffer) : -ENOENT;
-  if (got <= 0) return got == -ESRCH || got == -ENODEV ? -1 : -2;
-  const auto stat = parse_process_stat({buffer.data(), static_cast<std::size_t>(got)});
-  if (!stat) return -2;
-  return static_cast<std::int64_t>(stat->user_ticks + stat->system_ticks) * ns_per_tick();
+  return read_process_clock(machine_, process.pid, process.stat.get(), reads_stat_);
 }
 
 void ProcessTable::credit(FollowedProcess& process, std::int64_t clock_ns) noexcept {
@@ -38,48 +18,44 @@ void ProcessTable::credit(FollowedProcess& process, std::int64_t clock_ns) noexc
   if (process.target >= 0) totals_[static_cast<std::size_t>(process.target)] += used;
 }
 
-// The last number of /proc/loadavg, of our process id namespace. Source: proc(5), fs/proc/loadavg.c.
-std::int64_t ProcessTable::newest_pid(File* loadavg) noexcept {
-  if (loadavg == nullptr) return -1;
-  std::array<char, 128> buffer;
-  const auto got = loadavg->read(buffer);
-  const auto text = trim(std::string_view(buffer.data(), got > 0 ? static_cast<std::size_t>(got) : 0));
-  if (text.empty()) return -1;
-  return parse_i64(text.substr(text.rfind(' ') + 1)).value_or(-1);
+void ProcessTable::credit_ticks() {
+  board_.take_seen(seen_);
+  for (const TickBoard::Clock& clock : seen_) {
+    FollowedProcess& process = slots_[clock.slot];
+    if (process.pid == clock.pid && process.start_ticks == clock.start_ticks) credit(process, clock.seen_ns);
+  }
 }
 
-void ProcessTable::tick(Instant now) noexcept {
-  if (now < clocks_again_) return;
-  // Numbers are given out in turn: one that may have been given away again since the last look waits for the next.
-  const auto newest = newest_pid(tick_cursor_.get()), before = newest_at_look_;
-  const auto given_again = [newest, before](std::int64_t pid) {
-    return newest >= before ? pid > before && pid <= newest : pid > before || pid <= newest;
-  };
+void ProcessTable::publish() {
+  next_page_.clocks.clear();
   for (const std::uint32_t slot : members_) {
-    FollowedProcess& process = slots_[slot];
-    if (process.pid != 0 && (newest < 0 || !given_again(process.pid))) credit(process, read_clock(process));
+    const FollowedProcess& process = slots_[slot];
+    if (process.pid == 0) continue;
+    next_page_.clocks.push_back({process.pid, process.start_ticks, process.own_ns, process.own_ns, slot,
+                                 static_cast<std::uint32_t>(process.target), process.stat});
   }
-  const auto after = machine_.now();
-  clocks_again_ = now + tick_cost_factor * (after - now);
+  next_page_.totals.assign(totals_.begin(), totals_.end() - 1);  // the last is the command's
+  next_page_.residents.assign(residents_.begin(), residents_.end());
+  next_page_.newest_pid = newest_at_look_;
+  next_page_.from_stat = reads_stat_;
+  board_.publish(next_page_);
 }
 
 // What those who live have used since they were asked is placed by a later look.
 void ProcessTable::apply_places() {
   if (!std::exchange(places_gathered_, false)) return;
-  std::vector<std::int64_t> pending(parts_.size());
+  next_page_.places.resize(placed_.size());
+  for (std::size_t target = 0; target < placed_.size(); ++target) {
+    TickBoard::Places& places = next_page_.places[target];
+    places = {{}, placed_[target], 0};
+    if (std::ranges::any_of(expected_[target], [](double weight) { return weight > 0; }))
+      places.expected = std::exchange(expected_[target], {});
+    std::fill(placed_[target].begin(), placed_[target].end(), 0);
+  }
   for (const std::uint32_t slot : members_) {
     const FollowedProcess& process = slots_[slot];
-    pending[static_cast<std::size_t>(process.target)] +=
+    next_page_.places[static_cast<std::size_t>(process.target)].pending_ns +=
         std::max<std::int64_t>(0, process.own_ns - process.places.placed_ns);
-  }
-  for (std::size_t target = 0; target < parts_.size(); ++target) {
-    if (std::ranges::any_of(expected_[target], [](double weight) { return weight > 0; })) {
-      parts_[target].expect(expected_[target]);
-      expected_[target].clear();
-    }
-    parts_[target].place(placed_[target]);
-    parts_[target].finish_look(totals_[target], pending[target]);
-    std::fill(placed_[target].begin(), placed_[target].end(), 0);
   }
 }
 

@@ -42,12 +42,11 @@ ProcessTable::ProcessTable(Machine& machine, TargetMatch& match, const Options& 
       residents_(options.targets),
       residents_read_(options.targets),
       packages_(CpuPackages::of(machine)),
-      parts_(packages_.several() ? options.targets : 0, PackageParts(packages_.cpus())),
-      placed_(parts_.size(), std::vector<std::int64_t>(packages_.count())),
-      expected_(parts_.size(), std::vector<double>(packages_.count())),
+      board_(machine, options.targets, packages_.several() ? packages_.cpus() : std::vector<double>{}),
+      placed_(packages_.several() ? options.targets : 0, std::vector<std::int64_t>(packages_.count())),
+      expected_(placed_.size(), std::vector<double>(packages_.count())),
       most_open_files_(machine.most_open_files() / 4) {
   if (auto file = machine_.open("/proc/loadavg")) cursor_ = std::move(*file);
-  if (auto file = machine_.open("/proc/loadavg")) tick_cursor_ = std::move(*file);
 }
 
 void ProcessTable::pump() {
@@ -57,7 +56,7 @@ void ProcessTable::pump() {
 // The newest id moves with every birth of a process or thread. It is given out before its process is listed, so a
 // listing must follow a look without any birth too (`moved_`).
 bool ProcessTable::births_since_last_look() {
-  const auto newest = newest_pid(cursor_.get());
+  const auto newest = read_newest_pid(cursor_.get());
   const bool moved = newest < 0 || newest != newest_pid_;
   newest_pid_ = newest;
   return moved;
@@ -182,7 +181,7 @@ void ProcessTable::gather_residents(Instant now) {
 }
 
 void ProcessTable::gather_places(Instant now, bool all) {
-  places_gathered_ = !parts_.empty() && (all || now >= places_again_);
+  places_gathered_ = !placed_.empty() && (all || now >= places_again_);
   if (!places_gathered_) return;
   for (const std::uint32_t slot : members_) {
     FollowedProcess& process = slots_[slot];

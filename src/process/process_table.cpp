@@ -29,6 +29,7 @@ FollowedProcess* ProcessTable::row(std::int64_t pid) noexcept {
 
 void ProcessTable::apply(Instant now) {
   ++look_;
+  credit_ticks();
   lost_events_ = lost_events_ || batch_.lost;
   if (batch_.lost) forget_lives();
   if (first_) {  // a captured machine's clocks are absent, and those of another namespace's /proc are of others
@@ -58,6 +59,7 @@ void ProcessTable::apply(Instant now) {
   shares_.clear();
   batch_.clear();
   first_ = false;
+  publish();
 }
 
 void ProcessTable::mark_missing() {
@@ -215,6 +217,7 @@ void ProcessTable::add_root(std::int64_t pid, std::size_t target) {
   FollowedProcess* root = row(pid);
   if (root == nullptr || pid == options_.own_pid) return;
   if (((root->trees >> target) & 1U) != 0) return;
+  credit_ticks();
   root->trees |= TargetMask{1} << target;
   for (bool again = true; again;) {
     again = false;
@@ -224,14 +227,17 @@ void ProcessTable::add_root(std::int64_t pid, std::size_t target) {
   for (const Place& place : order_)
     if (stays(place)) choose_target(slots_[place.slot]);
   if (changed_) compact();
+  publish();
 }
 
 void ProcessTable::set_command(const GuardTarget& command) {
   command_ = command;
   if (FollowedProcess* root = row(command.root); root != nullptr && root->start_ticks == command.root_start_ticks) {
+    credit_ticks();
     root->of_command = true;
     choose_target(*root);
     if (changed_) compact();
+    publish();
   }
 }
 

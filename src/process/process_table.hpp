@@ -2,7 +2,7 @@
 // the list of processes and, where the kernel tells them, from births and ends in between.
 //   gather()  reads everything that is slow; takes no lock, and only one thread calls it
 //   apply()   brings the table up to date with what was gathered; with the owner's lock
-//   tick()    reads the process clocks of the targets' processes; with the owner's lock
+//   board()   what a tick reads of it, without any lock of the owner's (process/tick_board.hpp)
 // CPU time is credited to a target as it is seen, and never taken back: targets' counters cannot step back, and what is
 // credited for one process does not depend on who else there is.
 // What a process used between its last look and its end, and what those used whom nobody saw, is found in the times of
@@ -21,11 +21,11 @@
 #include "machine/machine.hpp"
 #include "machine/thread_places.hpp"
 #include "model/manifest.hpp"
-#include "model/package_parts.hpp"
 #include "model/process_use.hpp"
 #include "process/guard.hpp"
 #include "process/life_events.hpp"
 #include "process/target_match.hpp"
+#include "process/tick_board.hpp"
 
 namespace prony {
 
@@ -52,19 +52,20 @@ struct FollowedProcess {
   TargetMask named = 0;  // targets that name it by what it is itself
   TargetMask trees = 0;  // targets it belongs to by descent
   bool of_command = false;
-  std::int64_t base_ns = 0;            // of own_ns, what it used before it was followed
-  std::int64_t children_base_ns = 0;   // of its waited-for children: when first seen,
-  std::int64_t accounted_ns = 0;       // since then of children that were in this table,
-  std::int64_t unseen_ns = 0;          // and of what is left, already credited
-  std::uint32_t children = 0;          // in this table
-  double user_share = 1;               // of its CPU time
-  std::uint64_t check_gap = 1;         // looks until the next reading of its name and groups
-  std::uint64_t inserted = 0;          // look at which it was seen first
-  std::uint32_t threads = 0;           // that have not ended, where told or single-threaded
-  std::int64_t ended_ns = 0;           // of its threads that have ended
-  std::string network;                 // where /proc/PID/ns/net leads to, where a port was asked for
-  ThreadPlaces places;                 // where it ran, where there are several packages
-  std::unique_ptr<File> memory, stat;  // kept open: statm of targets' processes; stat where clocks do not work
+  std::int64_t base_ns = 0;           // of own_ns, what it used before it was followed
+  std::int64_t children_base_ns = 0;  // of its waited-for children: when first seen,
+  std::int64_t accounted_ns = 0;      // since then of children that were in this table,
+  std::int64_t unseen_ns = 0;         // and of what is left, already credited
+  std::uint32_t children = 0;         // in this table
+  double user_share = 1;              // of its CPU time
+  std::uint64_t check_gap = 1;        // looks until the next reading of its name and groups
+  std::uint64_t inserted = 0;         // look at which it was seen first
+  std::uint32_t threads = 0;          // that have not ended, where told or single-threaded
+  std::int64_t ended_ns = 0;          // of its threads that have ended
+  std::string network;                // where /proc/PID/ns/net leads to, where a port was asked for
+  ThreadPlaces places;                // where it ran, where there are several packages
+  std::unique_ptr<File> memory;       // kept open: statm of targets' processes
+  std::shared_ptr<File> stat;         // kept open where clocks do not work; ticks read it, too
 };
 
 class ProcessTable {
@@ -82,7 +83,7 @@ class ProcessTable {
   // `all`: read everything that may have changed, as at the end. Error: /proc cannot be listed.
   [[nodiscard]] Result<void> gather(Instant now, bool all);
   void apply(Instant now);
-  void tick(Instant now) noexcept;
+  [[nodiscard]] TickBoard& board() noexcept { return board_; }
 
   // A process becomes the root of a target's tree, or of the command's (target == targets).
   void add_root(std::int64_t pid, std::size_t target);
@@ -90,14 +91,9 @@ class ProcessTable {
   // The look that apply() completed; to be called once after it, where each process is followed.
   void finish_look(Interval between, ProcessLook& look);
 
-  [[nodiscard]] std::int64_t total_ns(std::size_t target) const noexcept { return totals_[target]; }
   [[nodiscard]] std::uint64_t living(std::size_t target) const noexcept { return living_[target]; }
-  [[nodiscard]] std::optional<std::uint64_t> resident_bytes(std::size_t target) const noexcept {
-    return residents_[target];
-  }
-  // Where there are several packages, a target's CPU time on each of them.
+  // Where there are several packages, ticks tell a target's CPU time on each of them.
   [[nodiscard]] const CpuPackages& packages() const noexcept { return packages_; }
-  void show_packages(std::size_t target, std::span<Reading> out) noexcept { parts_[target].show(totals_[target], out); }
   [[nodiscard]] bool lost_events() const noexcept { return lost_events_; }
   [[nodiscard]] bool reads_stat() const noexcept { return reads_stat_; }
   [[nodiscard]] std::vector<SocketOwners::Candidate> socket_candidates() const;
@@ -169,8 +165,8 @@ class ProcessTable {
   // process_clocks.cpp
   [[nodiscard]] std::int64_t read_clock(FollowedProcess& process) noexcept;  // −1: it is gone; −2: not readable now
   void credit(FollowedProcess& process, std::int64_t clock_ns) noexcept;
-  // The newest process id that was given out; −1: not known.
-  [[nodiscard]] static std::int64_t newest_pid(File* loadavg) noexcept;
+  void credit_ticks();  // what ticks have seen of the clocks since the last look
+  void publish();       // what ticks are to read from now on
   void apply_children_times();
   void apply_places();
   void read_all_clocks(Instant now);
@@ -204,15 +200,17 @@ class ProcessTable {
   std::vector<Recheck> rechecks_;
   std::vector<ChildrenTimes> children_times_;
   LifeBatch batch_;
-  std::unique_ptr<File> cursor_, tick_cursor_;  // /proc/loadavg, for gather() and for tick()
+  std::unique_ptr<File> cursor_;  // /proc/loadavg
   std::int64_t newest_pid_ = -1, newest_at_look_ = -1;
-  Instant list_again_, read_children_again_, read_all_children_again_, residents_again_, clocks_again_;
+  Instant list_again_, read_children_again_, read_all_children_again_, residents_again_;
   std::uint64_t look_ = 0;
   std::vector<std::optional<std::uint64_t>> residents_read_;
   std::vector<std::pair<std::uint32_t, double>> shares_;  // slot → user_share
   std::vector<std::uint32_t> freed_;                      // slots that order_ still names
   const CpuPackages packages_;
-  std::vector<PackageParts> parts_;                // by target
+  TickBoard board_;
+  TickBoard::Page next_page_;
+  std::vector<TickBoard::Clock> seen_;
   std::vector<std::vector<std::int64_t>> placed_;  // by target, of this look: by package
   std::vector<std::vector<double>> expected_;      // by target: where its processes were first seen; empty: was told
   bool places_gathered_ = false;
