@@ -100,7 +100,7 @@ void tell_parties(const Split& split, const Parties& parties, const Window& wind
   if (split.prony_known)
     row.prony = doubts.of(part(split.prony()));
   else
-    row.absent.emplace_back("prony", "no CPU time of Prony itself was recorded: its part is in foreign");
+    row.absent.emplace_back("prony", split.prony_absent);
   for (std::size_t i = 0; i < targets.size(); ++i) {
     TargetEnergy& target = row.targets.emplace_back();
     target.target = targets[i];

@@ -43,6 +43,21 @@ std::vector<double> differences(const Curve* curve, const std::vector<std::int64
   return result;
 }
 
+std::string why_not_prony(const Basis& basis) {
+  const auto of_what = [&basis]() -> std::string {
+    switch (basis.weight) {
+      case Weight::cycles: return "no CPU cycles of Prony itself were recorded";
+      case Weight::cache_misses: return "no cache misses of Prony itself were recorded";
+      case Weight::resident: return "no resident memory of Prony itself was recorded";
+      case Weight::device_use: return "no use of " + basis.place + " by Prony itself was recorded";
+      case Weight::cpu_time:
+      case Weight::none: break;
+    }
+    return "no CPU time of Prony itself was recorded" + (basis.place.empty() ? "" : " for " + basis.place);
+  };
+  return of_what() + ": its part is in foreign";
+}
+
 std::string why_none(const Users& users, Interval window) {
   if (std::ranges::none_of(users.targets, known))
     return users.targets.size() < 2 ? "no CPU time of the measured command was recorded"
@@ -67,6 +82,7 @@ Split split_by_use(const Basis& basis, const Users& users, Interval window, cons
   split.targets = users.targets.size();
   for (const Curve* target : users.targets) split.target_known.push_back(known(target));
   split.prony_known = known(users.prony);
+  if (!split.prony_known) split.prony_absent = why_not_prony(basis);
   split.staleness_s = users.staleness_s;
   split.absent = basis.weight == Weight::none ? basis.text : why_none(users, window);
   if (!split.absent.empty()) return split;

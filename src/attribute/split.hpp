@@ -30,6 +30,7 @@ struct Split {
   std::string method;               // "by CPU time, in windows of 100 ms"
   std::vector<bool> target_known;
   bool prony_known = false;
+  std::string prony_absent;  // why not; "": known
   double staleness_s = 0;
 
   [[nodiscard]] std::size_t parties() const noexcept { return targets + 2; }

@@ -106,6 +106,8 @@ TEST(Targets, MemoryIsSplitByWhoHoldsItWhereThatWasRead) {
   EXPECT_NEAR(ledger.energy[1].targets[1].charged->value, 24, 0.1);
   EXPECT_NEAR(ledger.energy[1].foreign->value, 32, 0.1);
   EXPECT_EQ(ledger.energy[1].method, "by resident memory, in windows of 100 ms");
+  EXPECT_EQ(reason_of(ledger.energy[1].absent, "prony"),
+            "no resident memory of Prony itself was recorded: its part is in foreign");
   EXPECT_NEAR(ledger.energy[0].targets[0].charged->value, 160, 0.3);
 }
 
