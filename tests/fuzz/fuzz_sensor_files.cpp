@@ -88,6 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string text(reinterpret_cast<const char*>(data + 1), size - 1);
   (void)prony::busy_usec_of_cpu_stat(text);
   (void)prony::busy_ticks_of_proc_stat(text);
+  (void)prony::cpu_times_of_proc_stat(text);
   (void)prony::mount_points(text);
   (void)prony::power_options(text);
   prony::SimulatedMachine machine;
