@@ -196,7 +196,8 @@ TEST_F(Switches, OneThatSpinsOnIsCountedUpToTheLookAsItsProcessClockIs) {
   std::cout << "[ measured ] meter " << static_cast<double>(counted) / 1e6 << " ms, process clock "
             << static_cast<double>(clock_before) / 1e6 << " to " << static_cast<double>(clock_after) / 1e6 << " ms\n";
   EXPECT_GE(counted, clock_before - slack);
-  EXPECT_LE(counted, clock_after + slack);
+  // What a hypervisor stole is in switch time and in no process clock.
+  EXPECT_LE(counted, clock_after + clock_after / 20 + 2 * ms);
 }
 
 // Bug: what does not fit into the table vanishes from the sum.
