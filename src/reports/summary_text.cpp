@@ -468,7 +468,10 @@ std::string to_text(const Summary& s, const TextOptions& given) {
       out += layout::labelled("repeatable?", text::repeatability(s), o.width, Tone::plain, o.colour);
   }
   out += energy_notes(s, o) + conditions(s, o) + input_output(s, o);
-  if (!s.headline_modelled && s.headline_j)
+  const bool all_of_it = std::ranges::any_of(s.energy, [](const EnergyRow& row) {
+    return row.ledger.headline && row.channel.model && row.channel.domain == "wall";
+  });
+  if (!s.headline_modelled && !all_of_it && s.headline_j)
     out += layout::labelled("not visible", {"what no domain above covers (disks, fans, losses of the power supply)"},
                             o.width, Tone::plain, o.colour);
   out += layout::labelled("baseline", baseline_words(s), o.width, Tone::plain, o.colour);

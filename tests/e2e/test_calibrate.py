@@ -105,6 +105,7 @@ class Kept(Case):
         self.assertFalse(told["outside_steps"])
         self.assertIn("≈ derived", self.summary_text)
         self.assertNotIn("~", self.summary_text)
+        self.assertNotIn("not visible", self.summary_text)  # the plug sees it all
         # From the Run alone: what is kept is gone, and the Run tells the same.
         before = self.prony("show", self.path("x.prony"), "--json").out
         sensors = json.loads(self.prony("sensors", "--simulate", "vm", "--json").out)
