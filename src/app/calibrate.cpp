@@ -279,9 +279,9 @@ std::function<int(const CommandWords&)> add_calibrate(CLI::App& command) {
   CalibrateOptions& o = *options;
   command.add_option("--against", o.against, "The better meter: a channel (see `prony sensors`)")->type_name("CHANNEL");
   command
-      .add_option(
-          "--meter-kwh", o.meter_kwh,
-          "Read by eye, once for each step of --run: off by half a STEP at each reading, not at a BEFORE of 0 (reset)")
+      .add_option("--meter-kwh", o.meter_kwh,
+                  "Read by eye, once for each step of --run: each reading is off\nby half a STEP, but not a BEFORE of "
+                  "0 (reset)")
       ->type_name("BEFORE,AFTER[,STEP]")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
