@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "machine/file_machine.hpp"
+#include "machine/live_library.hpp"
 #include "machine/perf.hpp"
 
 namespace prony {
@@ -40,6 +41,11 @@ class LiveMachine final : public FileMachine {
     // The numbers of another machine's /sys name other events here.
     if (!own_sysfs_) return Machine::open_perf(events, pid, cpu, reach);
     return open_live_perf(events, pid, cpu, reach);
+  }
+  [[nodiscard]] Result<std::unique_ptr<Library>> open_library(std::span<const std::string_view> names) override {
+    // What they drive is not the machine that another /sys tells of.
+    if (!own_sysfs_) return Machine::open_library(names);
+    return open_live_library(names);
   }
 
  private:

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "machine/library.hpp"
 #include "model/time.hpp"
 
 namespace prony {
@@ -93,6 +94,9 @@ class Machine {
   [[nodiscard]] virtual Result<std::unique_ptr<PerfGroup>> open_perf(std::span<const PerfEvent> events,
                                                                      std::int64_t pid, int cpu,
                                                                      PerfReach reach = PerfReach::alone);
+  // The first of these libraries that is there ("libnvidia-ml.so.1"), opened at run time. Errors: see
+  // machine/library.hpp; unavailable on every captured machine.
+  [[nodiscard]] virtual Result<std::unique_ptr<Library>> open_library(std::span<const std::string_view> names);
   // CPU time of this program itself, all threads.
   [[nodiscard]] virtual Duration own_cpu_time() const noexcept = 0;
   // Logical CPUs online.

@@ -70,6 +70,9 @@ class Room final : public Machine {
   [[nodiscard]] Result<std::string> read_link(const std::string& path) override { return files_.read_link(path); }
   [[nodiscard]] bool exists(const std::string& path) override { return files_.exists(path); }
   [[nodiscard]] Result<Duration> process_cpu_time(std::int64_t pid) noexcept override;
+  [[nodiscard]] Result<std::unique_ptr<Library>> open_library(std::span<const std::string_view> names) override {
+    return files_.open_library(names);
+  }
   [[nodiscard]] Duration own_cpu_time() const noexcept override { return live_->own_cpu_time(); }
   [[nodiscard]] unsigned cpu_count() override { return files_.cpu_count(); }
   [[nodiscard]] Duration tick_period() const noexcept override { return live_->tick_period(); }

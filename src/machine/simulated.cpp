@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "machine/live_library.hpp"
 #include "machine/names.hpp"
 
 namespace prony {
@@ -37,6 +38,7 @@ struct SimulatedMachine::State {
   std::map<std::tuple<std::uint32_t, std::uint64_t, std::int64_t>, PerfCount> perf, process_perf;
   std::map<int, int> perf_read_faults;  // CPU → errno
   int perf_fault = 0;
+  std::map<std::string, LibraryTable, std::less<>> libraries;
   Duration own_cpu;
   unsigned cpus = 1;
   Duration tick = milliseconds(4);
@@ -188,6 +190,14 @@ void SimulatedMachine::set_perf_read_fault(int cpu, int errno_value) {
   const std::lock_guard lock(state_->mutex);
   state_->perf_read_faults[cpu] = errno_value;
 }
+void SimulatedMachine::set_library(const std::string& name, LibraryTable table) {
+  const std::lock_guard lock(state_->mutex);
+  state_->libraries.insert_or_assign(name, std::move(table));
+}
+void SimulatedMachine::remove_library(const std::string& name) {
+  const std::lock_guard lock(state_->mutex);
+  state_->libraries.erase(name);
+}
 void SimulatedMachine::set_own_cpu_time(Duration cpu_time) {
   const std::lock_guard lock(state_->mutex);
   state_->own_cpu = cpu_time;
@@ -301,6 +311,13 @@ Result<std::unique_ptr<PerfGroup>> SimulatedMachine::open_perf(std::span<const P
     counts.emplace_back(found->second, found->second(state_->now()));
   }
   return std::make_unique<SimulatedPerfGroup>(state_, std::move(counts), cpu);
+}
+Result<std::unique_ptr<Library>> SimulatedMachine::open_library(std::span<const std::string_view> names) {
+  const std::lock_guard lock(state_->mutex);
+  for (const auto name : names)
+    if (const auto found = state_->libraries.find(name); found != state_->libraries.end())
+      return make_table_library(found->first, found->second);
+  return fail(ErrorCode::absent, "not found by the loader", joined_names(names));
 }
 Duration SimulatedMachine::own_cpu_time() const noexcept {
   const std::lock_guard lock(state_->mutex);

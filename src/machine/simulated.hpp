@@ -52,6 +52,9 @@ class SimulatedMachine : public Machine {
   void set_perf_fault(int errno_value);
   // Every read of a group on `cpu` fails with this errno until it is 0 again (EBUSY: multiplexed, ENODEV: in error).
   void set_perf_read_fault(int cpu, int errno_value);
+  // A vendor's library; it stays with those who have opened it when it is removed.
+  void set_library(const std::string& name, LibraryTable table);
+  void remove_library(const std::string& name);
   void set_own_cpu_time(Duration cpu_time);
   void set_cpu_count(unsigned cpus);
   void set_tick_period(Duration tick);
@@ -69,6 +72,7 @@ class SimulatedMachine : public Machine {
   [[nodiscard]] Result<Duration> process_cpu_time(std::int64_t pid) noexcept override;
   [[nodiscard]] Result<std::unique_ptr<PerfGroup>> open_perf(std::span<const PerfEvent> events, std::int64_t pid,
                                                              int cpu, PerfReach reach) override;
+  [[nodiscard]] Result<std::unique_ptr<Library>> open_library(std::span<const std::string_view> names) override;
   [[nodiscard]] Duration own_cpu_time() const noexcept override;
   [[nodiscard]] unsigned cpu_count() override;
   [[nodiscard]] Duration tick_period() const noexcept override;
