@@ -134,7 +134,7 @@ Result<calibrate::KeptBaseline> measure(const BaselineOptions& options, Machine&
   for (const Fact& fact : facts.facts)
     if (fact.key.starts_with("setting.")) plan.facts.push_back(fact);
   plan.workload = make_command_workload({"sleep", format_fixed(length.seconds().value(), 3)});
-  const int code = record(std::move(plan));
+  const int code = record(std::move(plan)).exit_code;
   const auto kept = [&]() -> Result<calibrate::KeptBaseline> {
     if (code != exit_code::ok) return fail(ErrorCode::unavailable, "the baseline was not measured to its end", {}, "");
     auto run = Run::open(path);

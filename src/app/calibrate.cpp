@@ -59,7 +59,7 @@ Result<std::vector<std::string>> shares_of(const std::string& steps) {
 }
 
 // Records the steps; gives the Run's path.
-Result<std::string> record_steps(const CalibrateOptions& options, const Machine& machine, const Manifest& facts) {
+Result<std::string> record_steps(const CalibrateOptions& options, const Manifest& facts) {
   const auto length = duration_setting(options.length, "for", milliseconds(500), milliseconds(86'400'000));
   if (!length) return Unexpected<Error>(length.error());
   const auto shares = shares_of(options.steps);
@@ -76,14 +76,14 @@ Result<std::string> record_steps(const CalibrateOptions& options, const Machine&
   plan.calibrated = false;
   plan.options.machine = options.machine;
   plan.options.quiet = true;
-  plan.options.out = options.out.empty() ? new_run_path("calibrate", machine.anchor().wall_ns).string() : options.out;
-  const std::string path = plan.options.out;
+  plan.options.out = options.out;
   for (const Fact& fact : facts.facts)
     if (fact.key.starts_with("setting.")) plan.facts.push_back(fact);
   plan.workload = make_command_workload(std::move(words));
-  if (record(std::move(plan)) != exit_code::ok)
-    return fail(ErrorCode::unavailable, "the steps of load did not run to their end", path, "");
-  return path;
+  const auto recorded = record(std::move(plan));
+  if (recorded.exit_code != exit_code::ok)
+    return fail(ErrorCode::unavailable, "the steps of load did not run to their end", recorded.path.string(), "");
+  return recorded.path.string();
 }
 
 struct Chosen {
@@ -258,7 +258,7 @@ int calibrate_command(const CalibrateOptions& options) {
                    "Then:   prony calibrate --run steps.prony --meter-kwh 0,0.002,0.001 --meter-kwh …"});
   std::string path = options.run;
   if (path.empty()) {
-    const auto recorded = record_steps(options, **machine, facts);
+    const auto recorded = record_steps(options, facts);
     if (!recorded) return failed(recorded.error());
     path = *recorded;
   }

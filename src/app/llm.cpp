@@ -122,7 +122,7 @@ int llm(LlmOptions& options, const CommandWords& words) {
     print_error(plan.error());
     return exit_code::own_failure;
   }
-  return record(std::move(*plan));
+  return record(std::move(*plan)).exit_code;
 }
 
 // CLI11's own checks let NaN through and tell a limit in 309 digits.

@@ -43,9 +43,14 @@ std::string compact_utc(std::int64_t wall_ns) {
   return compact;
 }
 
-Result<std::filesystem::path> choose_path(const RecordPlan& plan, std::int64_t wall_ns) {
-  if (!plan.options.out.empty()) return std::filesystem::path(plan.options.out);
-  return new_run_path(plan.name, wall_ns);
+std::filesystem::path wanted_path(const RecordPlan& plan, std::int64_t wall_ns) {
+  if (!plan.options.out.empty()) return plan.options.out;
+  return std::filesystem::path("runs") / (compact_utc(wall_ns) + "-" + file_name_word(plan.name) + ".prony");
+}
+
+IfExists if_exists(const RecordOptions& options) {
+  if (options.out.empty()) return IfExists::number;
+  return options.force ? IfExists::replace : IfExists::refuse;
 }
 
 Result<void> add_tags(const std::vector<std::string>& tags, Manifest& manifest) {
@@ -139,15 +144,14 @@ Result<void> Recording::prepare() {
   if (auto ready = prepare_followers(); !ready) return ready;
 
   const Anchor now = live_->anchor();
-  auto path = choose_path(plan_, now.wall_ns);
-  if (!path) return Unexpected<Error>(path.error());
-  path_ = *path;
   const bool refused = std::ranges::any_of(sensors->unavailable,
                                            [](const Unavailable& entry) { return entry.subject == "calibration"; });
   auto recorder = Recorder::create(
-      path_, RecorderOptions{.overwrite = o.force, .commit_every = milliseconds(2000)});  // Session flushes
+      wanted_path(plan_, now.wall_ns),
+      RecorderOptions{.if_exists = if_exists(o), .commit_every = milliseconds(2000)});  // Session flushes
   if (!recorder) return Unexpected<Error>(recorder.error());
   recorder_ = std::move(*recorder);
+  path_ = recorder_->path();
 
   manifest_.set("run.kind", plan_.kind, "prony");
   manifest_.set("run.started_utc", format_utc(now.wall_ns), "machine");
@@ -443,25 +447,16 @@ Result<Measured> Recording::measure() {
 
 }  // namespace
 
-std::filesystem::path new_run_path(std::string_view name, std::int64_t wall_ns) {
-  const std::string stem = compact_utc(wall_ns) + "-" + file_name_word(name);
-  std::filesystem::path path = std::filesystem::path("runs") / (stem + ".prony");
-  std::error_code ignored;
-  for (int n = 2; std::filesystem::exists(path, ignored) && n < 1000; ++n)
-    path = std::filesystem::path("runs") / (stem + "-" + std::to_string(n) + ".prony");
-  return path;
-}
-
-int record(RecordPlan plan) {
+Recorded record(RecordPlan plan) {
   const RecordOptions options = plan.options;
   Recording recording(std::move(plan));
   const auto measured = recording.measure();
   if (!measured) {
     print_error(measured.error());
-    return exit_code::own_failure;
+    return {exit_code::own_failure, {}};
   }
   if (measured->released) (void)print_run(recording.path().string(), options);
-  return measured->exit_code;
+  return {measured->exit_code, recording.path()};
 }
 
 }  // namespace prony::app

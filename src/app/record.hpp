@@ -24,9 +24,12 @@ struct RecordPlan {
   bool interrupt_cancels = false;  // Ctrl-C stops the work (llm) instead of being the command's own affair (run)
 };
 
-[[nodiscard]] int record(RecordPlan plan);
-// runs/<utc>-<name>.prony, or with a number after it where that exists.
-[[nodiscard]] std::filesystem::path new_run_path(std::string_view name, std::int64_t wall_ns);
+struct Recorded {
+  int exit_code = 0;
+  std::filesystem::path path;  // empty: nothing could be recorded
+};
+// Without options.out to runs/<utc>-<name>.prony, or with a number after it where that exists.
+[[nodiscard]] Recorded record(RecordPlan plan);
 
 // Summary text, JSON and CSV of a finished Run, as `prony show` and the end of a recording print them.
 // False: something could not be written (already said).

@@ -71,7 +71,7 @@ int run_command(RunOptions& options, CommandWords words) {
     plan.facts.push_back({"run.command", line, "flag"});
     plan.workload = make_command_workload(std::move(words));
   }
-  return record(std::move(plan));
+  return record(std::move(plan)).exit_code;
 }
 
 }  // namespace

@@ -66,36 +66,67 @@ std::filesystem::path companion(const std::filesystem::path& path, const char* s
   return name;
 }
 
-Result<void> make_place(const std::filesystem::path& path, bool overwrite) {
-  if (path.filename().empty()) return fail(ErrorCode::usage, "this is a folder, not a file name", path.string());
-  if (auto made = make_parents(path.parent_path()); !made) return made;
+namespace {
+
+constexpr int most_numbers = 100'000;
+constexpr std::array<const char*, 4> companions{"-wal", "-shm", "-journal", ".spans"};
+
+Error not_here(Error error) {
+  error.what = "cannot record here: " + error.what;
+  error.fix = "choose a folder that can be written with --out";
+  return error;
+}
+
+Result<void> take_away(const std::filesystem::path& path) {
   std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return fail(ErrorCode::usage, "this is a folder", path.string());
+  if (std::filesystem::remove(path, error) || !error) return {};
+  return Unexpected<Error>(not_here(error_from_errno(error.value(), path.string(), "")));
+}
+
+bool is_there(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, error));
+}
+
+Result<void> may_be_replaced(const std::filesystem::path& path) {
+  if (SpanConsumer::locked(companion(path, ".spans")))
+    return fail(ErrorCode::usage, "another Prony records to this file now", path.string(), "choose another name");
+  return {};
+}
+
+}  // namespace
+
+Result<std::filesystem::path> make_place(const std::filesystem::path& wanted, IfExists if_exists) {
+  std::error_code error;
+  if (wanted.filename().empty()) return fail(ErrorCode::usage, "this is a folder, not a file name", wanted.string());
+  if (auto made = make_parents(wanted.parent_path()); !made) return Unexpected<Error>(made.error());
+  if (std::filesystem::is_directory(wanted, error)) return fail(ErrorCode::usage, "this is a folder", wanted.string());
   // A device, a pipe or a socket is never taken away, whoever asks: as root `--out /dev/null` would take it from all.
-  const auto there = std::filesystem::status(path, error);
+  const auto there = std::filesystem::status(wanted, error);
   if (std::filesystem::exists(there) && !std::filesystem::is_regular_file(there))
-    return fail(ErrorCode::usage, "this is no regular file", path.string(), "choose another name");
-  if (std::filesystem::exists(std::filesystem::symlink_status(path, error))) {
-    if (!overwrite)
+    return fail(ErrorCode::usage, "this is no regular file", wanted.string(), "choose another name");
+  const bool replaces = if_exists == IfExists::replace && is_there(wanted);
+  if (replaces)
+    if (auto may = may_be_replaced(wanted); !may) return Unexpected<Error>(may.error());
+  if (auto room = check_room(wanted.parent_path()); !room) return Unexpected<Error>(room.error());
+  if (replaces)
+    if (auto taken = take_away(wanted); !taken) return Unexpected<Error>(taken.error());
+  auto path = wanted;
+  for (int number = 2;; ++number) {  // whoever makes the file has it: looking first would be another's chance
+    const auto file = Fd::open(path.string(), O_RDWR | O_CREAT | O_EXCL, 0644);
+    if (file) break;
+    if (!is_there(path)) return Unexpected<Error>(not_here(file.error()));
+    if (if_exists != IfExists::number || number > most_numbers)
       return fail(ErrorCode::usage, "exists already", path.string(),
                   "choose another name, or overwrite it with --force");
-    if (SpanConsumer::locked(companion(path, ".spans")))
-      return fail(ErrorCode::usage, "another Prony records to this file now", path.string(), "choose another name");
+    path.replace_filename(wanted.stem().string() + "-" + std::to_string(number) + wanted.extension().string());
   }
-  if (auto room = check_room(path.parent_path()); !room) return room;
-  for (const auto* suffix : {"", "-wal", "-shm", "-journal", ".spans"}) {
-    if (std::filesystem::remove(companion(path, suffix), error) || !error) continue;
-    auto problem = error_from_errno(error.value(), companion(path, suffix).string(), "cannot record here");
-    problem.fix = "choose a folder that can be written with --out";
-    return Unexpected<Error>(std::move(problem));
-  }
-  auto file = Fd::open(path.string(), O_RDWR | O_CREAT | O_EXCL, 0644);
-  if (!file) {
-    file.error().what = "cannot record here: " + file.error().what;
-    file.error().fix = "choose a folder that can be written with --out";
-    return Unexpected<Error>(file.error());
-  }
-  return {};
+  for (const char* suffix : companions)  // of a Run that is no more
+    if (auto taken = take_away(companion(path, suffix)); !taken) {
+      std::filesystem::remove(path, error);
+      return Unexpected<Error>(taken.error());
+    }
+  return path;
 }
 
 bool on_network(const std::filesystem::path& path) {

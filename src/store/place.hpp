@@ -13,10 +13,14 @@ namespace prony {
 // The companions of a Run file.
 [[nodiscard]] std::filesystem::path companion(const std::filesystem::path& path, const char* suffix);
 
-// Makes the parents, then the empty file. usage: it exists (and overwrite is false); full: less room than a Run
-// needs to begin with; denied, absent: with the path at fault. With overwrite, what was there is removed first,
-// unless somebody records to it at this moment.
-[[nodiscard]] Result<void> make_place(const std::filesystem::path& path, bool overwrite);
+enum class IfExists {
+  refuse,
+  replace,  // unless somebody records to it at this moment
+  number,   // take another name: x-2.prony, x-3.prony, …
+};
+// Makes the parents, then the empty file, which nobody else can have made: → its path. usage: it exists, and may not;
+// full: less room than a Run needs to begin with; denied, absent: with the path at fault.
+[[nodiscard]] Result<std::filesystem::path> make_place(const std::filesystem::path& path, IfExists if_exists);
 
 // NFS, SMB, 9p, FUSE and the like, where SQLite's shared memory must not be used (statfs(2) f_type).
 [[nodiscard]] bool on_network(const std::filesystem::path& path);

@@ -47,7 +47,7 @@ Result<void> check_plan(std::span<const Channel> channels, std::span<const Group
 class SqliteRecorder final : public Recorder {
  public:
   explicit SqliteRecorder(std::filesystem::path path, const RecorderOptions& options)
-      : path_(std::move(path)), spans_path_(companion(path_, ".spans")), options_(options) {}
+      : path_(std::move(path)), options_(options) {}
   SqliteRecorder(const SqliteRecorder&) = delete;
   SqliteRecorder& operator=(const SqliteRecorder&) = delete;
   // A recorder that is dropped without close() leaves a Run that says so.
@@ -57,6 +57,7 @@ class SqliteRecorder final : public Recorder {
 
   Result<void> start();
 
+  const std::filesystem::path& path() const noexcept override { return path_; }
   Result<void> begin(const Manifest& manifest, std::span<const Channel> channels, std::span<const Group> groups,
                      const Anchor& anchor) override;
   Result<void> append(const TickBlock& block) override;
@@ -124,7 +125,10 @@ class SqliteRecorder final : public Recorder {
 };
 
 Result<void> SqliteRecorder::start() {
-  if (auto made = make_place(path_, options_.overwrite); !made) return made;
+  auto made = make_place(path_, options_.if_exists);
+  if (!made) return Unexpected<Error>(made.error());
+  path_ = *std::move(made);
+  spans_path_ = companion(path_, ".spans");
   auto consumer = SpanConsumer::create(spans_path_);
   if (!consumer) {
     remove_files();

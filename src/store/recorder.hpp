@@ -16,20 +16,23 @@
 #include "model/sample.hpp"
 #include "model/span.hpp"
 #include "model/target.hpp"
+#include "store/place.hpp"
 
 namespace prony {
 
 struct RecorderOptions {
-  bool overwrite = false;  // --force
+  IfExists if_exists = IfExists::refuse;
   Duration commit_every = milliseconds(500);
 };
 
 class Recorder {
  public:
-  // Creates the file (and missing parent directories). An existing file is an error (usage) unless overwrite.
+  // Creates the file (and missing parent directories). Errors: as make_place().
   [[nodiscard]] static Result<std::unique_ptr<Recorder>> create(const std::filesystem::path& path,
                                                                 const RecorderOptions& options);
   virtual ~Recorder() = default;
+  // Where it records: another path than was asked for, where names are numbered.
+  [[nodiscard]] virtual const std::filesystem::path& path() const noexcept = 0;
 
   [[nodiscard]] virtual Result<void> begin(const Manifest& manifest, std::span<const Channel> channels,
                                            std::span<const Group> groups, const Anchor& anchor) = 0;

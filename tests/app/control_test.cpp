@@ -145,7 +145,7 @@ class WithSession : public ::testing::Test {
   void record(std::int64_t burn_ns, ControlOptions options, const std::function<void(Board&, Session&)>& meanwhile) {
     const auto machine = make_live_machine();
     path_ = std::filesystem::temp_directory_path() / ("prony-control-" + std::to_string(::getpid()) + ".prony");
-    auto recorder = Recorder::create(path_, {.overwrite = true});
+    auto recorder = Recorder::create(path_, {.if_exists = IfExists::replace});
     ASSERT_TRUE(recorder);
     Board board(burn_ns);
     Session session(*machine, SensorSet{}, {&board}, milliseconds(10));

@@ -32,7 +32,7 @@ class Gauge final : public Sensor {
 double live_watts(std::vector<std::unique_ptr<Sensor>> sensors, bool of_a_model = false) {
   const auto machine = make_live_machine();
   const auto path = std::filesystem::temp_directory_path() / ("prony-live-" + std::to_string(::getpid()) + ".prony");
-  auto recorder = Recorder::create(path, {.overwrite = true});
+  auto recorder = Recorder::create(path, {.if_exists = IfExists::replace});
   EXPECT_TRUE(recorder);
   Gauge tree("target.rss", 0, true, Measure::memory);
   SensorSet set;

@@ -89,7 +89,7 @@ constexpr std::size_t allowed_growth = std::size_t{7} << 20;
 TEST(LongRun, MillionsOfTicksAreRecordedAndFoldedInBoundedMemory) {
   const Folder folder;
   const test::Plan plan = two_hours_plan();
-  auto recorder = record(folder.file(), plan, {.overwrite = false, .commit_every = milliseconds(3'600'000)});
+  auto recorder = record(folder.file(), plan, {.if_exists = IfExists::refuse, .commit_every = milliseconds(3'600'000)});
   Source source;
   std::int64_t first = 0;
   TickBlock block({1}, count, block_ticks);

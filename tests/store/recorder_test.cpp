@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <array>
 #include <csignal>
 #include <fstream>
+#include <set>
+#include <thread>
 
 #include "store_test_support.hpp"
 
@@ -94,7 +97,7 @@ TEST(Recorder, EverythingThatWentInComesOut) {
 // Bug it kills: the ticks between the last tail and the last full chunk, lost or doubled by compaction.
 TEST(Recorder, EveryTickComesBackOnceAcrossTailsAndCompaction) {
   const Folder folder;
-  auto recorder = record(folder.file(), fast_plan(3), {.overwrite = false, .commit_every = {0}});
+  auto recorder = record(folder.file(), fast_plan(3), {.if_exists = IfExists::refuse, .commit_every = {0}});
   ASSERT_TRUE(recorder);
   constexpr std::int64_t count = 20'000;
   TickBlock block({1}, 3, 700);
@@ -152,12 +155,38 @@ TEST(Recorder, AnExistingFileIsKeptUnlessOverwriteIsSaid) {
   EXPECT_NE(refused.error().fix.find("--force"), std::string::npos);
   EXPECT_EQ(test::bytes_of(folder.file()).size(), 8U);
   std::ofstream(folder.path() / "a.prony-wal") << "stale";
-  auto recorder = record(folder.file(), fast_plan(1), {.overwrite = true});
+  auto recorder = record(folder.file(), fast_plan(1), {.if_exists = IfExists::replace});
   ASSERT_TRUE(recorder);
-  const auto twice = Recorder::create(folder.file(), {.overwrite = true});
+  const auto twice = Recorder::create(folder.file(), {.if_exists = IfExists::replace});
   ASSERT_FALSE(twice) << "a Run that is being recorded must not be overwritten";
   ASSERT_TRUE(recorder->close(RunState::complete));
   EXPECT_TRUE(open_run(folder.file()));
+}
+
+// Kills: looking whether a name is free before taking it, and clearing away what another has made meanwhile.
+TEST(Recorder, ManyAtOnceThatAskForOneNameGetANumberEachAndLoseNothing) {
+  const Folder folder;
+  constexpr std::size_t many = 12;
+  for (int round = 0; round < 10; ++round) {
+    const auto wanted = folder.path() / ("round" + std::to_string(round) + ".prony");
+    std::array<std::unique_ptr<Recorder>, many> recorders;
+    std::vector<std::thread> threads;
+    for (auto& recorder : recorders)
+      threads.emplace_back([&recorder, &wanted] {
+        auto made = Recorder::create(wanted, {.if_exists = IfExists::number});
+        if (made) recorder = std::move(*made);
+      });
+    for (auto& thread : threads) thread.join();
+    std::set<std::filesystem::path> paths;
+    for (const auto& recorder : recorders) {
+      ASSERT_TRUE(recorder);
+      paths.insert(recorder->path());
+      EXPECT_TRUE(std::filesystem::exists(recorder->spans_path()));
+    }
+    EXPECT_EQ(paths.size(), many);
+    EXPECT_TRUE(paths.contains(wanted));
+    EXPECT_TRUE(paths.contains(folder.path() / ("round" + std::to_string(round) + "-12.prony")));
+  }
 }
 
 TEST(Recorder, APipeOrADeviceIsNeverTakenAwayEvenWithOverwrite) {  // as root, --out /dev/null would take it from all
@@ -166,7 +195,7 @@ TEST(Recorder, APipeOrADeviceIsNeverTakenAwayEvenWithOverwrite) {  // as root, -
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
   std::filesystem::create_symlink(pipe, link);
   for (const auto& path : {pipe, link}) {
-    const auto refused = Recorder::create(path, {.overwrite = true});
+    const auto refused = Recorder::create(path, {.if_exists = IfExists::replace});
     ASSERT_FALSE(refused) << path;
     EXPECT_EQ(refused.error().code, ErrorCode::usage);
   }

@@ -33,7 +33,8 @@ void record_and_die(const std::filesystem::path& path) {
   const auto child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
-    auto recorder = record(path, fast_plan(2), {.overwrite = false, .commit_every = milliseconds(3'600'000)});
+    auto recorder =
+        record(path, fast_plan(2), {.if_exists = IfExists::refuse, .commit_every = milliseconds(3'600'000)});
     Producer producer(recorder->spans_path());
     producer.begin(1, SpanKind::request, 1'000'000'000, "kept");
     producer.begin(2, SpanKind::user, 1'000'000'000, "open");

@@ -62,7 +62,8 @@ struct Figures {
 
 Figures record_much(const std::filesystem::path& path, Duration interval, std::int64_t ticks, std::size_t batch) {
   Figures figures;
-  auto recorder = record(path, fast_plan(20, interval), {.overwrite = false, .commit_every = milliseconds(3'600'000)});
+  auto recorder =
+      record(path, fast_plan(20, interval), {.if_exists = IfExists::refuse, .commit_every = milliseconds(3'600'000)});
   Source source(20, interval.ns);
   TickBlock block({1}, 20, batch);
   std::size_t early = 0;
