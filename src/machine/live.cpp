@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <limits>
 
+#include "machine/device.hpp"
 #include "machine/file_machine.hpp"
 #include "machine/live_library.hpp"
 #include "machine/perf.hpp"
@@ -46,6 +47,14 @@ class LiveMachine final : public FileMachine {
     // What they drive is not the machine that another /sys tells of.
     if (!own_sysfs_) return Machine::open_library(names);
     return open_live_library(names);
+  }
+  [[nodiscard]] Result<std::unique_ptr<Device>> open_device(const std::string& path) override {
+    if (!own_sysfs_) return Machine::open_device(path);
+    return open_live_device(path);
+  }
+  [[nodiscard]] Result<ProgramOutput> run_program(std::span<const std::string> arguments, Duration most) override {
+    if (!own_sysfs_) return Machine::run_program(arguments, most);
+    return run_live_program(arguments, most);
   }
 
  private:

@@ -55,6 +55,24 @@ class PerfGroup {
   [[nodiscard]] virtual int read(std::span<std::uint64_t> counts) noexcept = 0;
 };
 
+// A kept-open device that is asked by controls. Source: ioctl(2), poll(2).
+class Device {
+ public:
+  virtual ~Device() = default;
+  // Hands `data`, laid out as the driver's header says, and takes what it becomes (pointers in it are followed, as the
+  // driver does). The driver's answer ≥ 0, or −errno. Lasts as long as the driver takes. No allocation, no throw.
+  [[nodiscard]] virtual int control(unsigned long request, std::span<std::byte> data) noexcept = 0;
+  // Waits until the device has something to fetch. False: `most` went by, or it is broken.
+  [[nodiscard]] virtual bool wait(Duration most) noexcept = 0;
+};
+
+// What a program printed before it ended.
+struct ProgramOutput {
+  std::string out;    // the first 64 KiB
+  std::string err;    // likewise
+  int exit_code = 0;  // as the shell says it: 128 + number for a signal
+};
+
 // A process as a listing of /proc names it. `identity` is another number for another process of the same pid, and is
 // had without opening anything (on Linux the inode of its directory); 0: this machine cannot tell, ask its start time.
 struct ListedProcess {
@@ -97,6 +115,14 @@ class Machine {
   // The first of these libraries that is there ("libnvidia-ml.so.1"), opened at run time. Errors: see
   // machine/library.hpp; unavailable on every captured machine.
   [[nodiscard]] virtual Result<std::unique_ptr<Library>> open_library(std::span<const std::string_view> names);
+  // Opens a device for controls. Errors: denied, absent, unavailable (a machine whose devices are not here: every
+  // captured one, and a live one whose /sys is another's).
+  [[nodiscard]] virtual Result<std::unique_ptr<Device>> open_device(const std::string& path);
+  // Runs a program of that machine (the first word is looked up in PATH), without a terminal and in the C locale, and
+  // waits for its end; after `most` it is killed. Allocates and may block: not for a tick of a fast or slow lane.
+  // Errors: absent (no such program), denied, transient (it took longer than `most`), unavailable (as above). A
+  // captured machine gives what was recorded below programs/, under the name that captured_program_file() tells.
+  [[nodiscard]] virtual Result<ProgramOutput> run_program(std::span<const std::string> arguments, Duration most);
   // CPU time of this program itself, all threads.
   [[nodiscard]] virtual Duration own_cpu_time() const noexcept = 0;
   // Logical CPUs online.
@@ -114,6 +140,8 @@ struct LiveMachineOptions {
   std::string procfs = "/proc";  // --procfs DIR
 };
 [[nodiscard]] std::unique_ptr<Machine> make_live_machine(const LiveMachineOptions& options = {});
+// Where below a captured machine's root lies what these words printed: "programs/vcgencmd_measure_temp". Pure.
+[[nodiscard]] std::string captured_program_file(std::span<const std::string> arguments);
 // `root` holds proc/ and sys/ of another machine. The clock is the live one, process clocks are absent.
 [[nodiscard]] std::unique_ptr<Machine> make_captured_machine(const std::string& root);
 

@@ -73,6 +73,12 @@ class Room final : public Machine {
   [[nodiscard]] Result<std::unique_ptr<Library>> open_library(std::span<const std::string_view> names) override {
     return files_.open_library(names);
   }
+  [[nodiscard]] Result<std::unique_ptr<Device>> open_device(const std::string& path) override {
+    return files_.open_device(path);
+  }
+  [[nodiscard]] Result<ProgramOutput> run_program(std::span<const std::string> arguments, Duration most) override {
+    return files_.run_program(arguments, most);
+  }
   [[nodiscard]] Duration own_cpu_time() const noexcept override { return live_->own_cpu_time(); }
   [[nodiscard]] unsigned cpu_count() override { return files_.cpu_count(); }
   [[nodiscard]] Duration tick_period() const noexcept override { return live_->tick_period(); }

@@ -21,6 +21,12 @@ struct Node {
   std::uint64_t serial = 0;  // no two nodes of a machine have the same
 };
 
+struct DeviceNode {
+  SimulatedMachine::Control control;
+  std::function<bool(Instant)> silent;
+  bool present = true;
+};
+
 }  // namespace
 
 struct SimulatedMachine::State {
@@ -31,6 +37,8 @@ struct SimulatedMachine::State {
   std::map<std::string, std::shared_ptr<Node>> files;
   std::uint64_t nodes_made = 0;
   std::map<std::string, std::string> links;
+  std::map<std::string, std::shared_ptr<DeviceNode>> devices;
+  std::map<std::string, Program> programs;
   std::map<std::string, Fault> faults;
   std::map<std::string, std::uint64_t> reopens;
   std::map<std::int64_t, CpuTime> processes;
@@ -84,6 +92,28 @@ class SimulatedFile final : public File {
  private:
   std::shared_ptr<SimulatedMachine::State> state_;
   std::shared_ptr<Node> node_;
+  std::string path_;
+};
+
+class SimulatedDevice final : public Device {
+ public:
+  SimulatedDevice(std::shared_ptr<SimulatedMachine::State> state, std::shared_ptr<DeviceNode> node, std::string path)
+      : state_(std::move(state)), node_(std::move(node)), path_(std::move(path)) {}
+
+  [[nodiscard]] int control(unsigned long request, std::span<std::byte> data) noexcept override {
+    const std::lock_guard lock(state_->mutex);
+    if (const int fault = state_->fault(path_); fault != 0) return -fault;
+    if (!node_->present) return -ENODEV;
+    return node_->control(request, data, state_->now());
+  }
+  [[nodiscard]] bool wait(Duration) noexcept override {
+    const std::lock_guard lock(state_->mutex);
+    return node_->present && (!node_->silent || !node_->silent(state_->now()));
+  }
+
+ private:
+  std::shared_ptr<SimulatedMachine::State> state_;
+  std::shared_ptr<DeviceNode> node_;
   std::string path_;
 };
 
@@ -154,8 +184,20 @@ void SimulatedMachine::set_fault(const std::string& path, Fault fault) {
   const std::lock_guard lock(state_->mutex);
   state_->faults[path] = std::move(fault);
 }
+void SimulatedMachine::set_device(const std::string& path, Control control, std::function<bool(Instant)> silent) {
+  const std::lock_guard lock(state_->mutex);
+  state_->devices[path] = std::make_shared<DeviceNode>(DeviceNode{std::move(control), std::move(silent), true});
+}
+void SimulatedMachine::set_program(const std::string& name, Program program) {
+  const std::lock_guard lock(state_->mutex);
+  state_->programs[name] = std::move(program);
+}
 void SimulatedMachine::remove(const std::string& path) {
   const std::lock_guard lock(state_->mutex);
+  if (const auto device = state_->devices.find(path); device != state_->devices.end()) {
+    device->second->present = false;
+    state_->devices.erase(device);
+  }
   const auto found = state_->files.find(path);
   if (found == state_->files.end()) return;
   found->second->present = false;
@@ -230,6 +272,23 @@ Result<std::unique_ptr<File>> SimulatedMachine::open(const std::string& path) {
   return std::make_unique<SimulatedFile>(state_, found->second, path);
 }
 
+Result<std::unique_ptr<Device>> SimulatedMachine::open_device(const std::string& path) {
+  const std::lock_guard lock(state_->mutex);
+  if (const int fault = state_->fault(path); fault != 0)
+    return Unexpected<Error>(error_from_errno(fault, path, "cannot open"));
+  const auto found = state_->devices.find(path);
+  if (found == state_->devices.end()) return Unexpected<Error>(error_from_errno(ENOENT, path, "cannot open"));
+  return std::make_unique<SimulatedDevice>(state_, found->second, path);
+}
+
+Result<ProgramOutput> SimulatedMachine::run_program(std::span<const std::string> arguments, Duration) {
+  if (arguments.empty()) return fail(ErrorCode::usage, "no program to run");
+  const std::lock_guard lock(state_->mutex);
+  const auto found = state_->programs.find(arguments.front());
+  if (found == state_->programs.end()) return fail(ErrorCode::absent, "there is no such program", arguments.front());
+  return found->second(arguments, state_->now());
+}
+
 Result<std::vector<std::string>> SimulatedMachine::list(const std::string& directory) {
   const std::lock_guard lock(state_->mutex);
   if (!state_->is_directory(directory)) return Unexpected<Error>(error_from_errno(ENOENT, directory, "cannot list"));
@@ -283,7 +342,8 @@ Result<std::string> SimulatedMachine::read_link(const std::string& path) {
 
 bool SimulatedMachine::exists(const std::string& path) {
   const std::lock_guard lock(state_->mutex);
-  return state_->files.contains(path) || state_->links.contains(path) || state_->is_directory(path);
+  return state_->files.contains(path) || state_->links.contains(path) || state_->devices.contains(path) ||
+         state_->is_directory(path);
 }
 
 Result<Duration> SimulatedMachine::process_cpu_time(std::int64_t pid) noexcept {

@@ -20,6 +20,10 @@ class SimulatedMachine : public Machine {
   using Fault = std::function<int(Instant)>;         // an errno, or 0 while all is well
   using Clock = std::function<Instant()>;
   using PerfCount = std::function<std::uint64_t(Instant)>;
+  // What a device makes of a control at a time of this machine; the answer as Device::control().
+  using Control = std::function<int(unsigned long, std::span<std::byte>, Instant)>;
+  // What a program prints, or why it does not.
+  using Program = std::function<Result<ProgramOutput>(std::span<const std::string>, Instant)>;
   using CpuTime = std::function<Duration(Instant)>;  // a process's CPU time at a time of this machine
 
   SimulatedMachine();
@@ -55,6 +59,11 @@ class SimulatedMachine : public Machine {
   // A vendor's library; it stays with those who have opened it when it is removed.
   void set_library(const std::string& name, LibraryTable table);
   void remove_library(const std::string& name);
+  // A device at `path`; set_fault() and remove() hold for it as for a file. It always has something to fetch, but while
+  // `silent` says that it has not.
+  void set_device(const std::string& path, Control control, std::function<bool(Instant)> silent = {});
+  // What run_program() does with words that begin with `name`.
+  void set_program(const std::string& name, Program program);
   void set_own_cpu_time(Duration cpu_time);
   void set_cpu_count(unsigned cpus);
   void set_tick_period(Duration tick);
@@ -73,6 +82,8 @@ class SimulatedMachine : public Machine {
   [[nodiscard]] Result<std::unique_ptr<PerfGroup>> open_perf(std::span<const PerfEvent> events, std::int64_t pid,
                                                              int cpu, PerfReach reach) override;
   [[nodiscard]] Result<std::unique_ptr<Library>> open_library(std::span<const std::string_view> names) override;
+  [[nodiscard]] Result<std::unique_ptr<Device>> open_device(const std::string& path) override;
+  [[nodiscard]] Result<ProgramOutput> run_program(std::span<const std::string> arguments, Duration most) override;
   [[nodiscard]] Duration own_cpu_time() const noexcept override;
   [[nodiscard]] unsigned cpu_count() override;
   [[nodiscard]] Duration tick_period() const noexcept override;
