@@ -9,11 +9,12 @@
 #include <filesystem>
 #include <semaphore>
 
-#include "app/follow_carrier.hpp"
+#include "app/followers.hpp"
 #include "app/kept.hpp"
 #include "app/live_line.hpp"
 #include "app/machine_choice.hpp"
 #include "app/passports.hpp"
+#include "app/record_request.hpp"
 #include "app/session.hpp"
 #include "app/signals.hpp"
 #include "base/text.hpp"
@@ -53,17 +54,6 @@ IfExists if_exists(const RecordOptions& options) {
   return options.force ? IfExists::replace : IfExists::refuse;
 }
 
-Result<void> add_tags(const std::vector<std::string>& tags, Manifest& manifest) {
-  for (const std::string& tag : tags) {
-    const std::size_t equals = tag.find('=');
-    if (equals == 0 || equals == std::string::npos)
-      return fail(ErrorCode::usage, "'" + printable(tag, 60) + "' is not k=v", "--tag",
-                  "Write for example: --tag board=pi5");
-    manifest.set("tag." + tag.substr(0, equals), tag.substr(equals + 1), "flag");
-  }
-  return {};
-}
-
 struct Measured {
   int exit_code = exit_code::ok;
   bool released = false;
@@ -78,10 +68,7 @@ class Recording {
 
  private:
   [[nodiscard]] Result<void> prepare();
-  [[nodiscard]] Result<void> prepare_control(const SensorSet& sensors);
-  [[nodiscard]] Result<void> prepare_followers();
   [[nodiscard]] SensorOptions sensor_options();
-  void describe_followers();
   [[nodiscard]] bool has_command() const { return plan_.workload != nullptr; }
   [[nodiscard]] Result<WorkloadOutcome> watch();
   void too_hot(const Heat& heat);
@@ -91,22 +78,17 @@ class Recording {
   void baseline(std::string_view name, SpanId id);
   void conclude(const Result<WorkloadOutcome>& outcome);
   void learn_sensors();
-  void add_target_totals(const ExitStatus& exit, bool ended);  // ended: how is known
   [[nodiscard]] int exit_code_of(const Result<WorkloadOutcome>& outcome) const;
 
   RecordPlan plan_;
-  Duration interval_, baseline_;
-  std::optional<Duration> length_;  // of a recording without a command; absent: until Ctrl-C
-  ControlOptions control_;          // until the session has it
+  RecordTimes times_;
   std::filesystem::path path_;
-  std::unique_ptr<Machine> machine_;           // what is measured: follows --sysfs and --procfs
-  std::unique_ptr<Machine> live_;              // where the command runs: always this machine
-  std::unique_ptr<ProcessTree> tree_;          // null: no command
-  std::unique_ptr<ProcessFollower> follower_;  // null: the command's tree is all that is asked for
+  std::unique_ptr<Machine> machine_;  // what is measured: follows --sysfs and --procfs
+  std::unique_ptr<Machine> live_;     // where the command runs: always this machine
+  Followers followers_;
   std::unique_ptr<Recorder> recorder_;
   std::optional<PassportKeeper> passports_;  // before session_: its blocks are shown to it
   std::unique_ptr<Session> session_;
-  std::optional<FollowCarrier> followed_;
   std::optional<Guard> guard_;  // started before the first thread
   Manifest manifest_;
   Child child_;
@@ -120,28 +102,23 @@ class Recording {
 
 Result<void> Recording::prepare() {
   const RecordOptions& o = plan_.options;
-  auto interval = duration_setting(o.interval, "interval", milliseconds(1), milliseconds(60'000));
-  if (!interval) return Unexpected<Error>(interval.error());
-  interval_ = *interval;
-  if (!o.baseline.empty() && o.baseline != "stored") {
-    auto length = duration_setting(o.baseline, "baseline", milliseconds(0), milliseconds(3'600'000));
-    if (!length) return Unexpected<Error>(length.error());
-    baseline_ = *length;
-  }
+  const auto times = record_times(o);
+  if (!times) return Unexpected<Error>(times.error());
+  times_ = *times;
   if (const auto factors = factors_of(o.energy); !factors) return Unexpected<Error>(factors.error());
-  if (!o.targets.length.empty()) {
-    auto length = duration_setting(o.targets.length, "for", milliseconds(100), milliseconds(30LL * 24 * 3'600'000));
-    if (!length) return Unexpected<Error>(length.error());
-    length_ = *length;
-  }
   auto machine = open_machine(o.machine);
   if (!machine) return Unexpected<Error>(machine.error());
   machine_ = std::move(*machine);
   live_ = make_live_machine();
   auto sensors = open_sensors(*machine_, o.sensors, sensor_options());
   if (!sensors) return Unexpected<Error>(sensors.error());
-  if (auto control = prepare_control(*sensors); !control) return control;
-  if (auto ready = prepare_followers(); !ready) return ready;
+  auto control = control_options(o, *sensors);
+  if (!control) return Unexpected<Error>(control.error());
+  control->on_hot = [this](const Heat& heat) { too_hot(heat); };
+  control->on_blind = [](const std::string& words) { print_note(words); };
+  auto followers = Followers::create(o, has_command(), *machine_, *live_);
+  if (!followers) return Unexpected<Error>(followers.error());
+  followers_ = std::move(*followers);
 
   const Anchor now = live_->anchor();
   const bool refused = std::ranges::any_of(sensors->unavailable,
@@ -156,7 +133,8 @@ Result<void> Recording::prepare() {
   manifest_.set("run.kind", plan_.kind, "prony");
   manifest_.set("run.started_utc", format_utc(now.wall_ns), "machine");
   manifest_.set("prony.version", PRONY_VERSION, "prony");
-  describe_followers();
+  manifest_.set("prony.pid", std::to_string(::getpid()), "prony");
+  followers_.describe(manifest_);
   for (const Fact& fact : plan_.facts) manifest_.set(fact.key, fact.value, fact.origin);
   describe_machine(*machine_, manifest_);
   add_storage(*live_, "run.storage", path_, manifest_);
@@ -168,13 +146,9 @@ Result<void> Recording::prepare() {
     return kept;
   }
   if (auto tagged = add_tags(o.tags, manifest_); !tagged) return tagged;
-  std::vector<Sensor*> watchers;
-  if (tree_) watchers.push_back(&tree_->sensor());
-  if (follower_) watchers.push_back(&follower_->sensor());
-  session_ = std::make_unique<Session>(*machine_, std::move(*sensors), std::move(watchers), interval_);
-  if (follower_) followed_.emplace(*follower_, *session_);
-  if (followed_) session_->on_carry([this] { followed_->carry(); });
-  if (control_.max_celsius || control_.budget) session_->control(std::move(control_));
+  session_ = std::make_unique<Session>(*machine_, std::move(*sensors), followers_.watchers(), times_.interval);
+  followers_.connect(*session_);
+  if (control->max_celsius || control->budget) session_->control(std::move(*control));
   passports_.emplace(*machine_, manifest_, o.machine);
   passports_->fill(session_->channels_to_fill(), session_->groups(), manifest_);
   session_->show_blocks_to([this](const TickBlock& block) { passports_->see(block); });
@@ -185,63 +159,6 @@ SensorOptions Recording::sensor_options() {
   SensorOptions options{.every_channel = plan_.options.every_channel};
   if (plan_.calibrated) options.calibrated = kept_calibration(*machine_, plan_.options.machine);
   return options;
-}
-
-// A command runs on this machine. Others are looked for where --procfs points, unless the machine is a simulated one.
-Result<void> Recording::prepare_followers() {
-  const RecordOptions& o = plan_.options;
-  const auto rung = tree_rung_from(o.tree);
-  if (!rung)
-    return fail(ErrorCode::usage, "'" + printable(o.tree, 40) + "' is no way to follow a process tree", "--tree",
-                "It may be automatic, cgroup, exit-events, subreaper or polling.");
-  if (has_command()) {
-    auto tree = ProcessTree::create(*live_, *rung);
-    if (!tree) return Unexpected<Error>(tree.error());
-    tree_ = std::move(*tree);
-  }
-  if (o.targets.choices.empty() && !o.targets.each_process()) return {};
-  FollowOptions follow;
-  follow.each_process = o.targets.each_process();
-  Machine& where = machine_->kind() == MachineKind::simulated ? *live_ : *machine_;
-  auto follower = ProcessFollower::create(where, o.targets.choices, std::move(follow));
-  if (!follower) return Unexpected<Error>(follower.error());
-  follower_ = std::move(*follower);
-  return {};
-}
-
-void Recording::describe_followers() {
-  manifest_.set("prony.pid", std::to_string(::getpid()), "prony");
-  if (tree_) {
-    manifest_.set("target.rung", std::string(to_string(tree_->rung())), "prony");
-    if (!tree_->why_not_better().empty()) manifest_.set("target.why_not_better", tree_->why_not_better(), "prony");
-  }
-  if (!follower_) return;
-  manifest_.set("targets.rung", follower_->rung(), "prony");
-  if (const auto why = follower_->why_not_better(); !why.empty()) manifest_.set("targets.why_not_better", why, "prony");
-}
-
-// Before anything is made or overwritten: what cannot be kept to is refused.
-Result<void> Recording::prepare_control(const SensorSet& sensors) {
-  if (!plan_.options.max_temp.empty()) {
-    const auto limit = temperature_setting(plan_.options.max_temp, "max-temp");
-    if (!limit) return Unexpected<Error>(limit.error());
-    control_.max_celsius = *limit;
-    const bool seen = std::ranges::any_of(sensors.sensors, [](const auto& sensor) {
-      return std::ranges::any_of(sensor->channels(),
-                                 [](const Channel& c) { return c.measure == Measure::temperature; });
-    });
-    if (!seen)
-      return fail(ErrorCode::absent, "no temperature can be read here, so none can be kept to", "--max-temp",
-                  "Leave it out; `prony sensors` says what thermal and hwmon lack here.");
-  }
-  if (!plan_.options.budget.empty()) {
-    const auto share = share_setting(plan_.options.budget, "budget");
-    if (!share) return Unexpected<Error>(share.error());
-    control_.budget = *share;
-  }
-  control_.on_hot = [this](const Heat& heat) { too_hot(heat); };
-  control_.on_blind = [](const std::string& words) { print_note(words); };
-  return {};
 }
 
 // From the carrier's thread, once.
@@ -269,28 +186,27 @@ Result<void> Recording::spawn_held() {
   options.die_with_parent = plan_.options.die_with_prony;
   const std::string spans = std::filesystem::absolute(recorder_->spans_path()).string();
   options.environment.emplace_back("PRONY_SPANS", spans);
-  tree_->prepare(options);
+  followers_.prepare(options);
   options.signals = signals_.before();
   options.open_files = open_files_before_;
   auto child = spawn(options);
   if (!child) return Unexpected<Error>(child.error());
   child_ = std::move(*child);
-  tree_->attach(child_);
-  if (follower_) follower_->exclude_command(tree_->guard_target());
+  followers_.attach(child_);
   if (guard_)
-    if (auto armed = guard_->arm(tree_->guard_target()); !armed) return armed;
+    if (auto armed = guard_->arm(followers_.guard_target()); !armed) return armed;
   return {};
 }
 
 void Recording::baseline(std::string_view name, SpanId id) {
-  if (baseline_.ns == 0 || stop_baseline_) return;
+  if (times_.baseline.ns == 0 || stop_baseline_) return;
   Span span;
   span.id = id;
   span.kind = SpanKind::phase;
   span.name = name;
   session_->tick_now();
   span.interval.begin = machine_->now();
-  const Instant end = span.interval.begin + baseline_;
+  const Instant end = span.interval.begin + times_.baseline;
   while (machine_->now() < end && !stop_baseline_) {
     const Duration left = std::min(end - machine_->now(), milliseconds(50));
     std::this_thread::sleep_for(std::chrono::nanoseconds(std::max<std::int64_t>(0, left.ns)));
@@ -302,8 +218,8 @@ void Recording::baseline(std::string_view name, SpanId id) {
 }
 
 Result<WorkloadOutcome> Recording::watch() {
-  if (length_)
-    (void)end_of_watch_.try_acquire_for(std::chrono::nanoseconds(length_->ns));
+  if (times_.length)
+    (void)end_of_watch_.try_acquire_for(std::chrono::nanoseconds(times_.length->ns));
   else
     end_of_watch_.acquire();
   return WorkloadOutcome{};
@@ -328,10 +244,8 @@ Result<WorkloadOutcome> Recording::drive() {
     std::mutex mutex;
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
-    while (!wake.wait_for(lock, stop, std::chrono::seconds(1), [&] { return stop.stop_requested(); })) {
-      if (tree_) tree_->survey();
-      if (follower_) follower_->survey();
-    }
+    while (!wake.wait_for(lock, stop, std::chrono::seconds(1), [&] { return stop.stop_requested(); }))
+      followers_.survey();
   });
   auto outcome =
       has_command() ? plan_.workload->run(child_, [&](const Progress& progress) { line.update(progress); }) : watch();
@@ -340,39 +254,6 @@ Result<WorkloadOutcome> Recording::drive() {
   run_span_.status = good ? SpanStatus::ok : SpanStatus::failed;
   session_->add(run_span_);
   return outcome;
-}
-
-void Recording::add_target_totals(const ExitStatus& exit, bool ended) {
-  session_->add(Total{"target", "wall_s", run_span_.interval.length().seconds().value(), "monotonic clock"});
-  if (!tree_) return;
-  const TreeUsage usage = tree_->finish(exit);
-  const std::string method(to_string(tree_->rung()));
-  const auto total = [&](const char* name, double value) { session_->add(Total{"target", name, value, method}); };
-  const auto maybe = [&](const char* name, const std::optional<std::uint64_t>& value) {
-    if (value) total(name, static_cast<double>(*value));
-  };
-  total("cpu_user_s", usage.cpu_user_s);
-  total("cpu_system_s", usage.cpu_system_s);
-  if (usage.cpu_unattributed_s) total("cpu_unattributed_s", *usage.cpu_unattributed_s);
-  total("rss_peak_bytes", static_cast<double>(usage.rss_peak_bytes));
-  maybe("pss_peak_bytes", usage.pss_peak_bytes);
-  maybe("minor_faults", usage.minor_faults);
-  maybe("major_faults", usage.major_faults);
-  maybe("voluntary_switches", usage.voluntary_switches);
-  maybe("involuntary_switches", usage.involuntary_switches);
-  maybe("read_bytes", usage.read_bytes);
-  maybe("write_bytes", usage.write_bytes);
-  maybe("read_calls_bytes", usage.read_calls_bytes);
-  maybe("write_calls_bytes", usage.write_calls_bytes);
-  total("processes", static_cast<double>(usage.processes));
-  maybe("short_lived", usage.short_lived);
-  if (ended) session_->add(Total{"target", "exit_code", static_cast<double>(exit.shell_code()), "wait"});
-  if (exit.signal != 0) session_->add(Total{"target", "exit_signal", static_cast<double>(exit.signal), "wait"});
-  for (const Unavailable& missing : usage.unavailable) session_->add(missing);
-  for (ProcessRecord process : tree_->processes()) {
-    if (follower_) process.target = command_target;
-    session_->add(process);
-  }
 }
 
 // From the Run's own ticks, so that no command waits for it; `prony probe` does it better.
@@ -388,8 +269,8 @@ void Recording::conclude(const Result<WorkloadOutcome>& outcome) {
   baseline(phase::baseline_after, SpanId{3});
   session_->stop_sampling();
   learn_sensors();
-  if (followed_) followed_->finish();
-  add_target_totals(outcome ? outcome->exit : ExitStatus{}, outcome.has_value());
+  session_->add(Total{"target", "wall_s", run_span_.interval.length().seconds().value(), "monotonic clock"});
+  followers_.finish(outcome ? std::optional(outcome->exit) : std::nullopt);
   for (const Total& truth : true_joules(*machine_, session_->channels(), run_span_.interval)) session_->add(truth);
   if (outcome) {
     for (const auto& [key, value] : outcome->facts) session_->add(Fact{key, value, "worker"});
@@ -426,7 +307,7 @@ Result<Measured> Recording::measure() {
   });
   if (auto started = session_->start(std::move(recorder_), manifest_); !started)
     return Unexpected<Error>(started.error());
-  if (followed_) followed_->begin(has_command());
+  followers_.begin();
   for (const ChannelPassport& passport : passports_->stored(session_->channels())) session_->add(passport);
   baseline(phase::baseline_before, SpanId{2});
   const auto outcome = drive();

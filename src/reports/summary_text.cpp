@@ -33,101 +33,6 @@ std::string shell_word(const std::string& text) {
   return quoted + "'";
 }
 
-// "2026-11-20T22:58:01.250Z" → "2026-11-20 22:58 UTC"
-std::string short_utc(const std::string& utc) {
-  return utc.size() >= 16 ? utc.substr(0, 10) + " " + utc.substr(11, 5) + " UTC" : utc;
-}
-
-std::string machine_words(const Summary& s) {
-  std::string words = safe(s.fact("machine.cpu_model"), 48);
-  const std::string virtual_kind = s.fact("machine.virtual");
-  if (!virtual_kind.empty() && virtual_kind != "no" && virtual_kind != "none") words += words.empty() ? "VM" : " (VM)";
-  return words;
-}
-
-std::string counted_words(const std::string& rung) {
-  if (rung == "cgroup" || rung == "exit-events") return ", all counted";
-  if (rung == "subreaper") return ", counted where they were waited for";
-  return ", shorter ones than a tick are missed";
-}
-
-std::string cpu_words(const Summary& s) {
-  const auto user = s.process_total("cpu_user_s");
-  const auto system = s.process_total("cpu_system_s");
-  if (!user || !system) return {};
-  std::string words = figures::seconds(*user + *system) + " CPU";
-  const auto cpus = parse_finite(s.fact("machine.cpus"));
-  if (cpus && *cpus > 0 && s.wall_s && *s.wall_s > 0)
-    words += " (" + figures::percent((*user + *system) / *s.wall_s / *cpus) + " of " + figures::count(*cpus) +
-             (*cpus == 1 ? " core)" : " cores)");
-  return words;
-}
-
-std::string processes_words(const Summary& s) {
-  const auto processes = s.process_total("processes");
-  if (!processes) return {};
-  std::string words = figures::count(*processes) + (*processes == 1 ? " process" : " processes");
-  if (*processes > 1) {
-    const auto brief = s.process_total("short_lived");
-    const std::string rung = s.fact("target.rung");
-    if (brief) {
-      words += " (" + figures::count(*brief) + " short-lived" + counted_words(rung) + ")";
-    } else {
-      words += rung == "cgroup" ? " seen, the time of all counted" : " seen" + counted_words(rung);
-    }
-  }
-  return words;
-}
-
-Items usage_items(const Summary& s) {
-  Items items;
-  if (s.wall_s) items.push_back(figures::seconds(*s.wall_s) + " wall");
-  if (const std::string cpu = cpu_words(s); !cpu.empty()) items.push_back(cpu);
-  if (const auto peak = s.process_total("rss_peak_bytes")) items.push_back("peak " + figures::bytes(*peak));
-  if (const std::string processes = processes_words(s); !processes.empty()) items.push_back(processes);
-  return items;
-}
-
-std::string exit_words(const Summary& s) {
-  if (s.exit_signal && *s.exit_signal != 0) return "killed by signal " + std::to_string(*s.exit_signal);
-  if (s.exit_code) return "exit " + std::to_string(*s.exit_code);
-  return s.state == RunState::complete ? "exit not recorded" : "end not recorded";
-}
-
-// A Run without a command: whom it watched.
-std::string watched_words(const Summary& s) {
-  std::string words;
-  for (const TargetRow& row : s.targets) words += (words.empty() ? "" : " ") + safe(row.target.selector, 60);
-  return words.empty() ? "nobody was watched" : words;
-}
-
-std::string headline(const Summary& s, const TextOptions& o) {
-  Items items;
-  if (s.kind == "llm") {
-    items.push_back("prony llm");
-    const std::string engine =
-        s.fact("engine.name") + (s.fact("engine.version").empty() ? "" : " " + s.fact("engine.version"));
-    const std::string asked = s.fact("setting.threads");
-    const std::string threads = asked.empty() ? s.fact("engine.threads") : asked;
-    for (const std::string& item :
-         {safe(s.fact("model.name"), 60), safe(engine, 40),
-          parse_u64(threads) ? threads + (threads == "1" ? " thread" : " threads") : std::string(), machine_words(s),
-          short_utc(safe(s.fact("run.started_utc")))})
-      if (!item.empty()) items.push_back(item);
-  } else {
-    const std::string command = safe(s.fact("run.command"), o.width > 60 ? o.width - 20 : 40);
-    items.push_back(command.empty() ? "prony run" : command);
-    if (s.kind != "watch")
-      items.push_back(exit_words(s));
-    else
-      items.push_back(watched_words(s));
-    for (std::string& item : usage_items(s)) items.push_back(std::move(item));
-  }
-  const std::string text = layout::joined(items, o.width, 1);
-  const std::size_t first = text.find('\n');
-  return layout::paint(text.substr(0, first), Tone::strong, o.colour) + text.substr(first);
-}
-
 // What of the energy that was split by CPU time went to programs other than this one and Prony; 0 where not split.
 double others_share(const Summary& s) {
   const auto target = text::headline_party(s, &ChannelLedger::target);
@@ -248,112 +153,6 @@ Items doubt_words(const Summary& s) {
   return items;
 }
 
-// Highest reading wins: the hottest sensor is the one that would throttle.
-const GaugeRow* hottest(const Summary& s) {
-  const GaugeRow* best = nullptr;
-  for (const GaugeRow& row : s.gauges)
-    if (row.channel.measure == Measure::temperature && row.ledger.readings > 0 &&
-        (best == nullptr || row.ledger.max > best->ledger.max))
-      best = &row;
-  return best;
-}
-
-std::string clock_words(const Summary& s) {
-  double low = 0, high = 0, sum = 0, count = 0;
-  for (const GaugeRow& row : s.gauges) {
-    if (row.channel.measure != Measure::frequency || row.ledger.readings == 0) continue;
-    low = low == 0 ? row.ledger.min : std::min(low, row.ledger.min);
-    high = std::max(high, row.ledger.max);
-    // Of many policies there are three channels; their mean is that of the middle one.
-    if (row.channel.domain == "cpus-lowest" || row.channel.domain == "cpus-highest") continue;
-    sum += row.ledger.mean;
-    ++count;
-  }
-  if (count == 0) return {};
-  const double mean = sum / count;
-  if (mean > 0 && (high - low) / mean <= 0.05) return "clock steady at " + figures::hertz(mean);
-  return "clock " + figures::hertz(low) + " to " + figures::hertz(high) + ", mean over time " + figures::hertz(mean);
-}
-
-// What the machine was told that bears on its speed and power.
-void add_settings(const Summary& s, Items& items) {
-  const auto say = [&](const char* before, std::string_view key) {
-    if (const auto value = s.fact(key); !value.empty()) items.push_back(before + safe(value, 40));
-  };
-  say("governor ", "machine.governor");
-  say("clock limited to ", "machine.clock_limit");
-  if (s.fact("machine.boost") == "off") items.push_back("boost off");
-  if (s.fact("machine.power_source").find("battery") != std::string::npos) say("power from ", "machine.power_source");
-  say("container limited to ", "machine.cpu_limit");
-  std::string inside = "inside " + safe(s.fact("machine.container"), 30) + ": ";
-  const std::string sees = s.fact("machine.container_sees");
-  for (const std::string_view part : split(sees, ';')) {
-    if (trim(part).empty()) continue;
-    items.push_back(inside + safe(trim(part), 200));
-    inside.clear();
-  }
-}
-
-// What the counters went through: restarts, pauses that count, wraps that nobody can tell.
-void add_interruptions(const Summary& s, Items& items) {
-  for (const EnergyRow& row : s.energy) {
-    const ChannelLedger& l = row.ledger;
-    const std::string name = safe(row.channel.domain, 30) + ": ";
-    if (l.resets > 0)
-      items.push_back(name + "counter restarted " +
-                      (l.resets == 1 ? "once" : figures::count(static_cast<double>(l.resets)) + " times"));
-    const double gap_s = l.gap_time.seconds().value();
-    if (gap_s >= std::max(0.1, 0.01 * s.wall_s.value_or(0)))
-      items.push_back(name + "no reading for " + figures::seconds(gap_s) + (l.gaps > 1 ? " in all" : ""));
-    for (const auto& [field, reason] : l.absent)
-      if (field == "wraps") items.push_back(name + reason);
-  }
-}
-
-std::string conditions(const Summary& s, const TextOptions& o) {
-  Items items;
-  if (s.energy.empty()) items.push_back("no joules: see `prony sensors`");
-  if (const std::string words = clock_words(s); !words.empty()) items.push_back(words);
-  add_settings(s, items);
-  if (const GaugeRow* row = hottest(s))
-    items.push_back(figures::significant(row->ledger.first, 2) + " °C → " + figures::significant(row->ledger.last, 2) +
-                    " °C, at most " + figures::significant(row->ledger.max, 2) + " °C (" +
-                    safe(row->channel.domain, 30) + ")");
-  double ticks = 0, missed = 0, dropped = 0;
-  for (const LaneRow& lane : s.lanes) {
-    ticks += lane.ticks.value_or(0);
-    missed += lane.missed.value_or(0);
-    dropped += lane.dropped.value_or(0);
-  }
-  if (missed + dropped > 0)
-    items.push_back(figures::count(missed) + (missed == 1 ? " tick missed" : " ticks missed") +
-                    (dropped > 0 ? ", " + figures::count(dropped) + " dropped" : "") + " of " +
-                    figures::count(ticks + missed));
-  for (const std::string& words : text::state_change_words(s)) items.push_back(words);
-  add_interruptions(s, items);
-  for (const std::string& words : text::pace_words(s)) items.push_back(words);
-  return layout::labelled("conditions", items, o.width, Tone::plain, o.colour);
-}
-
-std::string input_output(const Summary& s, const TextOptions& o) {
-  Items items;
-  const auto size = [&](const char* before, std::string_view name) {
-    if (const auto value = s.process_total(name)) items.push_back(before + figures::bytes(*value));
-  };
-  const auto number = [&](std::string_view name, const char* one, const char* several) {
-    if (const auto value = s.process_total(name))
-      items.push_back(figures::count(*value) + (*value == 1 ? one : several));
-  };
-  size("read ", "read_bytes");
-  size("written ", "write_bytes");
-  number("major_faults", " major fault", " major faults");
-  number("minor_faults", " minor", " minor");
-  number("voluntary_switches", " wait", " waits");
-  number("involuntary_switches", " preemption", " preemptions");
-  size("PSS peak ", "pss_peak_bytes");
-  return layout::labelled("memory, files", items, o.width, Tone::plain, o.colour);
-}
-
 // Prony's CPU time includes its start and end: of a shorter command they are most, and the share would be of nothing.
 constexpr double least_wall_for_share = 0.5;
 
@@ -448,7 +247,7 @@ std::string to_text(const Summary& s, const TextOptions& given) {
   TextOptions o = given;
   o.width = std::max<std::size_t>(o.width, 40);
   // The empty line parts the summary from what the command itself printed.
-  std::string out = "\n" + headline(s, o);
+  std::string out = "\n" + text::headline(s, o);
   out += layout::labelled("SIMULATED", text::simulation_words(s), o.width, Tone::warning, o.colour) + warnings(s, o) +
          "\n";
   const bool llm = s.kind == "llm";
@@ -461,13 +260,13 @@ std::string to_text(const Summary& s, const TextOptions& given) {
       out += layout::labelled("prompts", {"none were recorded"}, o.width, Tone::warning, o.colour);
     out += layout::labelled("where it went", text::where_it_went(s), o.width, Tone::plain, o.colour);
     out += machine_lines(s, o);
-    Items usage = usage_items(s);
-    usage.insert(usage.begin(), exit_words(s));
+    Items usage = text::usage_items(s);
+    usage.insert(usage.begin(), text::exit_words(s));
     out += layout::labelled("worker", usage, o.width, Tone::plain, o.colour);
     if (!s.requests.empty())
       out += layout::labelled("repeatable?", text::repeatability(s), o.width, Tone::plain, o.colour);
   }
-  out += energy_notes(s, o) + conditions(s, o) + input_output(s, o);
+  out += energy_notes(s, o) + text::conditions(s, o) + text::input_output(s, o);
   const bool all_of_it = std::ranges::any_of(s.energy, [](const EnergyRow& row) {
     return row.ledger.headline && row.channel.model && row.channel.domain == "wall";
   });

@@ -17,6 +17,14 @@ struct Part {
   std::vector<std::string> left_out;
 };
 
+// The first line or lines: a command with how it ended and what it used, or a worker's model and engine.
+[[nodiscard]] std::string headline(const Summary& summary, const TextOptions& options);
+// "12.4 s wall", "22.9 s CPU (92 % of 2 cores)", …: what is known of it.
+[[nodiscard]] std::vector<std::string> usage_items(const Summary& summary);
+[[nodiscard]] std::string exit_words(const Summary& summary);
+// Clocks, settings, temperatures, missed ticks, interruptions of counters; labelled lines.
+[[nodiscard]] std::string conditions(const Summary& summary, const TextOptions& options);
+[[nodiscard]] std::string input_output(const Summary& summary, const TextOptions& options);
 // True joules as printed; "" where nobody knows them.
 [[nodiscard]] std::string truth(const std::optional<double>& joules);
 // What a reader must know of a simulated machine's Run; empty for any other.

@@ -1,0 +1,110 @@
+#include "app/followers.hpp"
+
+#include "base/text.hpp"
+
+namespace prony::app {
+
+Result<Followers> Followers::create(const RecordOptions& options, bool with_command, Machine& measured, Machine& live) {
+  const auto rung = tree_rung_from(options.tree);
+  if (!rung)
+    return fail(ErrorCode::usage, "'" + printable(options.tree, 40) + "' is no way to follow a process tree", "--tree",
+                "It may be automatic, cgroup, exit-events, subreaper or polling.");
+  Followers followers;
+  if (with_command) {
+    auto tree = ProcessTree::create(live, *rung);
+    if (!tree) return Unexpected<Error>(tree.error());
+    followers.tree_ = std::move(*tree);
+  }
+  if (options.targets.choices.empty() && !options.targets.each_process()) return followers;
+  FollowOptions follow;
+  follow.each_process = options.targets.each_process();
+  Machine& where = measured.kind() == MachineKind::simulated ? live : measured;
+  auto follower = ProcessFollower::create(where, options.targets.choices, std::move(follow));
+  if (!follower) return Unexpected<Error>(follower.error());
+  followers.follower_ = std::move(*follower);
+  return followers;
+}
+
+std::vector<Sensor*> Followers::watchers() {
+  std::vector<Sensor*> sensors;
+  if (tree_) sensors.push_back(&tree_->sensor());
+  if (follower_) sensors.push_back(&follower_->sensor());
+  return sensors;
+}
+
+void Followers::describe(Manifest& manifest) const {
+  if (tree_) {
+    manifest.set("target.rung", std::string(to_string(tree_->rung())), "prony");
+    if (!tree_->why_not_better().empty()) manifest.set("target.why_not_better", tree_->why_not_better(), "prony");
+  }
+  if (!follower_) return;
+  manifest.set("targets.rung", follower_->rung(), "prony");
+  if (const auto why = follower_->why_not_better(); !why.empty()) manifest.set("targets.why_not_better", why, "prony");
+}
+
+void Followers::connect(Session& session) {
+  session_ = &session;
+  if (!follower_) return;
+  carrier_ = std::make_unique<FollowCarrier>(*follower_, session);
+  session.on_carry([carrier = carrier_.get()] { carrier->carry(); });
+}
+
+void Followers::prepare(SpawnOptions& command) {
+  if (tree_) tree_->prepare(command);
+}
+
+void Followers::attach(const Child& command) {
+  if (!tree_) return;
+  tree_->attach(command);
+  if (follower_) follower_->exclude_command(tree_->guard_target());
+}
+
+GuardTarget Followers::guard_target() const { return tree_ ? tree_->guard_target() : GuardTarget{}; }
+
+void Followers::begin() {
+  if (carrier_) carrier_->begin(tree_ != nullptr);
+}
+
+void Followers::survey() {
+  if (tree_) tree_->survey();
+  if (follower_) follower_->survey();
+}
+
+void Followers::finish(const std::optional<ExitStatus>& exit) {
+  if (carrier_) carrier_->finish();
+  if (tree_) add_tree_totals(exit);
+}
+
+void Followers::add_tree_totals(const std::optional<ExitStatus>& exit) {
+  const TreeUsage usage = tree_->finish(exit.value_or(ExitStatus{}));
+  const std::string method(to_string(tree_->rung()));
+  const auto total = [&](const char* name, double value) { session_->add(Total{"target", name, value, method}); };
+  const auto maybe = [&](const char* name, const std::optional<std::uint64_t>& value) {
+    if (value) total(name, static_cast<double>(*value));
+  };
+  total("cpu_user_s", usage.cpu_user_s);
+  total("cpu_system_s", usage.cpu_system_s);
+  if (usage.cpu_unattributed_s) total("cpu_unattributed_s", *usage.cpu_unattributed_s);
+  total("rss_peak_bytes", static_cast<double>(usage.rss_peak_bytes));
+  maybe("pss_peak_bytes", usage.pss_peak_bytes);
+  maybe("minor_faults", usage.minor_faults);
+  maybe("major_faults", usage.major_faults);
+  maybe("voluntary_switches", usage.voluntary_switches);
+  maybe("involuntary_switches", usage.involuntary_switches);
+  maybe("read_bytes", usage.read_bytes);
+  maybe("write_bytes", usage.write_bytes);
+  maybe("read_calls_bytes", usage.read_calls_bytes);
+  maybe("write_calls_bytes", usage.write_calls_bytes);
+  total("processes", static_cast<double>(usage.processes));
+  maybe("short_lived", usage.short_lived);
+  if (exit) session_->add(Total{"target", "exit_code", static_cast<double>(exit->shell_code()), "wait"});
+  if (exit && exit->signal != 0)
+    session_->add(Total{"target", "exit_signal", static_cast<double>(exit->signal), "wait"});
+  for (const Unavailable& missing : usage.unavailable) session_->add(missing);
+  for (ProcessRecord process : tree_->processes()) {
+    if (follower_) process.target = command_target;
+    session_->add(process);
+  }
+}
+
+}  // namespace prony::app

@@ -1,0 +1,52 @@
+// Followers: whose cost a recording asks for: the command's tree and the processes that selectors name, from before the
+// command exists until all that they used is in the Run.
+// Thread promise: as Recording; survey() on a thread of its own, carry() on the session's. Ownership: owns the tree and
+// the follower; both machines and the session must outlive it. Errors: usage (--tree, selectors), absent, denied.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "app/common.hpp"
+#include "app/follow_carrier.hpp"
+#include "app/session.hpp"
+#include "base/spawn.hpp"
+#include "machine/machine.hpp"
+#include "model/manifest.hpp"
+#include "process/follow.hpp"
+#include "process/process_tree.hpp"
+
+namespace prony::app {
+
+class Followers {
+ public:
+  // A command runs on this machine (`live`). Others are looked for on the one that is `measured`, unless that is a
+  // simulated one.
+  [[nodiscard]] static Result<Followers> create(const RecordOptions& options, bool with_command, Machine& measured,
+                                                Machine& live);
+
+  [[nodiscard]] std::vector<Sensor*> watchers();
+  void describe(Manifest& manifest) const;
+  // Before the session is started.
+  void connect(Session& session);
+  // The command: before it is spawned, and while it is held.
+  void prepare(SpawnOptions& command);
+  void attach(const Child& command);
+  [[nodiscard]] GuardTarget guard_target() const;
+  // When the session has begun: who the targets are.
+  void begin();
+  void survey();
+  // When sampling has ended: the last look, and the totals of the command, whose end is known where there is an `exit`.
+  void finish(const std::optional<ExitStatus>& exit);
+
+ private:
+  void add_tree_totals(const std::optional<ExitStatus>& exit);
+
+  std::unique_ptr<ProcessTree> tree_;          // null: no command
+  std::unique_ptr<ProcessFollower> follower_;  // null: the command's tree is all that is asked for
+  std::unique_ptr<FollowCarrier> carrier_;     // its address is with the session
+  Session* session_ = nullptr;
+};
+
+}  // namespace prony::app
