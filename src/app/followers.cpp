@@ -1,5 +1,7 @@
 #include "app/followers.hpp"
 
+#include <algorithm>
+
 #include "base/text.hpp"
 
 namespace prony::app {
@@ -40,6 +42,16 @@ void Followers::describe(Manifest& manifest) const {
   if (!follower_) return;
   manifest.set("targets.rung", follower_->rung(), "prony");
   if (const auto why = follower_->why_not_better(); !why.empty()) manifest.set("targets.why_not_better", why, "prony");
+}
+
+std::vector<std::string> Followers::waited_for() const {
+  std::vector<std::string> words;
+  if (!follower_) return words;
+  for (const Unavailable& missing : follower_->unavailable())
+    if (std::ranges::any_of(follower_->targets(),
+                            [&](const Target& target) { return missing.subject == "target." + target.name; }))
+      words.push_back("so far " + missing.reason + (missing.remedy.empty() ? "" : "\n       " + missing.remedy));
+  return words;
 }
 
 void Followers::connect(Session& session) {

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "app/common.hpp"
@@ -28,6 +29,8 @@ class Followers {
 
   [[nodiscard]] std::vector<Sensor*> watchers();
   void describe(Manifest& manifest) const;
+  // Targets of which nobody is there yet, in words: why, and who was probably meant. Slow.
+  [[nodiscard]] std::vector<std::string> waited_for() const;
   // Before the session is started.
   void connect(Session& session);
   // The command: before it is spawned, and while it is held.

@@ -299,6 +299,8 @@ Result<Measured> Recording::measure() {
   }
   if (auto ready = prepare(); !ready) return Unexpected<Error>(ready.error());
   if (auto held = spawn_held(); !held) return Unexpected<Error>(held.error());
+  if (!plan_.options.quiet)  // a slip of the finger: without --for it would wait for a target that never comes
+    for (const std::string& words : followers_.waited_for()) print_note(words);
   signals_.relay([this](int number, bool from_terminal) {
     stop_baseline_ = true;
     if (!has_command()) return end_of_watch_.release();

@@ -95,6 +95,13 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return lower;
+}
+
 }  // namespace
 
 std::string_view trim(std::string_view text) noexcept {
@@ -233,18 +240,29 @@ std::size_t display_width(std::string_view text) noexcept {
   return width;
 }
 
-std::optional<std::string> nearest_name(std::string_view word, const std::vector<std::string>& candidates) {
-  std::optional<std::string> best;
-  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
+std::vector<std::string> nearest_names(std::string_view word, const std::vector<std::string>& candidates,
+                                       std::size_t most, std::optional<std::size_t> within) {
+  const std::size_t farthest = within.value_or(std::max<std::size_t>(1, word.size() / 3));
+  const std::string wanted = lower_case(word);
+  std::vector<std::pair<std::size_t, const std::string*>> near;
   for (const std::string& candidate : candidates) {
-    const bool beginning = word.size() >= 3 && candidate.starts_with(word);
-    const std::size_t distance = beginning ? 1 : edit_distance(word, candidate);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = candidate;
-    }
+    const bool beginning = !within && word.size() >= 3 && candidate.starts_with(word);
+    const std::size_t lengths =
+        std::max(word.size(), candidate.size()) - std::min(word.size(), candidate.size());  // at least so far apart
+    if (!beginning && lengths > farthest) continue;
+    const std::size_t distance = beginning ? 1 : edit_distance(wanted, lower_case(candidate));
+    if (distance <= farthest) near.emplace_back(distance, &candidate);
   }
-  return best;
+  std::stable_sort(near.begin(), near.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> names;
+  for (const auto& [distance, name] : near)
+    if (names.size() < most && std::find(names.begin(), names.end(), *name) == names.end()) names.push_back(*name);
+  return names;
+}
+
+std::optional<std::string> nearest_name(std::string_view word, const std::vector<std::string>& candidates) {
+  const auto names = nearest_names(word, candidates, 1);
+  return names.empty() ? std::nullopt : std::optional(names.front());
 }
 
 Result<std::string> read_whole_file(const std::string& path, std::size_t limit) {

@@ -42,7 +42,11 @@ void for_each_line(std::string_view text, const std::function<void(std::string_v
 // Columns that `text` takes on a terminal (combining marks 0, wide characters 2).
 [[nodiscard]] std::size_t display_width(std::string_view text) noexcept;
 
-// The candidate nearest to `word` by edit distance, if it is near enough to be a slip of the finger.
+// The candidates nearest to `word` by edit distance whatever the case of ASCII letters, the nearest first, each once;
+// only those near enough to be a slip of the finger: a third of its letters, or `within`. At most `most`.
+[[nodiscard]] std::vector<std::string> nearest_names(std::string_view word, const std::vector<std::string>& candidates,
+                                                     std::size_t most,
+                                                     std::optional<std::size_t> within = std::nullopt);
 [[nodiscard]] std::optional<std::string> nearest_name(std::string_view word,
                                                       const std::vector<std::string>& candidates);
 

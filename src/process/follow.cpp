@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "process/nearby.hpp"
 #include "process/process_table.hpp"
 
 namespace prony {
@@ -107,7 +108,7 @@ class Follower final : public ProcessFollower, private Sensor {
       const std::lock_guard lock(mutex_);
       if (table_.find(pid) == nullptr)
         return fail(ErrorCode::absent, "there is no process " + choices_[i].value, selector_text(choices_[i]),
-                    "ps -e lists those that there are");
+                    Nearby(machine_, options_.own_pid).advice(choices_[i]));
       if (pid == options_.own_pid)
         return fail(ErrorCode::usage, "process " + choices_[i].value + " is Prony itself", selector_text(choices_[i]),
                     "what Prony uses is always recorded beside the targets");
@@ -293,7 +294,7 @@ void Follower::run() {
 std::vector<Unavailable> Follower::unavailable() const {
   const std::lock_guard looking(look_mutex_);
   const std::lock_guard lock(mutex_);
-  auto list = match_.unavailable(std::span<const bool>(ever_seen_.get(), targets_.size()));
+  auto list = match_.unavailable(std::span<const bool>(ever_seen_.get(), targets_.size()), options_.own_pid);
   if (hidden_) list.push_back(hidden_processes());
   if (table_.reads_stat())
     list.push_back({"target.cpu_s",

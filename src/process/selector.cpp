@@ -34,6 +34,8 @@ bool name_character(char c) noexcept {
          c == '.' || c == '@';
 }
 
+bool is_letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
 bool valid_name(std::string_view text) noexcept {
   return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), name_character);
 }
@@ -52,9 +54,9 @@ std::string made_name(SelectorKind kind, std::string_view value) {
   return name.empty() ? std::string(to_string(kind)) : name;
 }
 
-Unexpected<Error> wrong(SelectorKind kind, std::string what) {
+Unexpected<Error> wrong(SelectorKind kind, std::string what, const std::string& more = {}) {
   return fail(ErrorCode::usage, std::move(what), "--" + std::string(to_string(kind)),
-              "it wants " + std::string(row_of(kind).wants) + "; with a name: NAME=VALUE");
+              "it wants " + std::string(row_of(kind).wants) + "; with a name: NAME=VALUE" + more);
 }
 
 }  // namespace
@@ -83,8 +85,11 @@ Result<TargetChoice> parse_target_choice(SelectorKind kind, std::string_view tex
   if (choice.value.find('\0') != std::string::npos || choice.value.size() > 4096)
     return wrong(kind, "'" + printable(choice.value, 40) + "' cannot be looked for");
   const auto number = parse_u64(choice.value);
-  if (kind == SelectorKind::pid && (!number || *number == 0 || *number > 0x7fffffff))
-    return wrong(kind, "'" + printable(choice.value, 40) + "' is no process id");
+  if (kind == SelectorKind::pid && (!number || *number == 0 || *number > 0x7fffffff)) {
+    const bool is_word = std::ranges::any_of(choice.value, is_letter);
+    return wrong(kind, "'" + printable(choice.value, 40) + "' is no process id",
+                 is_word ? "; by a process's name: --comm " + printable(choice.value, 40) : std::string());
+  }
   if (kind == SelectorKind::port && (!number || *number == 0 || *number > 65535))
     return wrong(kind, "'" + printable(choice.value, 40) + "' is no port");
   choice.name = choice.named ? std::string(text.substr(0, equals)) : made_name(kind, choice.value);

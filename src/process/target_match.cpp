@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "process/cgroup_names.hpp"
+#include "process/nearby.hpp"
 
 namespace prony {
 
@@ -25,10 +26,10 @@ Result<std::uint32_t> find_user(Machine& machine, const std::string& value) {
       if (!found && fields[0] == value && number && *number < 0xffffffff) found = static_cast<std::uint32_t>(*number);
     });
   if (found) return *found;
-  const auto nearest = nearest_name(value, names);
+  const auto meant = did_you_mean(nearest_names(value, names, 3));
   return fail(ErrorCode::usage, "there is no user '" + printable(value, 40) + "' in /etc/passwd", "--user",
-              nearest ? "did you mean '" + *nearest + "'? A user of a directory service is named by its number (id -u)"
-                      : "a user of a directory service is named by its number (id -u)");
+              meant.empty() ? "a user of a directory service is named by its number (id -u)"
+                            : meant + " A user of a directory service is named by its number (id -u)");
 }
 
 bool is_hexadecimal(std::string_view text) noexcept {
@@ -168,8 +169,9 @@ std::vector<std::int64_t> TargetMatch::owners_of(std::size_t index, std::span<co
   return std::move(owners.pids);
 }
 
-std::vector<Unavailable> TargetMatch::unavailable(std::span<const bool> ever_seen) const {
+std::vector<Unavailable> TargetMatch::unavailable(std::span<const bool> ever_seen, std::int64_t own_pid) const {
   std::vector<Unavailable> list;
+  Nearby nearby(*machine_, own_pid);
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     const TargetChoice& choice = choices_[i];
     if (i < ever_seen.size() && ever_seen[i]) continue;
@@ -182,13 +184,14 @@ std::vector<Unavailable> TargetMatch::unavailable(std::span<const bool> ever_see
       reason = "nobody listened on port " + choice.value;
       remedy = "a server on another machine or in a network namespace that cannot be seen is measured there";
     } else if (choice.kind == SelectorKind::container) {
-      const auto nearest = nearest_name(choice.value, names_.all());
+      const auto meant = did_you_mean(nearest_names(choice.value, names_.all(), 3));
       if (names_.unknown() > 0)
         reason += "; the names of " + std::to_string(names_.unknown()) + " containers could not be found out" +
                   (names_.denied() > 0 ? " (" + std::to_string(names_.denied()) + " because their files are root's)"
                                        : std::string());
-      remedy = nearest ? "did you mean '" + *nearest + "'?"
-                       : "name it by the beginning of its id (docker ps, podman ps, crictl ps)";
+      remedy = meant.empty() ? "name it by the beginning of its id (docker ps, podman ps, crictl ps)" : meant;
+    } else {
+      remedy = nearby.advice(choice);
     }
     list.push_back({"target." + choice.name, std::move(reason), std::move(remedy)});
   }

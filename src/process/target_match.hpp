@@ -60,8 +60,8 @@ class TargetMatch {
     for (std::size_t i = 0; i < choices_.size(); ++i)
       for (const std::int64_t pid : owners_of(i, candidates)) root(pid, i);
   }
-  // What could not be told so far, and what would mend it.
-  [[nodiscard]] std::vector<Unavailable> unavailable(std::span<const bool> ever_seen) const;
+  // What could not be told so far, and what would mend it. Slow: looks for what the user may have meant instead.
+  [[nodiscard]] std::vector<Unavailable> unavailable(std::span<const bool> ever_seen, std::int64_t own_pid) const;
 
  private:
   TargetMatch(Machine& machine, std::vector<TargetChoice> choices)

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import harness
@@ -116,6 +117,23 @@ class HostileTargets(Case):
                         self.assertRegex(targets[0]["name"], r"^[A-Za-z0-9._@-]+$")
                         self.assertEqual(self.prony("export", self.path("n.prony"), "--format", "csv", "--table", "samples")
                                          .returncode, 0)
+
+    def test_a_slip_of_the_finger_is_answered_at_once_and_in_the_run(self):
+        self.start("sleep", "60")
+        text, summary = self.watch("--comm", "near=slepe", "--for", "1s")
+        self.assertTrue(text.startswith("prony: so far no process was there that --comm near=slepe names\n"), text)
+        for told in (text.split("\n\n")[0], self.said(summary, "target.near")[0]["remedy"]):
+            self.assertIn("'sleep'", told)
+        text, _ = self.watch("--comm", "slepe", "--for", "1s", "--quiet")
+        self.assertEqual(text, "")
+        text = self.refused("--pid", "sleep", "--for", "1s")
+        self.assertIn("--comm sleep", text)
+        done = threading.Event()
+        thread = threading.Thread(target=done.wait)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(done.set)
+        self.assertIn(f"is a thread of process {os.getpid()}", self.refused("--pid", str(thread.native_id), "--for", "1s"))
 
     def test_more_targets_than_there_may_be_are_refused_and_as_many_as_may_be_work(self):
         many = [word for number in range(100) for word in ("--comm", f"t{number}=nobody-{number}")]
