@@ -61,6 +61,7 @@ struct RareOption {
 };
 constexpr RareOption rare_options[] = {
     {"every-channel", "", "Also what sensors leave out (single CPUs, rails' volts)"},
+    {"wall-estimate", "", "Also what a published line makes of a board's rails for its plug"},
     {"sysfs", "DIR", "Read this tree instead of /sys"},
     {"procfs", "DIR", "Read this tree instead of /proc"},
     {"tree", "RUNG", "Follow the tree by automatic, cgroup, exit-events, subreaper, polling"},
@@ -71,6 +72,7 @@ void add_rare_options(CLI::App& command, RecordOptions& o, Settings& settings) {
   const auto add = [&](const RareOption& row) -> CLI::Option* {
     const std::string name = row.name, flag = "--" + name;
     if (name == "every-channel") return command.add_flag(flag, o.every_channel, row.help);
+    if (name == "wall-estimate") return command.add_flag(flag, o.wall_estimate, row.help);
     if (name == "die-with-prony") return command.add_flag(flag, o.die_with_prony, row.help);
     if (name == "sysfs") return command.add_option(flag, o.machine.sysfs, row.help);
     if (name == "procfs") return command.add_option(flag, o.machine.procfs, row.help);

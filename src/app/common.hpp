@@ -50,6 +50,7 @@ struct RecordOptions {
   std::string csv;
   std::string sensors;
   bool every_channel = false;
+  bool wall_estimate = false;
   MachineChoice machine;
   std::string baseline;
   std::vector<std::string> tags;

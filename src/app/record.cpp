@@ -156,7 +156,7 @@ Result<void> Recording::prepare() {
 }
 
 SensorOptions Recording::sensor_options() {
-  SensorOptions options{.every_channel = plan_.options.every_channel};
+  SensorOptions options{.every_channel = plan_.options.every_channel, .wall_estimate = plan_.options.wall_estimate};
   if (plan_.calibrated) options.calibrated = kept_calibration(*machine_, plan_.options.machine);
   return options;
 }

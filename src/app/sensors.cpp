@@ -21,6 +21,7 @@ namespace {
 struct SensorsOptions {
   bool json = false;
   bool every_channel = false;
+  bool wall_estimate = false;
   MachineChoice machine;
 };
 
@@ -40,6 +41,7 @@ int sensors(const SensorsOptions& options) {
   }
   const auto reports =
       probe_sensors(**machine, SensorOptions{.every_channel = options.every_channel,
+                                             .wall_estimate = options.wall_estimate,
                                              .calibrated = kept_calibration(**machine, options.machine)});
   const MachinePassport learned = open_passports(**machine, options.machine).known;
   const std::string note = simulation_note(**machine);
@@ -59,6 +61,7 @@ std::function<int(const CommandWords&)> add_sensors(CLI::App& command) {
   auto options = std::make_shared<SensorsOptions>();
   command.add_flag("--json", options->json, "As JSON; the names carry units");
   command.add_flag("--every-channel", options->every_channel, "Also what they leave out: single CPUs, rails' volts …");
+  command.add_flag("--wall-estimate", options->wall_estimate, "Also what a published line makes of a board's rails");
   add_machine_options(command, options->machine);
   return [options](const CommandWords&) { return sensors(*options); };
 }

@@ -16,7 +16,6 @@ namespace prony::app {
 
 namespace {
 
-constexpr Duration slow_interval = milliseconds(1000);
 // How long what was measured may lie in memory: kill -9 loses less than a second. A lane that begins a block wakes
 // nobody, so the wait is longer than the age at which a block is taken: one wake-up finds it old enough.
 constexpr Duration carry_wait = milliseconds(700), carry_age = milliseconds(600);
@@ -94,7 +93,7 @@ Session::Session(Machine& machine, SensorSet sensors, std::vector<Sensor*> watch
     if (sensor.home_cpu()) name += "@cpu" + std::to_string(*sensor.home_cpu());
     for (LanePlan& lane : lanes_)
       if (lane.name == name) return lane;
-    const Duration lane_interval = sensor.lane() == LaneKind::fast ? interval : std::max(interval, slow_interval);
+    const Duration lane_interval = sensor.lane() == LaneKind::fast ? interval : std::max(interval, sensor.pace());
     LanePlan lane;
     lane.name = name;
     lane.interval = lane_interval;

@@ -139,6 +139,24 @@ Result<std::string> FileMachine::read_link(const std::string& path) {
   return std::string(buffer.data(), static_cast<std::size_t>(count));
 }
 
+Result<ProgramOutput> FileMachine::recorded_program(std::span<const std::string> arguments) {
+  // Where / is this machine's own, nothing was recorded.
+  auto text = rest_.empty() ? Result<std::string>(fail(ErrorCode::absent, "not a recorded machine"))
+                            : read_text("/" + captured_program_file(arguments));
+  if (!text) return Machine::run_program(arguments, {});
+  return ProgramOutput{std::move(*text), {}, 0};
+}
+
+std::string captured_program_file(std::span<const std::string> arguments) {
+  std::string name;
+  for (const auto& argument : arguments) name += (name.empty() ? "" : "_") + argument;
+  const auto odd = [](char c) {
+    return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '.';
+  };
+  std::replace_if(name.begin(), name.end(), odd, '_');
+  return "programs/" + name;
+}
+
 bool FileMachine::exists(const std::string& path) { return ::access(real_path(path).c_str(), F_OK) == 0; }
 
 Duration FileMachine::own_cpu_time() const noexcept { return {clock_ns(CLOCK_PROCESS_CPUTIME_ID)}; }

@@ -28,6 +28,11 @@ class FileMachine : public Machine {
   [[nodiscard]] std::size_t most_open_files() const noexcept override;
   [[nodiscard]] Duration tick_period() const noexcept override;
 
+ protected:
+  // What a program printed when this machine was recorded: programs/ beside the /proc that stands for it. Error: that
+  // of Machine::run_program().
+  [[nodiscard]] Result<ProgramOutput> recorded_program(std::span<const std::string> arguments);
+
  private:
   [[nodiscard]] std::string real_path(const std::string& path) const;
 

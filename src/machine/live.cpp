@@ -53,7 +53,7 @@ class LiveMachine final : public FileMachine {
     return open_live_device(path);
   }
   [[nodiscard]] Result<ProgramOutput> run_program(std::span<const std::string> arguments, Duration most) override {
-    if (!own_sysfs_) return Machine::run_program(arguments, most);
+    if (!own_sysfs_) return recorded_program(arguments);
     return run_live_program(arguments, most);
   }
 

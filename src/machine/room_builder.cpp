@@ -32,6 +32,10 @@ UpdateClock RoomBuilder::register_clock(Duration period) {
   return {.period = period, .phase = {phase}, .jitter = register_jitter, .seed = sources_};
 }
 
+std::function<Duration(Instant)> RoomBuilder::shown_time() const {
+  return [start = start_, choice = choice_](Instant now) { return shown(now - start, choice); };
+}
+
 void RoomBuilder::fault_for(const std::string& path) {
   if (choice_.fault != RoomFault::eio && choice_.fault != RoomFault::vanish) return;
   const int error = choice_.fault == RoomFault::eio ? EIO : ENODEV;

@@ -2,6 +2,7 @@
 // Layout: as the kernel's; each function names the document. Thread promise: one thread, before the machine is used.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,10 +57,17 @@ class RoomBuilder {
   // /proc/meminfo, host name, kernel, DMI or device tree.
   void machine_facts(std::uint64_t memory_mib, const std::string& product, bool device_tree);
 
+  // A Raspberry Pi 5 or 4 of this load (0…1 of all CPUs): device tree, fan, thermal zone, and the firmware behind
+  // /dev/vcio, which tells its rails on a 5 only. Sources: firmware_device.hpp; rails and their volts as published
+  // answers to `pmic_read_adc` have them.
+  void raspberry(int model, const PowerCurve& load);
+
   // Joules that no file shows, known as `name`: the whole that a modelled channel stands for.
   void truth(const std::string& name, const PowerCurve& curve) { domains_.push_back({name, {name}, curve}); }
 
  private:
+  // A curve as a stale sensor sees its time.
+  [[nodiscard]] std::function<Duration(Instant)> shown_time() const;
   void counter_file(const std::string& path, const PowerCurve& curve, CounterView view);
   void gauge_file(const std::string& path, const PowerCurve& curve, const GaugeView& view, bool may_fail);
   // The chosen fault for a file that tells energy; reset and stale are in its text.

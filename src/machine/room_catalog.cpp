@@ -103,6 +103,9 @@ void board(RoomBuilder& room) {
   room.truth("cpu", soc);
 }
 
+void pi5(RoomBuilder& room) { room.raspberry(5, curve("sine:0.45,0.2,5+noise:61,0.15,0.15,0.05")); }
+void pi4(RoomBuilder& room) { room.raspberry(4, curve("sine:0.4,0.2,7+noise:62,0.15,0.15,0.05")); }
+
 // A virtual machine sees no hardware: /proc/stat and nothing more.
 void vm(RoomBuilder& room) {
   const auto load = curve("sine:0.6,0.2,4+noise:51,0.1,0.1,0.01");
@@ -115,11 +118,13 @@ void vm(RoomBuilder& room) {
 }  // namespace
 
 std::span<const RoomRow> room_catalogue() noexcept {
-  static constexpr std::array<RoomRow, 5> rows{{
+  static constexpr std::array<RoomRow, 7> rows{{
       {"laptop", "one Intel package with core and uncore, psys, a battery", laptop},
       {"epyc-2s", "two AMD packages, in powercap and in amd_energy; no psys", epyc_2s},
       {"intel-2s", "two Intel packages with memory, psys; a counter wraps within the first second", intel_2s},
       {"board", "four Arm cores, a temperature, no energy sensor: joules are modelled", board},
+      {"pi5", "a Raspberry Pi 5: the rails of its PMIC through the firmware, throttling now and then", pi5},
+      {"pi4", "a Raspberry Pi 4: firmware without rails, joules are modelled", pi4},
       {"vm", "a virtual machine that sees no sensor: joules are modelled", vm},
   }};
   return rows;

@@ -205,6 +205,7 @@ void describe_machine(Machine& machine, Manifest& manifest) {
   describe_memory(facts);
   describe_power(machine, manifest);
   describe_virtual(machine, manifest);
+  describe_raspberry(machine, manifest);
 }
 
 }  // namespace prony

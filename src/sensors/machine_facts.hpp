@@ -15,6 +15,7 @@ void describe_machine(Machine& machine, Manifest& manifest);
 
 // The parts of it, each in its own file.
 void describe_power(Machine& machine, Manifest& manifest);    // governor, driver, boost, limits, mains or battery
+void describe_raspberry(Machine& machine, Manifest& manifest);  // revision, EEPROM, boost, held back since it began
 void describe_virtual(Machine& machine, Manifest& manifest);  // virtual machine, container, their limits
 
 // Options of the kernel's command line that change power or timing ("mitigations=off idle=poll"); the rest may hold

@@ -279,8 +279,9 @@ void resolve_within(std::span<const Within> within, std::vector<Channel>& channe
 bool measures_cpu_energy(std::span<const Channel> channels, std::span<const std::string> doubted) {
   return std::any_of(channels.begin(), channels.end(), [&](const Channel& channel) {
     if (std::find(doubted.begin(), doubted.end(), channel.name) != doubted.end()) return false;
-    return gives_energy(channel) && channel.origin != Origin::modelled && channel.sensor == "rapl" &&
-           channel.coverage_known && (channel.domain.starts_with("package") || channel.domain == "psys");
+    if (!gives_energy(channel) || channel.origin == Origin::modelled || !channel.coverage_known) return false;
+    if (channel.sensor == "raspberry") return channel.domain == "rails";
+    return channel.sensor == "rapl" && (channel.domain.starts_with("package") || channel.domain == "psys");
   });
 }
 

@@ -37,6 +37,8 @@ class Sensor {
   // The CPU from which a read costs least (its package's own: from elsewhere the kernel sends it an interrupt). The
   // sampler reads it from there, in a lane of its own. nullopt: any will do.
   [[nodiscard]] virtual std::optional<unsigned> home_cpu() const noexcept { return std::nullopt; }
+  // How often it is worth reading at most, outside the fast lane: a lane of such sensors ticks no more often than that.
+  [[nodiscard]] virtual Duration pace() const noexcept { return milliseconds(1000); }
   // What changed since the last call that is text, not a number (throttle reasons, governor, power mode); called off
   // the tick, about once a second, by one thread. Empty: nothing did.
   [[nodiscard]] virtual std::vector<Event> changes() { return {}; }
@@ -47,6 +49,8 @@ class Sensor {
 struct SensorOptions {
   // rapl may be asked to include channels that stay off by default; kept small on purpose.
   bool every_channel = false;
+  // What a published line makes of a board's rails for the plug is wanted too; off, for it is nobody's measurement.
+  bool wall_estimate = false;
   // What is kept of this machine puts better figures into a modelled channel, which is derived then. True: it did;
   // false: nothing is kept for it; an error: what is kept does not fit, and why. Empty: nobody looked.
   std::function<Result<bool>(Channel&, std::optional<bool> clocks)> calibrated = {};
