@@ -1,6 +1,7 @@
 #include "attribute/split.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace prony::attribution {
 
@@ -9,6 +10,8 @@ namespace {
 // How far the precise process clocks may run ahead of the tick-stale busy time before it is taken for a real
 // difference.
 constexpr double most_debt_ticks = 4;
+// Who lives and dies between two looks is credited at the next look, a tenth of a second later and a little more.
+constexpr std::int64_t latest_credit_ns = 250'000'000;
 
 std::vector<std::int64_t> cell_edges(Interval window, const Plan& plan) {
   std::vector<std::int64_t> edges{window.begin.ns};
@@ -69,13 +72,39 @@ std::string why_none(const Users& users, Interval window) {
 }  // namespace
 
 double Debt::whole(double told, double parts, double most) {
-  const double available = told - owed_;
-  const double whole = std::max({available, parts, 0.0});
-  owed_ = std::clamp(whole - available, 0.0, most);
+  const double whole = std::max({available(told), parts, 0.0});
+  owed_ = std::clamp(whole - available(told), 0.0, most);
   return whole;
 }
 
-// Busy time advances in ticks, the parties' own clocks do not: where it lags, the parties' sum is taken. Without the
+namespace {
+
+// Targets that used more in a cell than the machine did were credited late: what is too much was used in the cells just
+// before, where it looks like foreign use.
+void move_to_where_it_was_used(Split& split, std::size_t cell, double too_much) {
+  const auto use = [&split](std::size_t i) { return &split.used[i * split.parties()]; };
+  double* const here = use(cell);
+  double of_targets = 0;
+  for (std::size_t target = 0; target < split.targets; ++target) of_targets += here[target];
+  for (std::size_t i = cell; i > 0 && too_much > 0 && of_targets > 0; --i) {
+    double* const before = use(i - 1);
+    if (split.edges[cell] - split.edges[i] > latest_credit_ns) break;
+    const double moved = std::min({too_much, before[split.foreign()], of_targets});
+    if (moved <= 0) continue;
+    for (std::size_t target = 0; target < split.targets; ++target) {
+      const double part = moved * (here[target] / of_targets);
+      before[target] += part;
+      here[target] -= part;
+    }
+    before[split.foreign()] -= moved;
+    too_much -= moved;
+    of_targets -= moved;
+  }
+}
+
+}  // namespace
+
+// Busy time advances in steps, the parties' own clocks do not: where it lags, the parties' sum is taken. Without the
 // debt every lag would add to `foreign` and none would ever leave it.
 Split split_by_use(const Basis& basis, const Users& users, Interval window, const Plan& plan) {
   Split split;
@@ -95,6 +124,7 @@ Split split_by_use(const Basis& basis, const Users& users, Interval window, cons
   const auto fill = [&](const Curve* curve, std::size_t party) {
     const auto used = differences(curve, split.edges, plan);
     for (std::size_t i = 0; i < cells; ++i) split.used[i * split.parties() + party] = used[i];
+    split.totals[party] = std::accumulate(used.begin(), used.end(), 0.0);
   };
   for (std::size_t target = 0; target < split.targets; ++target) fill(users.targets[target], target);
   fill(users.prony, split.prony());
@@ -102,14 +132,17 @@ Split split_by_use(const Basis& basis, const Users& users, Interval window, cons
   Debt debt;
   for (std::size_t i = 0; i < cells; ++i) {
     double* const used = &split.used[i * split.parties()];
-    double own = 0;
-    for (std::size_t party = 0; party <= split.targets; ++party) own += used[party];
+    const auto own_use = [&] { return std::accumulate(used, used + split.foreign(), 0.0); };
+    const double too_much = own_use() - debt.available(host[i]);
+    if (too_much > 0) move_to_where_it_was_used(split, i, too_much);
+    const double own = own_use();
     const double length_s = static_cast<double>(split.edges[i + 1] - split.edges[i]) * 1e-9;
     const double most = most_debt_ticks * users.staleness_s * std::max(1.0, own / length_s);
     split.whole[i] = debt.whole(host[i], own, most);
     used[split.foreign()] = split.whole[i] > 0 ? split.whole[i] - own : 0;
-    for (std::size_t party = 0; party < split.parties(); ++party) split.totals[party] += used[party];
   }
+  for (std::size_t i = 0; i < cells; ++i)
+    split.totals[split.foreign()] += split.used[i * split.parties() + split.foreign()];
   return split;
 }
 

@@ -47,6 +47,8 @@ class Debt {
  public:
   // The whole to divide by: at least the parts. `most`: more than this is not lag but a real difference.
   [[nodiscard]] double whole(double told, double parts, double most);
+  // Of what is told, what is not owed.
+  [[nodiscard]] double available(double told) const noexcept { return told - owed_; }
 
  private:
   double owed_ = 0;

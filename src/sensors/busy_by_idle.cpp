@@ -10,10 +10,13 @@ namespace prony {
 namespace {
 
 constexpr double user_hz_s = 0.01;
-constexpr std::int64_t every_ns = 1'000'000'000;
+// So long must times add up before they are believed, and so often it is asked again.
+constexpr std::int64_t first_check_ns = 250'000'000, check_every_ns = 1'000'000'000;
 // Of CPUs × time: by so much the sum of sampled and stamped times may differ from it and still be of this machine.
 constexpr double believable = 0.2;
-constexpr double least_factor = 0.5, largest_factor = 2;
+constexpr double slack_s = 0.05;  // of what is told in steps of 10 ms, and not of all at one instant
+
+double seconds(std::int64_t ticks) noexcept { return static_cast<double>(ticks) * user_hz_s; }
 
 }  // namespace
 
@@ -38,53 +41,60 @@ std::optional<CpuTimes> cpu_times_of_proc_stat(std::string_view text) noexcept {
   return times;
 }
 
-void BusyByIdle::begin(std::int64_t now_ns, const CpuTimes& times, unsigned cpus) noexcept {
-  base_ = Base{now_ns, times, cpus, published_};
-  truth_seen_ = published_;
+bool BusyByIdle::adds_up(const Seen& now) const noexcept {
+  const double all_s = cpus_ * static_cast<double>(now.now_ns - checked_.now_ns) * 1e-9;
+  const double told_s = seconds(now.times.all - checked_.times.all);
+  return now.times.not_busy >= checked_.times.not_busy && std::abs(told_s - all_s) <= believable * all_s;
+}
+
+bool BusyByIdle::follows(const Seen& now) const noexcept {
+  const double idle_s = seconds(now.times.not_busy - last_.times.not_busy);
+  const double all_s = cpus_ * static_cast<double>(now.now_ns - last_.now_ns) * 1e-9;
+  return idle_s >= -slack_s && idle_s <= all_s + cpus_ * slack_s;  // waiting for disks may step back a little
+}
+
+void BusyByIdle::begin(const Seen& now, unsigned cpus) noexcept {
+  base_ = checked_ = last_ = now;
+  base_count_ = truth_seen_ = published_;
+  raw_seen_ = raw_.value_or(0);
+  cpus_ = cpus;
+  trusted_ = false;
   factor_ = 1;
 }
 
-void BusyByIdle::lose(std::int64_t now_ns) noexcept {
-  next_ns_ = now_ns + every_ns;
+void BusyByIdle::lose() noexcept {
   base_.reset();
+  trusted_ = false;
   factor_ = 1;
 }
 
 void BusyByIdle::see(std::int64_t now_ns, const CpuTimes& times, unsigned cpus) noexcept {
-  next_ns_ = now_ns + every_ns;
-  const std::int64_t raw = raw_.value_or(0);
-  const double counted = static_cast<double>(raw - raw_seen_);
-  const auto seconds = [](std::int64_t ticks) { return static_cast<double>(ticks) * user_hz_s; };
-  const double since_s = static_cast<double>(now_ns - seen_ns_) * 1e-9;
-  const double apart_s = std::abs(seconds(times.all - seen_.all) - cpus * since_s);
-  const bool follows = base_ && base_->cpus == cpus && times.not_busy >= seen_.not_busy && since_s > 0 &&
-                       apart_s <= believable * cpus * since_s;
-  seen_ns_ = now_ns;
-  seen_ = times;
-  raw_seen_ = raw;
-  if (!follows) return begin(now_ns, times, cpus);
-  const double elapsed_s = static_cast<double>(now_ns - base_->now_ns) * 1e-9;
-  const double busy_s = cpus * elapsed_s - seconds(times.not_busy - base_->times.not_busy);
-  const double truth = base_->published + std::max(0.0, busy_s) / unit_s_;
-  const double owed = truth - published_;
-  // As the last second went, and what is owed besides.
-  if (counted > 0)
-    factor_ = std::clamp((truth - truth_seen_ + owed) / counted, least_factor, largest_factor);
-  else if (owed > 0)
-    published_ += owed, factor_ = 1;  // work that no tick has met
+  const Seen now{now_ns, times};
+  if (!base_ || cpus != cpus_ || !follows(now)) return begin(now, cpus);
+  last_ = now;
+  if (now_ns - checked_.now_ns >= (trusted_ ? check_every_ns : first_check_ns)) {
+    if (!adds_up(now)) return begin(now, cpus);
+    trusted_ = true;
+    checked_ = now;
+  }
+  if (!trusted_) return;
+  const double all_s = cpus_ * static_cast<double>(now_ns - base_->now_ns) * 1e-9;
+  const double busy_s = all_s - seconds(times.not_busy - base_->times.not_busy);
+  const double truth = std::max(truth_seen_, base_count_ + busy_s / unit_s_);
+  const double counted = static_cast<double>(raw_.value_or(0) - raw_seen_);
+  published_ = std::max(published_, truth);
+  // As the ticks were wrong since the last look, less what was counted too much.
+  const double owed = truth - truth_seen_ - (published_ - truth);
+  factor_ = std::clamp(counted > 0 ? owed / counted : 1.0, 0.0, largest_factor_);
   truth_seen_ = truth;
+  raw_seen_ = raw_.value_or(0);
 }
 
-std::int64_t BusyByIdle::publish(std::int64_t raw) noexcept {
-  if (!raw_) {
-    published_ = static_cast<double>(raw);
-    raw_seen_ = raw;
-  } else {
-    const double step = static_cast<double>(raw - *raw_);
-    published_ += step > 0 ? step * factor_ : step;  // a counter that begins anew is let through
-  }
+void BusyByIdle::move(std::int64_t raw) noexcept {
+  const double step = static_cast<double>(raw - raw_.value_or(0));
+  published_ += raw_ && step > 0 ? step * factor_ : step;  // a counter that begins anew is let through
+  if (step < 0 || !raw_) lose();
   raw_ = raw;
-  return static_cast<std::int64_t>(std::floor(published_));
 }
 
 }  // namespace prony

@@ -13,6 +13,9 @@ namespace {
 
 // USER_HZ is part of the kernel's ABI, 100 on every machine Prony is built for; it is not the kernel's own HZ.
 constexpr double user_hz = 100;
+constexpr std::int64_t online_every_ns = 1'000'000'000;
+// Of /proc/stat beside cpu.stat: at most so often, and at most 1/1000 of the time.
+constexpr std::int64_t times_every_ns = 100'000'000, times_cost_factor = 1000;
 constexpr std::int64_t largest_count = std::int64_t{1} << 60;
 
 std::optional<std::int64_t> number_at(std::string_view text, std::size_t& at) noexcept {
@@ -99,25 +102,36 @@ Result<BusyTime> BusyTime::open(Machine& machine) {
 }
 
 void BusyTime::open_idle_times() {
-  by_idle_.emplace(cgroup_ ? 1e-6 : 1 / user_hz);
+  by_idle_.emplace(cgroup_ ? 1e-6 : 1 / user_hz, !cgroup_);
   cpus_ = machine_->cpu_count();
-  if (auto times = machine_->open("/proc/stat")) times_ = std::move(*times);
+  if (cgroup_)
+    if (auto times = machine_->open("/proc/stat")) times_ = std::move(*times);
   if (auto online = machine_->open("/sys/devices/system/cpu/online")) online_ = std::move(*online);
 }
 
-void BusyTime::see_idle_times() noexcept {
-  std::array<char, 512> buffer;
-  const auto text_of = [&](File& file) -> std::string_view {
-    const auto count = file.read(buffer);
-    return {buffer.data(), count > 0 ? static_cast<std::size_t>(count) : 0};
-  };
-  const std::optional<unsigned> online = online_ ? count_cpu_list(trim(text_of(*online_))) : std::nullopt;
+void BusyTime::see_idle_times(std::string_view proc_stat) noexcept {
   const auto now = machine_->now().ns;
-  const auto times = times_ ? cpu_times_of_proc_stat(text_of(*times_)) : std::nullopt;
-  if (times)
-    by_idle_->see(now, *times, online.value_or(cpus_));
+  if (online_ && now >= next_online_ns_) {
+    next_online_ns_ = now + online_every_ns;
+    std::array<char, 512> buffer;
+    const auto count = online_->read(buffer);
+    if (const auto online = count_cpu_list(trim({buffer.data(), count > 0 ? static_cast<std::size_t>(count) : 0})))
+      cpus_ = *online;
+  }
+  if (const auto times = cpu_times_of_proc_stat(proc_stat))
+    by_idle_->see(now, *times, cpus_);
   else
-    by_idle_->lose(now);
+    by_idle_->lose();
+}
+
+// cpu.stat does not hold them.
+void BusyTime::read_idle_times() noexcept {
+  std::array<char, 512> buffer;
+  const auto before = machine_->now().ns;
+  const auto count = times_->read(buffer);
+  const auto after = machine_->now().ns;
+  next_times_ns_ = after + std::max(times_every_ns, times_cost_factor * (after - before));
+  see_idle_times({buffer.data(), count > 0 ? static_cast<std::size_t>(count) : 0});
 }
 
 Reading BusyTime::read() noexcept {
@@ -128,9 +142,12 @@ Reading BusyTime::read() noexcept {
     const auto value = cgroup_ ? busy_usec_of_cpu_stat(text) : busy_ticks_of_proc_stat(text);
     if (value && !by_idle_) return {*value, Quality::ok};
     if (value) {
-      const std::int64_t published = by_idle_->publish(*value);
-      if (by_idle_->due(machine_->now().ns)) see_idle_times();
-      return {published, Quality::ok};
+      by_idle_->move(*value);
+      if (!cgroup_)
+        see_idle_times(text);
+      else if (times_ && machine_->now().ns >= next_times_ns_)
+        read_idle_times();
+      return {by_idle_->count(), Quality::ok};
     }
   } else if (const auto now = machine_->now().ns; now >= next_reopen_ns_) {
     next_reopen_ns_ = now + 1'000'000'000;

@@ -2,11 +2,12 @@
 //   cgroup v2 root cpu.stat   user_usec + system_usec, in µs; 1 µs a read. The one used where it is the true root.
 //   /proc/stat first line     user + nice + system + irq + softirq, in 10 ms units (USER_HZ); 7 µs a read and more on
 //                             large machines. The fallback, everywhere.
-// Both are kept true by the CPUs' idle times, once a second (busy_by_idle.hpp).
-// Both are the kernel's per-CPU sums, moved at the scheduler tick (1/HZ): measured here at HZ = 250 with a spinner of
-// 1.500 s of CPU, cpu.stat moved 375 times by 4 ms, /proc/stat 150 times by 10 ms. Time stolen by a hypervisor and time
-// waiting for disks is not busy. Source: kernel/cgroup/rstat.c, fs/proc/stat.c.
-// Thread promise: read() from one thread, fault() from any. The Machine must outlive it.
+// Both are kept true by the CPUs' idle times (busy_by_idle.hpp): /proc/stat at every read, as it holds them; cpu.stat
+// ten times a second, and less often where reading /proc/stat is dear. Both are the kernel's per-CPU sums, moved at the
+// scheduler tick (1/HZ): measured here at HZ = 250 with a spinner of 1.500 s of CPU, cpu.stat moved 375 times by 4 ms,
+// /proc/stat 150 times by 10 ms. Time stolen by a hypervisor and time waiting for disks is not busy. Source:
+// kernel/cgroup/rstat.c, fs/proc/stat.c. Thread promise: read() from one thread, fault() from any. The Machine must
+// outlive it.
 #pragma once
 
 #include <algorithm>
@@ -35,12 +36,14 @@ class BusyTime {
 
  private:
   void open_idle_times();
-  void see_idle_times() noexcept;
+  void see_idle_times(std::string_view proc_stat) noexcept;
+  void read_idle_times() noexcept;
 
   Machine* machine_ = nullptr;
   std::unique_ptr<File> file_;
   std::unique_ptr<File> times_, online_;  // /proc/stat and the list of CPUs; null: counts are taken as they come
-  unsigned cpus_ = 0;                     // where there is no such list
+  unsigned cpus_ = 0;
+  std::int64_t next_times_ns_ = INT64_MIN, next_online_ns_ = INT64_MIN;
   std::optional<BusyByIdle> by_idle_;
   std::string path_;
   bool cgroup_ = false;

@@ -82,6 +82,43 @@ TEST(Split, EnergyIsSharedInProportionToCpuTime) {
   EXPECT_EQ(ledger.cpu_split, "by CPU time, in windows of 100 ms");
 }
 
+// A burst of CPU time now and then; its end is told up to a look later, where nothing else runs.
+struct Bursts {
+  std::int64_t each = 30 * millisecond, every = 250 * millisecond, look = 100 * millisecond;
+  [[nodiscard]] std::int64_t used(std::int64_t t) const {
+    const std::int64_t since = t - origin;
+    return since / every * each + std::min(since % every, each);
+  }
+  [[nodiscard]] std::int64_t told(std::int64_t t) const {
+    const std::int64_t looked = (t - origin) / look * look;
+    return (looked < each ? 0 : (looked - each) / every + 1) * each;
+  }
+};
+
+// Kills: short lives whose CPU time is told when they have ended, in a cell without energy, while what they drew is
+// given to foreign.
+TEST(Split, WhatIsToldLateIsChargedWhereItWasUsed) {
+  const Bursts bursts;
+  for (const double foreign_cpus : {0.0, 0.05, 0.5}) {
+    Bench setup;
+    const auto busy = [=](std::int64_t t) {
+      return bursts.used(t) + static_cast<std::int64_t>(foreign_cpus * static_cast<double>(t - origin));
+    };
+    setup.add(energy_counter(millisecond), [=](std::int64_t t) {  // 20 W of each busy CPU
+      return Reading{static_cast<std::int64_t>(20 * static_cast<double>(busy(t)) * 1e-3), Quality::ok};
+    });
+    setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond),
+              [=](std::int64_t t) { return Reading{busy(t), Quality::ok}; });
+    setup.add(cpu("target.cpu", Scope::target), [=](std::int64_t t) { return Reading{bursts.told(t), Quality::ok}; });
+    setup.run.spans = {span(1, SpanKind::run, "run", origin + second, origin + 19 * second)};
+    const Ledger ledger = setup.attribute(20 * second);
+    const ChannelLedger& row = ledger.energy[0];
+    const double told_s = 1e-9 * static_cast<double>(bursts.told(origin + 19 * second) - bursts.told(origin + second));
+    EXPECT_NEAR(row.target->value, 20 * told_s, 0.03 * 20 * told_s) << foreign_cpus;
+    EXPECT_NEAR(row.foreign->value, 20 * 18 * foreign_cpus, 0.03 * 20 * told_s) << foreign_cpus;
+  }
+}
+
 // Kills: idle taken from the wrong phase or as energy instead of power; negative active energy clipped to zero.
 TEST(Split, ABaselineGivesIdleAndWhatIsLeftMayBeNegative) {
   for (const double watts : {30.0, 8.0}) {
