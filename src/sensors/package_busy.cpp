@@ -27,7 +27,7 @@ class PackageBusySensor final : public Sensor {
         file_(std::move(file)),
         buffer_(4096 + bytes_per_cpu * cpus),
         cpus_(cpus),
-        sums_(packages_.count()) {
+        sums_(packages_.count(), Sum{}) {
     const auto on = packages_.cpus();
     for (std::size_t place = 0; place < packages_.count(); ++place) {
       Channel channel;
@@ -64,7 +64,7 @@ class PackageBusySensor final : public Sensor {
       next_ = now + period_;
     }
     for (std::size_t i = 0; i < sums_.size(); ++i)
-      out[i] = ok_ ? Reading{sums_[i], Quality::ok} : Reading{0, Quality::gap};
+      out[i] = ok_ ? Reading{sums_[i].busy.count(), Quality::ok} : Reading{0, Quality::gap};
   }
 
   // Off the tick: the packages of CPUs that came are asked for.
@@ -89,6 +89,13 @@ class PackageBusySensor final : public Sensor {
  private:
   struct Seen {
     std::int64_t ticks = -1;  // −1: not seen yet
+    CpuTimes times;
+  };
+  struct Sum {  // of a package's CPUs; what those that left had counted stays in it
+    std::int64_t ticks = 0;
+    CpuTimes times;
+    unsigned cpus = 0;  // at this look
+    BusyByIdle busy{0.01, true};
   };
 
   // `first`: what CPUs used before counts, so that a counter begins where the kernel's do.
@@ -102,12 +109,18 @@ class PackageBusySensor final : public Sensor {
     std::size_t at = text.find('\n');  // behind the line of all CPUs
     if (at == std::string_view::npos) return false;
     ++at;
+    const auto now = machine_.now().ns;
+    for (Sum& sum : sums_) sum.cpus = 0;
     std::size_t lines = 0;
     while (text.substr(at).starts_with("cpu")) {
       const auto line = next_cpu_line(text, at);
       if (!line) return false;
       ++lines;
       add(*line, first);
+    }
+    for (Sum& sum : sums_) {
+      sum.busy.move(sum.ticks);
+      sum.busy.see(now, sum.times, sum.cpus);
     }
     return lines > 0;
   }
@@ -119,9 +132,15 @@ class PackageBusySensor final : public Sensor {
       strangers_ = true;
       return;
     }
+    Sum& sum = sums_[*place];
+    ++sum.cpus;
     const std::int64_t before = seen.ticks >= 0 ? seen.ticks : first ? 0 : line.ticks;
-    seen.ticks = line.ticks;
-    sums_[*place] += std::max<std::int64_t>(0, line.ticks - before);
+    sum.ticks += std::max<std::int64_t>(0, line.ticks - before);
+    if (seen.ticks >= 0) {
+      sum.times.not_busy += line.times.not_busy - seen.times.not_busy;
+      sum.times.all += line.times.all - seen.times.all;
+    }
+    seen = {line.ticks, line.times};
   }
 
   Machine& machine_;
@@ -129,7 +148,7 @@ class PackageBusySensor final : public Sensor {
   std::unique_ptr<File> file_;
   std::vector<char> buffer_;
   std::vector<Seen> cpus_;
-  std::vector<std::int64_t> sums_;
+  std::vector<Sum> sums_;
   std::vector<Channel> channels_;
   LaneKind lane_ = LaneKind::fast;
   Duration period_;
@@ -156,7 +175,7 @@ std::optional<CpuLine> next_cpu_line(std::string_view text, std::size_t& at) noe
   const auto end = text.find('\n', at);
   if (end == std::string_view::npos || !text.substr(at).starts_with("cpu")) return std::nullopt;
   // cpuN user nice system idle iowait irq softirq …; guest is inside user.
-  static constexpr std::array<bool, 8> busy{false, true, true, true, false, false, true, true};
+  static constexpr std::array<bool, 9> busy{false, true, true, true, false, false, true, true, false};
   CpuLine line;
   const char* next = text.data() + at + 3;
   const char* const last = text.data() + end;
@@ -168,8 +187,10 @@ std::optional<CpuLine> next_cpu_line(std::string_view text, std::size_t& at) noe
     if (parsed.ptr != last && *parsed.ptr != ' ') return std::nullopt;
     next = parsed.ptr;
     if (field == 0) line.cpu = value;
-    if (busy[field]) line.ticks += value;
+    if (field == 0) continue;
+    (busy[field] ? line.ticks : line.times.not_busy) += value;
   }
+  line.times.all = line.ticks + line.times.not_busy;
   if (line.cpu > largest_cpu) return std::nullopt;
   at = end + 1;
   return line;

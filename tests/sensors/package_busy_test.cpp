@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "machine/simulated.hpp"
 #include "seen.hpp"
 #include "sensors/rows.hpp"
@@ -90,6 +92,32 @@ TEST(PackageBusy, ACpuThatComesLaterCountsFromThenOn) {
   EXPECT_THAT(bench.packages(), ElementsAre("cpu.busy.package-0=66", "cpu.busy.package-1=33"));
   bench.stat(line("cpu0", 10, 0, 1) + line("cpu1", 20, 0, 1) + line("cpu2", 30, 0, 1) + line("cpu3", 5004, 0, 1));
   EXPECT_THAT(bench.packages(), ElementsAre("cpu.busy.package-0=66", "cpu.busy.package-1=37"));
+}
+
+// Kills: a package whose busy time is the tick's sample alone, or the machine's correction for each.
+TEST(PackageBusy, EachIsKeptTrueByWhatItsOwnCpusDidNotIdle) {
+  Bench bench;
+  add_packages(bench.machine);
+  // Of each CPU: 0.6 s busy a second in package 0, of which ticks see 0.5; 0.2 in package 1, of which they see 0.3.
+  bench.machine.set_file("/proc/stat", [](Instant t) {
+    const auto hundredths = [&t](double share) { return static_cast<int>(share * static_cast<double>(t.ns) * 1e-7); };
+    std::string text = "cpu  1 0 1 1 5 6 7 8 9 10\n";
+    for (int cpu = 0; cpu < 4; ++cpu)
+      text += line("cpu" + std::to_string(cpu), hundredths(cpu % 2 == 0 ? 0.5 : 0.3), 0,
+                   hundredths(cpu % 2 == 0 ? 0.4 : 0.8));
+    return text + "intr 17 0 0\n";
+  });
+  bench.start();
+  const auto count = [&bench](std::size_t package) {
+    std::array<Reading, 2> out;
+    bench.machine.advance(milliseconds(100));
+    bench.probe.more.at(0)->read(out);
+    return static_cast<double>(out[package].raw) * 0.01;
+  };
+  const double first = count(0), second = count(1);
+  for (int i = 0; i < 98; ++i) static_cast<void>(count(0));
+  EXPECT_NEAR(count(0) - first, 2 * 0.6 * 10.0, 0.15);
+  EXPECT_NEAR(count(1) - second, 2 * 0.2 * 10.0, 0.15);
 }
 
 // Kills: half a file taken for a whole one: the packages of the CPUs that are missing stand still.
