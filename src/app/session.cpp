@@ -90,6 +90,7 @@ Session::Session(Machine& machine, SensorSet sensors, std::vector<Sensor*> watch
   const auto lane_of = [&](const Sensor& sensor) -> LanePlan& {
     std::string name(to_string(sensor.lane()));
     if (sensor.lane() == LaneKind::blocking && !sensor.channels().empty()) name = sensor.channels().front().sensor;
+    if (!sensor.lane_name().empty()) name = sensor.lane_name();
     if (sensor.home_cpu()) name += "@cpu" + std::to_string(*sensor.home_cpu());
     for (LanePlan& lane : lanes_)
       if (lane.name == name) return lane;
@@ -226,7 +227,7 @@ void Session::settle(Duration limit) {
   };
   std::vector<Watched> waiting;
   for (const LanePlan& lane : lanes_) {
-    if (!lane.name.starts_with(to_string(LaneKind::fast))) continue;  // also the packages' own
+    if (lane.interval > limit) continue;  // nothing new of it would come in time
     Instant at;
     const std::vector<Reading> readings = sampler_->latest(lane.group.id, at);
     for (std::size_t i = 0; i < readings.size(); ++i) {
@@ -237,7 +238,7 @@ void Session::settle(Duration limit) {
   }
   Duration shortest = milliseconds(50);  // nothing can be new before some lane's next tick
   for (const LanePlan& lane : lanes_)
-    if (lane.name.starts_with(to_string(LaneKind::fast))) shortest = std::min(shortest, lane.interval);
+    if (lane.interval <= limit) shortest = std::min(shortest, lane.interval);
   while (!waiting.empty() && machine_.now() < end) {
     sleep_for(std::max(milliseconds(1), Duration{shortest.ns / 4}));
     std::erase_if(waiting, [&](const Watched& watched) {

@@ -27,6 +27,7 @@ std::string clock_words(const Summary& s) {
   double low = 0, high = 0, sum = 0, count = 0;
   for (const GaugeRow& row : s.gauges) {
     if (row.channel.measure != Measure::frequency || row.ledger.readings == 0) continue;
+    if (row.channel.domain.starts_with("gpu")) continue;  // "clock" is the processor's
     low = low == 0 ? row.ledger.min : std::min(low, row.ledger.min);
     high = std::max(high, row.ledger.max);
     // Of many policies there are three channels; their mean is that of the middle one.

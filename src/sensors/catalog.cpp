@@ -15,10 +15,11 @@ std::string_view to_string(LaneKind lane) noexcept {
 }
 
 std::span<const SensorRow> sensor_catalogue() {
-  static constexpr std::array<SensorRow, 18> rows{{
+  static constexpr std::array<SensorRow, 19> rows{{
       {"rapl", "energy of processor packages, cores, memory, platform (perf, powercap)", make_rapl},
       {"hwmon", "energy and power of chips and supply rails (hwmon)", make_hwmon},
       {"raspberry", "supply rails, clock and throttling of a Raspberry Pi (firmware)", make_raspberry},
+      {"nvml", "NVIDIA GPUs: energy, power, load, memory, clocks, limits (NVML)", make_nvml},
       {"power_supply", "batteries: power drawn, energy left; mains connected or not", make_power_supply},
       {"hwmon-climate", "temperatures and fans of chips (hwmon)", make_hwmon_climate},
       {"thermal", "temperatures of thermal zones", make_thermal},

@@ -8,6 +8,7 @@ namespace prony {
 [[nodiscard]] Probe make_rapl(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_raspberry(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_hwmon(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_nvml(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_hwmon_climate(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_thermal(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_cpufreq(Machine& machine, const SensorOptions& options);

@@ -39,6 +39,9 @@ class Sensor {
   [[nodiscard]] virtual std::optional<unsigned> home_cpu() const noexcept { return std::nullopt; }
   // How often it is worth reading at most, outside the fast lane: a lane of such sensors ticks no more often than that.
   [[nodiscard]] virtual Duration pace() const noexcept { return milliseconds(1000); }
+  // Of LaneKind::blocking: the thread of its own that it shares with those that name it too; "": one named after its
+  // first channel's sensor. The text lives as long as the sensor.
+  [[nodiscard]] virtual std::string_view lane_name() const noexcept { return {}; }
   // What changed since the last call that is text, not a number (throttle reasons, governor, power mode); called off
   // the tick, about once a second, by one thread. Empty: nothing did.
   [[nodiscard]] virtual std::vector<Event> changes() { return {}; }
