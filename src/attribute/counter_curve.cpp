@@ -205,10 +205,11 @@ const CounterCurve::Mark& CounterCurve::low_mark(std::int64_t at) const {
   return mark(index);
 }
 
-// The first transition that came after `at`; the newest if none is known to.
+// The first transition that came after `at`; the newest if none is known to. The first reading is no transition: what
+// it shows may be as old as a period, and the curve may have been above it before it was read.
 const CounterCurve::Mark& CounterCurve::high_mark(std::int64_t at) const {
   std::uint64_t index = mark_count_ - 1;
-  while (index > oldest_mark() && mark(index - 1).previous_begin >= at) --index;
+  while (index > std::max<std::uint64_t>(oldest_mark(), 1) && mark(index - 1).previous_begin >= at) --index;
   return mark(index);
 }
 

@@ -94,6 +94,32 @@ TEST(CounterEdges, TheTruthIsAlwaysBetweenLowAndHighForAnyPowerPeriodAndPollingR
   EXPECT_GE(resolvable, 2000u);
 }
 
+// Kills: the first reading taken for a transition. What it shows may be as old as a period: before it was read the
+// curve may already have been above it.
+TEST(CounterEdges, AWindowThatBeginsBeforeTheFirstReadingIsBoundedByTheFirstTransitionAndNotByThatReading) {
+  const std::int64_t length = 4 * second, period = 100 * millisecond;
+  Power power;
+  power.watts = {400};
+  for (std::int64_t late = 5; late < 100; late += 10) {
+    Recording run;
+    Group group{GroupId{1}, "blocking", Duration{20 * millisecond}, {}};
+    std::vector<Source> sources;
+    run.add(group, sources, energy_counter(0), counter_of(power, period, 0));
+    const std::int64_t first = origin + second + late * millisecond;
+    run.spans.push_back(span(1, SpanKind::run, "run", first - late * millisecond / 2, origin + 3 * second));
+    run.groups.push_back(group);
+    Attribution attribution(run.channels, run.groups, run.spans);
+    for (const TickBlock& block : in_blocks(GroupId{1}, poll(sources, first, origin + length, 20 * millisecond), 512))
+      attribution.push(block);
+    const Ledger ledger = attribution.finish();
+    const auto& gross = ledger.energy.front().gross;
+    ASSERT_TRUE(gross);
+    const double truth = 400 * static_cast<double>(ledger.window.length().ns) * 1e-9;
+    EXPECT_LE(gross->low, truth + 1e-9) << late;
+    EXPECT_GE(gross->high, truth - 1e-9) << late;
+  }
+}
+
 // Kills: edges placed at the polls, no interpolation at all.
 TEST(CounterEdges, InterpolatedEdgesBeatPlainDifferencesFivefoldWhenPolledTenTimesFasterThanTheUpdates) {
   std::mt19937_64 random(7);
