@@ -1,5 +1,7 @@
 #include "app/followers.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/text.hpp"
@@ -27,10 +29,33 @@ Result<Followers> Followers::create(const RecordOptions& options, bool with_comm
   return followers;
 }
 
+void Followers::watch_devices(Machine& measured, SensorSet& sensors) {
+  std::vector<DeviceUsers*> devices;
+  for (const auto& sensor : sensors.sensors)
+    if (auto* users = dynamic_cast<DeviceUsers*>(sensor.get())) devices.push_back(users);
+  if (devices.empty() || (!tree_ && !follower_)) return;
+  DeviceUseOptions options;
+  const bool followed = follower_ && !follower_->targets().empty();
+  if (tree_) options.targets.emplace_back(followed ? std::string(command_target) : std::string());
+  if (followed)
+    for (const Target& target : follower_->targets()) options.targets.push_back(target.name);
+  if (options.targets.empty()) return;
+  options.own_pid = ::getpid();
+  // The command's tree first: whoever is in it belongs to no other target.
+  options.target_of = [tree = tree_.get(), follower = follower_.get()](std::int64_t pid) -> std::optional<std::size_t> {
+    if (tree != nullptr && tree->holds(pid)) return 0;
+    if (follower == nullptr) return std::nullopt;
+    const auto target = follower->target_of(pid);
+    return target ? std::optional(*target + (tree != nullptr ? 1U : 0U)) : std::nullopt;
+  };
+  devices_ = DeviceUseByTarget::create(measured, devices, std::move(options), sensors.unavailable);
+}
+
 std::vector<Sensor*> Followers::watchers() {
   std::vector<Sensor*> sensors;
   if (tree_) sensors.push_back(&tree_->sensor());
   if (follower_) sensors.push_back(&follower_->sensor());
+  if (devices_) sensors.push_back(devices_.get());
   return sensors;
 }
 
@@ -84,6 +109,8 @@ void Followers::survey() {
 
 void Followers::finish(const std::optional<ExitStatus>& exit) {
   if (carrier_) carrier_->finish();
+  if (devices_)
+    for (const Fact& fact : devices_->facts()) session_->add(fact);
   if (tree_) add_tree_totals(exit);
 }
 

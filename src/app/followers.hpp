@@ -15,6 +15,7 @@
 #include "base/spawn.hpp"
 #include "machine/machine.hpp"
 #include "model/manifest.hpp"
+#include "process/device_use.hpp"
 #include "process/follow.hpp"
 #include "process/process_tree.hpp"
 
@@ -27,6 +28,8 @@ class Followers {
   [[nodiscard]] static Result<Followers> create(const RecordOptions& options, bool with_command, Machine& measured,
                                                 Machine& live);
 
+  // Before watchers(): devices whose drivers tell who uses them are split by that.
+  void watch_devices(Machine& measured, SensorSet& sensors);
   [[nodiscard]] std::vector<Sensor*> watchers();
   void describe(Manifest& manifest) const;
   // Targets of which nobody is there yet, in words: why, and who was probably meant. Slow.
@@ -46,9 +49,10 @@ class Followers {
  private:
   void add_tree_totals(const std::optional<ExitStatus>& exit);
 
-  std::unique_ptr<ProcessTree> tree_;          // null: no command
-  std::unique_ptr<ProcessFollower> follower_;  // null: the command's tree is all that is asked for
-  std::unique_ptr<FollowCarrier> carrier_;     // its address is with the session
+  std::unique_ptr<ProcessTree> tree_;           // null: no command
+  std::unique_ptr<ProcessFollower> follower_;   // null: the command's tree is all that is asked for
+  std::unique_ptr<DeviceUseByTarget> devices_;  // null: nobody tells who uses a device
+  std::unique_ptr<FollowCarrier> carrier_;      // its address is with the session
   Session* session_ = nullptr;
 };
 

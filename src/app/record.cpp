@@ -119,6 +119,7 @@ Result<void> Recording::prepare() {
   auto followers = Followers::create(o, has_command(), *machine_, *live_);
   if (!followers) return Unexpected<Error>(followers.error());
   followers_ = std::move(*followers);
+  followers_.watch_devices(*machine_, *sensors);
 
   const Anchor now = live_->anchor();
   const bool refused = std::ranges::any_of(sensors->unavailable,

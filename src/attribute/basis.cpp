@@ -124,8 +124,16 @@ bool complete(const Basis& basis, const Basis& machine) {
 
 Basis device_basis(const Channel& channel, Channels read, std::span<const std::string> targets, const Basis& machine) {
   const std::string& name = channel.domain.empty() ? channel.name : channel.domain;
-  Basis basis = gather(read, targets, {Weight::device_use, channel.domain, {}}, "by use of " + name);
-  if (!channel.domain.empty() && complete(basis, machine)) return basis;
+  // Of a further view of the same device (its power beside its counter), use is the device's.
+  const Channel* at = &channel;
+  for (std::size_t steps = 0; at != nullptr && steps <= read.size(); ++steps) {
+    Basis basis = gather(read, targets, {Weight::device_use, at->domain, {}}, "by use of " + at->domain);
+    if (!at->domain.empty() && complete(basis, machine)) return basis;
+    const auto whole = at->part_of;
+    at = nullptr;
+    for (const Channel* other : read)
+      if (whole && other->id == *whole && !channel.device.empty() && other->device == channel.device) at = other;
+  }
   return {Weight::none,
           {},
           "not separable: who used " + name + " was not recorded, and shares of CPU time say nothing of it",

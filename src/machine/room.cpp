@@ -85,7 +85,7 @@ Result<std::unique_ptr<Room>> Room::make(const RoomChoice& choice, SimulatedMach
   for (const RoomRow& row : room_catalogue()) {
     if (row.name != choice.name) continue;
     std::unique_ptr<Room> room(new Room(choice, std::move(clock)));
-    RoomBuilder builder(room->files_, room->domains_, choice, room->start_, room->live_->tick_period());
+    RoomBuilder builder(room->files_, room->domains_, choice, room->start_, room->live_->tick_period(), room->clock_);
     row.build(builder);
     return room;
   }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "machine/nvml_simulated.hpp"
 #include "machine/power_curve.hpp"
 #include "machine/room.hpp"
 #include "machine/sensor_view.hpp"
@@ -17,8 +18,8 @@ namespace prony {
 class RoomBuilder {
  public:
   RoomBuilder(SimulatedMachine& files, std::vector<RoomDomain>& domains, const RoomChoice& choice, Instant start,
-              Duration tick)
-      : files_(files), domains_(domains), choice_(choice), start_(start), tick_(tick) {}
+              Duration tick, SimulatedMachine::Clock clock = {})
+      : files_(files), domains_(domains), choice_(choice), start_(start), tick_(tick), clock_(std::move(clock)) {}
 
   void text(const std::string& path, const std::string& text) { files_.set_file(path, text + "\n"); }
 
@@ -62,6 +63,9 @@ class RoomBuilder {
   // answers to `pmic_read_adc` have them.
   void raspberry(int model, const PowerCurve& load);
 
+  // NVIDIA GPUs behind the functions of their driver's library; the chosen fault is one of all of them.
+  void nvidia_gpus(std::vector<SimulatedGpu> gpus);
+
   // Joules that no file shows, known as `name`: the whole that a modelled channel stands for.
   void truth(const std::string& name, const PowerCurve& curve) { domains_.push_back({name, {name}, curve}); }
 
@@ -79,6 +83,7 @@ class RoomBuilder {
   const RoomChoice& choice_;
   Instant start_;
   Duration tick_;
+  SimulatedMachine::Clock clock_;
   std::uint64_t sources_ = 0;  // seeds and phases: no two registers are renewed at once
 };
 

@@ -92,6 +92,41 @@ void intel_2s(RoomBuilder& room) {
   room.truth("cpu", packages);
 }
 
+// Eight GPUs on two packages: training on four of them, requests that come and go on two, one idle, one at its limit.
+void h100x8(RoomBuilder& room) {
+  const auto load = curve("sine:0.25,0.1,9+noise:61,0.05,0.05,0.03");
+  room.processors(
+      {112, x86("GenuineIntel", 6, 0x8f, "Simulated Xeon processor", "sse2"), 800e3, 3'800e3, true, {load, load}},
+      load);
+  room.machine_facts(2'097'152, "server with eight NVIDIA GPUs", false);
+  for (int i = 0; i < 2; ++i) {
+    const auto n = std::to_string(i), id = "intel-rapl:" + n;
+    room.zone({id, "package-" + n, "package-" + n, 0x1p-14, 350}, draws(120, 230, load));
+    room.zone({id + ":0", "dram", "dram-" + n, 0x1p-16}, draws(15, 30, load));
+  }
+  room.truth("cpu", draws(240, 460, load));
+  const std::array<const char*, 8> powers{"square:240,640,1.7,0.6+noise:71,20,20,0.05",
+                                          "square:240,640,1.7,0.6+noise:72,20,20,0.05",
+                                          "square:240,640,1.7,0.6+noise:73,20,20,0.05",
+                                          "square:240,640,1.7,0.6+noise:74,20,20,0.05",
+                                          "square:90,420,0.37,0.3+noise:75,10,10,0.01",
+                                          "square:90,300,0.9,0.5+noise:76,10,10,0.02",
+                                          "constant:70",
+                                          "constant:700"};
+  std::vector<SimulatedGpu> gpus;
+  for (std::size_t i = 0; i < powers.size(); ++i) {
+    SimulatedGpu gpu;
+    gpu.uuid = "GPU-" + std::string(1, static_cast<char>('a' + i % 6)) + "51" + std::to_string(i) +
+               "0000-5171-4000-8000-00000000000" + std::to_string(i);
+    gpu.name = "NVIDIA H100 80GB HBM3 (simulated)";
+    gpu.bus_id = "00000000:" + std::to_string(10 + 10 * i) + ":00.0";
+    gpu.power = curve(powers[i]);
+    gpu.energy_start_mj = 1'000'000'000 * (i + 1);
+    gpus.push_back(std::move(gpu));
+  }
+  room.nvidia_gpus(std::move(gpus));
+}
+
 // A small board: a clock and a temperature, and no sensor of energy at all.
 void board(RoomBuilder& room) {
   const auto load = curve("sine:0.55,0.25,6+noise:41,0.1,0.1,0.05");
@@ -118,10 +153,11 @@ void vm(RoomBuilder& room) {
 }  // namespace
 
 std::span<const RoomRow> room_catalogue() noexcept {
-  static constexpr std::array<RoomRow, 7> rows{{
+  static constexpr std::array<RoomRow, 8> rows{{
       {"laptop", "one Intel package with core and uncore, psys, a battery", laptop},
       {"epyc-2s", "two AMD packages, in powercap and in amd_energy; no psys", epyc_2s},
       {"intel-2s", "two Intel packages with memory, psys; a counter wraps within the first second", intel_2s},
+      {"h100x8", "eight NVIDIA GPUs behind a simulated NVML, two Intel packages with memory", h100x8},
       {"board", "four Arm cores, a temperature, no energy sensor: joules are modelled", board},
       {"pi5", "a Raspberry Pi 5: the rails of its PMIC through the firmware, throttling now and then", pi5},
       {"pi4", "a Raspberry Pi 4: firmware without rails, joules are modelled", pi4},

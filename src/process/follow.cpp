@@ -131,6 +131,14 @@ class Follower final : public ProcessFollower, private Sensor {
   [[nodiscard]] Sensor& sensor() noexcept override { return *this; }
   [[nodiscard]] const std::vector<Target>& targets() const noexcept override { return targets_; }
 
+  [[nodiscard]] std::optional<std::size_t> target_of(std::int64_t pid) const override {
+    const std::lock_guard lock(mutex_);
+    const auto* found = table_.find(pid);
+    if (found == nullptr || found->target < 0) return std::nullopt;
+    const auto target = static_cast<std::size_t>(found->target);
+    return target < targets_.size() ? std::optional(target) : std::nullopt;
+  }
+
   void survey() override {
     const std::lock_guard looking(look_mutex_);
     find_ports();

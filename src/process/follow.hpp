@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,8 @@ class ProcessFollower {
   [[nodiscard]] virtual Sensor& sensor() noexcept = 0;
   // In the order of the choices; fixed after create().
   [[nodiscard]] virtual const std::vector<Target>& targets() const noexcept = 0;
+  // The target that a living process belongs to, by its index; nullopt: none, or the command's.
+  [[nodiscard]] virtual std::optional<std::size_t> target_of(std::int64_t pid) const = 0;
   // Slow things (ports, container names, memory of each process), about once a second from a thread of the app.
   virtual void survey() = 0;
   // A look now, whatever the period: at the end of a recording, so that its looks reach until then.

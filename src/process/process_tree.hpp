@@ -61,6 +61,8 @@ class ProcessTree {
   // After the root was waited for: reap what is left to reap, then the sums. `root` is what wait() gave.
   [[nodiscard]] virtual TreeUsage finish(const ExitStatus& root) = 0;
   [[nodiscard]] virtual std::vector<ProcessRecord> processes() const = 0;
+  // True: a process of the tree, or one that was until lately.
+  [[nodiscard]] virtual bool holds(std::int64_t pid) = 0;
   // Ends the whole tree (--die-with-prony's guard does it after Prony's death; this is for use in life).
   virtual void kill_all(int signal) noexcept = 0;
   // What a guard needs to know to end this tree after our death; complete after attach().

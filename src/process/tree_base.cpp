@@ -90,6 +90,14 @@ GuardTarget TreeBase::guard_target() const {
   return {root_, root_start_ticks_, {}, run_id_};
 }
 
+bool TreeBase::holds(std::int64_t pid) {
+  const std::lock_guard lock(mutex_);
+  if (root_ <= 0) return false;
+  if (!finished_ && find(static_cast<pid_t>(pid)) == nullptr) refresh_members(machine_.now());
+  if (find(static_cast<pid_t>(pid)) != nullptr) return true;
+  return std::any_of(ended_.begin(), ended_.end(), [pid](const Member& m) { return m.stat.pid == pid; });
+}
+
 Member* TreeBase::find(pid_t pid) noexcept {
   const auto at = std::find_if(live_.begin(), live_.end(), [pid](const Member& m) { return m.stat.pid == pid; });
   return at == live_.end() ? nullptr : &*at;

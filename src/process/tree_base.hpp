@@ -36,6 +36,7 @@ class TreeBase : public ProcessTree, private Sensor {
   void survey() final;
   [[nodiscard]] TreeUsage finish(const ExitStatus& root) final;
   [[nodiscard]] std::vector<ProcessRecord> processes() const final;
+  [[nodiscard]] bool holds(std::int64_t pid) final;
   void kill_all(int signal) noexcept final { signal_tree(guard_target(), signal); }
   [[nodiscard]] GuardTarget guard_target() const override;
 

@@ -48,6 +48,7 @@ void add_settings(const Summary& s, Items& items) {
   };
   say("governor ", "machine.governor");
   say("clock limited to ", "machine.clock_limit");
+  say("used by no target: ", "devices.not_used");
   if (s.fact("machine.boost") == "off") items.push_back("boost off");
   if (s.fact("machine.power_source").find("battery") != std::string::npos) say("power from ", "machine.power_source");
   say("container limited to ", "machine.cpu_limit");

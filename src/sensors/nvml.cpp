@@ -120,8 +120,8 @@ Probe make_nvml(Machine& machine, const SensorOptions&) {
       sensors.push_back(std::make_unique<NvmlSensor>(one.gpu, std::move(one.fast), nullptr, fast_lane, often));
   for (Parts& one : parts)
     if (!one.slow.empty())
-      sensors.push_back(std::make_unique<NvmlSensor>(
-          one.gpu, std::move(one.slow), std::make_unique<NvmlState>(machine, one.gpu), slow_lane, slow_interval));
+      sensors.push_back(
+          std::make_unique<NvmlSensorWithUsers>(machine, one.gpu, std::move(one.slow), slow_lane, slow_interval));
   for (auto& note : sentences.take()) probe.notes.push_back(std::move(note));
   if (sensors.empty()) return probe;
   probe.sensor = std::move(sensors.front());

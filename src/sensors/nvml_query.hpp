@@ -10,6 +10,7 @@
 
 #include "sensors/nvml_gpu.hpp"
 #include "sensors/nvml_state.hpp"
+#include "sensors/nvml_users.hpp"
 #include "sensors/sensor.hpp"
 
 namespace prony {
@@ -33,7 +34,7 @@ struct NvmlFound {
 };
 [[nodiscard]] NvmlFound find_nvml_queries(Machine& machine, NvmlGpu& gpu);
 
-class NvmlSensor final : public Sensor {
+class NvmlSensor : public Sensor {
  public:
   // `state` may be null: then another sensor of the GPU tells its states.
   NvmlSensor(std::shared_ptr<NvmlGpu> gpu, std::vector<NvmlQuery> queries, std::unique_ptr<NvmlState> state,
@@ -55,6 +56,22 @@ class NvmlSensor final : public Sensor {
   std::vector<Channel> channels_;
   std::unique_ptr<std::atomic<nvml::Status>[]> faults_;  // per query: why it failed, until somebody asked
   std::unique_ptr<std::atomic<bool>[]> nothing_;         // per channel: gave what stands for nothing
+};
+
+// The one of a GPU's sensors that also tells who uses it.
+class NvmlSensorWithUsers final : public NvmlSensor, public DeviceUsers {
+ public:
+  NvmlSensorWithUsers(Machine& machine, const std::shared_ptr<NvmlGpu>& gpu, std::vector<NvmlQuery> queries,
+                      std::string_view lane, Duration pace)
+      : NvmlSensor(gpu, std::move(queries), std::make_unique<NvmlState>(machine, gpu), lane, pace),
+        users_(machine, gpu) {}
+  [[nodiscard]] const std::string& users_device() const noexcept override { return users_.facts().uuid; }
+  [[nodiscard]] const std::string& users_domain() const noexcept override { return users_.facts().domain; }
+  [[nodiscard]] std::string why_no_users() override { return users_.why_not(); }
+  [[nodiscard]] bool look_at_users(std::vector<DeviceUse>& out) override { return users_.look(out); }
+
+ private:
+  NvmlUsers users_;
 };
 
 }  // namespace prony

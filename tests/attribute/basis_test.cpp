@@ -119,6 +119,23 @@ TEST(Basis, EachDomainIsSplitByTheBestThatWasRecordedForEverybody) {
   check({{"use", "gpu-0", Weight::device_use, "gpu-0", "by use of gpu-0"}});
 }
 
+// Kills: power shown beside a GPU's counter that is said to be nobody's; a part of another device split by this one's
+// use.
+TEST(Basis, AFurtherViewOfADeviceIsSplitByTheUseOfThatDeviceAndNoOther) {
+  Bench bench;
+  bench.add_for_all(Measure::cpu_time, "cpu");
+  for (const char* target : {"a", "b"}) bench.add(use_channel(Scope::target, target, Measure::time, "gpu-0"));
+  bench.add(use_channel(Scope::host, "", Measure::time, "gpu-0"));
+  Channel counter = energy("gpu-0");
+  counter.device = "GPU-1";
+  bench.add(counter);
+  Channel view = energy("gpu-0-average", bench.channels.back().id);
+  view.device = "GPU-1";
+  EXPECT_EQ(bench.of(view).text, "by use of gpu-0");
+  view.device = "GPU-2";
+  EXPECT_EQ(bench.of(view).weight, Weight::none);
+}
+
 // Kills: a package's busy time taken for the machine's because it comes first.
 TEST(Basis, APackagesTimeIsNotTheMachines) {
   Bench bench;

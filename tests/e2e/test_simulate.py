@@ -54,6 +54,28 @@ class Simulate(Case):
                 self.assertIn("SIMULATED", self.summary_text)
                 self.assertIn(f"{name}: {NOTE}", self.summary_text)
 
+    def test_the_counters_of_eight_gpus_hold_the_truth_and_power_in_step_with_its_sampling_does_not(self):
+        summary = self.simulate("h100x8", "5")
+        names = [f"nvml.GPU-{'abcdefab'[i]}51{i}0000.energy" for i in range(8)]
+        for name in names:
+            row = energy(summary, name)
+            self.assertTrue(row["headline"])
+            self.assertIn(row["kind"], ("bound", "interval(0.95)"))
+            self.assertLessEqual(row["low_j"], row["true_j"], row)
+            self.assertLessEqual(row["true_j"], row["high_j"], row)
+            self.assertLess(abs(row["gross_j"] / row["true_j"] - 1), 0.05, row)
+        heads = [row for row in summary["energy"] if row["headline"]]
+        self.assertEqual(len(heads), 12)  # eight GPUs, two packages, their memory
+        self.assertLessEqual(summary["headline"]["low_j"], summary["headline"]["true_j"])
+        self.assertLessEqual(summary["headline"]["true_j"], summary["headline"]["high_j"])
+        self.assertTrue([e for e in summary["events"] if e["kind"] == "throttle" and "gpu-7" in e["text"]])
+
+    def test_gpus_that_vanish_are_told_and_draw_no_joules_afterwards(self):
+        summary = self.simulate("h100x8,fault=vanish,at=2", "4")
+        lost = [e["text"] for e in summary["events"] if e["kind"] == "sensor-lost" and "GPU" in e["subject"]]
+        self.assertEqual(len(lost), 8, summary["events"])
+        self.assertIn("the GPU is lost", lost[0])
+
     def test_a_part_is_never_added_to_its_whole(self):
         summary = self.simulate("laptop")
         self.assertAlmostEqual(summary["headline"]["true_j"], energy(summary, "rapl.psys.energy")["true_j"], 9)
