@@ -23,9 +23,10 @@ std::string why_no_pids(Machine& machine) {
 std::unique_ptr<DeviceUseByTarget> DeviceUseByTarget::create(Machine& machine, const std::vector<DeviceUsers*>& devices,
                                                              DeviceUseOptions options,
                                                              std::vector<Unavailable>& unavailable) {
-  std::unique_ptr<DeviceUseByTarget> made(new DeviceUseByTarget(std::move(options)));
+  std::unique_ptr<DeviceUseByTarget> made(new DeviceUseByTarget(machine, std::move(options)));
   const std::string pids = why_no_pids(machine);
   for (DeviceUsers* users : devices) {
+    made->named_.push_back({users->users_device(), users->users_domain()});
     const std::string why = pids.empty() ? users->why_no_users() : pids;
     if (why.empty())
       made->add_device(*users);
@@ -92,7 +93,18 @@ void DeviceUseByTarget::look(Device& device) {
     device.used_ns[*target] += use.used_ns;
     device.memory_bytes[*target] += use.memory_bytes;
     device.touched[*target] = true;
+    note_shown(*target, use.pid);
   }
+}
+
+void DeviceUseByTarget::note_shown(std::size_t target, std::int64_t pid) {
+  if (shown_[target]) return;
+  const auto environment = machine_.read_text("/proc/" + std::to_string(pid) + "/environ");
+  if (!environment) return;
+  const auto value = environment_value(*environment, "CUDA_VISIBLE_DEVICES");
+  shown_[target] = value.data() == nullptr
+                       ? std::string()
+                       : visible_devices_words(value, environment_value(*environment, "CUDA_DEVICE_ORDER"), named_);
 }
 
 void DeviceUseByTarget::read(std::span<Reading> out) noexcept {
@@ -134,7 +146,9 @@ std::vector<Fact> DeviceUseByTarget::facts() const {
       if (device.touched[target])
         append(used, device.users->users_domain() + " (" + device.users->users_device() + ")");
     const std::string& name = options_.targets[target];
-    add("target." + (name.empty() ? std::string(command_target) : name) + ".devices", used);
+    const std::string key = "target." + (name.empty() ? std::string(command_target) : name);
+    add(key + ".devices", used);
+    add(key + ".visible_devices", shown_[target].value_or(""));
   }
   std::string idle;
   for (const Device& device : devices_)

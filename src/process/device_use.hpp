@@ -15,6 +15,7 @@
 
 #include "machine/machine.hpp"
 #include "model/manifest.hpp"
+#include "process/visible_devices.hpp"
 #include "sensors/device_users.hpp"
 #include "sensors/sensor.hpp"
 
@@ -39,7 +40,8 @@ class DeviceUseByTarget final : public Sensor {
   [[nodiscard]] std::span<const Channel> channels() const noexcept override { return channels_; }
   void read(std::span<Reading> out) noexcept override;
   [[nodiscard]] std::vector<Unavailable> complaints() override;
-  // Which devices each target used or held, and which none did. When sampling has ended.
+  // Which devices each target used or held, what it was shown of them (CUDA_VISIBLE_DEVICES), and which none used. When
+  // sampling has ended.
   [[nodiscard]] std::vector<Fact> facts() const;
 
  private:
@@ -51,16 +53,21 @@ class DeviceUseByTarget final : public Sensor {
     std::vector<bool> touched;                // by target: used or held it at any look
     bool failed = false, told = false;
   };
-  explicit DeviceUseByTarget(DeviceUseOptions options) : options_(std::move(options)) {}
+  DeviceUseByTarget(Machine& machine, DeviceUseOptions options)
+      : machine_(machine), options_(std::move(options)), shown_(options_.targets.size()) {}
   void add_device(DeviceUsers& users);
   [[nodiscard]] Channel channel(const DeviceUsers& users, const std::string& name, Scope scope) const;
   void look(Device& device);
+  void note_shown(std::size_t target, std::int64_t pid);
 
+  Machine& machine_;
   DeviceUseOptions options_;
   std::vector<Channel> channels_;  // per device: everybody, Prony, then of each target its use and its memory
   mutable std::mutex mutex_;
   std::vector<Device> devices_;
   std::vector<DeviceUse> seen_;
+  std::vector<NamedDevice> named_;                 // all of the machine, also those that do not tell
+  std::vector<std::optional<std::string>> shown_;  // by target: of its first process; "": nothing hides a GPU from it
 };
 
 }  // namespace prony

@@ -225,6 +225,7 @@ class Nvml(Case):
         with contextlib.closing(sqlite3.connect(self.path("x.prony"))) as run:
             facts = dict(run.execute("SELECT key, value FROM fact"))
         self.assertEqual(facts["target.command.devices"], f"gpu-2 ({uuids[2]})")
+        self.assertTrue(facts["target.command.visible_devices"].startswith("gpu-2 (if CUDA counts as the driver does"))
         self.assertEqual(facts["devices.not_used"], "gpu-0, gpu-1, gpu-3")
         self.assertIn("used by no target: gpu-0, gpu-1, gpu-3", self.words())
         self.assertEqual(len([r for r in summary["energy"] if r["headline"]]), 4)  # all are metered

@@ -76,10 +76,14 @@ TEST(DeviceUse, WhoUsedWhatAndWhatNobodyUsedAreFactsOfTheRun) {
   Bench bench;
   auto sensor = bench.make();
   bench.second.now = {{20, 0, 5, true}};
+  using namespace std::string_view_literals;
+  constexpr auto environment = "A=1\0CUDA_VISIBLE_DEVICES=uuid,1\0CUDA_DEVICE_ORDER=PCI_BUS_ID\0"sv;
+  bench.machine.set_file("/proc/20/environ", std::string(environment));
   Bench::read(*sensor);
   std::map<std::string, std::string> facts;
   for (const Fact& fact : sensor->facts()) facts[fact.key] = fact.value;
   EXPECT_EQ(facts, (std::map<std::string, std::string>{{"target.web.devices", "gpu-1 (uuid of gpu-1)"},
+                                                       {"target.web.visible_devices", "none"},
                                                        {"devices.not_used", "gpu-0"}}));
 }
 
