@@ -106,7 +106,8 @@ TEST(CounterEdges, AWindowThatBeginsBeforeTheFirstReadingIsBoundedByTheFirstTran
     std::vector<Source> sources;
     run.add(group, sources, energy_counter(0), counter_of(power, period, 0));
     const std::int64_t first = origin + second + late * millisecond;
-    run.spans.push_back(span(1, SpanKind::run, "run", first - late * millisecond / 2, origin + 3 * second));
+    run.spans.push_back(span(1, SpanKind::run, "run", first - late * millisecond / 2,
+                             origin + 3 * second + 23 * millisecond));  // soon after an update
     run.groups.push_back(group);
     Attribution attribution(run.channels, run.groups, run.spans);
     for (const TickBlock& block : in_blocks(GroupId{1}, poll(sources, first, origin + length, 20 * millisecond), 512))
