@@ -7,6 +7,7 @@
 
 #include "app/beside.hpp"
 #include "app/kept.hpp"
+#include "app/meter_options.hpp"
 #include "app/record.hpp"
 #include "app/subcommand.hpp"
 #include "app/windows.hpp"
@@ -27,7 +28,7 @@ constexpr std::string_view step_prefix = "step-";
 
 struct CalibrateOptions {
   std::string against, steps = "idle,25,50,75,100", length = "10s", run, from, out;
-  std::vector<std::string> meter_kwh;
+  std::vector<std::string> meter_kwh, meters;
   bool show = false, forget = false;
   MachineChoice machine;
 };
@@ -76,6 +77,7 @@ Result<std::string> record_steps(const CalibrateOptions& options, const Manifest
   plan.calibrated = false;
   plan.options.machine = options.machine;
   plan.options.quiet = true;
+  plan.options.meters = options.meters;
   plan.options.out = options.out;
   for (const Fact& fact : facts.facts)
     if (fact.key.starts_with("setting.")) plan.facts.push_back(fact);
@@ -292,6 +294,7 @@ std::function<int(const CommandWords&)> add_calibrate(CLI::App& command) {
   command.add_option("--out", o.out, "Where the steps are recorded")->type_name("PATH");
   command.add_flag("--show", o.show, "What is kept");
   command.add_flag("--forget", o.forget, "Keep none");
+  add_meter_option(command, o.meters);
   add_machine_options(command, o.machine);
   return [options](const CommandWords&) { return calibrate_command(*options); };
 }

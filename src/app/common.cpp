@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "app/meter_options.hpp"
 #include "base/text.hpp"
 
 namespace prony::app {
@@ -118,6 +119,7 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
   text("json", o.json, "Also write the summary as JSON", "FILE");
   text("csv", o.csv, "Also write samples.csv and requests.csv", "DIR");
   text("sensors", o.sensors, "Only these sensors (see `prony sensors`)", "NAME,NAME");
+  settings.watch("meter", add_meter_option(command, o.meters), "");
   settings.watch("simulate", add_simulate_option(command, o.machine), "");
   text("baseline", o.baseline, "Measure the idle machine this long before and after, or `stored`", "DURATION");
   text("max-temp", o.max_temp, "Over this (90C, 194F) stop before the next request, or warn", "TEMP");
@@ -139,7 +141,7 @@ std::vector<std::string> config_keys() {
       "procfs",   "simulate",   "baseline", "tag",           "quiet",       "tree",    "die-with-prony",
       "engine",   "model",      "prompts",  "max-tokens",    "temperature", "top-k",   "top-p",
       "seed",     "threads",    "ctx",      "repeat",        "warmup",      "gap",     "keep-output",
-      "timeout",  "ignore-eos", "max-temp", "max-temp-stop", "budget"};
+      "timeout",  "ignore-eos", "max-temp", "max-temp-stop", "budget",      "meter"};
   const auto energy = energy_config_keys();
   keys.insert(keys.end(), energy.begin(), energy.end());
   const auto targets = target_config_keys();

@@ -51,6 +51,7 @@ struct RecordOptions {
   std::string sensors;
   bool every_channel = false;
   bool wall_estimate = false;
+  std::vector<std::string> meters;  // "[NAME=]shelly://HOST": meters at the wall
   MachineChoice machine;
   std::string baseline;
   std::vector<std::string> tags;

@@ -71,6 +71,7 @@ std::string energy_options_text() {
          "a\n"
          "better meter; what this machine only models is derived in its later Runs, and beside what it measures `wall` "
          "is told.\n"
+         "--meter shelly://HOST reads a meter at the wall beside all that (`prony help meters`).\n"
          "\nNo factor has a default and none is looked up: what is not given is not printed. Each may also stand in\n"
          "the configuration file, and `prony show RUN` takes the factors again to tell an old Run with others.\n";
 }

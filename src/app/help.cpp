@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "app/common.hpp"
+#include "app/meter_options.hpp"
 #include "app/subcommand.hpp"
 #include "base/text.hpp"
 
@@ -44,6 +45,7 @@ constexpr Topic topics[] = {
     {"exit-codes", "what each exit code means", [] { return std::string(exit_codes_text); }},
     {"signs", "what ~, ≈, –, ± and (low…high) mean", [] { return std::string(signs_text); }},
     {"targets", "whose cost: a server, a container, a user, every process", target_options_text},
+    {"meters", "meters at the wall: plugs", meter_options_text},
     {"energy", "baselines, carbon and money: options of run and llm", energy_options_text},
     {"recording", "options of run and llm that few need", rare_options_text}};
 
@@ -79,7 +81,7 @@ int help(const std::string& name) {
 
 std::function<int(const CommandWords&)> add_help(CLI::App& command) {
   auto topic = std::make_shared<std::string>();
-  command.add_option("TOPIC", *topic, "exit-codes, signs, targets, energy, recording");
+  command.add_option("TOPIC", *topic, "exit-codes, signs, targets, meters, energy, recording");
   return [topic](const CommandWords&) { return help(*topic); };
 }
 

@@ -14,7 +14,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 12> rows{{
+constexpr std::array<Subcommand, 13> rows{{
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -35,6 +35,10 @@ constexpr std::array<Subcommand, 12> rows{{
      "  prony baseline --for 10s\n  prony run --baseline stored -- ./infer model.bin\n", &add_baseline},
     {"calibrate", "Fit what software sees to a better meter, and keep the line",
      "  prony calibrate --against power_supply.BAT0.power\n  prony calibrate --show\n", &add_calibrate},
+    {"attach", "Lay a meter's log beside a Run, its clock set right by the shape of both",
+     "  prony attach RUN 'file:omegawatt.csv#map=omegawatt,watts=activepow1+activepow2'\n"
+     "  prony attach RUN 'plug=file:plug.csv#time=1,watts=3' --within 10m\n",
+     &add_attach},
     {"show", "The summary of a recorded Run", "  prony show runs/20261120T225801-demo.prony\n  prony show RUN --json\n",
      &add_show},
     {"export", "Samples, spans, charges or channels as CSV or JSON Lines",

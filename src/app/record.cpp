@@ -13,6 +13,7 @@
 #include "app/kept.hpp"
 #include "app/live_line.hpp"
 #include "app/machine_choice.hpp"
+#include "app/meter_options.hpp"
 #include "app/passports.hpp"
 #include "app/record_request.hpp"
 #include "app/session.hpp"
@@ -110,8 +111,10 @@ Result<void> Recording::prepare() {
   if (!machine) return Unexpected<Error>(machine.error());
   machine_ = std::move(*machine);
   live_ = make_live_machine();
+  if (auto named = name_meters(*machine_, o.meters); !named) return named;
   auto sensors = open_sensors(*machine_, o.sensors, sensor_options());
   if (!sensors) return Unexpected<Error>(sensors.error());
+  tell_missing_meters(*machine_, sensors->unavailable);
   auto control = control_options(o, *sensors);
   if (!control) return Unexpected<Error>(control.error());
   control->on_hot = [this](const Heat& heat) { too_hot(heat); };
@@ -269,6 +272,7 @@ void Recording::conclude(const Result<WorkloadOutcome>& outcome) {
   session_->settle(milliseconds(250));
   baseline(phase::baseline_after, SpanId{3});
   session_->stop_sampling();
+  if (session_->stuck()) (void)machine_.release();  // a thread is still inside of it
   learn_sensors();
   session_->add(Total{"target", "wall_s", run_span_.interval.length().seconds().value(), "monotonic clock"});
   followers_.finish(outcome ? std::optional(outcome->exit) : std::nullopt);

@@ -8,6 +8,7 @@
 #include "app/common.hpp"
 #include "app/kept.hpp"
 #include "app/machine_choice.hpp"
+#include "app/meter_options.hpp"
 #include "app/passports.hpp"
 #include "app/subcommand.hpp"
 #include "app/write_file.hpp"
@@ -22,6 +23,7 @@ struct SensorsOptions {
   bool json = false;
   bool every_channel = false;
   bool wall_estimate = false;
+  std::vector<std::string> meters;
   MachineChoice machine;
 };
 
@@ -37,6 +39,10 @@ int sensors(const SensorsOptions& options) {
   const auto machine = open_machine(options.machine);
   if (!machine) {
     print_error(machine.error());
+    return exit_code::own_failure;
+  }
+  if (auto named = name_meters(**machine, options.meters); !named) {
+    print_error(named.error());
     return exit_code::own_failure;
   }
   const auto reports =
@@ -62,6 +68,7 @@ std::function<int(const CommandWords&)> add_sensors(CLI::App& command) {
   command.add_flag("--json", options->json, "As JSON; the names carry units");
   command.add_flag("--every-channel", options->every_channel, "Also what they leave out: single CPUs, rails' volts …");
   command.add_flag("--wall-estimate", options->wall_estimate, "Also what a published line makes of a board's rails");
+  add_meter_option(command, options->meters);
   add_machine_options(command, options->machine);
   return [options](const CommandWords&) { return sensors(*options); };
 }

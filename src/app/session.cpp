@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "process/proc_files.hpp"
 #include "sensors/report.hpp"
+#include "sensors/wall.hpp"
 
 namespace prony::app {
 
@@ -71,6 +72,7 @@ Result<SensorSet> open_sensors(Machine& machine, const std::string& only, const 
     SensorOptions now = options;
     now.clocks = reads_clocks(set);
     Probe probe = row.make(machine, now);
+    if (unnamed_meter(machine, row.name) && !asked) continue;
     set.unavailable.insert(set.unavailable.end(), probe.unavailable.begin(), probe.unavailable.end());
     set.unavailable.insert(set.unavailable.end(), probe.notes.begin(), probe.notes.end());
     if (!probe.sensor) continue;
@@ -89,11 +91,15 @@ Session::Session(Machine& machine, SensorSet sensors, std::vector<Sensor*> watch
     : machine_(machine), set_(std::move(sensors)), watchers_(std::move(watchers)) {
   const auto lane_of = [&](const Sensor& sensor) -> LanePlan& {
     std::string name(to_string(sensor.lane()));
-    if (sensor.lane() == LaneKind::blocking && !sensor.channels().empty()) name = sensor.channels().front().sensor;
+    // One that hangs takes no other with it, but those that say that they belong together.
+    const bool own = sensor.lane() == LaneKind::blocking && sensor.lane_name().empty();
+    if (own && !sensor.channels().empty()) name = sensor.channels().front().sensor;
     if (!sensor.lane_name().empty()) name = sensor.lane_name();
     if (sensor.home_cpu()) name += "@cpu" + std::to_string(*sensor.home_cpu());
-    for (LanePlan& lane : lanes_)
-      if (lane.name == name) return lane;
+    const auto named = [&](const std::string& wanted) { return std::ranges::find(lanes_, wanted, &LanePlan::name); };
+    if (const auto found = named(name); found != lanes_.end() && !own) return *found;
+    for (int n = 2; own && named(name) != lanes_.end(); ++n)
+      name = name.substr(0, name.find('#')) + "#" + std::to_string(n);
     const Duration lane_interval = sensor.lane() == LaneKind::fast ? interval : std::max(interval, sensor.pace());
     LanePlan lane;
     lane.name = name;
@@ -117,6 +123,7 @@ Session::Session(Machine& machine, SensorSet sensors, std::vector<Sensor*> watch
   for (Sensor* watcher : watchers_) add_sensor(*watcher);
   for (const auto& sensor : set_.sensors) add_sensor(*sensor);
   resolve_within(set_.within, channels_);
+  place_behind_the_wall(channels_);
   for (const LanePlan& lane : lanes_) groups_.push_back(lane.group);
   last_power_.resize(channels_.size());
   sampler_ = Sampler::create(machine_, lanes_);
@@ -127,6 +134,13 @@ Session::~Session() {
     carrier_.request_stop();
     carrier_.join();
   }
+  sampler_->stop();
+  note_stuck();
+  if (stuck_) (void)new SensorSet(std::move(set_));  // left behind with the thread that is inside of one
+}
+
+void Session::note_stuck() {
+  for (const LaneStats& lane : sampler_->stats()) stuck_ = stuck_ || lane.stuck;
 }
 
 void Session::control(ControlOptions options) { control_.emplace(machine_, lanes_, channels_, std::move(options)); }
@@ -252,6 +266,7 @@ void Session::settle(Duration limit) {
 void Session::stop_sampling() {
   if (carrier_.joinable()) carrier_.request_stop();  // first: the end of the lanes wakes it
   sampler_->stop();
+  note_stuck();
   if (carrier_.joinable()) carrier_.join();
   while (true) {
     auto block = sampler_->take(Duration{0}, Duration{0});

@@ -62,6 +62,8 @@ class Session {
   void settle(Duration limit);
   // Stops the lanes and writes what they still hold; spans too.
   void stop_sampling();
+  // After stop_sampling(): a sensor did not come back. It stays behind with its thread, and so must the Machine.
+  [[nodiscard]] bool stuck() const noexcept { return stuck_; }
   // Writes totals of the lanes and of Prony itself, closes the file. False: recording had failed (already said).
   [[nodiscard]] bool finish(RunState state);
 
@@ -84,6 +86,7 @@ class Session {
   bool carry_all(Duration wait);
   bool carry_one(Duration wait, Duration max_age);
   void complain();
+  void note_stuck();
   void complain_of(Sensor& sensor);
   void record_failure(const Error& error);
   template <class F>
@@ -100,6 +103,7 @@ class Session {
   std::mutex recorder_mutex_;
   std::unique_ptr<Recorder> recorder_;
   std::atomic<bool> failed_ = false;
+  bool stuck_ = false;
   std::vector<std::string> complained_;                 // subjects already told, so that each is told once
   std::vector<std::pair<Instant, double>> last_power_;  // per channel: when and what watts_now read
   std::function<void(const TickBlock&)> see_;

@@ -42,6 +42,7 @@ struct Subcommand {
 [[nodiscard]] std::function<int(const CommandWords&)> add_probe(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_baseline(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_calibrate(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_attach(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_show(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_export(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_synth(CLI::App& command);

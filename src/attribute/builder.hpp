@@ -48,6 +48,8 @@ class Builder {
   [[nodiscard]] const Split& split_by(const Basis& basis);
   [[nodiscard]] const Curve* curve_of(const Channel* channel) const;
   [[nodiscard]] bool dead(const Curve& curve) const;
+  [[nodiscard]] bool too_coarse(const Curve& curve) const;
+  [[nodiscard]] bool choose_headline_of(const std::vector<bool>& left_out);
   [[nodiscard]] Estimate charged(double value, const Measured& gross, double length_s, double staleness_s) const;
 
   const Attribution::State& state_;

@@ -132,12 +132,33 @@ bool Builder::dead(const Curve& curve) const {
          length_s >= std::max(dead_after_s, 10 * curve.period_s());
 }
 
-// A channel that shows nothing at all neither counts nor hides what is part of it.
+// A meter at the wall renews its value about once a second: of a short window, or of requests, it has nothing to tell.
+bool Builder::too_coarse(const Curve& curve) const {
+  const Channel& channel = curve.channel();
+  if (channel.model || !(channel.domain == "wall" || channel.domain.starts_with("wall:"))) return false;
+  const auto resolves = [&](const Interval& interval) {
+    return curve.between_fixed(interval.begin.ns, interval.end.ns).resolvable();
+  };
+  return !curve.between(ledger_.window, state_.run.has_value()).resolvable() ||
+         std::ranges::any_of(state_.requests, [&](const auto& request) { return !resolves(request.interval); });
+}
+
+// A channel that shows nothing at all neither counts nor hides what is part of it. One at the wall that is too coarse
+// steps back where anything else can tell: joules of the machine's own sensors are worth more than none of the wall.
 void Builder::choose_headline() {
+  std::vector<bool> left_out(curves_.size()), coarse(curves_.size());
+  for (std::size_t i = 0; i < curves_.size(); ++i) {
+    left_out[i] = !gives_energy(curves_[i].channel()) || dead(curves_[i]);
+    coarse[i] = left_out[i] || too_coarse(curves_[i]);
+  }
+  if (!choose_headline_of(coarse)) (void)choose_headline_of(left_out);
+}
+
+bool Builder::choose_headline_of(const std::vector<bool>& left_out) {
   std::vector<std::size_t> known, doubtful, modelled;
   for (std::size_t i = 0; i < curves_.size(); ++i) {
     const Channel& channel = curves_[i].channel();
-    if (!gives_energy(channel) || channel.scope != Scope::host || dead(curves_[i])) continue;
+    if (left_out[i] || channel.scope != Scope::host) continue;
     if (channel.model || channel.origin == Origin::modelled) {
       modelled.push_back(i);
       continue;
@@ -147,7 +168,7 @@ void Builder::choose_headline() {
     for (std::size_t steps = 0; parent && steps <= curves_.size(); ++steps) {
       const auto found = std::ranges::find(curves_, *parent, [](const Curve& curve) { return curve.channel().id; });
       if (found == curves_.end()) break;
-      inside_another = inside_another || !dead(*found);
+      inside_another = inside_another || !left_out[static_cast<std::size_t>(found - curves_.begin())];
       parent = found->channel().part_of;
     }
     // A power that was ever zero or negative feeds no machine: a battery that rests or charges.
@@ -165,6 +186,7 @@ void Builder::choose_headline() {
     headline_ = {modelled.front()};
     ledger_.headline_modelled = curves_[modelled.front()].channel().origin == Origin::modelled;
   }
+  return !headline_.empty();
 }
 
 void Builder::peak(const Curve& curve, ChannelLedger& row) const {

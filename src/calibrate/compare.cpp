@@ -42,6 +42,7 @@ void add_pairs(std::span<const MeteredRow> rows, std::vector<Comparison>& out) {
       if (i == j || !usable(rows[j])) continue;
       const Channel& b = *rows[j].channel;
       if (a.part_of == b.id) {
+        if (meters_whole_machine(b)) continue;  // all that lies in it is told together
         out.push_back({Likeness::part, {a.name}, b.name, ratio_of(*rows[i].gross, *rows[j].gross)});
       } else if (i < j && !a.part_of && !b.part_of && !a.model && !b.model && same_domain(a, b)) {
         const bool counter_second = a.kind != b.kind && b.kind == ChannelKind::counter;
@@ -56,16 +57,25 @@ void add_pairs(std::span<const MeteredRow> rows, std::vector<Comparison>& out) {
   }
 }
 
-// What software sees: the headline's domains, which do not overlap; where the meter itself is the headline, the model.
+bool has_parts(std::span<const MeteredRow> rows, const Channel& meter) {
+  return std::ranges::any_of(rows, [&](const MeteredRow& row) {
+    return row.channel != nullptr && row.channel->part_of == meter.id && !meters_whole_machine(*row.channel);
+  });
+}
+
+// What software sees: the headline's domains, which do not overlap; where the meter itself is the headline, what lies
+// in it, else the model.
 void add_meters(std::span<const MeteredRow> rows, std::vector<Comparison>& out) {
   for (const MeteredRow& meter : rows) {
     if (!usable(meter) || !meters_whole_machine(*meter.channel)) continue;
     Comparison all{Likeness::meter, {}, meter.channel->name, {}};
     Estimate sum;
     bool whole = true;
+    const bool parts = has_parts(rows, *meter.channel);
     for (const MeteredRow& row : rows) {
       if (&row == &meter || row.channel == nullptr || meters_whole_machine(*row.channel)) continue;
-      if (meter.headline ? !row.channel->model : !row.headline) continue;
+      const bool inside = row.channel->part_of == meter.channel->id;
+      if (meter.headline ? !(parts ? inside : row.channel->model.has_value()) : !row.headline) continue;
       whole = whole && usable(row);
       if (!usable(row)) continue;
       sum = all.what.empty() ? *row.gross : sum + *row.gross;
@@ -90,7 +100,9 @@ std::string_view to_string(Likeness likeness) noexcept {
 }
 
 bool meters_whole_machine(const Channel& channel) {
-  if (!gives_energy(channel) || channel.coverage_known || channel.model) return false;
+  if (!gives_energy(channel) || channel.model) return false;
+  if (channel.domain == "wall" || channel.domain.starts_with("wall:")) return true;
+  if (channel.coverage_known) return false;
   const auto says = [&](std::string_view word) { return channel.name.find(word) != std::string::npos; };
   return channel.sensor == "power_supply" || says("power_meter") || says("psu") || says("wall");
 }

@@ -6,7 +6,10 @@
 
 #include "machine/device.hpp"
 #include "machine/file_machine.hpp"
+#include "machine/lines.hpp"
 #include "machine/live_library.hpp"
+#include "machine/meter_port.hpp"
+#include "machine/network.hpp"
 #include "machine/perf.hpp"
 
 namespace prony {
@@ -19,7 +22,7 @@ constexpr clockid_t process_clock(pid_t pid) noexcept {
   return static_cast<clockid_t>((~static_cast<unsigned>(pid) << 3) | 2u);
 }
 
-class LiveMachine final : public FileMachine {
+class LiveMachine final : public FileMachine, public MeterPort {
  public:
   explicit LiveMachine(const LiveMachineOptions& options)
       : FileMachine(options.sysfs, options.procfs, ""), own_sysfs_(options.sysfs == LiveMachineOptions{}.sysfs) {}
@@ -55,6 +58,11 @@ class LiveMachine final : public FileMachine {
   [[nodiscard]] Result<ProgramOutput> run_program(std::span<const std::string> arguments, Duration most) override {
     if (!own_sysfs_) return recorded_program(arguments);
     return run_live_program(arguments, most);
+  }
+  // Also with another /sys: the meter at the wall was named by the user.
+  [[nodiscard]] Result<std::unique_ptr<Network>> open_network() override { return open_live_network(); }
+  [[nodiscard]] Result<std::unique_ptr<LineSource>> open_lines(const LineRequest& request) override {
+    return open_live_lines(request);
   }
 
  private:

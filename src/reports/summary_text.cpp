@@ -268,7 +268,7 @@ std::string to_text(const Summary& s, const TextOptions& given) {
   }
   out += energy_notes(s, o) + text::conditions(s, o) + text::input_output(s, o);
   const bool all_of_it = std::ranges::any_of(s.energy, [](const EnergyRow& row) {
-    return row.ledger.headline && row.channel.model && row.channel.domain == "wall";
+    return row.ledger.headline && row.channel.domain == "wall";
   });
   if (!s.headline_modelled && !all_of_it && s.headline_j)
     out += layout::labelled("not visible", {"what no domain above covers (disks, fans, losses of the power supply)"},

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/interruptible.hpp"
 #include "sampler/lane.hpp"
 
 namespace prony {
@@ -22,6 +23,7 @@ using sampler::monotonic_ns;
 
 constexpr std::int64_t first_tick_bound_ns = 5'000'000'000;
 constexpr std::int64_t answer_bound_ns = 2'000'000'000;  // tick_now() and stop()
+constexpr std::int64_t patience_ns = 1'000'000'000;      // stop(): before a sensor that waits is interrupted
 
 void* lane_main(void* argument) {
   const std::unique_ptr<std::shared_ptr<Lane>> lane(static_cast<std::shared_ptr<Lane>*>(argument));
@@ -169,7 +171,12 @@ class LaneSampler final : public Sampler {
     for (const Thread& thread : lanes_) {
       if (thread.running) thread.lane->ask_stop();
     }
-    const std::int64_t until = monotonic_ns() + answer_bound_ns;
+    const std::int64_t begin = monotonic_ns(), until = begin + answer_bound_ns;
+    for (const Thread& thread : lanes_) {
+      if (!thread.running || thread.lane->wait_finished(begin + patience_ns)) continue;
+      for (Sensor* sensor : thread.lane->plan().sensors)
+        if (auto* waiting = dynamic_cast<Interruptible*>(sensor)) waiting->interrupt();
+    }
     for (Thread& thread : lanes_) {
       if (!thread.running) continue;
       thread.running = false;

@@ -1,6 +1,7 @@
 // Every sensor there is, in the order in which they are shown: energy first, then conditions, then who used the CPU.
 #include <array>
 
+#include "sensors/meter_rows.hpp"
 #include "sensors/rows.hpp"
 
 namespace prony {
@@ -15,12 +16,15 @@ std::string_view to_string(LaneKind lane) noexcept {
 }
 
 std::span<const SensorRow> sensor_catalogue() {
-  static constexpr std::array<SensorRow, 19> rows{{
+  static constexpr std::array<SensorRow, 22> rows{{
       {"rapl", "energy of processor packages, cores, memory, platform (perf, powercap)", make_rapl},
       {"hwmon", "energy and power of chips and supply rails (hwmon)", make_hwmon},
       {"raspberry", "supply rails, clock and throttling of a Raspberry Pi (firmware)", make_raspberry},
       {"nvml", "NVIDIA GPUs: energy, power, load, memory, clocks, limits (NVML)", make_nvml},
       {"power_supply", "batteries: power drawn, energy left; mains connected or not", make_power_supply},
+      {"plug", "the wall: plugs with a meter (Shelly, Tasmota, Kasa)", make_plug},
+      {"redfish", "the wall: what a server's BMC says that it draws (Redfish)", make_redfish},
+      {"line-meter", "the wall: a meter that writes lines (program, serial port, file)", make_line_meter},
       {"hwmon-climate", "temperatures and fans of chips (hwmon)", make_hwmon_climate},
       {"thermal", "temperatures of thermal zones", make_thermal},
       {"cpufreq", "clock of each processor frequency policy", make_cpufreq},

@@ -311,5 +311,30 @@ TEST(Headline, ABatteryThatRestedOrChargedIsNotWhatTheMachineDrew) {
   EXPECT_FALSE(headline(12, -20));
 }
 
+// Kills: a package added to the wall that it draws from; a short Run, or requests, without any joule because the plug
+// renews its watts once a second.
+TEST(Headline, TheWallIsAllOfItWhereItCanTellAndStepsBackWhereItIsTooCoarse) {
+  const auto ledger_of = [](std::int64_t end, bool with_package, std::int64_t request) {
+    Bench setup;
+    Channel wall = energy_counter(second, "plug.wall.power");
+    wall.domain = "wall", wall.measure = Measure::power, wall.kind = ChannelKind::gauge, wall.scale = 1;
+    setup.add(wall, [](std::int64_t) { return Reading{100, Quality::ok}; });
+    Channel package = energy_counter(millisecond, "package");
+    package.part_of = setup.run.channels.back().id;
+    if (with_package) setup.add(package, counter_of(Power{{origin}, {40}}, millisecond, 0));
+    setup.run.spans = {span(1, SpanKind::run, "run", origin + second, end)};
+    if (request > 0)
+      setup.run.spans.push_back(span(2, SpanKind::request, "r", origin + second, origin + second + request));
+    return setup.attribute(60 * second);
+  };
+  EXPECT_NEAR(ledger_of(origin + 51 * second, true, 0).headline_j->value, 5000, 1);            // never 7000
+  EXPECT_NEAR(ledger_of(origin + 51 * second, true, 50 * second).headline_j->value, 5000, 1);  // a request that it sees
+  EXPECT_NEAR(ledger_of(origin + 51 * second, true, second).headline_j->value, 2000, 1);       // one that it does not
+  EXPECT_NEAR(ledger_of(origin + 2 * second, true, 0).headline_j->value, 40, 0.1);
+  const Ledger alone = ledger_of(origin + 2 * second, false, 0);
+  EXPECT_TRUE(alone.energy.at(0).headline);  // nothing else is there: it says itself what it lacks
+  EXPECT_FALSE(alone.headline_j);
+}
+
 }  // namespace
 }  // namespace prony

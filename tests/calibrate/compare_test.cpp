@@ -57,6 +57,26 @@ TEST(Compare, SoftwareAgainstAWallMeterGivesTheKnownRatios) {
   }
 }
 
+// Kills: parts of a plug told one by one and their sum never; the model told where the machine measures.
+TEST(Compare, WhereThePlugIsTheHeadlineAllThatLiesInItIsHeldAgainstItTogether) {
+  Channel meter = channel(0, "plug", "plug.wall.power", "wall", Measure::power);
+  Channel left = channel(1, "rapl", "rapl.package-0.energy", "package-0", Measure::energy), right = left;
+  left.part_of = right.part_of = meter.id;
+  right.id = {2}, right.name = "rapl.package-1.energy", right.domain = "package-1";
+  Channel model = channel(3, "cpu-model", "cpu-model.cpu.power", "cpu", Measure::power);
+  model.origin = Origin::modelled, model.model = PowerModel{};
+  const std::vector<MeteredRow> rows{
+      {&meter, exact(100), true}, {&left, exact(30), false}, {&right, exact(38), false}, {&model, exact(55), false}};
+  const auto told = compare(rows);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].likeness, Likeness::meter);
+  EXPECT_EQ(told[0].what.size(), 2u);
+  EXPECT_DOUBLE_EQ(told[0].ratio.value, 0.68);
+  const auto modelled = compare(std::vector<MeteredRow>{{&meter, exact(100), true}, {&model, exact(55), false}});
+  ASSERT_EQ(modelled.size(), 1u);
+  EXPECT_DOUBLE_EQ(modelled[0].ratio.value, 0.55);
+}
+
 // Kills: a part added to its whole before it is compared with the meter.
 TEST(Compare, WhatLiesInAnotherChannelIsNotCountedTwiceAgainstTheMeter) {
   Channel meter = channel(0, "power_supply", "power_supply.BAT0.power", "supply-BAT0", Measure::power);

@@ -1,0 +1,251 @@
+// plug: power and energy at the wall, from plugs that are asked over the network: Shelly, Tasmota, Kasa.
+// reads       Shelly Gen1 /meter/N (W, watt-minutes) or /emeter/N (W, Wh); Gen2+ /rpc/Switch.GetStatus and its like
+//             (W, Wh); Tasmota /cm?cmnd=Status 8 (W, kWh); Kasa emeter.get_realtime over TCP 9999 (W, kWh or mW, Wh)
+// sees        all that is plugged in there: of this machine everything, losses of its power supply too
+// period      not documented; a Shelly or Tasmota renews its power about once a second;  wrap none: a smaller total is
+//             a reset
+// privilege   none; a password stands in a file (#login=FILE)
+// part_of     nothing; what the machine itself measures is part of it (sensors/wall.hpp)
+// lane        blocking, one thread per plug; a plug that does not answer is asked ever more rarely, every 10 s at last
+// source      sensors/plug_dialect.hpp
+#include <algorithm>
+#include <mutex>
+
+#include "base/interruptible.hpp"
+#include "base/text.hpp"
+#include "machine/network.hpp"
+#include "sensors/meter_rows.hpp"
+#include "sensors/plug_dialect.hpp"
+#include "sensors/wall.hpp"
+
+namespace prony {
+
+namespace {
+
+constexpr Duration deadline = milliseconds(3000);
+constexpr Duration longest_pause = milliseconds(10'000);
+constexpr std::size_t most_bytes = std::size_t{256} << 10;
+constexpr std::string_view kasa_question = R"({"emeter":{"get_realtime":{}}})";
+constexpr unsigned kasa_port = 9999;
+
+std::string encoded(std::string_view text) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (plain) {
+      out += c;
+    } else {
+      out += '%';
+      out += digits[byte >> 4];
+      out += digits[byte & 15u];
+    }
+  }
+  return out;
+}
+
+// One plug, and how it is asked.
+class Asker {
+ public:
+  Asker(Meter meter, std::unique_ptr<Network> network) : meter_(std::move(meter)), network_(std::move(network)) {}
+  [[nodiscard]] const Meter& meter() const noexcept { return meter_; }
+  void interrupt() noexcept { network_->interrupt(); }
+
+  [[nodiscard]] Result<JsonNumbers> ask(const std::string& path) {
+    auto answer = meter_.kind == MeterKind::kasa ? ask_kasa() : ask_http(path);
+    if (!answer) return Unexpected<Error>(answer.error());
+    auto numbers = JsonNumbers::parse(*answer);
+    if (!numbers) return fail(numbers.error().code, "answers with " + numbers.error().what, where(path));
+    return numbers;
+  }
+  [[nodiscard]] std::string where(const std::string& path) const { return meter_.address + path; }
+
+ private:
+  [[nodiscard]] Result<std::string> ask_http(const std::string& path) {
+    HttpRequest request;
+    request.url = where(path);
+    request.deadline = deadline;
+    request.most_bytes = most_bytes;
+    request.ca_file = meter_.option("ca");
+    request.check_certificate = !meter_.has("insecure");
+    const bool in_address = path.starts_with("/cm?");  // Tasmota takes its password there
+    if (in_address && !meter_.user.empty())
+      request.secret_query = "&user=" + encoded(meter_.user) + "&password=" + encoded(meter_.password);
+    else
+      request.user = meter_.user, request.password = meter_.password;
+    auto response = network_->http(request);
+    if (!response) return Unexpected<Error>(response.error());
+    if (response->status == 401 || response->status == 403)
+      return fail(ErrorCode::denied, meter_.user.empty() ? "it wants a password" : "user or password is refused",
+                  request.url,
+                  "Put both into a file that only you may read, as in a .netrc:  #login=FILE\n"
+                  "  machine " +
+                      host_of(meter_.address) + " login admin password PASSWORD");
+    if (response->status >= 300 && response->status < 400)
+      return fail(ErrorCode::unavailable, "sends elsewhere: " + printable(response->header("location"), 120),
+                  request.url, "No redirection is followed. Name the address that it means, if it is your plug's.");
+    if (response->status != 200)
+      return fail(response->status == 404 ? ErrorCode::absent : ErrorCode::transient,
+                  "answers " + std::to_string(response->status), request.url);
+    return std::move(response->body);
+  }
+  [[nodiscard]] Result<std::string> ask_kasa() {
+    TcpRequest request;
+    request.host = host_of(meter_.address);
+    const std::size_t colon = meter_.address.rfind(':');
+    const auto port = colon == std::string::npos || meter_.address.ends_with(']')
+                          ? std::nullopt
+                          : parse_u64(std::string_view(meter_.address).substr(colon + 1));
+    request.port = port && *port < 65536 ? static_cast<unsigned>(*port) : kasa_port;
+    request.send = kasa_wrapped(kasa_question);
+    request.length = kasa_length;
+    request.deadline = deadline;
+    request.most_bytes = most_bytes;
+    auto wire = network_->tcp(request);
+    if (!wire) return Unexpected<Error>(wire.error());
+    return kasa_unwrapped(*wire);
+  }
+
+  Meter meter_;
+  std::unique_ptr<Network> network_;
+};
+
+class PlugSensor final : public Sensor, public Interruptible {
+ public:
+  PlugSensor(Machine& machine, Asker asker, PlugPlan plan, std::vector<Channel> channels)
+      : machine_(machine), asker_(std::move(asker)), plan_(std::move(plan)), channels_(std::move(channels)) {}
+  [[nodiscard]] LaneKind lane() const noexcept override { return LaneKind::blocking; }
+  [[nodiscard]] std::span<const Channel> channels() const noexcept override { return channels_; }
+  void interrupt() noexcept override { asker_.interrupt(); }
+
+  // Allocates: a request costs a thousand times what that does, and the lane is its own.
+  void read(std::span<Reading> out) noexcept override {
+    std::ranges::fill(out, Reading{});
+    if (machine_.now() < not_before_) return;
+    std::size_t next = 0;
+    bool all = true;
+    for (const PlugAsk& ask : plan_.asks) {
+      const auto answer = asker_.ask(ask.path);
+      const JsonScalar* valid = answer ? answer->find(ask.valid) : nullptr;
+      const bool sound = answer && (valid == nullptr || valid->number != 0);
+      if (!answer) tell(answer.error());
+      for (const PlugQuantity& quantity : ask.quantities) {
+        const auto counts = sound ? counts_of(quantity, *answer) : std::nullopt;
+        if (counts) out[next] = {*counts, Quality::ok};
+        if (answer && !counts)
+          tell({ErrorCode::malformed,
+                sound ? "its answer has no " + quantity.what : "says that it is not valid",
+                asker_.where(ask.path),
+                {}});
+        all = all && counts;
+        ++next;
+      }
+    }
+    pause(all);
+  }
+  [[nodiscard]] std::vector<Unavailable> complaints() override {
+    const std::lock_guard lock(mutex_);
+    if (!trouble_) return {};
+    const Error error = *std::exchange(trouble_, std::nullopt);
+    std::vector<Unavailable> told;
+    for (const Channel& channel : channels_) told.push_back({channel.name, error.where + ": " + error.what, error.fix});
+    return told;
+  }
+
+ private:
+  void tell(Error error) {
+    const std::lock_guard lock(mutex_);
+    trouble_ = std::move(error);
+  }
+  void pause(bool good) {
+    pause_ = good ? Duration{0} : std::min(longest_pause, std::max(milliseconds(1000), 2 * pause_));
+    not_before_ = machine_.now() + pause_;
+  }
+
+  Machine& machine_;
+  Asker asker_;
+  PlugPlan plan_;
+  std::vector<Channel> channels_;
+  Duration pause_;
+  Instant not_before_;
+  std::mutex mutex_;
+  std::optional<Error> trouble_;
+};
+
+Result<PlugPlan> plan_of(Asker& asker) {
+  const Meter& meter = asker.meter();
+  const auto channel = parse_u64(meter.option("channel"));
+  if (meter.kind == MeterKind::kasa) {
+    const auto answer = asker.ask("");
+    return answer ? kasa_plan(*answer) : Result<PlugPlan>(Unexpected<Error>(answer.error()));
+  }
+  if (meter.kind != MeterKind::tasmota) {
+    const auto identity = asker.ask("/shelly");
+    const auto generation = identity ? shelly_generation(*identity) : std::nullopt;
+    if (generation) {
+      const auto status = asker.ask(*generation == 1 ? "/status" : "/rpc/Shelly.GetStatus");
+      if (!status) return Unexpected<Error>(status.error());
+      return *generation == 1 ? shelly_gen1_plan(*status, channel) : shelly_gen2_plan(*status, channel);
+    }
+    const bool answers =
+        identity || identity.error().code == ErrorCode::absent || identity.error().code == ErrorCode::malformed;
+    if (!answers) return Unexpected<Error>(identity.error());
+    if (meter.kind == MeterKind::shelly)
+      return fail(ErrorCode::absent, "is no Shelly", asker.where("/shelly"), "http://HOST finds out what it is.");
+  }
+  const auto status = asker.ask("/cm?cmnd=Status%208");
+  if (status) return tasmota_plan(*status, channel);
+  if (meter.kind == MeterKind::http_plug && status.error().code == ErrorCode::absent)
+    return fail(ErrorCode::absent, "is neither a Shelly nor a Tasmota", meter.address,
+                "Other meters can be read through a program of yours:  --meter exec:PROGRAM (`prony help meters`)");
+  return Unexpected<Error>(status.error());
+}
+
+// The plan's channels, their steps as the plug writes now.
+Result<std::vector<Channel>> channels_of(Asker& asker, const PlugPlan& plan, bool alone) {
+  std::vector<Channel> channels;
+  for (const PlugAsk& ask : plan.asks) {
+    const auto answer = asker.ask(ask.path);
+    if (!answer) return Unexpected<Error>(answer.error());
+    for (const PlugQuantity& quantity : ask.quantities) {
+      Channel channel = meter_channel(asker.meter(), "plug", quantity.what, quantity.measure, alone);
+      channel.id = {static_cast<std::uint32_t>(channels.size())};
+      channel.device = plan.kind + ", " + host_of(asker.meter().address);
+      channel.scale = quantity.scale;
+      channel.resolution = step_of(quantity, *answer) / quantity.scale;
+      channels.push_back(std::move(channel));
+    }
+  }
+  // Its total is its power again: never added to it, and held against it.
+  const bool power = std::ranges::any_of(channels, [](const Channel& c) { return c.measure == Measure::power; });
+  for (Channel& channel : channels)
+    if (power && channel.measure == Measure::energy) channel.coverage_known = false;
+  return channels;
+}
+
+Result<std::unique_ptr<Sensor>> open_plug(Machine& machine, MeterPort& port, const Meter& meter, bool alone) {
+  auto network = port.open_network();
+  if (!network) return Unexpected<Error>(network.error());
+  Asker asker(meter, std::move(*network));
+  auto plan = plan_of(asker);
+  if (!plan) return Unexpected<Error>(plan.error());
+  auto channels = channels_of(asker, *plan, alone);
+  if (!channels) return Unexpected<Error>(channels.error());
+  return std::make_unique<PlugSensor>(machine, std::move(asker), std::move(*plan), std::move(*channels));
+}
+
+bool is_plug(const Meter& meter) {
+  return meter.kind == MeterKind::http_plug || meter.kind == MeterKind::shelly || meter.kind == MeterKind::tasmota ||
+         meter.kind == MeterKind::kasa;
+}
+
+}  // namespace
+
+Probe make_plug(Machine& machine, const SensorOptions& /*options*/) {
+  return open_meters(machine, "plug", is_plug, [&](MeterPort& port, const Meter& meter, bool alone) {
+    return open_plug(machine, port, meter, alone);
+  });
+}
+
+}  // namespace prony
