@@ -10,6 +10,7 @@ constexpr std::size_t first_room = 256, most_room = 16'384;
 constexpr std::int64_t list_cost_factor = 1000;  // lists may take 1/1000 of the time: they hold the driver's lock
 constexpr Duration list_period = milliseconds(1000);
 constexpr std::int64_t percent_us_to_ns = 10;
+constexpr unsigned long long far_ahead_us = 3'600'000'000;
 
 DeviceUse& entry(std::vector<DeviceUse>& out, std::int64_t pid) {
   for (DeviceUse& one : out)
@@ -44,11 +45,13 @@ std::string NvmlUsers::why_not() {
 // since the look before; a share above all of the time is rubbish.
 void NvmlUsers::add_samples(std::span<nvml::ProcessSample> samples, Duration since, std::vector<DeviceUse>& out) {
   std::sort(samples.begin(), samples.end(), [](const auto& a, const auto& b) { return a.time_us < b.time_us; });
+  const auto since_us = static_cast<unsigned long long>(std::max<std::int64_t>(0, since.ns / 1000));
+  // A time far ahead of the one before is rubbish too; believed, it would hide every sample after it.
+  const unsigned long long latest = last_us_ == 0 ? INT64_MAX : last_us_ + since_us + far_ahead_us;
   unsigned long long newest = last_us_;
   for (const auto& sample : samples)
-    if (sample.sm <= 100 && sample.time_us > last_us_ && sample.time_us < INT64_MAX) newest = sample.time_us;
+    if (sample.sm <= 100 && sample.time_us > last_us_ && sample.time_us < latest) newest = sample.time_us;
   if (newest == last_us_) return;
-  const auto since_us = static_cast<unsigned long long>(std::max<std::int64_t>(0, since.ns / 1000));
   const unsigned long long begin = std::max(last_us_, newest - std::min(newest, since_us));
   unsigned long long apart = 0;  // shortest distance of two times
   for (std::size_t i = 1; i < samples.size(); ++i)

@@ -82,6 +82,36 @@ TEST(NvmlUsers, MoreSamplesThanThereIsRoomForAreAskedForAgain) {
   EXPECT_EQ(users.used_ms(300), users.used_ms(1));
 }
 
+// Kills: a wild time that is taken for the newest, after which no sample is new and use stands still.
+TEST(NvmlUsers, RubbishAmongTheSamplesCostsNobodyAndHidesNothing) {
+  Users users(used_by([](Duration) { return std::vector<SimulatedGpuUse>{{100, 0.5, 0, 0xffffffff}}; }));
+  struct Wild {
+    LibraryFunction<int(nvml::Device, nvml::ProcessSample*, unsigned*, unsigned long long)> honest;
+    unsigned calls = 0;
+  };
+  auto table = users.rig.nvml->table();
+  auto nvml = table.object;
+  auto wild = std::make_shared<Wild>();
+  wild->honest = decltype(wild->honest)({table.functions.at("nvmlDeviceGetProcessUtilization"), nvml.get()});
+  // Every third answer begins with a time of thirty years ahead.
+  int (*answer)(void*, nvml::Device, nvml::ProcessSample*, unsigned*, unsigned long long) =
+      [](void* object, nvml::Device device, nvml::ProcessSample* out, unsigned* size, unsigned long long last) {
+        auto& self = *static_cast<Wild*>(object);
+        const int status = self.honest(device, out, size, last);
+        if (status == 0 && *size > 0 && ++self.calls % 3 == 0) out[0].time_us += 1'000'000'000'000'000ULL;
+        return status;
+      };
+  const decltype(wild->honest) function({reinterpret_cast<void (*)()>(answer), wild.get()});
+  auto library = NvmlLibrary::open(users.rig.machine);
+  (*library)->process_use = function;
+  std::vector<Unavailable> missing;
+  users.users =
+      std::make_unique<NvmlUsers>(users.rig.machine, find_nvml_gpus(users.rig.machine, *library, missing).at(0));
+  for (double s = 10; s <= 40; s += 1) users.look_at(s);
+  EXPECT_GT(wild->calls, 20U);
+  EXPECT_NEAR(static_cast<double>(users.sums[100]) * 1e-9, 15, 2);
+}
+
 TEST(NvmlUsers, AGpuThatIsDividedOrADriverThatDoesNotTellIsAReasonAndNoGuess) {
   auto divided = used_by({});
   divided.instances = {"MIG-1"};
