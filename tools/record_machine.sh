@@ -63,6 +63,8 @@ sys/devices/system/cpu/cpu*/acpi_cppc/* sys/devices/system/cpu/cpu*/microcode/ve
 sys/devices/system/cpu/cpu*/power/energy_perf_bias
 sys/devices/system/node/online sys/devices/system/clocksource/clocksource0/*
 sys/firmware/devicetree/base/model sys/firmware/devicetree/base/compatible
+sys/firmware/devicetree/base/chosen/bootloader/version sys/firmware/devicetree/base/chosen/bootloader/build-timestamp
+sys/bus/pci/devices/*/class sys/bus/pci/devices/*/vendor sys/bus/pci/devices/*/current_link_speed sys/bus/pci/devices/*/current_link_width
 sys/fs/cgroup/cgroup.* sys/fs/cgroup/cpu.* sys/fs/cgroup/memory.* sys/fs/cgroup/unified/cgroup.*
 sys/fs/cgroup/unified/cpu.* sys/hypervisor/type
 proc/xen/capabilities sys/firmware/devicetree/base/hypervisor/compatible sys/firmware/acpi/platform_profile
@@ -246,6 +248,15 @@ for device in sys/class/net/*/device; do
   [ -d "$work/tree/sys/class/net/${new:-$name}" ] && mkdir -p "$work/tree/sys/class/net/${new:-$name}/device" &&
     : >"$work/tree/sys/class/net/${new:-$name}/device/present"
 done
+
+# The firmware of a Raspberry Pi: its device cannot be recorded, what its program prints can.
+if [ "$root" = / ] && command -v vcgencmd >/dev/null 2>&1; then
+  mkdir "$work/tree/programs"
+  for words in pmic_read_adc measure_temp "measure_clock arm" "measure_volts core" get_throttled "get_config arm_boost" version; do
+    # shellcheck disable=SC2086  # several words on purpose
+    timeout 5 vcgencmd $words >"$work/tree/programs/vcgencmd_$(echo "$words" | tr ' ' _)" 2>/dev/null || true
+  done
+fi
 
 # --- into one file ---------------------------------------------------------------------------------------------------
 mkdir -p "$work/tree/proc" "$work/tree/sys"
