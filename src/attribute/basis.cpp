@@ -45,7 +45,7 @@ constexpr std::array<std::string_view, 19> accelerators{
 constexpr std::array<std::string_view, 18> devices{"nvme", "disk", "ssd",     "hdd",  "sata",      "drivetemp",
                                                    "nic",  "eth",  "network", "wlan", "wifi",      "mlx",
                                                    "usb",  "fan",  "display", "hdmi", "backlight", "modem"};
-constexpr std::array<std::string_view, 6> memories{"dram", "ddr", "lpddr", "dimm", "ram", "vddq"};
+constexpr std::array<std::string_view, 7> memories{"dram", "ddr", "lpddr", "dimm", "ram", "vddq", "vddrq"};
 constexpr std::array<std::string_view, 4> processors{"cpu", "cpus", "package", "psys"};
 
 // "package-12" of "package-12" and of "package-12-die-0"; "" otherwise.
@@ -153,6 +153,7 @@ Feeds fed_by(const Channel& channel) {
   const auto words = words_of(channel.domain.empty() ? channel.name : channel.domain);
   if (any_of_them(words, accelerators)) return Feeds::accelerator;
   if (any_of_them(words, processors)) return Feeds::processors;
+  if (!words.empty() && words.back() == "cv") return Feeds::accelerator;  // a Jetson's rail of vision and deep learning
   if (any_of_them(words, memories)) return Feeds::memory;
   return any_of_them(words, devices) ? Feeds::device : Feeds::processors;
 }

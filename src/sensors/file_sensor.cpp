@@ -84,9 +84,13 @@ Duration FileSensorBuilder::read_time() {
   return machine_.now() - begin;
 }
 
+void FileSensorBuilder::number() noexcept {
+  for (std::size_t i = 0; i < channels_.size(); ++i) channels_[i].id = {static_cast<std::uint32_t>(i)};
+}
+
 Probe FileSensorBuilder::finish(LaneKind lane) {
   Probe probe;
-  for (std::size_t i = 0; i < channels_.size(); ++i) channels_[i].id = {static_cast<std::uint32_t>(i)};
+  number();
   if (!channels_.empty()) probe.sensor = std::make_unique<FileSensor>(lane, std::move(channels_), std::move(sources_));
   probe.unavailable = std::move(unavailable_);
   return probe;

@@ -55,6 +55,8 @@ class FileSensorBuilder {
   // Time of one read of all channels, by this machine's clock.
   [[nodiscard]] Duration read_time();
 
+  // Gives the channels their ids, which are their places.
+  void number() noexcept;
   // Numbers the channels and hands all over; no channel: no sensor.
   [[nodiscard]] Probe finish(LaneKind lane);
 

@@ -4,12 +4,14 @@
 // period      the chip's update_interval (ms), where it has one; else not documented (many drivers keep a value for up
 //             to a second), and update_period stays 0
 // averaging   power*_average_interval (ms); INA3221 with `samples` above 1 and INA226-like chips: each reading is the
-//             mean over one update_interval, which their drivers compute as samples × conversion time × channels
+//             mean over one update_interval, which their drivers compute as samples × conversion time × channels;
+//             likewise any other chip whose driver shows `samples` above 1 (ina238 and its kin)
 // step        as the file shows it; of an INA3221's rail what its 40 µV shunt step is in watts at the present voltage
 // wrap        64-bit, never
 // privilege   none, but for some drivers' energy files (root)
-// part_of     power < energy counter of the same chip; rails of a Jetson < its input rail (VDD_IN, POM_5V_IN); outputs
-//             of a converter < its input (pin). Nobody tells what a rail feeds: coverage is not known, and it is never
+// part_of     power < energy counter of the same chip; rails of a Jetson as the table of boards says
+//             (jetson_rails.cpp), there with known coverage; on other boards rails < VDD_IN or POM_5V_IN; outputs of a
+//             converter < its input (pin). Else nobody tells what a rail feeds: coverage is not known, and it is never
 //             added to other sensors
 // lane        fast, or a thread of its own where one read of all takes over 100 µs (chips behind I²C)
 // source      Documentation/hwmon/sysfs-interface.rst, ina3221.rst, ina2xx.rst, amd_energy.rst, pmbus.rst
@@ -19,6 +21,7 @@
 
 #include "sensors/file_sensor.hpp"
 #include "sensors/hwmon_chips.hpp"
+#include "sensors/jetson_rails.hpp"
 #include "sensors/rows.hpp"
 
 namespace prony {
@@ -52,7 +55,7 @@ void set_times(Machine& machine, const HwmonChip& chip, Channel& channel) {
   channel.update_period = period_of(machine, chip.path + "/update_interval");
   static constexpr std::array<std::string_view, 5> averaging{"ina226", "ina230", "ina231", "ina234", "ina260"};
   const bool averages = std::find(averaging.begin(), averaging.end(), chip.driver) != averaging.end() ||
-                        (is_ina3221(chip) && probe_integer(machine, chip.path + "/samples").value_or(1) > 1);
+                        probe_integer(machine, chip.path + "/samples").value_or(1) > 1;
   if (averages) channel.averaging_window = channel.update_period;
 }
 
@@ -64,6 +67,18 @@ double product_step(Machine& machine, const HwmonChip& chip, const HwmonInput& v
   const auto millivolts = probe_integer(machine, voltage.path);
   if (!micro_ohms || *micro_ohms <= 0 || !millivolts || *millivolts <= 0 || *millivolts > 1'000'000) return 1;
   return std::max(1.0, static_cast<double>(*millivolts) * 40'000 / static_cast<double>(*micro_ohms));
+}
+
+// Shunt monitors with one input (ina219, ina238) have no power1_label: the rail's name is the chip's own `label` (of
+// the device tree, Linux 5.17) or that of its voltage. On a Thor board the one INA238 sits in the input, whether named
+// or not.
+std::string rail_label(Machine& machine, const HwmonChip& chip, const HwmonInput& input, const JetsonBoard* board) {
+  if (input.labelled || !chip.driver.starts_with("ina") || input.index != 1) return input.label;
+  for (const char* file : {"/label", "/in1_label"})
+    if (const auto label = machine.read_text(chip.path + file); label && !label->empty() && *label != "NC")
+      return *label;
+  const bool input_monitor = board != nullptr && chip.driver == "ina238" && board->wholes.front() == "VIN";
+  return input_monitor ? "VIN" : input.label;
 }
 
 // Which current belongs to which voltage of a chip. INA3221: in1–3 are bus voltages in mV; in4–6 are shunt voltages in
@@ -115,13 +130,15 @@ std::vector<Added> add_energy(Machine& machine, const HwmonChip& chip, bool ever
   return added;
 }
 
-std::vector<Added> add_power(Machine& machine, const HwmonChip& chip, FileSensorBuilder& builder) {
+std::vector<Added> add_power(Machine& machine, const HwmonChip& chip, const JetsonBoard* board,
+                             FileSensorBuilder& builder) {
   std::vector<Added> added;
   auto inputs = chip.inputs(machine, "power", "_input");
   for (auto& average : chip.inputs(machine, "power", "_average"))
     if (std::none_of(inputs.begin(), inputs.end(), [&](const auto& i) { return i.index == average.index; }))
       inputs.push_back(std::move(average));
-  for (const auto& input : inputs) {
+  for (auto& input : inputs) {
+    input.label = rail_label(machine, chip, input, board);
     auto channel = channel_for(chip, input.label, Measure::power);
     set_times(machine, chip, channel);
     if (input.path.ends_with("_average")) channel.averaging_window = period_of(machine, input.path + "_interval");
@@ -186,13 +203,17 @@ void nest_power(std::vector<Channel>& channels, const std::vector<Added>& energi
 Probe make_hwmon(Machine& machine, const SensorOptions& options) {
   FileSensorBuilder builder(machine);
   const auto chips = hwmon_chips(machine);
+  const JetsonBoard* const board = jetson_board(machine);
+  std::vector<FoundRail> rails;
   for (const auto& chip : chips) {
     if (chip.power_supply) continue;
     const auto energies = add_energy(machine, chip, options.every_channel, builder);
-    auto powers = add_power(machine, chip, builder);
+    auto powers = add_power(machine, chip, board, builder);
     if (powers.empty() && energies.empty()) powers = add_products(machine, chip, builder);
     nest_power(builder.channels(), energies, powers);
-    nest_rails(builder.channels(), powers);
+    if (chip.driver.starts_with("ina"))
+      for (const auto& power : powers) rails.push_back({power.input.label, power.id.value});
+    if (board == nullptr || !chip.driver.starts_with("ina")) nest_rails(builder.channels(), powers);
     if (options.every_channel) add_parts(machine, chip, builder);
   }
   if (builder.size() == 0 && builder.unavailable().empty())
@@ -202,8 +223,13 @@ Probe make_hwmon(Machine& machine, const SensorOptions& options) {
                                          : "no hwmon chip here measures energy, power, or voltage and current",
                                      "load the chip's driver (sudo sensors-detect finds it), or ignore on a machine "
                                      "without such a chip"});
+  builder.number();
+  const auto whole = board != nullptr ? arrange_rails(*board, rails, builder.channels()) : std::string();
+  const auto note = rails_note(machine, rails, whole);
   const auto lane = builder.read_time() <= fast_enough ? LaneKind::fast : LaneKind::blocking;
-  return builder.finish(lane);
+  auto probe = builder.finish(lane);
+  if (note) probe.notes.push_back({"hwmon", *note, "measure the board's input with a plug or a meter beside it"});
+  return probe;
 }
 
 }  // namespace prony

@@ -281,6 +281,8 @@ bool measures_cpu_energy(std::span<const Channel> channels, std::span<const std:
     if (std::find(doubted.begin(), doubted.end(), channel.name) != doubted.end()) return false;
     if (!gives_energy(channel) || channel.origin == Origin::modelled || !channel.coverage_known) return false;
     if (channel.sensor == "raspberry") return channel.domain == "rails";
+    // Of a board's rails coverage is known only where together they are the whole module, its processors included.
+    if (channel.sensor == "hwmon" || channel.sensor == "jetson") return true;
     return channel.sensor == "rapl" && (channel.domain.starts_with("package") || channel.domain == "psys");
   });
 }

@@ -44,8 +44,8 @@ struct SensorReport {
 // there are passed over (a channel was left out).
 void resolve_within(std::span<const Within> within, std::vector<Channel>& channels);
 
-// True if `channels` hold a measured energy or power that is the CPU's (package or platform) and is not among the
-// `doubted` names: then no stand-in is needed.
+// True if `channels` hold a measured energy or power that is the CPU's (package, platform, a board's whole) and is not
+// among the `doubted` names: then no stand-in is needed.
 [[nodiscard]] bool measures_cpu_energy(std::span<const Channel> channels, std::span<const std::string> doubted);
 
 // The table of `prony sensors`, no line longer than `width` columns (at least 60), and the same as JSON. What
