@@ -68,7 +68,14 @@ sys/bus/pci/devices/*/class sys/bus/pci/devices/*/vendor sys/bus/pci/devices/*/c
 sys/fs/cgroup/cgroup.* sys/fs/cgroup/cpu.* sys/fs/cgroup/memory.* sys/fs/cgroup/unified/cgroup.*
 sys/fs/cgroup/unified/cpu.* sys/hypervisor/type
 proc/xen/capabilities sys/firmware/devicetree/base/hypervisor/compatible sys/firmware/acpi/platform_profile
-sys/class/block/*/dev sys/dev/block/*/dev'
+sys/class/block/*/dev sys/dev/block/*/dev
+sys/bus/i2c/drivers/ina3221x/*/iio*device*/rail_name_* sys/bus/i2c/drivers/ina3221x/*/iio*device*/in_power*_input
+sys/devices/gpu.0/load sys/devices/platform/*/load sys/devices/platform/bus@0/*/load sys/devices/platform/host1x/*/load
+sys/class/devfreq/*/cur_freq sys/class/devfreq/*/min_freq sys/class/devfreq/*/max_freq sys/class/devfreq/*/device/load
+sys/devices/pwm-fan/cur_pwm sys/devices/pwm-fan/target_pwm sys/kernel/actmon_avg_activity/mc_all
+sys/kernel/debug/cactmon/mc_all sys/kernel/debug/bpmp/debug/actmon/mc_all_avg_activity
+sys/kernel/debug/bpmp/debug/clk/emc/rate sys/kernel/debug/clk/override.emc/clk_rate sys/kernel/debug/clk/emc/clk_rate
+etc/nv_tegra_release etc/nvpmodel.conf var/lib/nvpmodel/status'
 # Never, wherever a pattern above would find them.
 refused='*serial* *uuid* *asset_tag* */uevent */modalias */environ */cmdline */address *wwid* */unique_id */crash_notes*
 */memory.kmem* */memory.force_empty */memory.pressure_level */cgroup.event_control */cgroup.kill */unbind_*'

@@ -10,6 +10,9 @@ namespace {
 
 // RAPL renews about 1024 times a second, with jitter: never more than the documented millisecond apart.
 constexpr Duration register_period{976'563}, register_jitter{11'000};
+// INA3221: 40 µV a step; one shunt is looked at for 1.1 ms, and its turn comes every 6.6 ms.
+constexpr double shunt_step_v = 40e-6;
+constexpr Duration shunt_period{6'600'000}, shunt_window{1'100'000};
 constexpr std::uint64_t register_quanta = 1ULL << 32;
 
 std::string number_line(std::uint64_t value) { return std::to_string(value) + '\n'; }
@@ -213,6 +216,61 @@ void RoomBuilder::machine_facts(std::uint64_t memory_mib, const std::string& pro
     text("/sys/class/dmi/id/sys_vendor", "Simulated");
     text("/sys/class/dmi/id/product_name", product);
   }
+}
+
+void RoomBuilder::board(const std::string& model, const std::vector<std::string>& compatible) {
+  const std::string top = "/sys/firmware/devicetree/base/", end(1, '\0');
+  files_.set_file(top + "model", model + end);
+  std::string texts;
+  for (const auto& text : compatible) texts += text + end;
+  files_.set_file(top + "compatible", texts);
+}
+
+void RoomBuilder::rail(const Rail& rail, const PowerCurve& curve) {
+  const auto folder = "/sys/class/hwmon/" + rail.hwmon, n = std::to_string(rail.index);
+  text(folder + "/name", "ina3221");
+  text(folder + "/update_interval", "7");
+  text(folder + "/samples", "1");
+  text(folder + "/in" + n + "_label", rail.label);
+  text(folder + "/in" + n + "_input", std::to_string(std::llround(rail.volts * 1000)));
+  text(folder + "/shunt" + n + "_resistor", std::to_string(std::llround(rail.shunt_ohms * 1e6)));
+  const double step_ma = shunt_step_v / rail.shunt_ohms * 1000;
+  gauge_file(folder + "/curr" + n + "_input", curve,
+             {.updates = register_clock(shunt_period),
+              .window = shunt_window,
+              .counts_per_w = 1000 / rail.volts,
+              .offset_counts = step_ma / 2,
+              .quantum_counts = step_ma},
+             true);
+  domains_.push_back({rail.domain, {rail.domain}, curve});
+}
+
+void RoomBuilder::iio_rail(const std::string& chip, int device, int index, const std::string& label, double volts,
+                           const PowerCurve& curve) {
+  const auto n = std::to_string(index);
+  const auto folder = "/sys/bus/i2c/drivers/ina3221x/" + chip + "/iio:device" + std::to_string(device);
+  text(folder + "/rail_name_" + n, label);
+  text(folder + "/in_voltage" + n + "_input", std::to_string(std::llround(volts * 1000)));
+  const double step_mw = shunt_step_v / 0.005 * volts * 1000;
+  gauge_file(folder + "/in_power" + n + "_input", curve,
+             {.updates = register_clock(shunt_period),
+              .window = shunt_window,
+              .counts_per_w = 1000,
+              .offset_counts = step_mw / 2,
+              .quantum_counts = step_mw},
+             true);
+  domains_.push_back({label, {label}, curve});
+}
+
+void RoomBuilder::reading(const std::string& path, const PowerCurve& curve, double counts_per_unit, Duration period,
+                          Duration window, double offset_counts) {
+  gauge_file(path, curve,
+             {.updates = register_clock(period),
+              .window = window,
+              .counts_per_w = counts_per_unit,
+              .offset_counts = offset_counts,
+              .quantum_counts = 1},
+             false);
 }
 
 }  // namespace prony

@@ -55,6 +55,24 @@ class RoomBuilder {
     std::vector<PowerCurve> packages = {};  // load of each, 0…1 of its CPUs; empty: one package, which is not told
   };
   void processors(const Processors& processors, const PowerCurve& load);
+  // What the device tree says of a board. Source: Devicetree Specification 2.3.1 (compatible), 2.3.2 (model).
+  void board(const std::string& model, const std::vector<std::string>& compatible);
+  // One input of an INA3221: volts that stand still, milliamperes in steps of 40 µV over the shunt, renewed every 6.6
+  // ms (three inputs of 2 × 1.1 ms). `domain`: what a channel of it is called. Source: Documentation/hwmon/ina3221.rst,
+  // TI SBOS576.
+  struct Rail {
+    std::string hwmon;  // "hwmon1"
+    int index = 1;      // 1…3
+    std::string label, domain;
+    double volts = 5, shunt_ohms = 0.005;
+  };
+  void rail(const Rail& rail, const PowerCurve& curve);
+  // The same as kernels 4.4 and 4.9 of Jetson boards show it: milliwatts, made of the same volts and milliamperes.
+  void iio_rail(const std::string& chip, int device, int index, const std::string& label, double volts,
+                const PowerCurve& curve);
+  // A file of `counts_per_unit` × curve, the mean over `window`, renewed every `period`: a load, a clock.
+  void reading(const std::string& path, const PowerCurve& curve, double counts_per_unit, Duration period,
+               Duration window, double offset_counts = 0);
   // /proc/meminfo, host name, kernel, DMI or device tree.
   void machine_facts(std::uint64_t memory_mib, const std::string& product, bool device_tree);
 

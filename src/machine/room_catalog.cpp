@@ -4,6 +4,7 @@
 #include <string>
 
 #include "machine/room_builder.hpp"
+#include "machine/rooms.hpp"
 
 namespace prony {
 
@@ -153,7 +154,7 @@ void vm(RoomBuilder& room) {
 }  // namespace
 
 std::span<const RoomRow> room_catalogue() noexcept {
-  static constexpr std::array<RoomRow, 8> rows{{
+  static constexpr std::array<RoomRow, 10> rows{{
       {"laptop", "one Intel package with core and uncore, psys, a battery", laptop},
       {"epyc-2s", "two AMD packages, in powercap and in amd_energy; no psys", epyc_2s},
       {"intel-2s", "two Intel packages with memory, psys; a counter wraps within the first second", intel_2s},
@@ -162,6 +163,8 @@ std::span<const RoomRow> room_catalogue() noexcept {
       {"pi5", "a Raspberry Pi 5: the rails of its PMIC through the firmware, throttling now and then", pi5},
       {"pi4", "a Raspberry Pi 4: firmware without rails, joules are modelled", pi4},
       {"vm", "a virtual machine that sees no sensor: joules are modelled", vm},
+      {"jetson-orin", "an Orin Nano: the module's input and what lies in it, GPU load", room_jetson_orin},
+      {"xavier", "an AGX Xavier under an old kernel: six rails that together are the module", room_xavier},
   }};
   return rows;
 }

@@ -21,6 +21,7 @@ std::span<const SensorRow> sensor_catalogue() {
       {"hwmon", "energy and power of chips and supply rails (hwmon)", make_hwmon},
       {"raspberry", "supply rails, clock and throttling of a Raspberry Pi (firmware)", make_raspberry},
       {"nvml", "NVIDIA GPUs: energy, power, load, memory, clocks, limits (NVML)", make_nvml},
+      {"jetson", "NVIDIA Jetson: rails of older kernels, GPU and memory load, power mode", make_jetson},
       {"power_supply", "batteries: power drawn, energy left; mains connected or not", make_power_supply},
       {"plug", "the wall: plugs with a meter (Shelly, Tasmota, Kasa)", make_plug},
       {"redfish", "the wall: what a server's BMC says that it draws (Redfish)", make_redfish},

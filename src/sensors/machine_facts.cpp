@@ -206,6 +206,7 @@ void describe_machine(Machine& machine, Manifest& manifest) {
   describe_power(machine, manifest);
   describe_virtual(machine, manifest);
   describe_raspberry(machine, manifest);
+  describe_jetson(machine, manifest);
 }
 
 }  // namespace prony

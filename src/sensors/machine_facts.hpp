@@ -18,6 +18,8 @@ void describe_power(Machine& machine, Manifest& manifest);    // governor, drive
 void describe_raspberry(Machine& machine, Manifest& manifest);  // revision, EEPROM, boost, held back since it began
 void describe_virtual(Machine& machine, Manifest& manifest);  // virtual machine, container, their limits
 
+void describe_jetson(Machine& machine, Manifest& manifest);  // release, power mode, clocks held, what rails cover
+
 // Options of the kernel's command line that change power or timing ("mitigations=off idle=poll"); the rest may hold
 // secrets and is left out. Pure.
 [[nodiscard]] std::string power_options(std::string_view command_line);

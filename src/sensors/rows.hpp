@@ -20,6 +20,7 @@ namespace prony {
 [[nodiscard]] Probe make_cpuidle(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_disk(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_network(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_jetson(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_power_supply(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_throttle(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_self(Machine& machine, const SensorOptions& options);

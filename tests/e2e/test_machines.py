@@ -23,6 +23,16 @@ MACHINES = os.path.join(harness.ROOT, "tests/machines")
 GOLDEN = os.path.join(harness.ROOT, "tests/golden/machines")
 RECORDER = os.path.join(harness.ROOT, "tools/record_machine.sh")
 WHOLE = ["intel-server-2s-psys", "amd-epyc", "laptop", "container", "vm", "nothing"]
+# Whole machines whose power is shown by gauges: those do not need to move to give joules, so that what a Run prints of them
+# follows from how long it took. Watts of each domain that the headline is made of.
+GAUGED = {"jetson-orin-nano": {"hwmon.ina3221.VDD_IN.power": 5.550144},
+          "jetson-agx-orin": {"hwmon.ina3221@1-0040.VDD_GPU_SOC.power": 3.216192,
+                              "hwmon.ina3221@1-0040.VDD_CPU_CV.power": 0.76576,
+                              "hwmon.ina3221@1-0040.VIN_SYS_5V0.power": 4.173312},
+          "jetson-xavier": {"jetson.GPU.power": 0.307, "jetson.CPU.power": 0.614, "jetson.SOC.power": 0.921,
+                            "jetson.CV.power": 0, "jetson.VDDRQ.power": 0.153, "jetson.SYS5V.power": 1.37},
+          "jetson-nano": {"jetson.POM_5V_IN.power": 1.753},
+          "jetson-unknown": {"hwmon.ina3221.VDD_ALPHA.power": 4.8}}
 # Recordings of real machines in one tree, collected by prometheus/procfs (Apache-2.0); not in the repository.
 COLLECTION = os.path.join(harness.ROOT, "../shared/data/machines/procfs/fixtures.ttar")
 COLLECTED = "procfs-collection"
@@ -65,13 +75,18 @@ def run(machine):
 
 def outputs(machine, tree=None):
     """File name → what it should hold."""
+    if machine in GAUGED:
+        return standing(machine, machine)
     run_text, run_json = run(tree or machine)
-    return {f"{machine}.sensors.txt": masks.masked_text(sensors(tree or machine)),
-            f"{machine}.sensors.json.txt": masks.masked_json(sensors(tree or machine, "--json")),
-            f"{machine}.doctor.txt": masks.masked_doctor_text(doctor(tree or machine)),
-            f"{machine}.doctor.json.txt": masks.masked_doctor_json(doctor(tree or machine, "--json")),
-            f"{machine}.run.txt": run_text,
-            f"{machine}.run.json.txt": run_json}
+    return {**standing(machine, tree or machine), f"{machine}.run.txt": run_text, f"{machine}.run.json.txt": run_json}
+
+
+def standing(machine, tree):
+    """What is printed without a Run."""
+    return {f"{machine}.sensors.txt": masks.masked_text(sensors(tree)),
+            f"{machine}.sensors.json.txt": masks.masked_json(sensors(tree, "--json")),
+            f"{machine}.doctor.txt": masks.masked_doctor_text(doctor(tree)),
+            f"{machine}.doctor.json.txt": masks.masked_doctor_json(doctor(tree, "--json"))}
 
 
 def unpack(archive, where):
@@ -103,7 +118,7 @@ class Machines(Case):
     maxDiff = None
 
     def test_sensors_doctor_and_run_print_what_is_intended_on_every_machine(self):
-        for machine in WHOLE:
+        for machine in [*WHOLE, *GAUGED]:
             for name, text in outputs(machine).items():
                 with self.subTest(machine=name):
                     self.assertEqual(read(os.path.join(GOLDEN, name)), text)
@@ -125,6 +140,18 @@ class Machines(Case):
                     self.assertNotIn("gross_j", row)
                     self.assertIs(row["resolvable"], False)
                 self.assertNotIn("gross_j", summary.get("headline") or {})
+
+    def test_the_headline_of_a_board_is_the_sum_of_the_rails_that_are_its_whole(self):
+        """Kills: parts added to their whole, a part taken for it, milliwatts for microwatts."""
+        for machine, watts in GAUGED.items():
+            tree = os.path.join(MACHINES, machine)
+            with self.subTest(machine=machine):
+                summary = self.record(["sleep", "0.3"], "--sysfs", tree + "/sys", "--procfs", tree + "/proc", name=machine)
+                heads = {row["channel"]: row for row in summary["energy"] if row["headline"]}
+                self.assertEqual(set(heads), set(watts))
+                for channel, row in heads.items():
+                    self.assertAlmostEqual(row["mean_w"], watts[channel], 6)
+                self.assertAlmostEqual(summary["headline"]["gross_j"], sum(row["gross_j"] for row in heads.values()), 9)
 
     def test_a_package_that_stands_still_for_the_whole_run_has_the_model_step_in_labelled_and_with_the_reason(self):
         for name, text in {"name": "package-0", "energy_uj": "1234567", "max_energy_range_uj": "262143328850"}.items():
@@ -152,8 +179,9 @@ class Machines(Case):
                 self.assertEqual(read(os.path.join(GOLDEN, name)), text)
 
     def test_every_golden_file_belongs_to_a_machine(self):
-        expected = {f"{machine}.{command}{end}" for machine in [*WHOLE, COLLECTED] for command in ("sensors", "doctor", "run")
-                    for end in (".txt", ".json.txt")}
+        expected = {f"{machine}.{command}{end}" for machine in [*WHOLE, *GAUGED, COLLECTED]
+                    for command in ("sensors", "doctor", "run") for end in (".txt", ".json.txt")
+                    if not (command == "run" and machine in GAUGED)}
         self.assertEqual(set(os.listdir(GOLDEN)), expected)
 
     def test_every_tree_is_listed_with_where_it_comes_from(self):
@@ -357,7 +385,7 @@ class Recorder(Case):
 def update():
     os.makedirs(GOLDEN, exist_ok=True)
     texts = {}
-    for machine in WHOLE:
+    for machine in [*WHOLE, *GAUGED]:
         texts.update(outputs(machine))
     with tempfile.TemporaryDirectory() as folder:
         if os.path.exists(COLLECTION):
