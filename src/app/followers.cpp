@@ -49,10 +49,22 @@ void Followers::watch_devices(Machine& measured, SensorSet& sensors) {
     return target ? std::optional(*target + (tree != nullptr ? 1U : 0U)) : std::nullopt;
   };
   devices_ = DeviceUseByTarget::create(measured, devices, std::move(options), sensors.unavailable);
+void Followers::follow_cards(const SensorSet& sensors, Machine& measured) {
+  // Selected targets have no use of their own here yet: without that of each, nothing may be split by it.
+  if (!tree_ || follower_ || measured.kind() != MachineKind::live) return;
+  std::vector<DrmDomain> domains;
+  for (const auto& sensor : sensors.sensors)
+    for (const Channel& channel : sensor->channels())
+      if ((channel.sensor == "amdgpu" || channel.sensor == "intel-gpu") && gives_energy(channel) && !channel.part_of)
+        domains.push_back({channel.device, channel.domain});
+  if (domains.empty()) return;
+  cards_ =
+      std::make_unique<DrmUse>(measured, std::move(domains), std::vector<Target>{{std::string(command_target), ""}});
 }
 
 std::vector<Sensor*> Followers::watchers() {
   std::vector<Sensor*> sensors;
+  if (cards_) sensors.push_back(cards_.get());
   if (tree_) sensors.push_back(&tree_->sensor());
   if (follower_) sensors.push_back(&follower_->sensor());
   if (devices_) sensors.push_back(devices_.get());
@@ -93,6 +105,10 @@ void Followers::prepare(SpawnOptions& command) {
 void Followers::attach(const Child& command) {
   if (!tree_) return;
   tree_->attach(command);
+  if (cards_) {
+    cards_->follow_command(0, command.pid());
+    cards_->survey();  // what was used before is not the recording's
+  }
   if (follower_) follower_->exclude_command(tree_->guard_target());
 }
 
@@ -104,6 +120,7 @@ void Followers::begin() {
 
 void Followers::survey() {
   if (tree_) tree_->survey();
+  if (cards_) cards_->survey();
   if (follower_) follower_->survey();
 }
 
@@ -112,6 +129,8 @@ void Followers::finish(const std::optional<ExitStatus>& exit) {
   if (devices_)
     for (const Fact& fact : devices_->facts()) session_->add(fact);
   if (tree_) add_tree_totals(exit);
+  if (!cards_) return;
+  for (const Unavailable& missing : cards_->unavailable()) session_->add(missing);
 }
 
 void Followers::add_tree_totals(const std::optional<ExitStatus>& exit) {

@@ -226,7 +226,7 @@ void RoomBuilder::board(const std::string& model, const std::vector<std::string>
   files_.set_file(top + "compatible", texts);
 }
 
-void RoomBuilder::rail(const Rail& rail, const PowerCurve& curve) {
+void RoomBuilder::rail(const ShuntRail& rail, const PowerCurve& curve) {
   const auto folder = "/sys/class/hwmon/" + rail.hwmon, n = std::to_string(rail.index);
   text(folder + "/name", "ina3221");
   text(folder + "/update_interval", "7");
@@ -271,6 +271,38 @@ void RoomBuilder::reading(const std::string& path, const PowerCurve& curve, doub
               .offset_counts = offset_counts,
               .quantum_counts = 1},
              false);
+}
+
+void RoomBuilder::card(int number, const std::string& driver, const std::string& address) {
+  const auto n = std::to_string(number);
+  const auto folder = "/sys/class/drm/card" + n;
+  files_.set_link(folder + "/device", "../../../" + address);
+  files_.set_link(folder + "/device/driver", "../../bus/pci/drivers/" + driver);
+  for (const auto& chip : {folder + "/device/hwmon/hwmon" + n, "/sys/class/hwmon/hwmon" + n})
+    text(chip + "/name", driver);
+}
+
+void RoomBuilder::card_energy(int number, const std::string& domain, const PowerCurve& curve) {
+  const auto n = std::to_string(number);
+  counter_file("/sys/class/drm/card" + n + "/device/hwmon/hwmon" + n + "/energy1_input", curve,
+               {.updates = register_clock(register_period),
+                .quantum_j = 0x1p-14,
+                .counts_per_quantum = 1e6 * 0x1p-14,
+                .wrap_quanta = 0,
+                .start_quanta = sources_ * 1'234'567});
+  domains_.push_back({domain, {domain}, curve});
+}
+
+void RoomBuilder::power(const std::string& path, const std::string& domain, const PowerCurve& curve, Duration period,
+                        Duration window) {
+  gauge_file(path, curve,
+             {.updates = register_clock(period),
+              .window = window,
+              .counts_per_w = 1e6,
+              .offset_counts = 500'000,
+              .quantum_counts = 1e6},
+             true);
+  domains_.push_back({domain, {domain}, curve});
 }
 
 }  // namespace prony

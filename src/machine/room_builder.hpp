@@ -60,16 +60,23 @@ class RoomBuilder {
   // One input of an INA3221: volts that stand still, milliamperes in steps of 40 µV over the shunt, renewed every 6.6
   // ms (three inputs of 2 × 1.1 ms). `domain`: what a channel of it is called. Source: Documentation/hwmon/ina3221.rst,
   // TI SBOS576.
-  struct Rail {
+  struct ShuntRail {
     std::string hwmon;  // "hwmon1"
     int index = 1;      // 1…3
     std::string label, domain;
     double volts = 5, shunt_ohms = 0.005;
   };
-  void rail(const Rail& rail, const PowerCurve& curve);
+  void rail(const ShuntRail& rail, const PowerCurve& curve);
   // The same as kernels 4.4 and 4.9 of Jetson boards show it: milliwatts, made of the same volts and milliamperes.
   void iio_rail(const std::string& chip, int device, int index, const std::string& label, double volts,
                 const PowerCurve& curve);
+  // A graphics processor: /sys/class/drm/cardN with its driver, address and hwmon folder, in both classes.
+  void card(int number, const std::string& driver, const std::string& address);
+  // Its energy counter in µJ. Source: Documentation/ABI/testing/sysfs-driver-intel-i915-hwmon.
+  void card_energy(int number, const std::string& domain, const PowerCurve& curve);
+  // A gauge in µW, the mean over `window`, renewed every `period`; its truth is `domain`.
+  void power(const std::string& path, const std::string& domain, const PowerCurve& curve, Duration period,
+             Duration window);
   // A file of `counts_per_unit` × curve, the mean over `window`, renewed every `period`: a load, a clock.
   void reading(const std::string& path, const PowerCurve& curve, double counts_per_unit, Duration period,
                Duration window, double offset_counts = 0);

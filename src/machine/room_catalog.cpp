@@ -154,7 +154,7 @@ void vm(RoomBuilder& room) {
 }  // namespace
 
 std::span<const RoomRow> room_catalogue() noexcept {
-  static constexpr std::array<RoomRow, 10> rows{{
+  static constexpr std::array<RoomRow, 12> rows{{
       {"laptop", "one Intel package with core and uncore, psys, a battery", laptop},
       {"epyc-2s", "two AMD packages, in powercap and in amd_energy; no psys", epyc_2s},
       {"intel-2s", "two Intel packages with memory, psys; a counter wraps within the first second", intel_2s},
@@ -165,6 +165,8 @@ std::span<const RoomRow> room_catalogue() noexcept {
       {"vm", "a virtual machine that sees no sensor: joules are modelled", vm},
       {"jetson-orin", "an Orin Nano: the module's input and what lies in it, GPU load", room_jetson_orin},
       {"xavier", "an AGX Xavier under an old kernel: six rails that together are the module", room_xavier},
+      {"mi300", "a server with four AMD cards (MI300X) beside two AMD packages", room_mi300},
+      {"arc", "a desktop with an Intel card that counts its energy", room_arc},
   }};
   return rows;
 }

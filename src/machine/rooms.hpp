@@ -8,5 +8,7 @@ class RoomBuilder;
 
 void room_jetson_orin(RoomBuilder& room);
 void room_xavier(RoomBuilder& room);
+void room_mi300(RoomBuilder& room);
+void room_arc(RoomBuilder& room);
 
 }  // namespace prony

@@ -16,11 +16,13 @@ std::string_view to_string(LaneKind lane) noexcept {
 }
 
 std::span<const SensorRow> sensor_catalogue() {
-  static constexpr std::array<SensorRow, 22> rows{{
+  static constexpr std::array<SensorRow, 25> rows{{
       {"rapl", "energy of processor packages, cores, memory, platform (perf, powercap)", make_rapl},
       {"hwmon", "energy and power of chips and supply rails (hwmon)", make_hwmon},
       {"raspberry", "supply rails, clock and throttling of a Raspberry Pi (firmware)", make_raspberry},
       {"nvml", "NVIDIA GPUs: energy, power, load, memory, clocks, limits (NVML)", make_nvml},
+      {"amdgpu", "AMD graphics processors: power, load, memory, clocks", make_amdgpu},
+      {"intel-gpu", "Intel graphics processors: energy of cards, clock, throttling", make_intel_gpu},
       {"jetson", "NVIDIA Jetson: rails of older kernels, GPU and memory load, power mode", make_jetson},
       {"power_supply", "batteries: power drawn, energy left; mains connected or not", make_power_supply},
       {"plug", "the wall: plugs with a meter (Shelly, Tasmota, Kasa)", make_plug},

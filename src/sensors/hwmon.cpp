@@ -19,6 +19,7 @@
 #include <array>
 #include <optional>
 
+#include "sensors/drm_cards.hpp"
 #include "sensors/file_sensor.hpp"
 #include "sensors/hwmon_chips.hpp"
 #include "sensors/jetson_rails.hpp"
@@ -205,8 +206,13 @@ Probe make_hwmon(Machine& machine, const SensorOptions& options) {
   const auto chips = hwmon_chips(machine);
   const JetsonBoard* const board = jetson_board(machine);
   std::vector<FoundRail> rails;
+  const auto cards = drm_cards(machine, {"amdgpu", "i915", "xe"});
   for (const auto& chip : chips) {
-    if (chip.power_supply) continue;
+    // Graphics processors have sensors of their own.
+    const bool of_card = std::ranges::any_of(cards, [&](const DrmCard& card) {
+      return !card.hwmon.empty() && chip.path.substr(chip.path.rfind('/') + 1) == card.hwmon;
+    });
+    if (chip.power_supply || of_card) continue;
     const auto energies = add_energy(machine, chip, options.every_channel, builder);
     auto powers = add_power(machine, chip, board, builder);
     if (powers.empty() && energies.empty()) powers = add_products(machine, chip, builder);

@@ -6,6 +6,8 @@
 //             (1/255)
 // unit        W, fraction, Hz;  period not documented (load and actmon are means of the driver's window)
 // averaging   tegrastats: its interval, 0.5 s here
+// step        of old kernels' rails that of a 5 mΩ shunt, 8 mA at the present voltage (NVIDIA's device trees have 5 to
+//             20 mΩ; the driver tells none)
 // states      nvpmodel's mode, clocks held by jetson_clocks (governor, min = max): each change is an event
 // part_of     rails as the table of boards says (jetson_rails.cpp);  wrap never
 // privilege   none but for the memory's load (root: debugfs)
@@ -66,6 +68,10 @@ std::vector<FoundRail> add_iio_rails(Machine& machine, FileSensorBuilder& builde
         const auto label = machine.read_text(folder + "/rail_name_" + n);
         if (!label || label->empty() || *label == "NC") continue;
         auto channel = rail_channel(*label, chip);
+        // The shunt is not told. 5 mΩ is the smallest of these boards: 8 mA a step, finer where it is larger.
+        const auto millivolts = probe_integer(machine, folder + "/in_voltage" + n + "_input").value_or(0);
+        if (millivolts > 0 && millivolts < 1'000'000)
+          channel.resolution = std::max(1.0, static_cast<double>(millivolts) * 0.008);
         if (builder.has(channel.name)) channel.name += "@" + name_part(chip) + "-" + n;
         if (builder.add(std::move(channel), folder + "/in_power" + n + "_input"))
           rails.push_back({*label, builder.size() - 1});
@@ -204,9 +210,9 @@ std::unique_ptr<Sensor> make_conditions(Machine& machine, std::vector<Unavailabl
   auto clock = first_readable(machine, jetson_memory_clock_files());
   if (!activity || !clock)
     notes.push_back({"jetson.memory-load.fraction",
-                           std::string("the memory's ") + (!activity ? "activity (actmon)" : "clock") +
-                               " cannot be read: it lies below /sys/kernel/debug, which is root's",
-                           "run as root, or sudo mount -o remount,mode=755 /sys/kernel/debug   (until reboot)"});
+                     std::string("the memory's ") + (!activity ? "activity (actmon)" : "clock") +
+                         " cannot be read: it lies below /sys/kernel/debug, which is root's",
+                     "run as root, or sudo mount -o remount,mode=755 /sys/kernel/debug   (until reboot)"});
   StateWatch watch(machine, "power-mode");
   watch.add("jetson", "power mode (nvpmodel)", std::string(nvpmodel_status_file),
             [&machine](std::string_view) { return jetson_power_mode(machine); });

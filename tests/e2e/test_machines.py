@@ -22,7 +22,7 @@ from harness import Case, needs_root
 MACHINES = os.path.join(harness.ROOT, "tests/machines")
 GOLDEN = os.path.join(harness.ROOT, "tests/golden/machines")
 RECORDER = os.path.join(harness.ROOT, "tools/record_machine.sh")
-WHOLE = ["intel-server-2s-psys", "amd-epyc", "laptop", "container", "vm", "nothing"]
+WHOLE = ["intel-server-2s-psys", "amd-epyc", "laptop", "container", "vm", "nothing", "i915"]
 # Whole machines whose power is shown by gauges: those do not need to move to give joules, so that what a Run prints of them
 # follows from how long it took. Watts of each domain that the headline is made of.
 GAUGED = {"jetson-orin-nano": {"hwmon.ina3221.VDD_IN.power": 5.550144},
@@ -32,6 +32,7 @@ GAUGED = {"jetson-orin-nano": {"hwmon.ina3221.VDD_IN.power": 5.550144},
           "jetson-xavier": {"jetson.GPU.power": 0.307, "jetson.CPU.power": 0.614, "jetson.SOC.power": 0.921,
                             "jetson.CV.power": 0, "jetson.VDDRQ.power": 0.153, "jetson.SYS5V.power": 1.37},
           "jetson-nano": {"jetson.POM_5V_IN.power": 1.753},
+          "amdgpu": {"amdgpu.amdgpu-0.power": 42.0},
           "jetson-unknown": {"hwmon.ina3221.VDD_ALPHA.power": 4.8}}
 # Recordings of real machines in one tree, collected by prometheus/procfs (Apache-2.0); not in the repository.
 COLLECTION = os.path.join(harness.ROOT, "../shared/data/machines/procfs/fixtures.ttar")
