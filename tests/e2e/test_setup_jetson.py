@@ -1,0 +1,119 @@
+"""tools/setup-jetson.sh on a constructed root: what it says, that nothing is done twice, and that --undo leaves what was there.
+
+Kills: a dry run that writes, a step done again, a file of somebody else overwritten or taken away, an archive that leads out.
+"""
+
+import os
+import shutil
+import subprocess
+import tarfile
+
+import harness
+from harness import Case
+
+SCRIPT = os.path.join(harness.ROOT, "tools/setup-jetson.sh")
+QUICK = ["perf", "memory-load", "max-power"]
+FSTAB = "LABEL=root / ext4 defaults 0 1\n"
+
+
+class SetupJetson(Case):
+    def setUp(self):
+        super().setUp()
+        self.root = self.path("root")
+        os.makedirs(os.path.join(self.root, "etc"))
+        self.put("etc/fstab", FSTAB)
+
+    def put(self, path, text):
+        path = os.path.join(self.root, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def files(self):
+        found = {}
+        for where, _, names in os.walk(self.root):
+            for name in names:
+                path = os.path.join(where, name)
+                found[os.path.relpath(path, self.root)] = (
+                    "link " + os.readlink(path) if os.path.islink(path) else os.path.getsize(path))
+        return found
+
+    def setup(self, *words, code=0):
+        done = subprocess.run([SCRIPT, "--root", self.root, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=120, check=False)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def archive(self, names):
+        path = self.path("prony.tar.gz")
+        with tarfile.open(path, "w:gz") as archive:
+            for name in names:
+                info = tarfile.TarInfo(name)
+                info.mode = 0o755
+                archive.addfile(info)
+        return path
+
+    def test_a_dry_run_and_a_check_name_every_step_and_change_nothing(self):
+        before = self.files()
+        for words, code in (("--dry-run", 0), ("--check", 1)):
+            text = self.setup(words, *QUICK, "swap", "prony", "ollama", code=code)
+            for step in [*QUICK, "swap", "prony", "ollama"]:
+                self.assertIn(f"left    {step}: ", text)
+            self.assertEqual(self.files(), before)
+
+    def test_what_is_done_is_not_done_again_and_undone_completely(self):
+        before = self.files()
+        self.setup(*QUICK)
+        after = self.files()
+        self.assertIn("etc/sysctl.d/60-prony.conf", after)
+        self.assertEqual(after["etc/systemd/system/multi-user.target.wants/prony-max-power.service"],
+                         "link ../prony-max-power.service")
+        self.assertNotIn("doing", self.setup(*QUICK))
+        self.assertEqual(self.files(), after)
+        self.setup("--check", *QUICK)
+        self.setup("--undo")
+        self.assertEqual(self.files(), before)
+        self.assertNotIn("undoing", self.setup("--undo"))
+
+    def test_a_file_that_somebody_else_made_is_left_alone(self):
+        self.put("etc/sysctl.d/60-prony.conf", "kernel.perf_event_paranoid = 3\n")
+        before = self.files()
+        self.assertIn("was not made by this script", self.setup("perf", code=1))
+        self.setup("--undo")
+        self.assertEqual(self.files(), before)
+
+    def test_an_archive_is_unpacked_and_taken_back_and_one_that_leads_out_is_refused(self):
+        before = self.files()
+        for bad in ("../../etc/passwd", "/etc/passwd", "bin/../../x"):
+            self.assertIn("lead out", self.setup("--archive", self.archive([bad]), "prony", code=1))
+            self.assertEqual(self.files(), before)
+        self.setup("--archive", self.archive(["bin/prony", "share/doc/prony/x"]), "prony")
+        self.assertIn("usr/local/bin/prony", self.files())
+        self.assertIn("there   prony", self.setup("--archive", self.path("prony.tar.gz"), "prony"))
+        self.setup("--undo")
+        self.assertEqual(self.files(), before)
+        self.put("usr/local/bin/prony-live", "mine")
+        self.assertIn("is there already", self.setup("--archive", self.archive(["bin/prony-live"]), "prony", code=1))
+
+    def test_swap_is_a_file_and_one_line_of_fstab(self):
+        if shutil.disk_usage(self.folder).free < 3 << 30:
+            self.skipTest("less than 3 GiB are free for a swap file of 1 GiB")
+        before = self.files()
+        self.setup("--swap-gib", "1", "swap")
+        path = os.path.join(self.root, "var/prony.swap")
+        self.assertEqual(os.path.getsize(path), 1 << 30)
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        with open(os.path.join(self.root, "etc/fstab"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), FSTAB + "/var/prony.swap none swap sw 0 0 # prony\n")
+        self.setup("--undo")
+        self.assertEqual(self.files(), before)
+
+    def test_a_slip_is_told_and_nothing_happens(self):
+        before = self.files()
+        for words in (["frobnicate"], ["--swap-gib", "-1", "swap"], ["--swap-gib", "0", "swap"], ["--swap-gib"]):
+            self.setup(*words, code=2)
+        self.assertEqual(self.files(), before)
+
+
+if __name__ == "__main__":
+    harness.main()
