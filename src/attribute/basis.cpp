@@ -18,6 +18,7 @@ std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words;
   std::string word;
   const auto end_word = [&] {
+    if (word == "i915") words.push_back(word);  // a name, not the 915th of its kind
     while (!word.empty() && std::isdigit(static_cast<unsigned char>(word.back())) != 0) word.pop_back();
     if (!word.empty()) words.push_back(word);
     word.clear();

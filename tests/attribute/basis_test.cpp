@@ -49,6 +49,8 @@ TEST(Basis, WhatADomainFeedsIsToldByTheWordsOfItsName) {
                                                          {"gpu-0", Feeds::accelerator},
                                                          {"ina3221-VDD_GPU_SOC", Feeds::accelerator},
                                                          {"ina3221@1-0041-CV", Feeds::accelerator},
+                                                         {"i915-1", Feeds::accelerator},
+                                                         {"xe-0-package", Feeds::accelerator},
                                                          {"ina3221@1-0040-VDD_CPU_CV", Feeds::processors},
                                                          {"ina3221@1-0041-VDDRQ", Feeds::memory},
                                                          {"ina3221-VDD_CPU_CV", Feeds::processors},

@@ -151,8 +151,13 @@ class Machines(Case):
                 heads = {row["channel"]: row for row in summary["energy"] if row["headline"]}
                 self.assertEqual(set(heads), set(watts))
                 for channel, row in heads.items():
-                    self.assertAlmostEqual(row["mean_w"], watts[channel], 6)
-                self.assertAlmostEqual(summary["headline"]["gross_j"], sum(row["gross_j"] for row in heads.values()), 9)
+                    if channel.startswith("hwmon."):
+                        self.assertAlmostEqual(row["mean_w"], watts[channel], 6)
+                    else:  # nobody documents when these are renewed: a short window is not resolvable, and says what would be
+                        self.assertNotIn("gross_j", row)
+                        self.assertGreater(row["needed_s"], 0)
+                if all("gross_j" in row for row in heads.values()):
+                    self.assertAlmostEqual(summary["headline"]["gross_j"], sum(row["gross_j"] for row in heads.values()), 9)
 
     def test_a_package_that_stands_still_for_the_whole_run_has_the_model_step_in_labelled_and_with_the_reason(self):
         for name, text in {"name": "package-0", "energy_uj": "1234567", "max_energy_range_uj": "262143328850"}.items():

@@ -45,7 +45,8 @@ class Simulate(Case):
     def test_on_every_machine_the_truth_is_between_low_and_high(self):
         for name, (channels, origin) in MACHINES.items():
             with self.subTest(name):
-                summary = self.simulate(name)
+                # Gauges of which nobody documents when they are renewed take seconds to be resolvable.
+                summary = self.simulate(name, {"xavier": "9", "mi300": "5"}.get(name, "1"))
                 self.assertEqual(summary["simulated"]["machine"], name)
                 self.assertEqual(summary["simulated"]["note"], NOTE)
                 self.assertGreaterEqual(len(self.hold_truth(summary)), len(channels))
@@ -89,7 +90,7 @@ class Simulate(Case):
         """Kills: parts of VDD_IN added to it; one of six rails taken for the module."""
         summary = self.simulate("jetson-orin")
         self.assertAlmostEqual(summary["headline"]["true_j"], energy(summary, "hwmon.ina3221.VDD_IN.power")["true_j"], 9)
-        summary = self.simulate("xavier")
+        summary = self.simulate("xavier", "9")
         rails = [row for row in summary["energy"] if row["channel"].startswith("jetson.")]
         self.assertEqual(len(rails), 6)
         self.assertAlmostEqual(summary["headline"]["true_j"], sum(row["true_j"] for row in rails), 9)
@@ -100,7 +101,7 @@ class Simulate(Case):
                             ("mi300", {"rapl.package-0.energy", "rapl.package-1.energy",
                                        *(f"amdgpu.amdgpu-{n}.power" for n in range(4))})):
             with self.subTest(name):
-                summary = self.simulate(name)
+                summary = self.simulate(name, "5" if name == "mi300" else "1")
                 self.assertEqual({row["channel"] for row in summary["energy"] if row["headline"]}, heads)
                 card = energy(summary, next(c for c in heads if "rapl" not in c))
                 self.assertNotIn("target_share", card)  # who used it was not recorded: nobody gets a guess
