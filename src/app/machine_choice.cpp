@@ -17,7 +17,7 @@ std::string room_list() {
   std::string text = "Simulated machines (--simulate NAME); no joule on them is real, and the true ones are told:\n";
   for (const RoomRow& row : room_catalogue()) {
     std::string name(row.name);
-    name.resize(10, ' ');
+    name.resize(12, ' ');
     text += "  " + name + std::string(row.help) + "\n";
   }
   return text +
