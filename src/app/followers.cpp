@@ -49,6 +49,8 @@ void Followers::watch_devices(Machine& measured, SensorSet& sensors) {
     return target ? std::optional(*target + (tree != nullptr ? 1U : 0U)) : std::nullopt;
   };
   devices_ = DeviceUseByTarget::create(measured, devices, std::move(options), sensors.unavailable);
+}
+
 void Followers::follow_cards(const SensorSet& sensors, Machine& measured) {
   // Selected targets have no use of their own here yet: without that of each, nothing may be split by it.
   if (!tree_ || follower_ || measured.kind() != MachineKind::live) return;

@@ -57,10 +57,7 @@ class Followers {
   std::unique_ptr<ProcessFollower> follower_;   // null: the command's tree is all that is asked for
   std::unique_ptr<DeviceUseByTarget> devices_;  // null: nobody tells who uses a device
   std::unique_ptr<FollowCarrier> carrier_;      // its address is with the session
-  std::unique_ptr<ProcessTree> tree_;          // null: no command
-  std::unique_ptr<DrmUse> cards_;              // null: there is none, or its users are not known
-  std::unique_ptr<ProcessFollower> follower_;  // null: the command's tree is all that is asked for
-  std::unique_ptr<FollowCarrier> carrier_;     // its address is with the session
+  std::unique_ptr<DrmUse> cards_;               // null: there is none, or its users are not known
   Session* session_ = nullptr;
 };
 

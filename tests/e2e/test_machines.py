@@ -155,7 +155,8 @@ class Machines(Case):
                         self.assertAlmostEqual(row["mean_w"], watts[channel], 6)
                     else:  # nobody documents when these are renewed: a short window is not resolvable, and says what would be
                         self.assertNotIn("gross_j", row)
-                        self.assertGreater(row["needed_s"], 0)
+                        if watts[channel] > 0:  # of a rail that draws nothing no window is long enough
+                            self.assertGreater(row["needed_s"], 0)
                 if all("gross_j" in row for row in heads.values()):
                     self.assertAlmostEqual(summary["headline"]["gross_j"], sum(row["gross_j"] for row in heads.values()), 9)
 

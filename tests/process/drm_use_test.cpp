@@ -4,8 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cerrno>
-
 #include "machine/simulated.hpp"
 
 namespace prony {
@@ -16,8 +14,18 @@ using ::testing::IsEmpty;
 
 constexpr const char* card = "0000:03:00.0";
 
+// Another user's descriptors.
+class GuardedMachine final : public SimulatedMachine {
+ public:
+  std::string closed;
+  [[nodiscard]] Result<std::vector<std::string>> list(const std::string& directory) override {
+    if (directory == closed) return fail(ErrorCode::denied, "cannot list: Permission denied", directory);
+    return SimulatedMachine::list(directory);
+  }
+};
+
 struct Rig {
-  SimulatedMachine machine;
+  GuardedMachine machine;
   Rig() { machine.set_now({1'000'000'000}); }
 
   void process(int pid, int parent) {
@@ -100,7 +108,7 @@ TEST(DrmUse, WhereOthersDescriptorsMayNotBeReadTheHostsUseIsAGapWithTheReason) {
   rig.process(100, 1);
   rig.process(200, 1);
   rig.client(100, 5, 1, Rig::gfx(1'000));
-  rig.machine.set_fault("/proc/200/fd", EACCES);
+  rig.machine.closed = "/proc/200/fd";
   DrmUse use(rig.machine, {{card, "amdgpu"}}, {{"command", ""}});
   use.follow_command(0, 100);
   use.survey();
