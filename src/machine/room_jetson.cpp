@@ -60,7 +60,7 @@ void room_xavier(RoomBuilder& room) {
   const std::array<std::pair<const char*, PowerCurve>, 6> rails{{{"GPU", draws(0.3, 12, gpu)},
                                                                  {"CPU", draws(0.6, 9, cpu)},
                                                                  {"SOC", draws(1, 2, gpu)},
-                                                                 {"CV", watts(0.2)},
+                                                                 {"CV", watts(0.304)},
                                                                  {"VDDRQ", draws(0.4, 2.5, gpu)},
                                                                  {"SYS5V", draws(2.2, 0.6, cpu)}}};
   auto module = watts(0);
