@@ -8,7 +8,21 @@
 
 namespace prony::app {
 
-Result<Followers> Followers::create(const RecordOptions& options, bool with_command, Machine& measured, Machine& live) {
+namespace {
+
+// Without the machine's cycles those of targets are a part of nothing.
+bool counts_cycles(const SensorSet& sensors) {
+  return std::ranges::any_of(sensors.sensors, [](const auto& sensor) {
+    return std::ranges::any_of(sensor->channels(), [](const Channel& channel) {
+      return channel.scope == Scope::host && channel.measure == Measure::count && channel.domain == "cycles";
+    });
+  });
+}
+
+}  // namespace
+
+Result<Followers> Followers::create(const RecordOptions& options, bool with_command, const SensorSet& sensors,
+                                    Machine& measured, Machine& live) {
   const auto rung = tree_rung_from(options.tree);
   if (!rung)
     return fail(ErrorCode::usage, "'" + printable(options.tree, 40) + "' is no way to follow a process tree", "--tree",
@@ -19,13 +33,15 @@ Result<Followers> Followers::create(const RecordOptions& options, bool with_comm
     if (!tree) return Unexpected<Error>(tree.error());
     followers.tree_ = std::move(*tree);
   }
-  if (options.targets.choices.empty() && !options.targets.each_process()) return followers;
-  FollowOptions follow;
-  follow.each_process = options.targets.each_process();
-  Machine& where = measured.kind() == MachineKind::simulated ? live : measured;
-  auto follower = ProcessFollower::create(where, options.targets.choices, std::move(follow));
-  if (!follower) return Unexpected<Error>(follower.error());
-  followers.follower_ = std::move(*follower);
+  if (!options.targets.choices.empty() || options.targets.each_process()) {
+    FollowOptions follow;
+    follow.each_process = options.targets.each_process();
+    Machine& where = measured.kind() == MachineKind::simulated ? live : measured;
+    auto follower = ProcessFollower::create(where, options.targets.choices, std::move(follow));
+    if (!follower) return Unexpected<Error>(follower.error());
+    followers.follower_ = std::move(*follower);
+  }
+  if (counts_cycles(sensors)) followers.count_cycles(options, measured, live);
   return followers;
 }
 
@@ -51,6 +67,27 @@ void Followers::watch_devices(Machine& measured, SensorSet& sensors) {
   devices_ = DeviceUseByTarget::create(measured, devices, std::move(options), sensors.unavailable);
 }
 
+void Followers::count_cycles(const RecordOptions& options, Machine& measured, Machine& live) {
+  const auto give_up = [this](std::string why, std::string fix = {}) {
+    unavailable_.push_back({"target.cycles", std::move(why), std::move(fix)});
+  };
+  if (measured.kind() == MachineKind::simulated && &measured != &live)
+    return give_up("processes run on this machine, whose cycles are not those of the simulated one");
+  if (options.machine.procfs != "/proc")
+    return give_up("perf events go by this machine's process numbers, which --procfs need not show");
+  const auto is_all = [](const TargetChoice& choice) { return choice.kind == SelectorKind::all; };
+  if (std::ranges::any_of(options.targets.choices, is_all))
+    return give_up("--all: every process would need perf events of its own");
+  std::vector<Target> targets;
+  if (tree_) targets.push_back({std::string(command_target), ""});
+  if (follower_) targets.insert(targets.end(), follower_->targets().begin(), follower_->targets().end());
+  auto counts = TargetCounts::create(measured, targets);
+  if (!counts) return give_up(counts.error().what, counts.error().fix);
+  counts_ = std::move(*counts);
+  if (follower_)
+    follower_->tell_members_to([counts = counts_.get()](auto members) { counts->see(members); }, tree_ ? 1 : 0);
+}
+
 void Followers::follow_cards(const SensorSet& sensors, Machine& measured) {
   // Selected targets have no use of their own here yet: without that of each, nothing may be split by it.
   if (!tree_ || follower_ || measured.kind() != MachineKind::live) return;
@@ -70,10 +107,12 @@ std::vector<Sensor*> Followers::watchers() {
   if (tree_) sensors.push_back(&tree_->sensor());
   if (follower_) sensors.push_back(&follower_->sensor());
   if (devices_) sensors.push_back(devices_.get());
+  if (counts_) sensors.push_back(counts_.get());
   return sensors;
 }
 
 void Followers::describe(Manifest& manifest) const {
+  manifest.unavailable.insert(manifest.unavailable.end(), unavailable_.begin(), unavailable_.end());
   if (tree_) {
     manifest.set("target.rung", std::string(to_string(tree_->rung())), "prony");
     if (!tree_->why_not_better().empty()) manifest.set("target.why_not_better", tree_->why_not_better(), "prony");
@@ -89,7 +128,8 @@ std::vector<std::string> Followers::waited_for() const {
   for (const Unavailable& missing : follower_->unavailable())
     if (std::ranges::any_of(follower_->targets(),
                             [&](const Target& target) { return missing.subject == "target." + target.name; }))
-      words.push_back("so far " + missing.reason + (missing.remedy.empty() ? "" : "\n       " + missing.remedy));
+      words.push_back("so far " + printable(missing.reason, 400) +
+                      (missing.remedy.empty() ? "" : "\n       " + printable(missing.remedy, 400)));
   return words;
 }
 
@@ -107,6 +147,7 @@ void Followers::prepare(SpawnOptions& command) {
 void Followers::attach(const Child& command) {
   if (!tree_) return;
   tree_->attach(command);
+  if (counts_) (void)counts_->follow_command(0, command.pid());
   if (cards_) {
     cards_->follow_command(0, command.pid());
     cards_->survey();  // what was used before is not the recording's
@@ -131,6 +172,8 @@ void Followers::finish(const std::optional<ExitStatus>& exit) {
   if (devices_)
     for (const Fact& fact : devices_->facts()) session_->add(fact);
   if (tree_) add_tree_totals(exit);
+  if (counts_)
+    for (const Unavailable& missing : counts_->unavailable()) session_->add(missing);
   if (!cards_) return;
   for (const Unavailable& missing : cards_->unavailable()) session_->add(missing);
 }

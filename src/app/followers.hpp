@@ -19,15 +19,16 @@
 #include "process/drm_use.hpp"
 #include "process/follow.hpp"
 #include "process/process_tree.hpp"
+#include "process/target_counts.hpp"
 
 namespace prony::app {
 
 class Followers {
  public:
   // A command runs on this machine (`live`). Others are looked for on the one that is `measured`, unless that is a
-  // simulated one.
-  [[nodiscard]] static Result<Followers> create(const RecordOptions& options, bool with_command, Machine& measured,
-                                                Machine& live);
+  // simulated one. Where `sensors` count the machine's cycles, those of the targets are counted too.
+  [[nodiscard]] static Result<Followers> create(const RecordOptions& options, bool with_command,
+                                                const SensorSet& sensors, Machine& measured, Machine& live);
 
   // Before watchers(): devices whose drivers tell who uses them are split by that.
   void watch_devices(Machine& measured, SensorSet& sensors);
@@ -42,7 +43,7 @@ class Followers {
   void connect(Session& session);
   // The command: before it is spawned, and while it is held.
   void prepare(SpawnOptions& command);
-  void attach(const Child& command);
+  void attach(const Child& command);  // where its cycles cannot be counted, unavailable says why
   [[nodiscard]] GuardTarget guard_target() const;
   // When the session has begun: who the targets are.
   void begin();
@@ -52,7 +53,10 @@ class Followers {
 
  private:
   void add_tree_totals(const std::optional<ExitStatus>& exit);
+  void count_cycles(const RecordOptions& options, Machine& measured, Machine& live);
 
+  std::unique_ptr<TargetCounts> counts_;  // null: not counted; before follower_, which tells it of processes
+  std::vector<Unavailable> unavailable_;
   std::unique_ptr<ProcessTree> tree_;           // null: no command
   std::unique_ptr<ProcessFollower> follower_;   // null: the command's tree is all that is asked for
   std::unique_ptr<DeviceUseByTarget> devices_;  // null: nobody tells who uses a device

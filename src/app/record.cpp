@@ -119,7 +119,7 @@ Result<void> Recording::prepare() {
   if (!control) return Unexpected<Error>(control.error());
   control->on_hot = [this](const Heat& heat) { too_hot(heat); };
   control->on_blind = [](const std::string& words) { print_note(words); };
-  auto followers = Followers::create(o, has_command(), *machine_, *live_);
+  auto followers = Followers::create(o, has_command(), *sensors, *machine_, *live_);
   if (!followers) return Unexpected<Error>(followers.error());
   followers_ = std::move(*followers);
   followers_.watch_devices(*machine_, *sensors);

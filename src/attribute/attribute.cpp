@@ -139,6 +139,7 @@ void push_channel(Fold& fold, const TickBlock& block, std::size_t column, const 
       if (fold.gauge) fold.gauge->set_interval(*interval_ns);
     }
     if (qualities[tick] == Quality::gap) {
+      fold.gap_in_window = fold.gap_in_window || !run || run->contains(Instant{ends[tick]});
       if (fold.counter) fold.counter->gap(ends[tick]);
       if (fold.gauge) fold.gauge->gap(ends[tick]);
       if (fold.stats) fold.stats->gap();

@@ -39,7 +39,8 @@ struct KnownIdle {
 
 struct AttributionOptions {
   IdleTo idle_to = IdleTo::none;
-  std::vector<KnownIdle> known_idle = {};  // used where the Run has no baseline of its own
+  std::vector<KnownIdle> known_idle = {};              // used where the Run has no baseline of its own
+  std::optional<double> known_idle_foreign_cpus = {};  // what others used while that was measured
   // Target::name of the Run's targets, in its order. Empty: those that channels name, in the channels' order.
   std::vector<std::string> targets = {};
   // The target that requests are charged from, and every span whose writer belongs to no target: for Runs whose
@@ -87,8 +88,8 @@ struct ChannelLedger {
   std::optional<Estimate> interval;  // of gross, where gross is a bound: narrower, and right in 95 % of cases
   std::optional<Estimate> gross;     // absent when not resolvable or nothing was read
   std::optional<Estimate> active;    // gross − idle; absent without a baseline
-  // Gross − what the baseline would have drawn in the same time, others' load during the baseline included: equals
-  // `active` where the baseline was quiet (Ledger::idle_foreign_cpus).
+  // What would not have been drawn in this window without the targets; absent where others did not run in it as they
+  // did during the baseline. `active` has all that is above the baseline, whoever used it.
   std::optional<Estimate> marginal;
   std::optional<Estimate> target_active;
   std::optional<double> target_share;  // of the energy split by CPU time (gross, or active where there is a baseline)

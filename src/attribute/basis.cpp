@@ -104,7 +104,7 @@ const Channel* modelled_busy(Channels read) {
 }
 
 Basis gather(Channels read, std::span<const std::string> targets, const Use& use, std::string text) {
-  Basis basis{use.weight, use.weight == Weight::device_use ? use.domain : use.place, std::move(text), nullptr, {},
+  Basis basis{use.weight, use.weight == Weight::device_use ? use.domain : use.place, std::move(text), {}, nullptr, {},
               nullptr};
   basis.host = find(read, use, Scope::host);
   for (const std::string& target : targets) basis.targets.push_back(find(read, use, Scope::target, target));
@@ -138,6 +138,7 @@ Basis device_basis(const Channel& channel, Channels read, std::span<const std::s
   return {Weight::none,
           {},
           "not separable: who used " + name + " was not recorded, and shares of CPU time say nothing of it",
+          {},
           nullptr,
           {},
           nullptr};
@@ -186,7 +187,8 @@ Basis machine_basis(Channels read, std::span<const std::string> targets) {
   return basis;
 }
 
-Basis basis_of(const Channel& channel, Channels read, std::span<const std::string> targets) {
+Basis basis_of(const Channel& channel, Channels read, std::span<const std::string> targets,
+               std::span<const Refused> refused) {
   Basis machine = machine_basis(read, targets);
   const Feeds feeds = fed_by(channel);
   if (feeds == Feeds::accelerator || feeds == Feeds::device) return device_basis(channel, read, targets, machine);
@@ -204,12 +206,21 @@ Basis basis_of(const Channel& channel, Channels read, std::span<const std::strin
   if (!package.empty()) offer(Weight::cpu_time, "", package, "by CPU time");
   offer(Weight::cycles, "cycles", {}, "by CPU cycles");
   bool part_known = false;
+  std::string instead;
   for (const auto& [use, text] : better) {
     Basis basis = gather(read, targets, use, text);
-    if (complete(basis, machine)) return basis;
+    if (complete(basis, machine)) {
+      basis.text += instead;
+      basis.instead_of = instead;
+      return basis;
+    }
+    const auto of_it = std::ranges::find_if(refused, [&](const Refused& one) { return tells(*one.channel, use); });
+    if (instead.empty() && of_it != refused.end()) instead = " (not " + text + ": " + of_it->why + ")";
     part_known = part_known || (use.weight == Weight::cpu_time && basis.host != nullptr);
   }
   if (part_known) machine.text += " on the whole machine (that of each target on " + package + " was not recorded)";
+  machine.text += instead;
+  machine.instead_of = instead;
   return machine;
 }
 

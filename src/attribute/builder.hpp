@@ -1,4 +1,5 @@
-// Builder: closed curves → Ledger. Inside of ledger.cpp (channels) and charges.cpp (spans) alone. One ledger, one use.
+// Builder: closed curves → Ledger. Inside of ledger.cpp (channels), use_checks.cpp (what they
+// may be split by) and charges.cpp (spans) alone. One ledger, one use.
 #pragma once
 
 #include <map>
@@ -28,6 +29,10 @@ class Builder {
   };
 
   void name_targets();
+  void find_read();
+  // Why nothing may be split by this counter; "": it may. `clock`: the CPU time of its target; null: not recorded.
+  [[nodiscard]] std::string why_refused(const Fold& fold, const Channel* clock) const;
+  [[nodiscard]] const Fold& fold_of(const Channel& channel) const;
   void split();
   void tell_cpu_use();
   void choose_headline();
@@ -35,6 +40,7 @@ class Builder {
   void begin_row(const Curve& curve, ChannelLedger& row) const;
   void window_figures(const Curve& curve, const Measured& gross, const Baseline& base, const Shared& shared,
                       ChannelLedger& row) const;
+  void marginal(const Shared& shared, ChannelLedger& row) const;
   void peak(const Curve& curve, ChannelLedger& row) const;
   void processes(const Shared& shared, Weight weight, ChannelLedger& row) const;
   void find_pieces();
@@ -54,10 +60,11 @@ class Builder {
 
   const Attribution::State& state_;
   std::vector<Curve> curves_;         // energy and use
-  std::vector<const Channel*> read_;  // that gave a reading
-  std::vector<std::string> targets_;  // the Run's
-  std::map<std::pair<Weight, std::string>, Split> splits_;
-  const Split* machine_ = nullptr;  // by CPU time of the whole machine
+  std::vector<const Channel*> read_;  // that gave a reading and may be used
+  std::vector<Refused> refused_;
+  std::vector<std::string> targets_;     // the Run's
+  std::map<std::string, Split> splits_;  // by the text of their basis
+  const Split* machine_ = nullptr;       // by CPU time of the whole machine
   std::vector<std::size_t> headline_;
   Viewed viewed_;
   std::vector<std::size_t> target_of_;                     // by span

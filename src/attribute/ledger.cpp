@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "attribute/builder.hpp"
+#include "attribute/marginal.hpp"
 #include "model/target.hpp"
 
 namespace prony {
@@ -27,12 +28,8 @@ Builder::Builder(const Attribution::State& state) : state_(state) {
   ledger_.recorded = state.recorded.value_or(Interval{});
   ledger_.window = state.run.value_or(ledger_.recorded);
   ledger_.idle_to = state.options.idle_to;
-  const auto any = [](const Fold& fold) {
-    return fold.counter ? fold.counter->any() : fold.gauge && fold.gauge->any();
-  };
-  for (const Fold& fold : state.folds)
-    if (any(fold)) read_.push_back(&fold.channel);
   name_targets();
+  find_read();
   // Only what something is split by is worth a curve.
   std::unordered_set<const Channel*> needed;
   const auto need = [&](const Basis& basis) {
@@ -41,7 +38,7 @@ Builder::Builder(const Attribution::State& state) : state_(state) {
   };
   need(machine_basis(read_, targets_));
   for (const Channel* channel : read_)
-    if (gives_energy(*channel)) need(basis_of(*channel, read_, targets_));
+    if (gives_energy(*channel)) need(basis_of(*channel, read_, targets_, refused_));
   for (const Fold& fold : state.folds)
     if ((gives_energy(fold.channel) || needed.contains(&fold.channel)) && (fold.counter || fold.gauge))
       curves_.emplace_back(fold, state);
@@ -74,14 +71,16 @@ Users Builder::users_of(const Basis& basis) const {
     users.staleness_s = state_.busy_staleness_s;
   else if (users.host != nullptr && users.host->is_counter())
     users.staleness_s = users.host->channel().update_period.seconds().value();
+  if (basis.weight == Weight::cycles || basis.weight == Weight::cache_misses)  // each is read when it can be
+    for (const Curve* curve : users.targets)
+      if (curve != nullptr) users.staleness_s = std::max(users.staleness_s, curve->period_s());
   return users;
 }
 
 const Split& Builder::split_by(const Basis& basis) {
-  const std::pair key(basis.weight, basis.weight == Weight::none ? basis.text : basis.place);
-  const auto found = splits_.find(key);
+  const auto found = splits_.find(basis.text);
   if (found != splits_.end()) return found->second;
-  return splits_.emplace(key, split_by_use(basis, users_of(basis), ledger_.window, state_.plan)).first->second;
+  return splits_.emplace(basis.text, split_by_use(basis, users_of(basis), ledger_.window, state_.plan)).first->second;
 }
 
 void Builder::split() {
@@ -230,7 +229,7 @@ void Builder::window_figures(const Curve& curve, const Measured& gross, const Ba
     const Estimate& idle = base.watts;
     row.active = Estimate{gross.estimate.value - idle.value * length_s, gross.estimate.low - idle.high * length_s,
                           gross.estimate.high - idle.low * length_s, weaker(gross.estimate.kind, idle.kind)};
-    row.marginal = row.active;
+    marginal(shared, row);
     if (!shared.parties) row.absent.emplace_back("target_active", shared.split->absent);
   } else {
     row.absent.emplace_back("active", base.absent);
@@ -242,6 +241,19 @@ void Builder::window_figures(const Curve& curve, const Measured& gross, const Ba
   if (!shared.parties) return row.absent.emplace_back("target_share", shared.split->absent), void();
   row.target_share = target_share(*shared.split, *shared.parties);
   if (!row.target_share) row.absent.emplace_back("target_share", "there was nothing to share");
+}
+
+void Builder::marginal(const Shared& shared, ChannelLedger& row) const {
+  if (!shared.parties) return row.absent.emplace_back("marginal", shared.split->absent), void();
+  CoTenants others{ledger_.idle_foreign_cpus, {}, 0, ledger_.window.length().seconds().value()};
+  if (!others.baseline_cpus) others.baseline_cpus = state_.options.known_idle_foreign_cpus;
+  if (ledger_.cpu) {
+    others.foreign_s = ledger_.cpu->foreign_s;
+    for (const auto& target : ledger_.cpu->targets) others.targets_s += target.cpu_s.value_or(0);
+  }
+  Marginal told = marginal_of(*row.active, others);
+  if (!told.absent.empty()) row.absent.emplace_back("marginal", std::move(told.absent));
+  row.marginal = told.energy;
 }
 
 void Builder::begin_row(const Curve& curve, ChannelLedger& row) const {
@@ -277,7 +289,7 @@ void Builder::energy_channel(const Curve& curve) {
   tell_drift(base, row);
   row.loaded_idle_w = loaded_idle_w(curve, state_.spans);
   const double length_s = ledger_.window.length().seconds().value();
-  const Basis basis = machine_->absent.empty() ? basis_of(curve.channel(), read_, targets_) : Basis{};
+  const Basis basis = machine_->absent.empty() ? basis_of(curve.channel(), read_, targets_, refused_) : Basis{};
   Shared shared{machine_->absent.empty() ? &split_by(basis) : machine_, {}, is_accelerator(curve.channel())};
   const IdleTo idle_to = state_.options.idle_to;
   if (shared.split->absent.empty()) {
@@ -297,6 +309,9 @@ void Builder::energy_channel(const Curve& curve) {
     row.unattributed = {value, value - doubt_low, value + doubt_high,
                         weaker(gross.estimate.kind, EstimateKind::interval_95)};
     processes(shared, basis.weight, row);
+    // The one line on the split tells of the headline's, where it is not by CPU time or might have been another.
+    if (row.headline && (basis.weight == Weight::cycles || !basis.instead_of.empty()))
+      ledger_.cpu_split = shared.split->method;
   } else {
     tell_no_parties(shared.split->absent, targets_, row);
     row.unattributed = row.recorded;

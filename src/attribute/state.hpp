@@ -59,6 +59,7 @@ struct Fold {
   std::optional<GaugeStats> stats;      // all that is not energy
   Pace pace;                            // of the group it is read with
   bool cpu_clock = false;
+  bool gap_in_window = false;  // a reading failed within the measured window
 };
 
 }  // namespace attribution

@@ -16,4 +16,7 @@ struct Target {
 // The measured command's tree, where a Run has further targets.
 inline constexpr std::string_view command_target = "command";
 
+// The domain of the channel that tells for how much CPU time a target's events counted.
+inline constexpr std::string_view counted_domain = "counted";
+
 }  // namespace prony

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/text.hpp"
 #include "process/nearby.hpp"
 #include "process/process_table.hpp"
 
@@ -123,9 +124,16 @@ class Follower final : public ProcessFollower, private Sensor {
   void exclude_command(const GuardTarget& command) override {
     const std::lock_guard looking(look_mutex_);
     match_.set_command_cgroup(command.cgroup_directory);
-    [[maybe_unused]] const auto looked = look(true);  // so that its root is known
+    [[maybe_unused]] const auto looked = look_and_tell(true);  // so that its root is known
     const std::lock_guard lock(mutex_);
     table_.set_command(command);
+  }
+
+  void tell_members_to(std::function<void(std::span<const TargetMember>)> tell, std::size_t first) override {
+    const std::lock_guard looking(look_mutex_);
+    tell_members_ = std::move(tell);
+    first_target_ = first;
+    tell_members();
   }
 
   [[nodiscard]] Sensor& sensor() noexcept override { return *this; }
@@ -146,7 +154,7 @@ class Follower final : public ProcessFollower, private Sensor {
   }
   void look_now() override {
     const std::lock_guard looking(look_mutex_);
-    [[maybe_unused]] const auto looked = look(true);
+    [[maybe_unused]] const auto looked = look_and_tell(true);
   }
 
   bool take_looks(std::vector<ProcessLook>& looks) override {
@@ -182,6 +190,8 @@ class Follower final : public ProcessFollower, private Sensor {
   }
 
   [[nodiscard]] Result<void> look(bool all);
+  [[nodiscard]] Result<void> look_and_tell(bool all);
+  void tell_members();
   void note_presence(Instant now);
   void find_ports();
   void start_thread();
@@ -198,6 +208,9 @@ class Follower final : public ProcessFollower, private Sensor {
   mutable std::mutex look_mutex_;  // one look at a time; taken before mutex_
   TargetMatch match_;
   Instant next_look_;
+  std::function<void(std::span<const TargetMember>)> tell_members_;  // of the thread that looks, as what follows
+  std::size_t first_target_ = 0;
+  std::vector<TargetMember> members_;
 
   mutable std::mutex mutex_;  // the table, and what follows
   ProcessTable table_;
@@ -216,7 +229,23 @@ class Follower final : public ProcessFollower, private Sensor {
   std::thread thread_;
 };
 
-// The caller holds look_mutex_.
+// The caller holds look_mutex_ in these.
+Result<void> Follower::look_and_tell(bool all) {
+  auto looked = look(all);
+  tell_members();
+  return looked;
+}
+
+void Follower::tell_members() {
+  if (!tell_members_) return;
+  members_.clear();
+  {
+    const std::lock_guard lock(mutex_);
+    table_.add_members(members_, first_target_);
+  }
+  tell_members_(members_);
+}
+
 Result<void> Follower::look(bool all) {
   const auto begin = machine_.now();
   next_look_ = begin + options_.look_period;
@@ -260,7 +289,7 @@ void Follower::read(std::span<Reading> out) noexcept {
   const auto now = machine_.now();
   if (!thread_.joinable() && now >= next_look_) {
     const std::lock_guard looking(look_mutex_);
-    [[maybe_unused]] const auto looked = look(false);
+    [[maybe_unused]] const auto looked = look_and_tell(false);
   }
   TickBoard& board = table_.board();
   board.tick(now);
@@ -292,7 +321,7 @@ void Follower::run() {
     }
     const std::lock_guard looking(look_mutex_);
     if (machine_.now() + milliseconds(1) >= next_look_) {
-      [[maybe_unused]] const auto looked = look(false);
+      [[maybe_unused]] const auto looked = look_and_tell(false);
     } else {
       table_.pump();
     }
@@ -317,6 +346,12 @@ std::vector<Unavailable> Follower::unavailable() const {
     list.push_back({"target.short_lived",
                     "the kernel dropped process events because they came faster than they were read; short-lived "
                     "processes may be missing",
+                    {}});
+  if (table_.lost_ns() > 0)
+    list.push_back({"target.short_lived",
+                    "the table of " + rung() + " had no room for processes that used " +
+                        format_fixed(static_cast<double>(table_.lost_ns()) * 1e-9, 3) +
+                        " s of CPU time: of those, who was born and died between two looks is not counted",
                     {}});
   if (!trouble_.empty()) list.push_back({"targets", "the last look at /proc failed: " + trouble_, {}});
   return list;

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,14 @@ struct FollowOptions {
   bool own_thread = true;                    // on a live machine look from a thread, else from the sensor's read()
 };
 
+// A process of a target, as a look found it.
+struct TargetMember {
+  std::int64_t pid = 0;
+  std::uint64_t start_ticks = 0;
+  std::int64_t parent = 0;
+  std::size_t target = 0;  // its number among the targets
+};
+
 class ProcessFollower {
  public:
   // Looks once, so that who is there at the start is known. Errors: usage (two targets of one name, no such user),
@@ -52,6 +62,9 @@ class ProcessFollower {
   [[nodiscard]] virtual const std::vector<Target>& targets() const noexcept = 0;
   // The target that a living process belongs to, by its index; nullopt: none, or the command's.
   [[nodiscard]] virtual std::optional<std::size_t> target_of(std::int64_t pid) const = 0;
+  // Tells the targets' processes, ascending by pid: now and after each look, from the thread that looks. Their targets
+  // are numbered from `first` on. Call once, before the sensor is read.
+  virtual void tell_members_to(std::function<void(std::span<const TargetMember>)> tell, std::size_t first) = 0;
   // Slow things (ports, container names, memory of each process), about once a second from a thread of the app.
   virtual void survey() = 0;
   // A look now, whatever the period: at the end of a recording, so that its looks reach until then.

@@ -39,11 +39,13 @@ struct LifeBatch {
   std::vector<End> ends;      // in the kernel's order; whoever is here was born before or in `births`
   std::vector<Used> used;     // of those that used something since the last batch, where the mechanism knows
   bool lost = false;          // the kernel had to drop some
+  std::int64_t lost_ns = 0;   // CPU time of processes for which the mechanism had no room
   void clear() {
     births.clear();
     ends.clear();
     used.clear();
     lost = false;
+    lost_ns = 0;
   }
 };
 

@@ -42,6 +42,15 @@ void ProcessTable::add_records(std::vector<ProcessRecord>& records) const {
   }
 }
 
+void ProcessTable::add_members(std::vector<TargetMember>& members, std::size_t first) const {
+  for (const std::uint32_t slot : members_) {
+    const FollowedProcess& process = slots_[slot];
+    if (process.pid != 0)
+      members.push_back(
+          {process.pid, process.start_ticks, process.parent, first + static_cast<std::size_t>(process.target)});
+  }
+}
+
 void ProcessTable::take_ended(std::vector<ProcessRecord>& records) {
   records.insert(records.end(), std::make_move_iterator(ended_.begin()), std::make_move_iterator(ended_.end()));
   ended_.clear();

@@ -31,6 +31,7 @@ void ProcessTable::apply(Instant now) {
   ++look_;
   credit_ticks();
   lost_events_ = lost_events_ || batch_.lost;
+  lost_ns_ += batch_.lost_ns;
   if (batch_.lost) forget_lives();
   if (first_) {  // a captured machine's clocks are absent, and those of another namespace's /proc are of others
     std::size_t readable = 0;

@@ -22,6 +22,7 @@
 #include "machine/thread_places.hpp"
 #include "model/manifest.hpp"
 #include "model/process_use.hpp"
+#include "process/follow.hpp"
 #include "process/guard.hpp"
 #include "process/life_events.hpp"
 #include "process/target_match.hpp"
@@ -95,9 +96,13 @@ class ProcessTable {
   // Where there are several packages, ticks tell a target's CPU time on each of them.
   [[nodiscard]] const CpuPackages& packages() const noexcept { return packages_; }
   [[nodiscard]] bool lost_events() const noexcept { return lost_events_; }
+  // CPU time of processes that the mechanism of births and ends had no room for.
+  [[nodiscard]] std::int64_t lost_ns() const noexcept { return lost_ns_; }
   [[nodiscard]] bool reads_stat() const noexcept { return reads_stat_; }
   [[nodiscard]] std::vector<SocketOwners::Candidate> socket_candidates() const;
   [[nodiscard]] const FollowedProcess* find(std::int64_t pid) const noexcept;
+  // Of the targets, ascending by pid; targets are numbered from `first` on.
+  void add_members(std::vector<TargetMember>& members, std::size_t first) const;
   // Living processes with a target or a number, and the ended ones that were not taken.
   void add_records(std::vector<ProcessRecord>& records) const;
   void take_ended(std::vector<ProcessRecord>& records);
@@ -200,6 +205,7 @@ class ProcessTable {
   std::vector<Recheck> rechecks_;
   std::vector<ChildrenTimes> children_times_;
   LifeBatch batch_;
+  std::int64_t lost_ns_ = 0;
   std::unique_ptr<File> cursor_;  // /proc/loadavg
   std::int64_t newest_pid_ = -1, newest_at_look_ = -1;
   Instant list_again_, read_children_again_, read_all_children_again_, residents_again_;

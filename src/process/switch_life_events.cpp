@@ -38,6 +38,7 @@ class SwitchLifeEvents final : public LifeEvents {
 
   void read(LifeBatch& batch) override {
     if (!meter_.look(look_)) return;  // what was not told comes with the next look
+    batch.lost_ns += look_.lost_ns;
     touched_.clear();
     for (const SwitchUse& use : look_.uses) {  // one row per package
       Sum& sum = sums_[use.process];

@@ -1,11 +1,14 @@
 // TargetCounts: CPU cycles and last-level cache misses of targets, by perf events on their processes: counters
 // "target.cycles" (domain "cycles") and "target.llc-misses" (domain "llc-misses") of the command's tree, and
-// "target.NAME.cycles" … of each further target. The kernel adds up threads and, by the reach that is asked for,
-// children, so that nobody who is born later has to be found.
-// A target some process of which could not be counted (no descriptor left, another user's) is a gap from then on, with
-// the reason: a part of its cycles would look like all of them.
-// Thread promise: any thread; read() allocates nothing. Ownership: owns its events; the Machine must outlive it.
-// Errors: denied, absent (no PMU; cores of two kinds), as Machine::open_perf. Source: perf_event_open(2).
+// "target.NAME.cycles" … of each further target. Beside them "target.counted" (domain "counted", seconds): for how much
+// CPU time the same events counted. Who reads the Run holds that against the target's CPU time, for a part of a
+// target's cycles would look like all of them.
+// The kernel adds up the threads and children that a followed thread has from then on: nobody who is born later has to
+// be found. A target whose processes cannot all be counted (no descriptor left, another user's) is a gap from then on,
+// with the reason. Reading takes at most a hundredth of the time: in between, what was read last is told again.
+// Thread promise: read() on one thread, see() on another; read() allocates nothing. Ownership: owns its events; the
+// Machine must outlive it. Errors: denied, absent (no PMU; cores of two kinds), as Machine::open_perf.
+// Source: perf_event_open(2).
 #pragma once
 
 #include <array>
@@ -16,12 +19,17 @@
 
 #include "machine/machine.hpp"
 #include "model/target.hpp"
+#include "process/follow.hpp"
 #include "sensors/sensor.hpp"
 
 namespace prony {
 
+inline constexpr PerfEvent perf_task_clock{1, 1};  // PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK: ns on a CPU
+
 struct TargetCountsOptions {
-  std::size_t most_events = 512;  // perf events kept open, two of each thread that is followed
+  std::size_t most_events = 768;  // perf events kept open, three of each thread that is followed
+  // Time, cycles, misses; tests count others where there is no PMU.
+  std::array<PerfEvent, 3> events{perf_task_clock, perf_cycles, perf_cache_misses};
 };
 
 class TargetCounts final : public Sensor {
@@ -33,42 +41,52 @@ class TargetCounts final : public Sensor {
 
   // The command: call while it is held before its exec. Counts it and all whom it starts, from the exec on.
   [[nodiscard]] Result<void> follow_command(std::size_t target, std::int64_t pid);
-  // A process that runs: its threads of now, and those that they start. Not its children: each is followed by itself,
-  // once, however often this is called for it. `gone`: it has ended meanwhile, nothing changed.
-  [[nodiscard]] Result<void> follow(std::size_t target, std::int64_t pid);
-  // It has ended: what it counted stays, its descriptors are given back. Who was not followed is no error.
-  void forget(std::int64_t pid);
+  // All members of targets, as a look found them. Who is new is counted from now on: with its parent, where that was
+  // counted before it was born, else by itself. Who is not there any more keeps what it counted.
+  void see(std::span<const TargetMember> members);
 
   [[nodiscard]] LaneKind lane() const noexcept override { return LaneKind::fast; }
   [[nodiscard]] std::span<const Channel> channels() const noexcept override { return channels_; }
   void read(std::span<Reading> out) noexcept override;
-  [[nodiscard]] std::vector<Unavailable> complaints() override;
+  // Of which targets not all was counted, and why; for the end of a recording.
+  [[nodiscard]] std::vector<Unavailable> unavailable() const;
+  [[nodiscard]] std::size_t open_events() const;  // for tests
 
  private:
-  static constexpr std::size_t kinds = 2;  // cycles, misses
+  static constexpr std::size_t kinds = 3;  // time, cycles, misses
   using Counts = std::array<std::uint64_t, kinds>;
-  struct Followed {  // one thread, with whom it started since
-    std::int64_t pid = 0;
+  struct Followed {  // one thread, with all whom it started since
+    std::uint64_t family = 0;
     std::size_t target = 0;
     std::array<std::unique_ptr<PerfGroup>, kinds> events;
   };
+  struct Known {  // a member, and in which family it is counted
+    TargetMember member;
+    std::uint64_t family = 0;  // 0: in none, it has ended or may not be counted
+    unsigned missing = 0;      // looks since it was there last
+  };
   TargetCounts(Machine& machine, const std::vector<Target>& targets, std::size_t events,
                const TargetCountsOptions& options);
-  [[nodiscard]] Result<void> add(std::size_t target, std::int64_t pid, std::int64_t thread, PerfReach reach);
-  void miss(std::size_t target, const std::string& why);
+  [[nodiscard]] Result<Followed> open(std::size_t target, std::int64_t thread, PerfReach reach);
+  [[nodiscard]] std::uint64_t follow(const TargetMember& member);  // the new family
+  void close_families();
+  void miss(std::size_t target, std::int64_t pid, const Error& error);
   // errno of the first event that could not be read, or 0.
   [[nodiscard]] int count(const Followed& followed, Counts& sum) const noexcept;
+  [[nodiscard]] const Known* find(const TargetMember& member) const noexcept;
 
   Machine& machine_;
-  const std::size_t events_;  // 1: cycles only
+  const std::size_t events_;  // 2: no misses
   const TargetCountsOptions options_;
-  std::vector<Channel> channels_;  // per target: cycles, then misses where they are counted
-  mutable std::mutex mutex_;
+  std::vector<Channel> channels_;          // per target: cycles, time, and misses where they are counted
+  std::vector<Known> known_, next_known_;  // ascending by pid; of the thread that looks
+  std::uint64_t families_ = 0;
+  mutable std::mutex mutex_;  // what follows
   std::vector<Followed> followed_;
-  std::vector<Counts> ended_, sums_;     // per target: of those that were forgotten; of all, while read() adds them up
+  std::vector<Counts> ended_, sums_;     // per target: of those that were closed; of all, when they were read last
   std::vector<std::string> incomplete_;  // per target: why some of it is not counted; "": all is
-  std::vector<int> faults_;              // per target: errno of this tick
-  std::vector<Unavailable> complaints_;
+  std::vector<int> faults_, faulted_;    // per target: errno of the last reading; of any
+  Instant read_again_;
 };
 
 }  // namespace prony

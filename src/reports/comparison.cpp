@@ -38,6 +38,17 @@ std::string ratio_words(const Estimate& ratio) {
          percent(ratio.high, [](double v) { return std::ceil(v); }) + ")";
 }
 
+// Over the headline's domains; absent where one of them cannot tell.
+std::optional<Estimate> headline_marginal(const Summary& s) {
+  std::optional<Estimate> sum;
+  for (const EnergyRow& row : s.energy) {
+    if (!row.ledger.headline) continue;
+    if (!row.ledger.marginal) return std::nullopt;
+    sum = sum ? *sum + *row.ledger.marginal : *row.ledger.marginal;
+  }
+  return sum;
+}
+
 }  // namespace
 
 std::vector<std::string> comparison_words(const Summary& s) {
@@ -114,7 +125,10 @@ std::vector<std::string> baseline_words(const Summary& s) {
   const auto others = s.idle_foreign_cpus;
   if (others && *others > quiet_baseline_cpus)
     words.push_back("not quiet: others used " + figures::significant(*others, 2) +
-                    " CPUs during it, so idle holds their load and active is marginal, above it");
+                    " CPUs during it, so idle holds their load");
+  if (const auto marginal = headline_marginal(s); others && *others > quiet_baseline_cpus && marginal)
+    words.push_back("marginal " + figures::joules(*marginal, s.headline_mark()) + ": not drawn without " +
+                    (s.targets.empty() ? "this program" : "the targets"));
   if (const auto net = net_of_idle(s)) {
     words.push_back("requests gross " + figures::joules(net->gross, s.headline_mark()));
     if (net->net_of_idle) words.push_back("net of idle " + figures::joules(*net->net_of_idle, s.headline_mark()));

@@ -274,6 +274,7 @@ Result<Summary> summarise(const Run& run, const SummaryOptions& options) {
   rules.requests_target = run.manifest().get("requests.target").value_or("");
   rules.own_pid = parse_i64(run.manifest().get("prony.pid").value_or(""));
   rules.known_idle = calibrate::known_idle(run.manifest());
+  rules.known_idle_foreign_cpus = parse_finite(run.manifest().get("baseline.foreign_cpus").value_or(""));
   Attribution attribution(run.channels(), run.groups(), run.spans(), rules);
   std::vector<Event> damage;
   for (const Group& group : run.groups()) {

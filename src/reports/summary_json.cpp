@@ -141,6 +141,7 @@ Json span_energy_json(const Summary& summary, const std::vector<SpanJoules>& par
     put_gross(one, part.energy.gross, part.energy.resolvable, part.energy.needed_s);
     put_interval(one, part.energy.interval);
     put_party(one, "charged", part.energy.charged);
+    if (!part.energy.absent.empty()) one["absent"] = part.energy.absent;
     out.push_back(std::move(one));
   }
   return out;
@@ -167,6 +168,7 @@ Json gaps_json(const GapStatistics& itl) {
 
 Json request_json(const Summary& summary, const RequestRow& row) {
   Json out{{"id", row.span.name}, {"status", std::string(to_string(row.span.status))}};
+  put(out, "clock", row.span.attribute("clock").value_or(""));
   put(out, "finish", row.finish);
   put(out, "prompt", row.prompt);
   put(out, "answer", row.answer);

@@ -77,7 +77,19 @@ void add_interruptions(const Summary& s, Items& items) {
   }
 }
 
+// Times, too, say then when work was asked for and not when it was done.
+void add_asynchronous(const Summary& s, Items& items) {
+  const auto count = std::ranges::count_if(s.requests, stamped_without_waiting);
+  if (count == 0) return;
+  items.push_back(figures::count(static_cast<double>(count)) + " of " +
+                  figures::count(static_cast<double>(s.requests.size())) +
+                  " prompts stamped by the host around asynchronous calls: when the accelerator worked for them is not "
+                  "known");
+}
+
 }  // namespace
+
+bool stamped_without_waiting(const RequestRow& row) { return row.span.attribute("clock") == "host-asynchronous"; }
 
 std::string conditions(const Summary& s, const TextOptions& o) {
   Items items;
@@ -100,6 +112,7 @@ std::string conditions(const Summary& s, const TextOptions& o) {
                     figures::count(ticks + missed));
   for (const std::string& words : text::state_change_words(s)) items.push_back(words);
   add_interruptions(s, items);
+  add_asynchronous(s, items);
   for (const std::string& words : text::pace_words(s)) items.push_back(words);
   return layout::labelled("conditions", items, o.width, Tone::plain, o.colour);
 }

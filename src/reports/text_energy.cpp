@@ -223,7 +223,7 @@ std::vector<std::string> unresolvable(const Summary& summary) {
   std::size_t count = 0;
   double needed = 0;
   for (const RequestRow& row : summary.requests) {
-    if (row.headline.resolvable) continue;
+    if (row.headline.resolvable || stamped_without_waiting(row)) continue;
     ++count;
     needed = std::max(needed, row.headline.needed_s.value_or(0));
   }

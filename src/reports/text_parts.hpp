@@ -57,6 +57,8 @@ struct Part {
                                                      std::optional<Estimate> ChannelLedger::* party);
 // "load 7 % ▌", … of the program's energy; empty where it cannot be split.
 [[nodiscard]] std::vector<std::string> where_it_went(const Summary& summary);
+// Whether a request's stamps were taken around asynchronous calls, without waiting for the accelerator.
+[[nodiscard]] bool stamped_without_waiting(const RequestRow& row);
 // What the unresolvable figures would take, one sentence each.
 [[nodiscard]] std::vector<std::string> unresolvable(const Summary& summary);
 [[nodiscard]] std::vector<std::string> repeatability(const Summary& summary);

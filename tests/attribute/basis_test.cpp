@@ -163,5 +163,20 @@ TEST(Basis, WherePackageTimeOfATargetIsMissingTheWholeMachinesIsTakenAndItIsSaid
   EXPECT_EQ(basis.text, "by CPU time on the whole machine (that of each target on package-0 was not recorded)");
 }
 
+// Kills: a better weight that was refused, and nobody is told why it was not taken.
+TEST(Basis, WhatWasRefusedIsNamedInThePlaceOfWhatItWouldHaveSplit) {
+  Bench bench;
+  bench.add_for_all(Measure::cpu_time, "");
+  std::vector<const Channel*> read;
+  for (const Channel& channel : bench.channels) read.push_back(&channel);
+  const Channel cycles = use_channel(Scope::target, "b", Measure::count, "cycles");
+  const std::vector<Refused> refused{{&cycles, "those of b were not counted all the time"}};
+  const std::vector<std::string> targets{"a", "b"};
+  const Basis basis = basis_of(energy("package-0"), read, targets, refused);
+  EXPECT_EQ(basis.weight, Weight::cpu_time);
+  EXPECT_EQ(basis.text, "by CPU time (not by CPU cycles: those of b were not counted all the time)");
+  EXPECT_EQ(basis_of(energy("gpu-0"), read, targets, refused).instead_of, "");
+}
+
 }  // namespace
 }  // namespace prony::attribution

@@ -127,6 +127,30 @@ TEST(Follower, ANumberGivenAwayAgainBetweenTwoLooksIsTwoProcesses) {
   EXPECT_EQ(f.cpu_ns(0), 30 * ms);
 }
 
+// Bug: what a full table could not keep is lost, and nobody is told that anything is missing, or how much.
+TEST(Follower, TimeForWhichTheMechanismHadNoRoomIsSaidInAll) {
+  ScriptedProc proc;
+  proc.add({.pid = 10, .name = "server"});
+  auto [events, f] = follow_told(proc, {choice(SelectorKind::pid, "10")});
+  const auto said = [&follower = *f.follower] {
+    std::string reasons;
+    for (const auto& missing : follower.unavailable())
+      if (missing.subject == "target.short_lived") reasons += missing.reason;
+    return reasons;
+  };
+  f.look();
+  EXPECT_EQ(said(), "");
+  for (const std::int64_t lost_ms : {250, 1000}) {
+    events->next.lost_ns = lost_ms * ms;
+    proc.births();
+    proc.pass(100);
+    f.look();
+  }
+  EXPECT_EQ(said(),
+            "the table of exit-events had no room for processes that used 1.250 s of CPU time: of those, who was born "
+            "and died between two looks is not counted");
+}
+
 // Bug: a lost event leaves a process that never ends, or makes an end of somebody else's.
 TEST(Follower, LostEventsAreSaidAndWhatIsThereGoesOnBeingCounted) {
   ScriptedProc proc;

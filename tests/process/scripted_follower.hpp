@@ -57,6 +57,7 @@ class ScriptedEvents final : public LifeEvents {
     batch.births.insert(batch.births.end(), next.births.begin(), next.births.end());
     batch.ends.insert(batch.ends.end(), next.ends.begin(), next.ends.end());
     batch.lost = batch.lost || next.lost;
+    batch.lost_ns += next.lost_ns;
     next.clear();
   }
   LifeBatch next;

@@ -244,5 +244,29 @@ TEST(Requests, OneRowAPromptWithItsUnits) {
   EXPECT_FALSE((*requests)->next(row).value());
 }
 
+// Kills: a span that was stamped around asynchronous calls read as if the accelerator had worked then.
+TEST(Json, ARequestThatWasStampedWithoutWaitingSaysSoAndWhyItHasNoJoules) {
+  auto told = told_llm();
+  for (Span& span : told.run.span_list)
+    if (span.id.value == 100) span.attributes.emplace_back("clock", "host-asynchronous");
+  for (SpanEnergy& energy : told.ledger.spans)
+    if (energy.span.value == 100) {
+      energy.resolvable = false;
+      energy.gross.reset();
+      energy.charged.reset();
+      energy.absent = "the span was stamped by the host";
+    }
+  const Summary summary = summarise(told.run, told.ledger);
+  const ordered_json json = to_json(summary);
+  EXPECT_EQ(json["requests"][0]["clock"], "host-asynchronous");
+  EXPECT_EQ(json["requests"][0]["energy"][0]["absent"], "the span was stamped by the host");
+  EXPECT_FALSE(json["requests"][0]["energy"][0].contains("gross_j"));
+  EXPECT_FALSE(json["requests"][1].contains("clock"));
+  EXPECT_FALSE(json["requests"][1]["energy"][0].contains("absent"));
+  const std::string text = to_text(summary, {120, false});
+  EXPECT_NE(text.find("1 of 4 prompts stamped by the host around asynchronous calls"), std::string::npos) << text;
+  EXPECT_NE(text.find("1 of 4 prompts: too short for the sensor"), std::string::npos) << "another one is: " << text;
+}
+
 }  // namespace
 }  // namespace prony
