@@ -229,7 +229,8 @@ TEST_F(Switches, AProcessOfManyShortSlicesHasByItsClockWhatItsSwitchesAddUpTo) {
               << static_cast<double>(inner_end - inner_begin) / 1e6 << " to "
               << static_cast<double>(outer_end - outer_begin) / 1e6 << " ms, " << seen.switches << " switches\n";
     EXPECT_GT(seen.switches, 100u);
-    EXPECT_GE(static_cast<double>(counted), 0.99 * static_cast<double>(inner_end - inner_begin));
+    EXPECT_GE(static_cast<double>(counted), 0.97 * static_cast<double>(inner_end - inner_begin))
+        << "the switch itself, 1 to 2 µs, is the next one's for the clock and the last one's for the meter";
     excess = static_cast<double>(counted - (outer_end - outer_begin)) / static_cast<double>(outer_end - outer_begin);
   }
   EXPECT_LE(excess, 0.03) << "what a hypervisor stole and interrupts took is in the one and not in the other";
