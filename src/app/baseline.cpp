@@ -31,16 +31,6 @@ struct BaselineOptions {
   MachineChoice machine;
 };
 
-int failed(const Error& error) {
-  print_error(error);
-  return exit_code::own_failure;
-}
-
-int say(const std::string& text) {
-  const auto written = write_file("-", text);
-  return written ? exit_code::ok : failed(written.error());
-}
-
 std::vector<ChannelId> energy_channels(const Run& run) {
   std::vector<ChannelId> ids;
   for (const Channel& channel : run.channels())
@@ -159,23 +149,23 @@ int baseline(const BaselineOptions& options) {
     std::error_code trouble;
     const bool was = std::filesystem::remove(path, trouble);
     if (trouble) return failed(error_from_errno(trouble.value(), path.string(), "cannot forget the baseline"));
-    return say(was ? "forgotten: " + path.string() + "\n" : "no baseline of this machine was kept\n");
+    return print_result(was ? "forgotten: " + path.string() + "\n" : "no baseline of this machine was kept\n");
   }
   const auto note = simulation_note(**machine);
   const std::string before = note.empty() ? note : note + "\n";
   if (options.show) {
     const auto text = read_whole_file(path.string(), std::size_t{1} << 20);
-    if (!text) return say(before + "no baseline of this machine is kept; `prony baseline` measures one\n");
+    if (!text) return print_result(before + "no baseline of this machine is kept; `prony baseline` measures one\n");
     const auto kept = calibrate::baseline_from_text(*text);
     if (!kept) return failed({kept.error().code, kept.error().what, path.string(), kept.error().fix});
-    return say(before +
-               words_of(*kept, path.string(), calibrate::why_expired(*kept, conditions_now(**machine, facts))));
+    return print_result(
+        before + words_of(*kept, path.string(), calibrate::why_expired(*kept, conditions_now(**machine, facts))));
   }
   const auto kept = measure(options, **machine, facts, *length);
   if (!kept) return failed(kept.error());
   if (auto saved = replace_state_file(path, calibrate::to_text(*kept), "the baseline"); !saved)
     return failed(saved.error());
-  return say(before + words_of(*kept, path.string(), ""));
+  return print_result(before + words_of(*kept, path.string(), ""));
 }
 
 }  // namespace

@@ -33,16 +33,6 @@ struct CalibrateOptions {
   MachineChoice machine;
 };
 
-int failed(const Error& error) {
-  print_error(error);
-  return exit_code::own_failure;
-}
-
-int say(const std::string& text) {
-  const auto written = write_file("-", text);
-  return written ? exit_code::ok : failed(written.error());
-}
-
 // "idle,25" → "0", "25"
 Result<std::vector<std::string>> shares_of(const std::string& steps) {
   std::vector<std::string> shares;
@@ -198,9 +188,16 @@ std::string words_of(const calibrate::Calibration& c, const calibrate::Line& lin
     text += " step " + printable(step.name, 12) + ": " + figures::watts(step.x_w) + " seen, " +
             figures::watts(step.y_w) + " at the meter, " +
             figures::watts(step.y_w - line.offset_w.value - line.slope.value * step.x_w) + " off the line\n";
-  return text + " meter = slope × seen + offset\n slope " + with_ends(line.slope) + "\n offset " +
-         with_ends(line.offset_w) + " W\n residual " + figures::watts(line.residual_w) + ", R² " +
-         format_fixed(line.r2, 5) + ", ends: interval(0.95) with the sensors' and the meter's own doubt\n";
+  text += " meter = slope × seen + offset\n slope " + with_ends(line.slope) + "\n offset " + with_ends(line.offset_w) +
+          " W\n";
+  if (const std::string below = calibrate::words_of_offset(line); !below.empty()) text += "  " + below + "\n";
+  if (c.model)
+    for (const auto& [load, x_w] : {std::pair{"idle", c.model->idle_w}, std::pair{"full", c.model->full_w}})
+      text += " " + std::string(load) + " " +
+              with_ends(calibrate::apply(line, {x_w, x_w, x_w, EstimateKind::range}, 1)) + " W, where the model has " +
+              figures::watts(x_w) + "\n";
+  return text + " residual " + figures::watts(line.residual_w) + ", R² " + format_fixed(line.r2, 5) +
+         ", ends: interval(0.95) with the sensors' and the meter's own doubt\n";
 }
 
 int conclude(const CalibrateOptions& options, const std::string& run_path) {
@@ -214,6 +211,11 @@ int conclude(const CalibrateOptions& options, const std::string& run_path) {
   for (const std::string& note : notes) print_note(note);
   const auto line = calibrate::fit(*steps);
   if (!line) return failed({line.error().code, line.error().what, run_path, line.error().fix});
+  if (chosen->model)
+    if (const auto idle_w = calibrate::watts_at(*line, chosen->model->idle_w); !idle_w)
+      return failed({idle_w.error().code,
+                     "no calibration: " + idle_w.error().what + ": " + chosen->model->name + " is never below that",
+                     run_path, "Take steps that reach down to idle, and longer ones:  --steps idle,50,100 --for 30s"});
   const Manifest& facts = (*run)->manifest();
   const calibrate::Calibration kept{chosen->meter, chosen->from_names,   facts.get("run.started_utc").value_or(""),
                                     PRONY_VERSION, machine_words(facts), std::move(*steps),
@@ -229,7 +231,7 @@ int conclude(const CalibrateOptions& options, const std::string& run_path) {
             (chosen->model ? chosen->from_names.front() + ", modelled so far," : std::string("`wall`")) +
             " as derived; --forget ends that\n";
   }
-  return say(text + " steps " + run_path + "\n");
+  return print_result(text + " steps " + run_path + "\n");
 }
 
 int show_or_forget(const CalibrateOptions& options, const std::filesystem::path& path) {
@@ -237,14 +239,14 @@ int show_or_forget(const CalibrateOptions& options, const std::filesystem::path&
     std::error_code trouble;
     const bool was = std::filesystem::remove(path, trouble);
     if (trouble) return failed(error_from_errno(trouble.value(), path.string(), "cannot forget the calibration"));
-    return say(was ? "forgotten: " + path.string() + "\n" : "no calibration of this machine was kept\n");
+    return print_result(was ? "forgotten: " + path.string() + "\n" : "no calibration of this machine was kept\n");
   }
   const auto text = read_whole_file(path.string(), std::size_t{1} << 20);
-  if (!text) return say("no calibration of this machine is kept\n");
+  if (!text) return print_result("no calibration of this machine is kept\n");
   const auto kept = calibrate::calibration_from_text(*text);
   if (!kept) return failed({kept.error().code, kept.error().what, path.string(), kept.error().fix});
   const auto line = calibrate::fit(kept->steps);
-  return line ? say(words_of(*kept, *line)) : failed(line.error());
+  return line ? print_result(words_of(*kept, *line)) : failed(line.error());
 }
 
 int calibrate_command(const CalibrateOptions& options) {
@@ -266,8 +268,8 @@ int calibrate_command(const CalibrateOptions& options) {
   }
   if (options.against.empty() && options.meter_kwh.empty()) {
     if (options.run.empty())
-      return say("steps recorded in " + path + "; now:  prony calibrate --run " + path +
-                 " --meter-kwh BEFORE,AFTER,STEP …   (once for each step)\n");
+      return print_result("steps recorded in " + path + "; now:  prony calibrate --run " + path +
+                          " --meter-kwh BEFORE,AFTER,STEP …   (once for each step)\n");
     return failed({ErrorCode::usage, "no meter was named", "--against",
                    "A channel (`prony sensors`), or readings by eye:  --meter-kwh BEFORE,AFTER,STEP"});
   }

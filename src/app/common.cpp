@@ -28,6 +28,11 @@ void print_error(const Error& error) {
   (void)std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
+int failed(const Error& error) {
+  print_error(error);
+  return exit_code::own_failure;
+}
+
 void print_note(std::string_view text) {
   const std::string line = "prony: " + std::string(text) + '\n';
   (void)std::fwrite(line.data(), 1, line.size(), stderr);

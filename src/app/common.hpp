@@ -32,6 +32,7 @@ inline constexpr int not_found = 127;
 
 // "prony: what: where" and what to do, indented, on stderr.
 void print_error(const Error& error);
+[[nodiscard]] int failed(const Error& error);  // prints it; the exit code of Prony's own failures
 void print_note(std::string_view text);
 [[nodiscard]] std::string error_text(const Error& error);
 

@@ -62,10 +62,8 @@ void LiveLine::show(const std::stop_token& stop) {
       status.note = progress_.note;
     }
     status.elapsed_s = std::chrono::duration<double>(clock::now() - began).count();
-    bool modelled = false;
-    const double watts = session_.watts_now(modelled);
+    const double watts = session_.watts_now(status.power_mark);
     if (watts >= 0) status.power_w = watts;
-    status.power_modelled = modelled;
     status.simulated = session_.simulated();
     const std::string line = "\r\x1b[2K" + live_line(status, terminal_of(STDERR_FILENO).width);
     (void)::write(STDERR_FILENO, line.data(), line.size());

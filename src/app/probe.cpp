@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/common.hpp"
+#include "app/kept.hpp"
 #include "app/machine_choice.hpp"
 #include "app/passports.hpp"
 #include "app/signals.hpp"
@@ -40,7 +41,7 @@ struct ProbeOptions {
 
 struct Chosen {
   std::vector<std::shared_ptr<Sensor>> sensors;
-  std::vector<Unavailable> unavailable;
+  std::vector<Unavailable> unavailable, notes;
   std::string channel;  // only this one was asked for; "": all
 };
 
@@ -54,7 +55,7 @@ Duration default_length(LaneKind lane) {
   return milliseconds(200);
 }
 
-Result<Chosen> choose(Machine& machine, const std::string& name, bool every_channel) {
+Result<Chosen> choose(Machine& machine, const std::string& name, const SensorOptions& options) {
   Chosen chosen;
   std::vector<std::string> known;
   const bool is_row = std::any_of(sensor_catalogue().begin(), sensor_catalogue().end(),
@@ -63,19 +64,23 @@ Result<Chosen> choose(Machine& machine, const std::string& name, bool every_chan
     known.emplace_back(row.name);
     if (is_row && row.name != name) continue;
     if (name.empty() && row.stand_in) continue;
-    Probe probe = row.make(machine, SensorOptions{.every_channel = every_channel});
+    Probe probe = row.make(machine, options);
     std::vector<std::shared_ptr<Sensor>> made;
     if (probe.sensor) made.push_back(std::move(probe.sensor));
     for (auto& sensor : probe.more) made.push_back(std::move(sensor));
     const bool whole_row = is_row || name.empty();
     if (whole_row)
       chosen.unavailable.insert(chosen.unavailable.end(), probe.unavailable.begin(), probe.unavailable.end());
+    if (whole_row) chosen.notes.insert(chosen.notes.end(), probe.notes.begin(), probe.notes.end());
     for (auto& sensor : made) {
       const auto channels = sensor->channels();
       for (const Channel& channel : channels) known.push_back(channel.name);
       const bool asked =
           std::any_of(channels.begin(), channels.end(), [&](const Channel& channel) { return channel.name == name; });
-      if (asked) chosen.channel = name;
+      if (asked) {
+        chosen.channel = name;
+        chosen.notes = probe.notes;
+      }
       if (whole_row || asked) chosen.sensors.push_back(std::move(sensor));
     }
     if (!chosen.channel.empty()) break;
@@ -98,6 +103,7 @@ void set_reason(ChannelPassport& passport, const std::string& field, const std::
 
 struct Told {
   std::vector<ChannelPassport> passports;
+  std::vector<std::pair<std::string, Origin>> origins;  // by channel, in the order of the passports
   std::vector<std::string> notes;
   Duration watched;
   std::uint64_t reads = 0;
@@ -122,6 +128,10 @@ void learn_sensor(Machine& machine, const Sensor& sensor, const passport::Watche
     passport.slows_others = watched.slows_others;
     set_reason(passport, "slows_others", watched.why_not_slowing);
     passports.push_back(std::move(passport));
+    told.origins.emplace_back(channels[c].name, channels[c].origin);
+    if (channels[c].model)
+      told.notes.push_back(channels[c].name + ": " + std::string(to_string(channels[c].origin)) + ", " +
+                           channels[c].model->name + "; what is read is the CPU time it is reckoned from");
   }
   passport::learn_relations(channels, ticks, passports);
   told.shared_reads = told.shared_reads || channels.size() > 1;
@@ -175,16 +185,17 @@ std::string json_text(const Told& told, const PassportFile& file, const std::str
   nlohmann::ordered_json json{{"schema", "prony.probe/1"}, {"machine", file.known.identity}};
   if (!kept.empty()) json["kept"] = kept;
   json["passports"] = nlohmann::ordered_json::array();
-  for (const ChannelPassport& passport : told.passports) json["passports"].push_back(to_json(passport));
+  for (const ChannelPassport& passport : told.passports) {
+    auto entry = to_json(passport);
+    const auto origin = std::ranges::find(told.origins, passport.channel, &std::pair<std::string, Origin>::first);
+    if (origin != told.origins.end()) entry["origin"] = to_string(origin->second);
+    json["passports"].push_back(std::move(entry));
+  }
   json["notes"] = told.notes;
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 int probe(const ProbeOptions& options) {
-  const auto failed = [](const Error& error) {
-    print_error(error);
-    return exit_code::own_failure;
-  };
   std::optional<Duration> length;
   if (!options.length.empty()) {
     const auto asked = duration_setting(options.length, "for", milliseconds(10), milliseconds(600'000));
@@ -195,13 +206,17 @@ int probe(const ProbeOptions& options) {
   auto opened = open_machine(options.machine);
   if (!opened) return failed(opened.error());
   const std::shared_ptr<Machine> machine = std::move(*opened);
-  const auto chosen = choose(*machine, options.name, options.every_channel);
+  const auto chosen =
+      choose(*machine, options.name,
+             {.every_channel = options.every_channel, .calibrated = kept_calibration(*machine, options.machine)});
   if (!chosen) return failed(chosen.error());
   PassportFile file = open_passports(*machine, options.machine);
   std::atomic<bool> interrupted{false};
   SignalRelay signals;
   signals.relay([&](int, bool) { interrupted = true; });
   Told told = watch_all(machine, *chosen, length, file.boot_id, interrupted);
+  for (const Unavailable& note : chosen->notes)
+    told.notes.push_back(note.subject + ": " + note.reason + (note.remedy.empty() ? "" : ". " + note.remedy));
   for (const std::string& trouble : file.trouble) told.notes.push_back(trouble);
   for (const auto& drift : passport::find_drift(file.known, told.passports))
     told.notes.push_back("changed: " + drift.channel + ": " + drift.text);

@@ -349,9 +349,10 @@ std::optional<double> Session::watts_of(const Channel& channel, const Reading& r
 
 // The headline's rule: domains of known coverage add up; of those that may overlap only the largest counts; modelled
 // power only where nothing is measured. A sum that lacks one of its domains is not told.
-double Session::watts_now(bool& modelled) {
+double Session::watts_now(figures::Mark& mark) {
   double sum_w = 0, largest_w = -1, modelled_w = -1;
-  bool any_sum = false, whole = true, calibrated = false;
+  bool any_sum = false, whole = true;
+  Origin origin = Origin::modelled;  // of modelled_w
   for (const LanePlan& lane : lanes_) {
     Instant at;
     const std::vector<Reading> readings = sampler_->latest(lane.group.id, at);
@@ -361,8 +362,10 @@ double Session::watts_now(bool& modelled) {
       if (!top) continue;
       const auto watts = readings[i].quality == Quality::gap ? std::nullopt : watts_of(channel, readings[i], at);
       if (channel.model || channel.origin == Origin::modelled) {
-        calibrated = channel.origin != Origin::modelled;
-        modelled_w = std::max(modelled_w, watts.value_or(-1));
+        const double here_w = watts.value_or(-1);
+        if (here_w <= modelled_w) continue;
+        modelled_w = here_w;
+        origin = channel.origin;
       } else if (channel.coverage_known) {
         any_sum = true;
         whole = whole && watts.has_value();
@@ -374,8 +377,11 @@ double Session::watts_now(bool& modelled) {
   }
   // No processor draws nothing: counters that stand still measure nothing, and where power is modelled it is told.
   const bool still = whole && sum_w <= 0;
-  modelled = (!any_sum || still) && largest_w < 0 && modelled_w >= 0;
-  if (modelled) return modelled = !calibrated, modelled_w;
+  const bool modelled = (!any_sum || still) && largest_w < 0 && modelled_w >= 0;
+  mark = !modelled                    ? figures::Mark::unmarked
+         : origin == Origin::modelled ? figures::Mark::modelled
+                                      : figures::Mark::derived;
+  if (modelled) return modelled_w;
   if (any_sum && !(still && largest_w >= 0)) return whole ? sum_w : -1;
   return largest_w >= 0 ? largest_w : modelled_w;
 }

@@ -18,6 +18,7 @@
 #include "base/result.hpp"
 #include "machine/machine.hpp"
 #include "process/process_tree.hpp"
+#include "reports/figures.hpp"
 #include "sampler/sampler.hpp"
 #include "sensors/sensor.hpp"
 #include "store/recorder.hpp"
@@ -77,8 +78,9 @@ class Session {
   void add(const Unavailable& unavailable);
   void add(const ChannelPassport& passport);
 
-  // Newest sum of the headline channels' power, for the live line; negative: not known yet. `modelled` says which kind.
-  [[nodiscard]] double watts_now(bool& modelled);
+  // Newest sum of the headline channels' power, for the live line; negative: not known yet. `mark` says whether it
+  // is modelled, derived from a model by a calibration, or neither.
+  [[nodiscard]] double watts_now(figures::Mark& mark);
 
  private:
   void carry(const std::stop_token& stop);

@@ -22,11 +22,6 @@ struct SetupOptions {
   std::string root;
 };
 
-int failed(const Error& error) {
-  print_error(error);
-  return exit_code::own_failure;
-}
-
 void say(const std::string& line) { std::printf("%s\n", printable(line, 400).c_str()); }
 
 int list_rows() {

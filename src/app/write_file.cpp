@@ -7,6 +7,7 @@
 #include <ostream>
 #include <streambuf>
 
+#include "app/common.hpp"
 #include "base/fd.hpp"
 #include "base/text.hpp"
 #include "reports/tables.hpp"
@@ -80,6 +81,11 @@ Result<void> write_file(const std::string& path, std::string_view text) {
   const auto destination = open_destination(path);
   if (!destination) return Unexpected<Error>(destination.error());
   return write_all(destination->fd, text, destination->name);
+}
+
+int print_result(std::string_view text) {
+  const auto written = write_file("-", text);
+  return written ? exit_code::ok : failed(written.error());
 }
 
 Result<void> export_table(const Run& run, std::string_view table, std::string_view format, const std::string& path) {

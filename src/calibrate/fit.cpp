@@ -83,7 +83,24 @@ Result<Line> fit(std::span<const Step> steps) {
   const double at_zero = std::sqrt(1 / s.n + s.mean_x * s.mean_x / s.sxx);
   line.slope = within(line.slope.value, t * line.residual_w / std::sqrt(s.sxx) + slope_moves);
   line.offset_w = within(line.offset_w.value, t * line.residual_w * at_zero + systematic_w(line, s, 0));
+  if (const auto least_w = watts_at(line, line.least_x_w); !least_w)
+    return refused(least_w.error().what + ", and that was the lightest step",
+                   "Did the meter count during that step? Take longer steps, or steps that are farther apart.");
   return line;
+}
+
+Result<double> watts_at(const Line& line, double x_w) {
+  const double y_w = line.offset_w.value + line.slope.value * x_w;
+  if (y_w > 0) return y_w;
+  return fail(ErrorCode::unavailable, "the line gives " + format_fixed(y_w, 2) + " W at the meter for " +
+                                          format_fixed(x_w, 2) + " W seen, and nothing draws less than nothing");
+}
+
+std::string words_of_offset(const Line& line) {
+  if (!(line.offset_w.value < 0)) return {};
+  if (line.offset_w.high >= 0) return "the offset cannot be told from 0";
+  return "below 0: no idle power, but a line that bends or whose zero is elsewhere; it holds from " +
+         format_fixed(line.least_x_w, 2) + " to " + format_fixed(line.most_x_w, 2) + " W seen, not down to 0";
 }
 
 Estimate apply(const Line& line, const Estimate& x_j, double length_s) {

@@ -35,6 +35,11 @@ inline constexpr double least_spread = 0.05;  // of x, as a share of its mean: b
 inline constexpr std::size_t least_steps = 3;
 
 [[nodiscard]] Result<Line> fit(std::span<const Step> steps);
+// What the meter would have shown at x, watts. Nothing draws less than nothing: where that is not above 0, the line
+// says nothing about x, and the error says so.
+[[nodiscard]] Result<double> watts_at(const Line& line, double x_w);
+// What an offset below 0 means, for it is never clipped; "": it is not below 0.
+[[nodiscard]] std::string words_of_offset(const Line& line);
 // What the meter would have shown for x joules over `length_s`: joules, with the prediction's interval and the doubt of
 // x. A modelled x enters by its value alone: the line was fitted to it, and the range of its coefficients is gone.
 [[nodiscard]] Estimate apply(const Line& line, const Estimate& x_j, double length_s);

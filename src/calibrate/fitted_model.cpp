@@ -46,6 +46,7 @@ Result<bool> calibrate_channel(const Calibration& calibration, std::optional<boo
   PowerModel& model = *channel.model;
   const double idle_w = model.idle.value(), load_w = model.full.value() - idle_w;
   const double limit = model.clock_limit > 0 && model.clock_limit <= 1 ? model.clock_limit : 1;
+  if (const auto held = watts_at(*line, idle_w); !held) return not_applied(held.error().what);
   const auto at = [&](double x_w) { return apply(*line, {x_w, x_w, x_w, EstimateKind::range}, 1); };
   const Estimate idle = at(idle_w), most = at(idle_w + load_w / limit);
   for (const Estimate& end : {idle, most})

@@ -1,6 +1,7 @@
 #include "reports/calibrated.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.hpp"
 #include "reports/figures.hpp"
@@ -31,6 +32,7 @@ void add_joules(const Summary& s, Calibrated& c) {
   const double reach = share_outside * (c.line.most_x_w - c.line.least_x_w);
   const double told_w = sum->value / length_s;
   const double x_w = c.applied ? (told_w - c.line.offset_w.value) / c.line.slope.value : told_w;
+  if (const auto held = watts_at(c.line, x_w); !held) return c.absent = held.error().what, void();
   c.outside = x_w < c.line.least_x_w - reach || x_w > c.line.most_x_w + reach;
   c.joules = c.applied ? *sum : apply(c.line, *sum, length_s);
 }
@@ -64,11 +66,12 @@ std::vector<std::string> calibrated_words(const Summary& s) {
   std::vector<std::string> words{
       c->applied ? from_words(*c) + ", modelled, became derived"
                  : "wall " + figures::joules(*c->joules, figures::Mark::unmarked) + " derived",
-      figures::significant(c->line.slope.value, 4) + " × " + from_words(*c) + " + " +
-          figures::watts(c->line.offset_w.value),
+      figures::significant(c->line.slope.value, 4) + " × " + from_words(*c) +
+          (c->line.offset_w.value < 0 ? " − " : " + ") + figures::watts(std::abs(c->line.offset_w.value)),
       std::to_string(c->line.steps.size()) + " steps against " + printable(c->calibration.meter, 60) + ", " +
           printable(c->calibration.taken_utc.substr(0, 10), 10),
       "residual " + figures::watts(c->line.residual_w)};
+  if (const auto below = words_of_offset(c->line); !below.empty()) words.push_back(below);
   if (c->modelled && !c->applied)
     words.push_back("from a modelled channel: no longer its range, but as good as the steps were");
   if (c->outside)

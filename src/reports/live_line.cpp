@@ -29,7 +29,7 @@ std::string live_line(const LiveStatus& status, std::size_t width) {
   }
   if (status.tokens_per_s > 0) items.push_back(figures::significant(status.tokens_per_s, 3) + " tok/s");
   if (status.power_w)
-    items.push_back(figures::watts(*status.power_w) + (status.power_modelled ? " ~" : "") +
+    items.push_back(figures::watts(*status.power_w) + std::string(figures::sign(status.power_mark)) +
                     (status.simulated ? " simulated" : ""));
   if (!status.note.empty() && under_way) items.push_back(printable(status.note, 30));
   std::string line;

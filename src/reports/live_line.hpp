@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "reports/figures.hpp"
+
 namespace prony {
 
 struct LiveStatus {
@@ -13,9 +15,9 @@ struct LiveStatus {
   double elapsed_s = 0;
   double tokens_per_s = 0;  // 0: not known
   std::optional<double> power_w;
-  bool power_modelled = false;  // marked with ~
-  std::string note;             // "loading", "warm-up", a prompt's id; last on the line once there is a time left
-  bool simulated = false;       // of a simulated machine: said beside the power
+  figures::Mark power_mark = figures::Mark::unmarked;
+  std::string note;        // "loading", "warm-up", a prompt's id; last on the line once there is a time left
+  bool simulated = false;  // of a simulated machine: said beside the power
 };
 
 [[nodiscard]] std::string live_line(const LiveStatus& status, std::size_t width);

@@ -106,6 +106,38 @@ TEST(Fit, ALineThatSaysNothingIsRefused) {
   EXPECT_NE(refused.error().what.find("a line explains"), std::string::npos);
 }
 
+// A line below 0 at 0 is no machine's idle. Kills: a negative offset clipped to 0, which would tilt what the line tells
+// inside its steps; one that is passed over in silence; one that is refused although it cannot be told from 0.
+TEST(Fit, AnOffsetBelowZeroIsKeptAndItsMeaningSaid) {
+  const auto bent = fit(steps_on(1.5, -4, {6, 12, 18, 24}));
+  ASSERT_TRUE(bent);
+  EXPECT_NEAR(bent->offset_w.value, -4, 1e-9);
+  EXPECT_NEAR(apply(*bent, {120, 120, 120, EstimateKind::bound}, 10).value, 140, 1e-9);
+  EXPECT_NE(words_of_offset(*bent).find("from 6.00 to 24.00 W seen, not down to 0"), std::string::npos);
+  auto wide = steps_on(1, -0.5, {4, 8, 12});
+  for (Step& step : wide) step.y_doubt_w = 1;
+  const auto unsure = fit(wide);
+  ASSERT_TRUE(unsure);
+  EXPECT_EQ(words_of_offset(*unsure), "the offset cannot be told from 0");
+  EXPECT_EQ(words_of_offset(*fit(steps_on(1, 0.5, {4, 8, 12}))), "");
+}
+
+// Kills: watts below nothing told as the meter's.
+TEST(Fit, WhereALineFallsToNothingItSaysNothing) {
+  const auto line = fit(steps_on(1.5, -4, {6, 12, 18, 24}));
+  ASSERT_TRUE(line);
+  EXPECT_NEAR(watts_at(*line, 4).value_or(0), 2, 1e-9);
+  const auto below = watts_at(*line, 2);
+  ASSERT_FALSE(below);
+  EXPECT_EQ(below.error().what,
+            "the line gives -1.00 W at the meter for 2.00 W seen, and nothing draws less than nothing");
+  const auto refused =
+      fit(steps_on(1.5, -4, {2, 12, 24}));  // a meter that shows less than nothing in its lightest step
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().what.find("the lightest step"), std::string::npos);
+  EXPECT_FALSE(refused.error().fix.empty());
+}
+
 // The worked figure of a plug with steps of 0.001 kWh: 0.002 kWh are 7200 J, and half a step is 1800 J. Kills: the zero
 // that was set doubted too.
 TEST(MeterReading, TwoThousandthsOfAKilowattHourAfterAResetToZeroAre7200JoulesWithin1800) {

@@ -105,5 +105,16 @@ TEST(CalibratedChannel, ALineForAnotherChannelOrAnotherModelChangesNothing) {
   EXPECT_EQ(tried(kept_line(), std::nullopt, clocked), "applied");
 }
 
+// Kills: an idle power below nothing, which a line from loaded steps alone gives at the model's idle.
+TEST(CalibratedChannel, ALineThatGivesNothingAtTheModelsIdleIsNotApplied) {
+  Calibration kept = kept_line();
+  for (Step& step : kept.steps) step.y_w -= 7.5;  // 1.5 × seen − 3.5: above 0 at 3 W seen, below at the model's 2 W
+  Channel channel = modelled_channel();
+  const auto done = calibrate_channel(kept, false, channel);
+  ASSERT_FALSE(done);
+  EXPECT_NE(done.error().what.find("-0.50 W at the meter for 2.00 W seen"), std::string::npos) << done.error().what;
+  EXPECT_EQ(channel.origin, Origin::modelled);
+}
+
 }  // namespace
 }  // namespace prony::calibrate

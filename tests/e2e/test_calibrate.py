@@ -85,6 +85,7 @@ class Kept(Case):
         done = self.prony("calibrate", "--simulate", "vm", "--run", self.path("steps.prony"), *readings)
         self.assertEqual(done.returncode, 0, done.err)
         self.assertIn("modelled so far", done.out)
+        self.assertRegex(done.out, r"\n idle [0-9.]+ \([-0-9.]+ to [0-9.]+\) W, where the model has ")
         summary = self.record(["sleep", "2"], "--simulate", "vm")
         row = energy(summary, "cpu-model.cpu.power")
         self.assertEqual((row["origin"], row["domain"], row["kind"], summary["headline"]["origin"]),
@@ -110,6 +111,10 @@ class Kept(Case):
         before = self.prony("show", self.path("x.prony"), "--json").out
         sensors = json.loads(self.prony("sensors", "--simulate", "vm", "--json").out)
         self.assertIn('"origin": "derived"', json.dumps(sensors))
+        probe = ("probe", "cpu-model", "--for", "100ms", "--simulate", "vm")
+        learned = json.loads(self.prony(*probe, "--json").out)["passports"]
+        self.assertEqual([(row["channel"], row["origin"]) for row in learned], [("cpu-model.cpu.power", "derived")])
+        self.assertIn("cpu-model.cpu.power: derived, calibrated against", " ".join(self.prony(*probe).out.split()))
         doctor = self.prony("doctor", "--simulate", "vm").out
         self.assertIn("derived: calibrated", doctor)
         self.assertNotIn("modelled here", doctor)
@@ -121,6 +126,7 @@ class Kept(Case):
         self.assertEqual(energy(fresh, "cpu-model.cpu.power")["origin"], "modelled")
         self.prony("calibrate", "--simulate", "vm", "--forget")
         self.assertEqual(self.prony("show", self.path("x.prony"), "--json").out, before)
+        self.assertEqual(json.loads(self.prony(*probe, "--json").out)["passports"][0]["origin"], "modelled")
         plain = energy(self.record(["true"], "--simulate", "vm", name="y"), "cpu-model.cpu.power")
         self.assertEqual(plain["origin"], "modelled")
 
