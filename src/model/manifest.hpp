@@ -44,7 +44,8 @@ struct Total {
 
 struct ProcessRecord {
   std::int64_t pid = 0;
-  std::uint64_t start_ticks = 0;  // field 22 of /proc/PID/stat: with the pid, the identity
+  // Field 22 of /proc/PID/stat: with the pid, the identity. nullopt: it had ended before anybody looked.
+  std::optional<std::uint64_t> start_ticks = {};
   std::int64_t parent = 0;
   std::string name;  // comm
   Interval seen;     // first and last time it was seen alive (or its exit event)

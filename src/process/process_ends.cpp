@@ -135,7 +135,7 @@ void ProcessTable::finish_life(std::int64_t pid, const Life& life, const End& to
   FollowedProcess process;
   process.pid = pid;
   process.parent = life.parent;
-  process.start_ticks = 0;
+  process.unseen = true;
   process.name = told.name;
   process.seen = {life.at.ns > 0 ? life.at : now, now};
   process.target = target;

@@ -16,7 +16,7 @@ bool ProcessTable::may_number() const noexcept { return ended_.size() + numbered
 ProcessRecord ProcessTable::record_of(const FollowedProcess& process, bool exited) const {
   ProcessRecord record;
   record.pid = process.pid;
-  record.start_ticks = process.start_ticks;
+  if (!process.unseen) record.start_ticks = process.start_ticks;
   record.parent = process.parent;
   record.name = process.name.data();
   record.seen = process.seen;

@@ -44,6 +44,7 @@ struct FollowedProcess {
   bool gave_birth = false;   // where births are told: since its children's times were read
   bool told = false;         // births and ends of its threads are told since it was born
   bool finished = false;     // its end was told, with all of its time
+  bool unseen = false;       // no look saw it: when it started is not known
   std::int64_t parent = 0;
   std::uint64_t identity = 0;        // ListedProcess::identity
   std::uint64_t resident_bytes = 0;  // 0: not read since the last look

@@ -7,6 +7,7 @@
 #include "reports/calibrated.hpp"
 #include "reports/comparison.hpp"
 #include "reports/footprint.hpp"
+#include "reports/json_put.hpp"
 #include "reports/passport_rows.hpp"
 #include "reports/target_json.hpp"
 
@@ -16,15 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void put(Json& object, const char* name, const std::optional<double>& value) {
-  if (value && std::isfinite(*value)) object[name] = *value;
-}
-void put(Json& object, const char* name, const std::optional<std::int64_t>& value) {
-  if (value) object[name] = *value;
-}
-void put(Json& object, const char* name, const std::string& text) {
-  if (!text.empty()) object[name] = text;
-}
 // Totals that count things are whole numbers, and look so.
 void put_total(Json& object, const std::string& name, double value) {
   if (!std::isfinite(value)) return;

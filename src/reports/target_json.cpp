@@ -1,14 +1,12 @@
 #include "reports/target_json.hpp"
 
+#include "reports/json_put.hpp"
+
 namespace prony {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-void put(Json& out, const char* name, const std::optional<double>& value) {
-  if (value) out[name] = *value;
-}
 
 void put_joules(Json& out, const std::string& name, const std::optional<Estimate>& estimate) {
   if (!estimate) return;
@@ -39,11 +37,9 @@ Json target_json(const Summary& summary, const TargetRow& row) {
 }
 
 Json process_json(const ProcessRow& row) {
-  Json out{{"pid", row.process.pid},
-           {"start_ticks", row.process.start_ticks},
-           {"name", row.process.name},
-           {"target", row.process.target},
-           {"cpu_s", row.cpu_s}};
+  Json out{{"pid", row.process.pid}};
+  if (row.process.start_ticks) out["start_ticks"] = *row.process.start_ticks;
+  out.update({{"name", row.process.name}, {"target", row.process.target}, {"cpu_s", row.cpu_s}});
   put_joules(out, "charged", row.charged);
   return out;
 }

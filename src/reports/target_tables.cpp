@@ -66,7 +66,7 @@ std::unique_ptr<Table> targets_table(const Summary& summary) {
 std::unique_ptr<Table> processes_table(const Summary& summary) {
   auto table = std::make_unique<RowsTable>();
   table->header = {{"pid", ""},
-                   {"start_ticks", "with the pid, the identity"},
+                   {"start_ticks", "with the pid, the identity; empty: it ended before anybody looked"},
                    {"name", ""},
                    {"target", "empty: others"},
                    {"cpu_s", ""},
@@ -77,7 +77,10 @@ std::unique_ptr<Table> processes_table(const Summary& summary) {
   for (const ProcessRow& row : summary.processes) {
     std::vector<Cell> cells;
     cells.emplace_back(row.process.pid);
-    cells.emplace_back(static_cast<std::int64_t>(row.process.start_ticks));
+    if (row.process.start_ticks)
+      cells.emplace_back(static_cast<std::int64_t>(*row.process.start_ticks));
+    else
+      cells.emplace_back();
     cells.push_back(text(row.process.name));
     cells.push_back(text(row.process.target));
     cells.emplace_back(row.cpu_s);

@@ -104,6 +104,18 @@ Result<void> put_event(Database& database, const Event& event) {
   return put_row(database, "INSERT INTO event VALUES (?,?,?,?)", event.at.ns, event.kind, event.subject, event.text);
 }
 
+// The key of a process whose start is not known: below 0, and another for each, for numbers are given away again.
+std::int64_t start_key(const ProcessRecord& process) {
+  return process.start_ticks ? static_cast<std::int64_t>(*process.start_ticks)
+                             : -1 - static_cast<std::int64_t>(process.number);
+}
+
+// 0 is the start of the kernel's own first processes alone; earlier versions wrote it where they knew none.
+std::optional<std::uint64_t> start_of_key(std::int64_t pid, std::int64_t key) {
+  if (key < 0 || (key == 0 && pid > 2)) return std::nullopt;
+  return static_cast<std::uint64_t>(key);
+}
+
 Result<void> put_process(Database& database, const ProcessRecord& process) {
   // Who is told of again by somebody who does not know its number or target keeps them.
   return put_row(database,
@@ -113,7 +125,7 @@ Result<void> put_process(Database& database, const ProcessRecord& process) {
                  "cpu_system_ns = excluded.cpu_system_ns, exited = max(exited, excluded.exited), "
                  "number = max(number, excluded.number), "
                  "target = CASE excluded.target WHEN '' THEN target ELSE excluded.target END",
-                 process.pid, process.start_ticks, process.parent, process.name, process.seen.begin.ns,
+                 process.pid, start_key(process), process.parent, process.name, process.seen.begin.ns,
                  process.seen.end.ns, process.cpu_user_ns, process.cpu_system_ns, process.exited ? 1 : 0,
                  process.number, process.target);
 }
@@ -248,7 +260,7 @@ Result<void> load_small_tables(Database& database, Records& records) {
                "target FROM process ORDER BY begin_ns, pid, start_ticks",
                [&](Statement& row) {
                  records.processes.push_back({row.integer(0),
-                                              static_cast<std::uint64_t>(row.integer(1)),
+                                              start_of_key(row.integer(0), row.integer(1)),
                                               row.integer(2),
                                               row.text(3),
                                               {{row.integer(4)}, {row.integer(5)}},

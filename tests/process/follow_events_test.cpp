@@ -37,6 +37,7 @@ TEST(Follower, ABurnerOfThirtyMillisecondsBetweenTwoLooksIsCountedAndHasARow) {
     if (record.name == "burner") {
       ++rows;
       EXPECT_TRUE(record.exited);
+      EXPECT_FALSE(record.start_ticks) << "no look saw it: when it started is not known, and not 0";
       EXPECT_EQ(record.target, "pid-10");
       EXPECT_EQ(record.cpu_user_ns + record.cpu_system_ns, 30 * ms);
     }

@@ -43,20 +43,26 @@ class SlowForLooks : public SimulatedMachine {
   std::binary_semaphore inside{0}, go_on{0};
 };
 
-// Bug: the look holds a lock while it reads, and every sensor on the tick's lane waits for it.
-TEST(FollowLane, ATickDoesNotWaitForALookThatTakesLong) {
-  SlowForLooks machine;
+std::unique_ptr<ProcessFollower> follow_servers(Machine& machine) {
   FollowOptions options;
   options.own_pid = 99999;
   options.each_process = true;
   auto follower =
       ProcessFollower::create(machine, {*parse_target_choice(SelectorKind::comm, "server")}, std::move(options));
-  ASSERT_TRUE(follower) << follower.error().what;
-  std::vector<Reading> readings((*follower)->sensor().channels().size());
-  (*follower)->sensor().read(readings);
+  EXPECT_TRUE(follower) << follower.error().what;
+  return follower ? std::move(*follower) : nullptr;
+}
+
+// Bug: the look holds a lock while it reads, and every sensor on the tick's lane waits for it.
+TEST(FollowLane, ATickDoesNotWaitForALookThatTakesLong) {
+  SlowForLooks machine;
+  const auto follower = follow_servers(machine);
+  ASSERT_TRUE(follower);
+  std::vector<Reading> readings(follower->sensor().channels().size());
+  follower->sensor().read(readings);
   EXPECT_EQ(readings[0].raw, 0);
 
-  auto looking = std::async(std::launch::async, [&] { (*follower)->look_now(); });
+  auto looking = std::async(std::launch::async, [&] { follower->look_now(); });
   machine.inside.acquire();  // the look is in the middle of its reading, and stays there
   machine.set_now({1'050'000'000});
   // A waiting tick would wait for ever: let the look go on after a while, so that the test ends.
@@ -66,7 +72,7 @@ TEST(FollowLane, ATickDoesNotWaitForALookThatTakesLong) {
     if (done.wait_for(seconds(20)) == std::future_status::timeout) waited = true;
     machine.go_on.release();
   });
-  (*follower)->sensor().read(readings);
+  follower->sensor().read(readings);
   const bool look_was_under_way = looking.wait_for(seconds(0)) == std::future_status::timeout;
   ticked.set_value();
   rescue.join();
@@ -79,24 +85,20 @@ TEST(FollowLane, ATickDoesNotWaitForALookThatTakesLong) {
 // Bug: what a tick has seen of a process that ends before the next look is forgotten, or the counter steps back.
 TEST(FollowLane, WhatATickSawOfAProcessStaysWhenItEndsBeforeTheNextLook) {
   SlowForLooks machine;
-  FollowOptions options;
-  options.own_pid = 99999;
-  options.each_process = true;
-  auto follower =
-      ProcessFollower::create(machine, {*parse_target_choice(SelectorKind::comm, "server")}, std::move(options));
-  ASSERT_TRUE(follower) << follower.error().what;
-  std::vector<Reading> readings((*follower)->sensor().channels().size());
+  const auto follower = follow_servers(machine);
+  ASSERT_TRUE(follower);
+  std::vector<Reading> readings(follower->sensor().channels().size());
   machine.set_now({1'050'000'000});
-  (*follower)->sensor().read(readings);
+  follower->sensor().read(readings);
   EXPECT_EQ(readings[0].raw, 100'000'000);
   machine.remove_process(20);
   for (const char* file : {"stat", "statm", "cmdline"}) machine.remove(std::string("/proc/20/") + file);
   machine.set_now({1'200'000'000});
-  (*follower)->look_now();
-  (*follower)->sensor().read(readings);
+  follower->look_now();
+  follower->sensor().read(readings);
   EXPECT_EQ(readings[0].raw, 250'000'000);
   std::vector<ProcessLook> looks;
-  (*follower)->take_looks(looks);
+  follower->take_looks(looks);
   std::int64_t used_ns = 0;
   for (const ProcessLook& look : looks)
     for (const ProcessUse& use : look.uses) used_ns += use.cpu_ns;

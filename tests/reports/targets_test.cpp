@@ -5,7 +5,7 @@
 #include "reports/summary.hpp"
 #include "reports/summary_json.hpp"
 #include "reports/summary_text.hpp"
-#include "reports/tables.hpp"
+#include "reports/target_tables.hpp"
 
 namespace prony {
 namespace {
@@ -108,6 +108,28 @@ TEST(Targets, JsonAndTablesHaveTheSameFigures) {
   for (const auto& absent : json["unavailable"])
     told = told || absent["name"] == "targets[web].energy[rapl.package-0.dram.energy].charged_j";
   EXPECT_TRUE(told);
+}
+
+// Bug: who ended before anybody looked is told to have started at tick 0.
+TEST(Targets, AProcessWhoseStartIsNotKnownHasNoneInJsonAndAnEmptyCell) {
+  Told t = two_targets();
+  for (ProcessRecord& process : t.run.process_list)
+    if (process.name == "server") process.start_ticks.reset();
+  const auto json = to_json(summarise(t.run, t.ledger));
+  for (const auto& row : json.at("processes")) EXPECT_EQ(row.contains("start_ticks"), row["name"] != "server");
+  const auto table = processes_table(summarise(t.run, t.ledger));
+  ASSERT_TRUE(table);
+  std::vector<Cell> cells;
+  int absent = 0;
+  while (table->next(cells).value_or(false)) {
+    if (cells[2] == Cell(std::string("server"))) {
+      ++absent;
+      EXPECT_TRUE(std::holds_alternative<std::monostate>(cells[1]));
+    } else if (cells[2] != Cell(std::string("not seen one by one"))) {
+      EXPECT_TRUE(std::holds_alternative<std::int64_t>(cells[1]));
+    }
+  }
+  EXPECT_EQ(absent, 1);
 }
 
 TEST(Targets, ARunWithoutThemHasNoSuchWords) {

@@ -132,6 +132,27 @@ TEST(LookCodec, RandomBytesNeverCrashTheReader) {
   }
 }
 
+// Kills: of two short lives whose start nobody saw, and who had the same process id, only the last is kept, so that a
+// look names a process that is nowhere; a start that is not known read back as 0, or as another number.
+TEST(Looks, ShortLivesOfOneProcessIdWhoseStartIsNotKnownAreTwoRowsWithoutOne) {
+  const Folder folder;
+  auto recorder = record(folder.file(), fast_plan(1));
+  ASSERT_TRUE(recorder);
+  ASSERT_TRUE(recorder->add_process({42, std::nullopt, 1, "first", {{5}, {9}}, 10, 20, true, 7, "all"}));
+  ASSERT_TRUE(recorder->add_process({42, std::nullopt, 1, "second", {{15}, {19}}, 30, 40, true, 8, "all"}));
+  ASSERT_TRUE(recorder->add_process({42, std::nullopt, 1, "second", {{15}, {19}}, 30, 40, true, 8, "all"}));  // again
+  ASSERT_TRUE(recorder->add_process({43, 900, 1, "seen", {{16}, {19}}, 1, 1, true, 9, "all"}));
+  ASSERT_TRUE(recorder->close(RunState::complete));
+  const auto run = open_run(folder.file());
+  ASSERT_TRUE(run);
+  ASSERT_EQ(run->processes().size(), 3U);
+  EXPECT_EQ(run->processes()[0].name, "first");
+  EXPECT_EQ(run->processes()[1].name, "second");
+  EXPECT_FALSE(run->processes()[0].start_ticks);
+  EXPECT_FALSE(run->processes()[1].start_ticks);
+  EXPECT_EQ(run->processes()[2].start_ticks, 900U);
+}
+
 // Kills: looks lost or doubled where tails become a long chunk; targets or a process's number swapped.
 TEST(Looks, ARunHandsOutTargetsProcessesAndEveryLookInOrder) {
   const Folder folder;
