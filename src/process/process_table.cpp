@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <unordered_set>
 #include <utility>
 
 namespace prony {
@@ -74,14 +75,29 @@ void ProcessTable::mark_missing() {
   }
 }
 
+// Children before their parents: what is known of a child is handed to its parent, and with that to the one above, in
+// whose times of waited-for children all of it stands as soon as both have ended.
 void ProcessTable::end_missing() {
   if (!std::exchange(any_missing_, false)) return;
+  std::vector<std::uint32_t> ending;
   for (const Place& place : order_) {
     if (!stays(place)) continue;
     const FollowedProcess& process = slots_[place.slot];
     const bool may_be_told = options_.events != nullptr && process.told && !process.finished;
-    if (process.missing >= (may_be_told ? looks_for_its_end : 1U)) end(place.slot);
-    if (process.missing > 0) moved_ = any_missing_ = true;
+    if (process.missing >= (may_be_told ? looks_for_its_end : 1U))
+      ending.push_back(place.slot);
+    else if (process.missing > 0)
+      moved_ = any_missing_ = true;
+  }
+  std::unordered_set<std::int64_t> parents;
+  while (!ending.empty()) {  // as deep as the trees that end
+    parents.clear();
+    for (const std::uint32_t slot : ending) parents.insert(slots_[slot].parent);
+    const auto childless =
+        std::ranges::partition(ending, [&](std::uint32_t slot) { return parents.contains(slots_[slot].pid); });
+    const auto first = childless.empty() ? ending.begin() : childless.begin();  // never in a circle
+    for (auto at = first; at != ending.end(); ++at) end(*at);
+    ending.erase(first, ending.end());
   }
 }
 
