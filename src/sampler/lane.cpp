@@ -26,6 +26,11 @@ std::size_t block_capacity(Duration interval) {
   return static_cast<std::size_t>(std::clamp<std::int64_t>(ticks, 16, 1024));
 }
 
+bool all_fast(const LanePlan& plan) {
+  return std::all_of(plan.sensors.begin(), plan.sensors.end(),
+                     [](const Sensor* sensor) { return sensor->lane() == LaneKind::fast; });
+}
+
 bool any_blocking(const LanePlan& plan) {
   return std::any_of(plan.sensors.begin(), plan.sensors.end(),
                      [](const Sensor* sensor) { return sensor->lane() == LaneKind::blocking; });
@@ -41,10 +46,21 @@ void add(std::atomic<std::uint64_t>& counter, std::uint64_t n) noexcept {
 }
 
 // An engine keeps every core busy, and a reading that waits for it is a blurred window edge. A lane needs microseconds
-// where a workload needs seconds, so it goes first where that is allowed (root, or RLIMIT_NICE); else it stays as it
-// is. `nice` belongs to the thread on Linux: the command never inherits it, for it is not started from here.
+// where a workload needs seconds, so it goes first where that is allowed. Nice alone counts only within a session (the
+// kernel's autogroups share the CPUs between sessions first), so that beside somebody's compiler every tenth tick came
+// too late; a real-time thread is outside of that. Both belong to the thread on Linux: the command never inherits them,
+// for it is not started from here. Source: sched(7), "The autogroup feature", "SCHED_FIFO".
 constexpr int lane_nice = -15;
-void go_first() noexcept { setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), lane_nice); }
+void go_before_most() noexcept { setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), lane_nice); }
+bool set_policy(int policy, int priority) noexcept {
+  struct sched_param param{};
+  param.sched_priority = priority;
+  return sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &param) == 0;
+}
+
+// A real-time thread that is never done leaves its CPU to nobody: a lane whose readings take most of its interval for
+// so many ticks on end is an ordinary thread from then on.
+constexpr int most_long_ticks = 8;
 
 // A counter of a package is read from one of its CPUs at about a sixteenth of the cost. Where the CPU may not be used
 // (cpuset, offline) the lane runs anywhere, and reads cost more.
@@ -141,7 +157,8 @@ Lane::~Lane() {
 
 void Lane::run() noexcept {
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);  // the default lets the kernel be 50 µs late to save wake-ups
-  if (!blocking_) go_first();
+  if (!blocking_) go_before_most();              // what is left where the next is refused, and after step_back()
+  real_time_ = all_fast(plan_) && set_policy(SCHED_FIFO, 1);
   if (plan_.cpu) stay_on(*plan_.cpu);
   clockid_t clock{};
   if (pthread_getcpuclockid(pthread_self(), &clock) == 0) cpu_clock_.store(clock, std::memory_order_release);
@@ -190,9 +207,16 @@ void Lane::wait_and_tick(std::int64_t& deadline) noexcept {
   }
   if (wake == Wake::early) return;
   const std::int64_t began = tick(next);
+  step_back_if_long(last_end_ - began);
   const std::int64_t passed = (began - next) / interval_ns_;  // whole intervals that this tick came too late
   add(missed_, static_cast<std::uint64_t>(passed));
   deadline = next + passed * interval_ns_;
+}
+
+void Lane::step_back_if_long(std::int64_t length_ns) noexcept {
+  if (!real_time_) return;
+  long_ticks_ = 2 * length_ns > interval_ns_ ? long_ticks_ + 1 : 0;
+  if (long_ticks_ >= most_long_ticks) real_time_ = !set_policy(SCHED_OTHER, 0);
 }
 
 std::int64_t Lane::tick(std::int64_t deadline) noexcept {

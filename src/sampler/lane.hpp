@@ -83,6 +83,7 @@ class Lane {
   void wait_and_tick(std::int64_t& deadline) noexcept;
   void adopt_interval(std::int64_t& deadline) noexcept;
   std::int64_t tick(std::int64_t deadline) noexcept;  // deadline 0: out of schedule; returns the begin
+  void step_back_if_long(std::int64_t length_ns) noexcept;
   void store(Instant begin, Instant end) noexcept;
   void publish(Instant begin) noexcept;
   void account(std::int64_t lateness, std::int64_t length, bool late) noexcept;
@@ -95,6 +96,8 @@ class Lane {
   const bool own_clock_;       // a simulated machine: its clock is not the one that deadlines are on
   std::int64_t last_end_ = 0;  // of the last tick, on the deadlines' clock
   std::int64_t interval_ns_;   // in force; the lane's own
+  bool real_time_ = false;     // its thread goes before every ordinary one
+  int long_ticks_ = 0;         // so many on end took most of the interval
   std::vector<Reading> readings_;
   std::vector<std::span<Reading>> slices_;  // of readings_, one per sensor
 

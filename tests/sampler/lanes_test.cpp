@@ -164,6 +164,34 @@ TEST(Lanes, APinnedLaneRunsOnItsCpuAndAnotherLaneAnywhere) {
   EXPECT_EQ(free_cpus, CPU_COUNT(&allowed)) << "the pin is the lane's own";
 }
 
+// Kills: a lane that goes first only within its session, and waits for somebody else's compiler; one whose readings are
+// never done and that keeps its CPU from everybody; a slow sensor that does.
+TEST(Lanes, AFastLaneIsARealTimeThreadUntilItsReadingsTakeMostOfItsIntervalAndNoOtherEverIs) {
+  struct sched_param one{};
+  one.sched_priority = 1;
+  std::thread([&] { one.sched_priority = sched_setscheduler(0, SCHED_FIFO, &one) == 0 ? 1 : 0; }).join();
+  if (one.sched_priority == 0) GTEST_SKIP() << "no thread may be a real-time one here (CAP_SYS_NICE, RLIMIT_RTPRIO)";
+  constexpr int many_reads = 20;
+  FakeMachine machine;
+  std::atomic<int> quick{-1}, first{-1}, last{-1}, slow{-1};
+  const auto policy = [] { return sched_getscheduler(0) & ~SCHED_RESET_ON_FORK; };
+  FakeSensor quick_one(1, LaneKind::fast, [&](int) { quick = policy(); });
+  FakeSensor long_one(1, LaneKind::fast, [&](int n) {
+    (n == 0 ? first : last) = policy();
+    sleep_for(4 * ms);  // of an interval of 5
+  });
+  FakeSensor slow_one(1, LaneKind::slow, [&](int) { slow = policy(); });
+  auto sampler = Sampler::create(
+      machine, {lane_of(0, 100 * ms, {&quick_one}), lane_of(1, 5 * ms, {&long_one}), lane_of(2, 5 * ms, {&slow_one})});
+  ASSERT_TRUE(sampler->start());
+  while (quick_one.reads.load() < 4 || long_one.reads.load() < many_reads || slow_one.reads.load() < 4) sleep_for(ms);
+  sampler->stop();
+  EXPECT_EQ(quick, SCHED_FIFO);
+  EXPECT_EQ(first, SCHED_FIFO);
+  EXPECT_EQ(last, SCHED_OTHER);
+  EXPECT_EQ(slow, SCHED_OTHER);
+}
+
 TEST(Lanes, ACpuThatIsNotThereDoesNotStopALane) {
   for (const unsigned cpu : {unsigned{CPU_SETSIZE} - 1, unsigned{CPU_SETSIZE}, 4'000'000'000U}) {
     FakeMachine machine;
