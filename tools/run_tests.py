@@ -197,6 +197,7 @@ def stage_house(tally, _options):
     run_check(tally, "house", [sys.executable, "tests/house/check_layers.py"])
     run_check(tally, "house", [sys.executable, "tests/house/check_house.py"])
     run_unittest(tally, "house", ["tests/house/test_setup.py"])
+    run_unittest(tally, "house", ["tests/house/test_container_page.py"])
 
 
 def stage_format(tally, _options):
