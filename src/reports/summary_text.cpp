@@ -70,6 +70,15 @@ std::string warnings(const Summary& s, const TextOptions& o) {
       warn("idle drifted: " + text::domain_name(s, row) + " drew " + figures::watts(*l.idle_before_w) + " before and " +
            figures::watts(*l.idle_after_w) + " after: active is known no better than that; let it settle and repeat");
   }
+  constexpr double mostly_idle = 0.7;  // of gross: from there on active is the small difference of two large figures
+  for (const EnergyRow& row : s.energy) {
+    const ChannelLedger& l = row.ledger;
+    if (!l.headline || !l.gross || !l.idle || !l.active || l.gross->value <= 0) continue;
+    if (l.idle->value >= mostly_idle * l.gross->value)
+      warn("idle is " + figures::percent(l.idle->value / l.gross->value) + " of what " + text::domain_name(s, row) +
+           " drew: active (" + figures::joules(*l.active, text::mark_of(row.channel)) +
+           ") is what the baseline leaves; work for longer, or measure a longer baseline");
+  }
   // Others who shared the machine: of its CPU time where that is known.
   const bool by_time = s.cpu && s.cpu->foreign_share;
   // On a simulated machine the others are part of the simulation: nobody can close them.

@@ -128,6 +128,18 @@ class Targets(Case):
         self.assertTrue(any(row.get("pid") == burner.pid for row in rows))
         self.assertIn("not seen one by one", done.err)
 
+    def test_a_list_of_processes_and_the_callers_tree_are_targets_too(self):
+        one, two, child = (self.start(sys.executable, "-c", BURN.format(seconds=30)) for _ in range(3))
+        _, summary = self.watch("--pid", f"one={one.pid}", "--pid", f"two={two.pid}", "--pid", f"caller={os.getpid()}", "--for", "2s",
+                                "--top", "5")
+        rows = {row["name"]: row for row in summary["targets"]}
+        self.assertEqual(list(rows), ["one", "two", "caller"])
+        for row in rows.values():
+            self.assertGreater(row["cpu_s"], 0.05)
+        self.assertIn(child.pid, [row["pid"] for row in summary["processes"] if row["target"] == "caller"])
+        self.assertNotIn("prony", [row["name"] for row in summary["processes"]], "what Prony uses is Prony's own")
+        self.assertTrue(self.assert_adds_up(summary))
+
     def test_ctrl_c_ends_a_watch_and_keeps_it(self):
         burner = self.start(sys.executable, "-c", BURN.format(seconds=60))
         watching = self.start(program("prony"), "run", "--out", self.path("c.prony"), "--pid", str(burner.pid),

@@ -214,6 +214,23 @@ TEST(Recorder, CloseLeavesOneFileAndNothingBesideIt) {
   EXPECT_EQ(query(folder.file(), "PRAGMA user_version"), "3");
 }
 
+// Kills: one domain metered twice in a Run, and its joules with it.
+TEST(Recorder, ADomainThatIsThereTwiceIsRefused) {
+  const Folder folder;
+  Plan same_name = fast_plan(2), same_id = fast_plan(2);
+  same_name.channels[1].name = same_name.channels[0].name;
+  same_id.channels[1].id = same_id.channels[0].id;
+  for (const Plan& plan : {same_name, same_id}) {
+    auto recorder = Recorder::create(folder.file());
+    ASSERT_TRUE(recorder);
+    const auto begun = (*recorder)->begin(plan.manifest, plan.channels, plan.groups, plan.anchor);
+    ASSERT_FALSE(begun);
+    EXPECT_EQ(begun.error().code, ErrorCode::usage);
+    recorder->reset();
+    std::filesystem::remove(folder.file());
+  }
+}
+
 TEST(Recorder, TheCallersMistakesAreErrorsAndTheRecordingGoesOn) {
   const Folder folder;
   auto recorder = record(folder.file(), fast_plan(2));
