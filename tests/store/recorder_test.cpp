@@ -217,10 +217,10 @@ TEST(Recorder, CloseLeavesOneFileAndNothingBesideIt) {
 // Kills: one domain metered twice in a Run, and its joules with it.
 TEST(Recorder, ADomainThatIsThereTwiceIsRefused) {
   const Folder folder;
-  Plan same_name = fast_plan(2), same_id = fast_plan(2);
+  test::Plan same_name = fast_plan(2), same_id = fast_plan(2);
   same_name.channels[1].name = same_name.channels[0].name;
   same_id.channels[1].id = same_id.channels[0].id;
-  for (const Plan& plan : {same_name, same_id}) {
+  for (const test::Plan& plan : {same_name, same_id}) {
     auto recorder = Recorder::create(folder.file());
     ASSERT_TRUE(recorder);
     const auto begun = (*recorder)->begin(plan.manifest, plan.channels, plan.groups, plan.anchor);
