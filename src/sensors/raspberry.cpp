@@ -315,7 +315,19 @@ auto ask_twice(Firmware& firmware, const Ask& ask) {
   return ask();
 }
 
-std::unique_ptr<Sensor> make_rails(std::unique_ptr<Firmware> firmware, const SensorOptions& options, Probe& probe) {
+// A Hailo accelerator by its vendor number on PCIe (pci.ids: 1e60, Hailo Technologies).
+void tell_accelerators(Machine& machine, Probe& probe) {
+  const std::string top = "/sys/bus/pci/devices";
+  for (const auto& device : machine.list(top).value_or(std::vector<std::string>{}))
+    if (machine.read_text(top + "/" + device + "/vendor").value_or("") == "0x1e60")
+      probe.unavailable.push_back({"hailo",
+                                   "the Hailo accelerator at " + device +
+                                       " is not visible to the board's rails: what it draws is in none of them",
+                                   "a meter at the plug sees it"});
+}
+
+std::unique_ptr<Sensor> make_rails(Machine& machine, std::unique_ptr<Firmware> firmware, const SensorOptions& options,
+                                   Probe& probe) {
   FirmwareText buffer;
   const auto text = ask_twice(*firmware, [&] { return firmware->ask(Question::rails, buffer); });
   auto rails = rails_in(text);
@@ -329,10 +341,11 @@ std::unique_ptr<Sensor> make_rails(std::unique_ptr<Firmware> firmware, const Sen
     probe.unavailable.push_back({"raspberry.rails", reason, std::string(rails_remedy)});
     return nullptr;
   }
+  tell_accelerators(machine, probe);
   probe.notes.push_back(
-      {"raspberry.rails",
-       "the sum of the PMIC's rails lacks what 5 V feeds (USB, HATs, NVMe, an accelerator) and what its "
-       "converters lose",
+      {"raspberry.5v",
+       "no rail tells what 5 V feeds (USB, HATs, NVMe, an accelerator) nor what the PMIC's converters lose: the sum of "
+       "the rails lacks both",
        "--wall-estimate adds a published estimate of the plug; a meter and prony calibrate are better"});
   if (options.wall_estimate) probe.notes.push_back({"raspberry.wall-estimate", std::string(wall_words), {}});
   for (auto& channel : plan.channels)
@@ -354,13 +367,14 @@ Probe make_raspberry(Machine& machine, const SensorOptions& options) {
   }
   if ((*firmware)->answers_are_kept())
     probe.notes.push_back(
-        {"raspberry", "asked through vcgencmd once a second, for neither /dev/vcio nor /dev/vcio_gencmd can be opened",
+        {"raspberry.firmware",
+         "asked through vcgencmd once a second, for neither /dev/vcio nor /dev/vcio_gencmd can be opened",
          "sudo usermod -aG video $USER   (then log in again)"});
   auto second = open_firmware(machine);
   FirmwareText buffer;
   const auto first = ask_twice(**firmware, [&] { return (*firmware)->conditions(buffer); });
   auto conditions = std::make_unique<ConditionSensor>(machine, std::move(*firmware), first);
-  if (second) probe.sensor = make_rails(std::move(*second), options, probe);
+  if (second) probe.sensor = make_rails(machine, std::move(*second), options, probe);
   if (conditions->channels().empty()) return probe;
   if (probe.sensor)
     probe.more.push_back(std::move(conditions));

@@ -219,9 +219,17 @@ Result<std::unique_ptr<Firmware>> open_firmware(Machine& machine) {
   std::optional<Error> denied, other;
   for (const auto path : {full_device, command_device}) {
     auto device = machine.open_device(std::string(path));
-    if (device) return std::make_unique<Mailbox>(std::move(*device), std::string(path));
-    auto& why = device.error().code == ErrorCode::denied ? denied : other;
-    if (!why) why = device.error();
+    Error error;
+    if (device) {
+      auto mailbox = std::make_unique<Mailbox>(std::move(*device), std::string(path));
+      auto answer = mailbox->command(std::string(words_of(Question::temperature)));
+      if (answer) return mailbox;
+      error = answer.error();
+    } else {
+      error = device.error();
+    }
+    auto& why = error.code == ErrorCode::denied ? denied : other;
+    if (!why) why = error;
   }
   auto program = std::make_unique<CommandProgram>(machine);
   auto answer = program->command(std::string(words_of(Question::temperature)));

@@ -7,6 +7,7 @@ namespace prony {
 
 [[nodiscard]] Probe make_rapl(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_raspberry(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_ipmi(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_hwmon(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_nvml(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_hwmon_climate(Machine& machine, const SensorOptions& options);

@@ -155,6 +155,8 @@ def masked_run_json(text, folder):
     for passport in document["passports"]:  # why each is absent is `prony probe`'s matter
         passport["learned_utc"] = "DATE"
         passport["absent"] = ", ".join(entry["name"] for entry in passport["absent"])
+    # Read in a lane that nobody waits for: within so short a Run it has ticked or has not.
+    document["gauges"] = [gauge for gauge in document["gauges"] if gauge["channel"] != "raspberry.ext5v.voltage"]
     lines = []
     for key, value in masked_numbers(document).items():
         if isinstance(value, list) and value:

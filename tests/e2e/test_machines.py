@@ -22,7 +22,7 @@ from harness import Case, needs_root
 MACHINES = os.path.join(harness.ROOT, "tests/machines")
 GOLDEN = os.path.join(harness.ROOT, "tests/golden/machines")
 RECORDER = os.path.join(harness.ROOT, "tools/record_machine.sh")
-WHOLE = ["intel-server-2s-psys", "amd-epyc", "laptop", "container", "vm", "nothing", "i915"]
+WHOLE = ["intel-server-2s-psys", "amd-epyc", "laptop", "container", "vm", "nothing", "i915", "pi5", "pi5-hailo", "pi4"]
 # Whole machines whose power is shown by gauges: those do not need to move to give joules, so that what a Run prints of them
 # follows from how long it took. Watts of each domain that the headline is made of.
 GAUGED = {"jetson-orin-nano": {"hwmon.ina3221.VDD_IN.power": 5.550144},

@@ -81,6 +81,30 @@ class Simulate(Case):
         self.assertEqual(len(lost), 8, summary["events"])
         self.assertIn("the GPU is lost", lost[0])
 
+    def test_a_raspberry_pi_5_has_its_rails_inside_their_sum_and_the_truth_of_each_between_low_and_high(self):
+        summary = self.simulate("pi5", seconds="4")
+        told = self.hold_truth(summary)
+        self.assertGreaterEqual(len(told), 14)
+        rows = {row["channel"]: row for row in summary["energy"]}
+        self.assertEqual(rows["raspberry.dram.power"]["origin"], "derived")
+        self.assertEqual(summary["headline"]["gross_j"], rows["raspberry.rails.power"]["gross_j"])
+        self.assertIn("the firmware holds the board back: none → soft temperature limit", str(summary["events"]))
+        self.assertNotIn("raspberry.wall-estimate.power", rows)
+
+    def test_the_estimate_of_the_plug_is_asked_for_and_never_the_headline(self):
+        summary = self.record(["sleep", "4"], "--simulate", "pi5", "--force", "--wall-estimate")
+        rows = {row["channel"]: row for row in summary["energy"]}
+        rails, wall = rows["raspberry.rails.power"], rows["raspberry.wall-estimate.power"]
+        self.assertAlmostEqual(wall["mean_w"], 1.1451 * rails["mean_w"] + 0.5879, places=2)
+        self.assertEqual((wall["origin"], wall["coverage_known"], wall["headline"]), ("derived", False, False))
+        self.assertEqual(summary["headline"]["gross_j"], rails["gross_j"])
+        self.assertIn("github.com/jfikar/RPi5-power", str(summary["unavailable"]))
+
+    def test_a_raspberry_pi_4_says_that_it_has_no_rails_and_is_modelled(self):
+        summary = self.simulate("pi4")
+        self.assertEqual(summary["headline"]["origin"], "modelled")
+        self.assertIn("Command not registered", str(summary["unavailable"]))
+
     def test_a_part_is_never_added_to_its_whole(self):
         summary = self.simulate("laptop")
         self.assertAlmostEqual(summary["headline"]["true_j"], energy(summary, "rapl.psys.energy")["true_j"], 9)

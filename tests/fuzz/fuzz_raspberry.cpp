@@ -1,6 +1,6 @@
 // parts: sensors
-// Any text as an answer of a Raspberry Pi's firmware: numbers that are read are in their bounds, and whatever it says, it
-// is words that can be printed.
+// Any text as an answer of a Raspberry Pi's firmware: numbers that are read are in their bounds, and whatever it says,
+// it is words that can be printed.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -169,6 +169,27 @@ TEST_F(Raspberry, TheRailsStandForTheProcessorSoThatNothingIsModelledBesideThem)
   EXPECT_FALSE(measures_cpu_energy(std::span(estimate, 1), {}));
 }
 
+TEST_F(Raspberry, AnAcceleratorThatNoRailFeedsIsSaidNotToBeSeen) {
+  commands_only();
+  machine.set_file("/sys/bus/pci/devices/0001:01:00.0/vendor", "0x1e60");
+  machine.set_file("/sys/bus/pci/devices/0002:01:00.0/vendor", "0x1de4");
+  const auto probe = make_raspberry(machine, {});
+  ASSERT_EQ(probe.unavailable.size(), 1U);
+  EXPECT_EQ(probe.unavailable[0].subject, "hailo");
+  EXPECT_EQ(
+      probe.unavailable[0].reason,
+      "the Hailo accelerator at 0001:01:00.0 is not visible to the board's rails: what it draws is in none of them");
+}
+
+// Kills: a device that opens and answers nothing kept, while a better way stands beside it.
+TEST_F(Raspberry, ADeviceThatOpensAndDoesNotAnswerIsPassedOverForOneThatDoes) {
+  machine.set_device("/dev/vcio", [](unsigned long, std::span<std::byte>, Instant) { return -ENOTTY; });
+  program();
+  EXPECT_EQ(open_firmware(machine).value()->name(), "vcgencmd");
+  commands_only();
+  EXPECT_EQ(open_firmware(machine).value()->name(), "/dev/vcio_gencmd");
+}
+
 TEST_F(Raspberry, ABoardWithoutRailsSaysSoAndWhatWorksInstead) {
   machine.set_file("/sys/firmware/devicetree/base/model", "Raspberry Pi 4 Model B Rev 1.1");
   answers.erase("pmic_read_adc");
