@@ -221,7 +221,7 @@ TEST(Recorder, ADomainThatIsThereTwiceIsRefused) {
   same_name.channels[1].name = same_name.channels[0].name;
   same_id.channels[1].id = same_id.channels[0].id;
   for (const test::Plan& plan : {same_name, same_id}) {
-    auto recorder = Recorder::create(folder.file());
+    auto recorder = Recorder::create(folder.file(), {});
     ASSERT_TRUE(recorder);
     const auto begun = (*recorder)->begin(plan.manifest, plan.channels, plan.groups, plan.anchor);
     ASSERT_FALSE(begun);
