@@ -242,11 +242,13 @@ Probe make_ipmi(Machine& machine, const SensorOptions&) {
   Error error;
   auto bmc = open_bmc(machine, error);
   if (!bmc) {
-    const bool absent = error.code == ErrorCode::absent;
-    probe.unavailable.push_back(
-        {"ipmi",
-         absent ? "no BMC that the kernel knows: " + error.where + " is not there" : error.where + ": " + error.what,
-         absent ? "a server with one: sudo modprobe ipmi_devintf ipmi_si" : std::string(remedy)});
+    // Most machines have none: that is told, and no summary advises anything.
+    const bool absent = error.code == ErrorCode::absent, elsewhere = error.code == ErrorCode::unavailable;
+    probe.unavailable.push_back({"ipmi",
+                                 absent ? "no BMC that the kernel knows: " + error.where +
+                                              " is not there (on a server with one: sudo modprobe ipmi_devintf ipmi_si)"
+                                        : error.where + ": " + error.what,
+                                 absent || elsewhere ? std::string() : std::string(remedy)});
     return probe;
   }
   const auto first = bmc->ask();

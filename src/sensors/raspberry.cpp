@@ -320,7 +320,7 @@ void tell_accelerators(Machine& machine, Probe& probe) {
   const std::string top = "/sys/bus/pci/devices";
   for (const auto& device : machine.list(top).value_or(std::vector<std::string>{}))
     if (machine.read_text(top + "/" + device + "/vendor").value_or("") == "0x1e60")
-      probe.unavailable.push_back({"hailo",
+      probe.unavailable.push_back({"raspberry.hailo",
                                    "the Hailo accelerator at " + device +
                                        " is not visible to the board's rails: what it draws is in none of them",
                                    "a meter at the plug sees it"});

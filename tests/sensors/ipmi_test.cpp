@@ -205,10 +205,14 @@ TEST_F(Ipmi, WhereNobodyMayOpenTheDeviceIpmitoolIsRunOffTheTick) {
 TEST_F(Ipmi, AMachineWithoutABmcSaysSoAndOneThatForbidsSaysThat) {
   auto probe = make_ipmi(machine, {});
   ASSERT_EQ(probe.unavailable.size(), 1U);
-  EXPECT_EQ(probe.unavailable[0].reason, "no BMC that the kernel knows: /dev/ipmi0 is not there");
+  EXPECT_EQ(probe.unavailable[0].reason,
+            "no BMC that the kernel knows: /dev/ipmi0 is not there (on a server with one: sudo modprobe ipmi_devintf "
+            "ipmi_si)");
+  EXPECT_TRUE(probe.unavailable[0].remedy.empty());
   device();
   machine.set_fault("/dev/ipmi0", EACCES);
   probe = make_ipmi(machine, {});
+  EXPECT_FALSE(probe.unavailable[0].remedy.empty());
   EXPECT_EQ(probe.unavailable[0].reason, "/dev/ipmi0: cannot open: Permission denied");
 }
 

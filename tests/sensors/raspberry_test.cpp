@@ -175,7 +175,7 @@ TEST_F(Raspberry, AnAcceleratorThatNoRailFeedsIsSaidNotToBeSeen) {
   machine.set_file("/sys/bus/pci/devices/0002:01:00.0/vendor", "0x1de4");
   const auto probe = make_raspberry(machine, {});
   ASSERT_EQ(probe.unavailable.size(), 1U);
-  EXPECT_EQ(probe.unavailable[0].subject, "hailo");
+  EXPECT_EQ(probe.unavailable[0].subject, "raspberry.hailo");
   EXPECT_EQ(
       probe.unavailable[0].reason,
       "the Hailo accelerator at 0001:01:00.0 is not visible to the board's rails: what it draws is in none of them");
