@@ -116,7 +116,8 @@ std::string target_options_text() {
          "\nEach selector may be repeated. A process belongs to the first target that names it, the command's tree "
          "before\n"
          "all others, so that joules are never counted twice; targets, others, Prony, idle and unattributed add up to\n"
-         "gross. A target may come, go and come back. What each selector sees, and how use is counted (process clocks,\n"
+         "gross. A target may come, go and come back. What each selector sees, and how use is counted (process "
+         "clocks,\n"
          "exit events, eBPF, cycles): docs/targets.md\n";
 }
 

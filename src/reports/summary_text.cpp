@@ -276,9 +276,8 @@ std::string to_text(const Summary& s, const TextOptions& given) {
       out += layout::labelled("repeatable?", text::repeatability(s), o.width, Tone::plain, o.colour);
   }
   out += energy_notes(s, o) + text::conditions(s, o) + text::input_output(s, o);
-  const bool all_of_it = std::ranges::any_of(s.energy, [](const EnergyRow& row) {
-    return row.ledger.headline && row.channel.domain == "wall";
-  });
+  const bool all_of_it = std::ranges::any_of(
+      s.energy, [](const EnergyRow& row) { return row.ledger.headline && row.channel.domain == "wall"; });
   if (!s.headline_modelled && !all_of_it && s.headline_j)
     out += layout::labelled("not visible", {"what no domain above covers (disks, fans, losses of the power supply)"},
                             o.width, Tone::plain, o.colour);

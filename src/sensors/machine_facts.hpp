@@ -14,9 +14,9 @@ namespace prony {
 void describe_machine(Machine& machine, Manifest& manifest);
 
 // The parts of it, each in its own file.
-void describe_power(Machine& machine, Manifest& manifest);    // governor, driver, boost, limits, mains or battery
+void describe_power(Machine& machine, Manifest& manifest);      // governor, driver, boost, limits, mains or battery
 void describe_raspberry(Machine& machine, Manifest& manifest);  // revision, EEPROM, boost, held back since it began
-void describe_virtual(Machine& machine, Manifest& manifest);  // virtual machine, container, their limits
+void describe_virtual(Machine& machine, Manifest& manifest);    // virtual machine, container, their limits
 
 void describe_jetson(Machine& machine, Manifest& manifest);  // release, power mode, clocks held, what rails cover
 

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "machine/meter.hpp"
 #include "model/channel.hpp"
 #include "sensors/json_numbers.hpp"
-#include "machine/meter.hpp"
 
 namespace prony {
 

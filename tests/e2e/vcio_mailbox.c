@@ -1,8 +1,8 @@
-// Loaded before the C library (LD_PRELOAD): a /dev/vcio that answers the property interface's control as a Raspberry Pi's
-// kernel and firmware do, for the real binary. PRONY_TEST_PI=5: a board whose PMIC tells two rails, the core's power
-// stepping from 2 W to 6 W PRONY_TEST_STEP_AFTER_MS after the first question; =4: one that tells none. Written from
-// github.com/raspberrypi/firmware/wiki "Mailbox property interface" and drivers/char/broadcom/vcio.c; nothing in here is
-// shared with what it is held against.
+// Loaded before the C library (LD_PRELOAD): a /dev/vcio that answers the property interface's control as a Raspberry
+// Pi's kernel and firmware do, for the real binary. PRONY_TEST_PI=5: a board whose PMIC tells two rails, the core's
+// power stepping from 2 W to 6 W PRONY_TEST_STEP_AFTER_MS after the first question; =4: one that tells none. Written
+// from github.com/raspberrypi/firmware/wiki "Mailbox property interface" and drivers/char/broadcom/vcio.c; nothing in
+// here is shared with what it is held against.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -31,13 +31,13 @@ static int open_here(const char* path, int flags, mode_t mode) {
   if (fd >= 0 && is_device(path) && opened < 16) descriptors[opened++] = fd;
   return fd;
 }
-#define OPEN(name)                          \
+#define OPEN(name)                             \
   int name(const char* path, int flags, ...) { \
-    va_list rest;                           \
-    va_start(rest, flags);                  \
-    const mode_t mode = va_arg(rest, mode_t); \
-    va_end(rest);                           \
-    return open_here(path, flags, mode);    \
+    va_list rest;                              \
+    va_start(rest, flags);                     \
+    const mode_t mode = va_arg(rest, mode_t);  \
+    va_end(rest);                              \
+    return open_here(path, flags, mode);       \
   }
 OPEN(open)
 OPEN(open64)
@@ -54,9 +54,11 @@ static void say(const char* command, char* answer, size_t room) {
   const double core = after && now_ms() - first >= atoll(after) ? 7.5 : 2.5;  // A at 0.8 V
   if (strcmp(command, "pmic_read_adc") == 0 && board && board[0] == '5')
     // Voltages first and in another order than the currents.
-    snprintf(answer, room,
-             "  VDD_CORE_V volt(15)=0.80000000V\n   3V3_SYS_V volt(9)=3.30000000V\n   3V3_SYS_A current(1)=0.10000000A\n"
-             "  VDD_CORE_A current(7)=%.8fA\n     EXT5V_V volt(24)=5.10000000V\n", core);
+    snprintf(
+        answer, room,
+        "  VDD_CORE_V volt(15)=0.80000000V\n   3V3_SYS_V volt(9)=3.30000000V\n   3V3_SYS_A current(1)=0.10000000A\n"
+        "  VDD_CORE_A current(7)=%.8fA\n     EXT5V_V volt(24)=5.10000000V\n",
+        core);
   else if (strcmp(command, "measure_temp") == 0)
     snprintf(answer, room, "temp=55.5'C");
   else if (strcmp(command, "measure_volts core") == 0)
