@@ -34,7 +34,7 @@ struct Rig {
   double idle_w = 15;  // always, with a baseline before and after the window
   double first_price_j = 20, then_price_j = 20, price_changes_s = 11;  // of a CPU second
   bool events = true, each_process = false;
-  double length_s = 22, from_s = 5, to_s = 17;  // outside the window nobody uses the CPU
+  double length_s = 42, from_s = 5, to_s = 17;  // outside the window nobody uses the CPU; long enough at 1 Hz
   IdleTo idle_to = IdleTo::none;
 
   // Results.
