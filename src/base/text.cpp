@@ -253,7 +253,7 @@ std::vector<std::string> nearest_names(std::string_view word, const std::vector<
     const std::size_t distance = beginning ? 1 : edit_distance(wanted, lower_case(candidate));
     if (distance <= farthest) near.emplace_back(distance, &candidate);
   }
-  std::stable_sort(near.begin(), near.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(near.begin(), near.end());  // the equally near in the candidates' order
   std::vector<std::string> names;
   for (const auto& [distance, name] : near)
     if (names.size() < most && std::find(names.begin(), names.end(), *name) == names.end()) names.push_back(*name);

@@ -43,7 +43,7 @@ std::vector<DrmCard> drm_cards(Machine& machine, std::initializer_list<std::stri
       if (card.hwmon.empty() && chip.starts_with("hwmon")) card.hwmon = chip;
     cards.push_back(std::move(card));
   }
-  std::ranges::stable_sort(cards, {}, &DrmCard::address);
+  std::ranges::sort(cards, {}, &DrmCard::address);
   std::map<std::string, int> count, next;
   for (const auto& card : cards) ++count[card.driver];
   for (auto& card : cards)
