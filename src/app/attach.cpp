@@ -294,7 +294,7 @@ std::function<int(const CommandWords&)> add_attach(CLI::App& command) {
   auto options = std::make_shared<AttachOptions>();
   AttachOptions& o = *options;
   command.add_option("RUN", o.run, "The Run that was recorded meanwhile")->required();
-  command.add_option("METER", o.meter, "The meter's log: [NAME=]file:PATH#time=1,watts=2 (see `prony help meters`)")
+  command.add_option("METER", o.meter, "Its log: [NAME=]file:PATH#time=1,watts=2 (see `prony help meters`)")
       ->required();
   command.add_option("--within", o.within, "How far its clock may be off (default 60s)")->type_name("DURATION");
   command.add_option("--offset", o.offset, "What to add to its clock, instead of finding it")->type_name("DURATION");

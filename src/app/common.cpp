@@ -65,7 +65,9 @@ struct RareOption {
   const char* type;  // empty: a flag
   const char* help;
 };
+constexpr std::size_t help_columns = 100;
 constexpr RareOption rare_options[] = {
+    {"budget", "PERCENT", "Slow the lanes before Prony takes more of a core than this (0.5%)"},
     {"every-channel", "", "Also what sensors leave out (single CPUs, rails' volts)"},
     {"wall-estimate", "", "Also what a published line makes of a board's rails for its plug"},
     {"sysfs", "DIR", "Read this tree instead of /sys"},
@@ -80,12 +82,13 @@ void add_rare_options(CLI::App& command, RecordOptions& o, Settings& settings) {
     if (name == "every-channel") return command.add_flag(flag, o.every_channel, row.help);
     if (name == "wall-estimate") return command.add_flag(flag, o.wall_estimate, row.help);
     if (name == "die-with-prony") return command.add_flag(flag, o.die_with_prony, row.help);
+    if (name == "budget") return command.add_option(flag, o.budget, row.help);
     if (name == "sysfs") return command.add_option(flag, o.machine.sysfs, row.help);
     if (name == "procfs") return command.add_option(flag, o.machine.procfs, row.help);
     if (name == "tree") return command.add_option(flag, o.tree, row.help);
     return command.add_option(flag, o.config, row.help);
   };
-  std::string names;
+  std::string line = "And (see `prony help recording`):";  // as many as fit
   for (const RareOption& row : rare_options) {
     const std::string default_text = row.type[0] == '\0'                      ? "false"
                                      : std::string_view(row.name) == "tree"   ? o.tree
@@ -96,9 +99,10 @@ void add_rare_options(CLI::App& command, RecordOptions& o, Settings& settings) {
     if (row.type[0] != '\0') option->type_name(row.type);
     option->group("");  // not in --help
     if (std::string_view(row.name) != "config") settings.watch(row.name, option, default_text);
-    names += " --" + std::string(row.name);
+    const std::string more = " --" + std::string(row.name);
+    if (line.size() + more.size() + std::string_view(" …").size() <= help_columns) line += more;
   }
-  command.footer("And (see `prony help recording`):" + names + "\n" + command.get_footer());
+  command.footer(line + " …\n" + command.get_footer());
 }
 
 }  // namespace
@@ -128,7 +132,6 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
   settings.watch("simulate", add_simulate_option(command, o.machine), "");
   text("baseline", o.baseline, "Measure the idle machine this long before and after, or `stored`", "DURATION");
   text("max-temp", o.max_temp, "Over this (90C, 194F) stop before the next request, or warn", "TEMP");
-  text("budget", o.budget, "Slow the lanes before Prony takes more of a core than this (0.5%)", "PERCENT");
   settings.watch("tag",
                  command.add_option("--tag", o.tags, "Keep k=v with the Run; may be repeated")
                      ->type_name("K=V")
