@@ -44,7 +44,7 @@ struct Bmc final : SimulatedMachine, MeterPort {
     const auto page = pages.find(path);
     return page == pages.end() ? HttpResponse{404, "", {}} : HttpResponse{200, page->second, {}};
   }
-  Probe open(std::string user = {}, std::string secret = {}) {
+  Probe probe(std::string user = {}, std::string secret = {}) {
     auto meter = *parse_meter("redfish://192.0.2.9");
     meter.user = std::move(user), meter.password = std::move(secret);
     name_meters({std::move(meter)});
@@ -55,7 +55,7 @@ struct Bmc final : SimulatedMachine, MeterPort {
 // Kills: the power of a second, smaller control taken or added; EnvironmentMetrics passed over.
 TEST(Redfish, ItsPowerIsThatOfTheChassisThatTellsOneAndTheBestFormWins) {
   Bmc bmc;
-  auto probe = bmc.open();
+  auto probe = bmc.probe();
   ASSERT_TRUE(probe.sensor) << probe.unavailable.at(0).reason;
   std::vector<Reading> readings(1);
   probe.sensor->read(readings);
@@ -65,7 +65,7 @@ TEST(Redfish, ItsPowerIsThatOfTheChassisThatTellsOneAndTheBestFormWins) {
   bmc.pages["/redfish/v1/Chassis/1"] =
       R"({"Power":{"@odata.id":"/redfish/v1/Chassis/1/Power"},"EnvironmentMetrics":{"@odata.id":"/m"}})";
   bmc.pages["/m"] = R"({"PowerWatts":{"Reading":345.5},"EnergykWh":{"Reading":1.5}})";
-  probe = bmc.open();
+  probe = bmc.probe();
   ASSERT_TRUE(probe.sensor);
   readings.resize(2);
   probe.sensor->read(readings);
@@ -79,7 +79,7 @@ TEST(Redfish, OneSessionServesAllRequestsIsMadeAnewWhenItEndsAndIsClosedAtTheEnd
   Bmc bmc;
   bmc.password = "hunter2";
   {
-    const auto probe = bmc.open("root", "hunter2");
+    const auto probe = bmc.probe("root", "hunter2");
     ASSERT_TRUE(probe.sensor) << probe.unavailable.at(0).reason;
     EXPECT_EQ(bmc.logins, 1);
     std::vector<Reading> readings(1);
@@ -96,7 +96,7 @@ TEST(Redfish, OneSessionServesAllRequestsIsMadeAnewWhenItEndsAndIsClosedAtTheEnd
 TEST(Redfish, AWrongPasswordIsTriedOnceAndNamedWithoutIt) {
   Bmc bmc;
   bmc.password = "hunter2";
-  const auto probe = bmc.open("root", "wrong1");
+  const auto probe = bmc.probe("root", "wrong1");
   ASSERT_FALSE(probe.sensor);
   EXPECT_EQ(bmc.logins, 1);
   const Unavailable& told = probe.unavailable.at(0);
@@ -107,11 +107,11 @@ TEST(Redfish, AWrongPasswordIsTriedOnceAndNamedWithoutIt) {
 TEST(Redfish, WhatIsNoServiceAndLinksThatLeadElsewhereAreToldAndNotFollowed) {
   Bmc bmc;
   bmc.pages["/redfish/v1/"] = R"({"Chassis":{"@odata.id":"http://elsewhere/x"}})";
-  EXPECT_FALSE(bmc.open().sensor);
+  EXPECT_FALSE(bmc.probe().sensor);
   bmc.pages["/redfish/v1/"] = "<html>";
-  EXPECT_NE(bmc.open().unavailable.at(0).reason.find("no JSON"), std::string::npos);
+  EXPECT_NE(bmc.probe().unavailable.at(0).reason.find("no JSON"), std::string::npos);
   bmc.pages.clear();
-  EXPECT_NE(bmc.open().unavailable.at(0).reason.find("404"), std::string::npos);
+  EXPECT_NE(bmc.probe().unavailable.at(0).reason.find("404"), std::string::npos);
 }
 
 }  // namespace
