@@ -233,7 +233,7 @@ TEST(TargetCounts, OfALiveServerAndItsShortLivedChildrenCountForTheirWholeTime) 
   const double counted_s = 1e-9 * static_cast<double>(readings[0].raw);
   std::cout << "[ measured ] events " << counted_s << " s, wait4 " << true_s << " s\n";
   EXPECT_EQ(readings[0].quality, Quality::ok);
-  EXPECT_GE(counted_s, 0.97 * true_s - 0.005);
+  EXPECT_GE(counted_s, 0.93 * true_s - 0.005) << "workers not counted would be two thirds less";
   EXPECT_LE(counted_s, 1.15 * true_s + 0.005) << "stolen time is in it; one child twice would be a fifth more";
 }
 
