@@ -85,12 +85,13 @@ TEST(Split, EnergyIsSharedInProportionToCpuTime) {
 // A burst of CPU time now and then; its end is told up to a look later, where nothing else runs.
 struct Bursts {
   std::int64_t each = 30 * millisecond, every = 250 * millisecond, look = 100 * millisecond;
+  std::int64_t first_look = 60 * millisecond;  // so that ends are told in the cell after
   [[nodiscard]] std::int64_t used(std::int64_t t) const {
     const std::int64_t since = t - origin;
     return since / every * each + std::min(since % every, each);
   }
   [[nodiscard]] std::int64_t told(std::int64_t t) const {
-    const std::int64_t looked = (t - origin) / look * look;
+    const std::int64_t looked = (t - origin + look - first_look) / look * look - look + first_look;
     return (looked < each ? 0 : (looked - each) / every + 1) * each;
   }
 };
