@@ -1,7 +1,6 @@
 // Every rung against trees whose true CPU time is known. Bugs in mind stand in front of each test.
 #include "process/process_tree.hpp"
 #include "../support/emulated.hpp"
-#include "../support/sanitizer.hpp"
 #include "../support/scratch.hpp"
 
 #include <fcntl.h>
@@ -172,9 +171,7 @@ TEST_P(Rung, AutoReapedChildrenAreCountedOrTheReasonIsGiven) {
   if (!m) GTEST_SKIP() << reason_;
   EXPECT_GT(m->truth, 0.4);
   EXPECT_LT(m->waited_s(), 0.2) << "the children were waited for after all";
-  // A sanitizer's shadow memory is given back after a child has told its time: a millisecond or two of each of twenty.
-  const double shadow_s = test::thread_sanitizer ? 20 * 0.002 : 0;
-  EXPECT_LE(m->total_s(), 1.02 * m->truth + 0.01 + shadow_s) << describe(*m);
+  EXPECT_LE(m->total_s(), 1.02 * m->truth + 0.01) << describe(*m);
   if (sees_everything()) {
     EXPECT_GE(m->total_s(), 0.98 * m->truth) << describe(*m);
   } else {

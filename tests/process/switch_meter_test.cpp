@@ -269,11 +269,11 @@ TEST_F(Switches, ANumberThatIsGivenAgainWithinOneLookIsToldApartAtTheEndOfTheFir
   for (const auto& use : seen.uses)
     if (use.process == number) before += use.before_exit_ns, all += use.cpu_ns, exits += use.exits;
   EXPECT_EQ(exits, 1u);
-  // What a hypervisor stole is in switch time and in no process clock. One taken for both would be four times too much,
-  // or nothing.
+  // A third apart at most: what a hypervisor stole is in switch time and in no process clock. One taken for both would
+  // be four times too much, or nothing.
   EXPECT_NEAR(static_cast<double>(before), static_cast<double>(first_ns), 0.3 * static_cast<double>(first_ns));
   EXPECT_NEAR(static_cast<double>(all - before), static_cast<double>(clock_of(number)),
-              0.9 * static_cast<double>(clock_of(number)));
+              0.5 * static_cast<double>(clock_of(number)));
 }
 
 // Bug: the table fills up with the dead, and then nobody new is told apart.
