@@ -69,7 +69,8 @@ Result<void> ProcessTable::gather(Instant now, bool all) {
   const bool moved = births_since_last_look() || !batch_.births.empty();
   // Before the events and the listing: a child that ends in between is then known to have ended, or it is not yet in
   // its parent's times.
-  if (moved || moved_ || all) gather_children_times(now, all);
+  if (moved || moved_) children_due_ = all_children_due_ = true;
+  gather_children_times(now, all);
   pump();
   const bool births = moved || !batch_.births.empty() || batch_.lost;
   listed_ = first_ || all || births || moved_ || now >= list_again_;
@@ -87,8 +88,12 @@ Result<void> ProcessTable::gather(Instant now, bool all) {
 }
 
 void ProcessTable::gather_children_times(Instant now, bool all) {
-  const bool of_targets = all || now >= read_children_again_, of_all = all || now >= read_all_children_again_;
+  // What is due and may not be read yet stays due: no later birth may come to remind of it.
+  const bool of_targets = all || (children_due_ && now >= read_children_again_);
+  const bool of_all = all || (all_children_due_ && now >= read_all_children_again_);
   if (!of_targets && !of_all) return;
+  if (of_targets) children_due_ = false;
+  if (of_all) all_children_due_ = false;
   for (const Place& place : order_) {
     FollowedProcess& process = slots_[place.slot];
     if (place.pid == options_.own_pid || (options_.events != nullptr && !process.gave_birth && !all)) continue;
@@ -102,7 +107,7 @@ void ProcessTable::gather_children_times(Instant now, bool all) {
     process.gave_birth = process.children > 0;
   }
   const auto after = machine_.now();
-  read_children_again_ = after + children_cost_factor * (after - now);
+  if (of_targets) read_children_again_ = after + children_cost_factor * (after - now);
   if (of_all) read_all_children_again_ = after + all_children_cost_factor * (after - now);
 }
 

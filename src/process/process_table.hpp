@@ -209,6 +209,7 @@ class ProcessTable {
   std::int64_t lost_ns_ = 0;
   std::unique_ptr<File> cursor_;  // /proc/loadavg
   std::int64_t newest_pid_ = -1, newest_at_look_ = -1;
+  bool children_due_ = false, all_children_due_ = false;  // of targets, of everybody: since they were read
   Instant list_again_, read_children_again_, read_all_children_again_, residents_again_;
   std::uint64_t look_ = 0;
   std::vector<std::optional<std::uint64_t>> residents_read_;
