@@ -1,4 +1,6 @@
-/* libprony: spans from any program into the Run that Prony is recording. C ABI, version 1.
+/* libprony: spans from any program into the Run that Prony is recording. C ABI, version 1: functions and enumerators
+ * are only ever added (symbol version PRONY_1); tests/client/abi.txt is what the tests hold it against. The meter and
+ * the Run are in prony/meter.h and another library, for this one needs the C library only.
  *
  * prony_open() maps the span file named by the argument or, if that is NULL, by the environment variable PRONY_SPANS
  * (Prony sets it for what it starts). Where nobody records, everything below is a cheap no-op: programs keep their
@@ -54,6 +56,20 @@ void prony_span_count(prony_span span, const char* key, int64_t value);
 void prony_span_attribute(prony_span span, const char* key, const char* value);
 /* A span whose begin and end are already known (ns on CLOCK_MONOTONIC), e.g. a token or a device-stamped kernel. */
 prony_span prony_span_complete(int kind, const char* name, prony_span parent, int64_t begin_ns, int64_t end_ns);
+/* Another clock than CLOCK_MONOTONIC: of an accelerator, or of another process. */
+typedef struct prony_clock {
+  uint32_t struct_size; /* sizeof(struct prony_clock) */
+  uint32_t reserved;    /* 0 */
+  const char* name;     /* "cuda:0"; UTF-8, copied */
+  int64_t offset_ns;    /* what to add to its stamps, in ns, to have CLOCK_MONOTONIC */
+  int64_t doubt_ns;     /* how far the offset may be off to either side, in ns; 0 or more */
+} prony_clock;
+/* A span of asynchronous work that was stamped by `clock` (ns on it). The Run has it on CLOCK_MONOTONIC, with the
+ * attributes clock "device" and clock_name and the counts clock_offset_ns and clock_doubt_ns. 0: nobody records, or the
+ * clock or the stamps make no sense (no name, another struct_size, a doubt below 0, an end before its begin, a sum that
+ * no int64_t holds): nothing is written then. */
+prony_span prony_span_stamped(int kind, const char* name, prony_span parent, int64_t begin, int64_t end,
+                              const struct prony_clock* clock);
 /* The clock that spans are stamped with, in ns. */
 int64_t prony_now_ns(void);
 

@@ -332,4 +332,20 @@ PRONY_EXPORT void prony_span_attribute(prony_span span, const char* key, const c
   record.publish();
 }
 
+PRONY_EXPORT prony_span prony_span_stamped(int kind, const char* name, prony_span parent, int64_t begin, int64_t end,
+                                           const struct prony_clock* clock) {
+  if (clock == nullptr || clock->struct_size != sizeof(struct prony_clock)) return 0;
+  if (clock->name == nullptr || *clock->name == '\0' || clock->doubt_ns < 0 || end < begin) return 0;
+  std::int64_t begin_ns = 0, end_ns = 0;
+  if (__builtin_add_overflow(begin, clock->offset_ns, &begin_ns)) return 0;
+  if (__builtin_add_overflow(end, clock->offset_ns, &end_ns)) return 0;
+  const prony_span span = prony_span_complete(kind, name, parent, begin_ns, end_ns);
+  if (span == 0) return 0;
+  prony_span_attribute(span, "clock", "device");
+  prony_span_attribute(span, "clock_name", clock->name);
+  prony_span_count(span, "clock_offset_ns", clock->offset_ns);
+  prony_span_count(span, "clock_doubt_ns", clock->doubt_ns);
+  return span;
+}
+
 }  // extern "C"
