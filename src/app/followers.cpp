@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "process/drm_users.hpp"
 
 namespace prony::app {
 
@@ -17,6 +18,16 @@ bool counts_cycles(const SensorSet& sensors) {
       return channel.scope == Scope::host && channel.measure == Measure::count && channel.domain == "cycles";
     });
   });
+}
+
+// Graphics processors whose energy is measured, and whose users the kernel tells.
+std::vector<DrmDomain> cards_of(const SensorSet& sensors) {
+  std::vector<DrmDomain> cards;
+  for (const auto& sensor : sensors.sensors)
+    for (const Channel& channel : sensor->channels())
+      if ((channel.sensor == "amdgpu" || channel.sensor == "intel-gpu") && gives_energy(channel) && !channel.part_of)
+        cards.push_back({channel.device, channel.domain});
+  return cards;
 }
 
 }  // namespace
@@ -49,7 +60,10 @@ void Followers::watch_devices(Machine& measured, SensorSet& sensors) {
   std::vector<DeviceUsers*> devices;
   for (const auto& sensor : sensors.sensors)
     if (auto* users = dynamic_cast<DeviceUsers*>(sensor.get())) devices.push_back(users);
-  if (devices.empty() || (!tree_ && !follower_)) return;
+  if (!tree_ && !follower_) return;
+  if (measured.kind() == MachineKind::live) cards_ = make_drm_users(measured, cards_of(sensors));
+  for (const auto& card : cards_) devices.push_back(card.get());
+  if (devices.empty()) return;
   DeviceUseOptions options;
   const bool followed = follower_ && !follower_->targets().empty();
   if (tree_) options.targets.emplace_back(followed ? std::string(command_target) : std::string());
@@ -88,22 +102,8 @@ void Followers::count_cycles(const RecordOptions& options, Machine& measured, Ma
     follower_->tell_members_to([counts = counts_.get()](auto members) { counts->see(members); }, tree_ ? 1 : 0);
 }
 
-void Followers::follow_cards(const SensorSet& sensors, Machine& measured) {
-  // Selected targets have no use of their own here yet: without that of each, nothing may be split by it.
-  if (!tree_ || follower_ || measured.kind() != MachineKind::live) return;
-  std::vector<DrmDomain> domains;
-  for (const auto& sensor : sensors.sensors)
-    for (const Channel& channel : sensor->channels())
-      if ((channel.sensor == "amdgpu" || channel.sensor == "intel-gpu") && gives_energy(channel) && !channel.part_of)
-        domains.push_back({channel.device, channel.domain});
-  if (domains.empty()) return;
-  cards_ =
-      std::make_unique<DrmUse>(measured, std::move(domains), std::vector<Target>{{std::string(command_target), ""}});
-}
-
 std::vector<Sensor*> Followers::watchers() {
   std::vector<Sensor*> sensors;
-  if (cards_) sensors.push_back(cards_.get());
   if (tree_) sensors.push_back(&tree_->sensor());
   if (follower_) sensors.push_back(&follower_->sensor());
   if (devices_) sensors.push_back(devices_.get());
@@ -148,10 +148,6 @@ void Followers::attach(const Child& command) {
   if (!tree_) return;
   tree_->attach(command);
   if (counts_) (void)counts_->follow_command(0, command.pid());
-  if (cards_) {
-    cards_->follow_command(0, command.pid());
-    cards_->survey();  // what was used before is not the recording's
-  }
   if (follower_) follower_->exclude_command(tree_->guard_target());
 }
 
@@ -163,7 +159,6 @@ void Followers::begin() {
 
 void Followers::survey() {
   if (tree_) tree_->survey();
-  if (cards_) cards_->survey();
   if (follower_) follower_->survey();
 }
 
@@ -174,8 +169,6 @@ void Followers::finish(const std::optional<ExitStatus>& exit) {
   if (tree_) add_tree_totals(exit);
   if (counts_)
     for (const Unavailable& missing : counts_->unavailable()) session_->add(missing);
-  if (!cards_) return;
-  for (const Unavailable& missing : cards_->unavailable()) session_->add(missing);
 }
 
 void Followers::add_tree_totals(const std::optional<ExitStatus>& exit) {

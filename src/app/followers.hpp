@@ -16,10 +16,10 @@
 #include "machine/machine.hpp"
 #include "model/manifest.hpp"
 #include "process/device_use.hpp"
-#include "process/drm_use.hpp"
 #include "process/follow.hpp"
 #include "process/process_tree.hpp"
 #include "process/target_counts.hpp"
+#include "sensors/device_users.hpp"
 
 namespace prony::app {
 
@@ -32,9 +32,6 @@ class Followers {
 
   // Before watchers(): devices whose drivers tell who uses them are split by that.
   void watch_devices(Machine& measured, SensorSet& sensors);
-  // Where the energy of graphics processors is measured: who uses them, of a command on this machine. Call after
-  // create(), before watchers().
-  void follow_cards(const SensorSet& sensors, Machine& measured);
   [[nodiscard]] std::vector<Sensor*> watchers();
   void describe(Manifest& manifest) const;
   // Targets of which nobody is there yet, in words: why, and who was probably meant. Slow.
@@ -57,11 +54,11 @@ class Followers {
 
   std::unique_ptr<TargetCounts> counts_;  // null: not counted; before follower_, which tells it of processes
   std::vector<Unavailable> unavailable_;
-  std::unique_ptr<ProcessTree> tree_;           // null: no command
-  std::unique_ptr<ProcessFollower> follower_;   // null: the command's tree is all that is asked for
-  std::unique_ptr<DeviceUseByTarget> devices_;  // null: nobody tells who uses a device
-  std::unique_ptr<FollowCarrier> carrier_;      // its address is with the session
-  std::unique_ptr<DrmUse> cards_;               // null: there is none, or its users are not known
+  std::unique_ptr<ProcessTree> tree_;                // null: no command
+  std::unique_ptr<ProcessFollower> follower_;        // null: the command's tree is all that is asked for
+  std::vector<std::unique_ptr<DeviceUsers>> cards_;  // graphics processors whose users the kernel tells
+  std::unique_ptr<DeviceUseByTarget> devices_;       // null: nobody tells who uses a device
+  std::unique_ptr<FollowCarrier> carrier_;           // its address is with the session
   Session* session_ = nullptr;
 };
 

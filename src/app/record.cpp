@@ -123,7 +123,6 @@ Result<void> Recording::prepare() {
   if (!followers) return Unexpected<Error>(followers.error());
   followers_ = std::move(*followers);
   followers_.watch_devices(*machine_, *sensors);
-  followers_.follow_cards(*sensors, *machine_);
 
   const Anchor now = live_->anchor();
   const bool refused = std::ranges::any_of(sensors->unavailable,

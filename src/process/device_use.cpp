@@ -15,7 +15,7 @@ constexpr std::string_view first_pid_namespace = "pid:[4026531836]";
 std::string why_no_pids(Machine& machine) {
   const auto own = machine.read_link("/proc/self/ns/pid");
   if (machine.kind() != MachineKind::live || !own || *own == first_pid_namespace) return {};
-  return "this container numbers processes in its own way, and the driver as the host does";
+  return "this container sees its own processes only, and numbers them in its own way";
 }
 
 }  // namespace

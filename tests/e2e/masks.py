@@ -45,8 +45,10 @@ def masked_doctor_text(text):
             lines.append(" " + re.sub(r"  +", "  ", line.strip()) if line.startswith(" ") else line)
     if live_trouble:  # the running machine is too busy for good timers: its share of the conclusion is taken out
         poor = sum(line.startswith(" POOR") for line in lines)
-        rest = f"{poor} make{'s' if poor == 1 else ''} numbers poor" if poor else "nothing to mend"
-        lines[1] = re.sub(r"\d+ makes? numbers poor$", rest, lines[1])
+        rest = f" · {poor} make{'s' if poor == 1 else ''} numbers poor" if poor else ""
+        lines[1] = re.sub(r" · \d+ makes? numbers poor$", rest, lines[1])
+        if " missing, " not in lines[1] and not poor:
+            lines[1] += " · nothing to mend"
     return "\n".join(lines) + "\n"
 
 
