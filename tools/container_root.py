@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The last stage of packaging/container/Containerfile as a plain folder, without a container engine.
 
-  tools/container_root.py PRONY FOLDER     needs root, mmdebstrap, and the package sources of this system
+  tools/container_root.py PRONY FOLDER     needs root, mmdebstrap, unshare, and the package sources of this system
 
 The packages are those of the Containerfile; PRONY is copied where its COPY line puts it. What is there already with the
 same packages is kept, only PRONY is copied anew. Exit codes: 0 built, 1 failed, 2 cannot be built here (the reason is on stderr).
@@ -32,6 +32,8 @@ def why_not():
         return "a root folder is made by root alone"
     if not shutil.which("mmdebstrap"):
         return "mmdebstrap is not installed (tools/packages.txt)"
+    if subprocess.run(["unshare", "--mount", "--propagation", "private", "true"], check=False, stderr=subprocess.DEVNULL).returncode:
+        return "mounts of one's own may not be made here (unshare --mount)"
     return None
 
 
@@ -50,6 +52,29 @@ def sources():
     return "\n".join(text for _, text in texts)
 
 
+def debootstrap(folder, suite, packages, *options):
+    """Runs mmdebstrap; gives what it said if it failed, None if it did not.
+
+    It mounts /proc, /sys and /dev/pts into the folder. In mounts of its own those end with it, however it ends: were it
+    killed in ours they would stay, and whoever removes the folder would walk into them.
+    """
+    done = subprocess.run(["unshare", "--mount", "--propagation", "private", "--", "mmdebstrap", "--quiet", "--mode=root",
+                           "--include=" + ",".join(packages), *options, suite, folder, "-"],
+                          input=sources(), text=True, check=False, stderr=subprocess.PIPE)
+    return done.stderr.strip()[-400:] if done.returncode != 0 else None
+
+
+def remove(folder):
+    """Removes the folder, unless something is mounted below it: that is somebody's, and not to be walked into."""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        inside = [line.split()[4] for line in file if line.split()[4].startswith(folder + "/")]
+    if inside:
+        print(f"container_root: {inside[0]} is mounted; unmount it first (umount --recursive {folder})", file=sys.stderr)
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
 def build(prony, folder):
     suite, packages, place = last_stage()
     stamp = os.path.join(folder, ".packages")
@@ -59,12 +84,12 @@ def build(prony, folder):
         with open(stamp, encoding="utf-8") as file:
             kept = file.read()
     if kept != words:
-        shutil.rmtree(folder, ignore_errors=True)
-        done = subprocess.run(["mmdebstrap", "--quiet", "--mode=root", "--variant=essential", "--include=" + ",".join(packages),
-                               suite, folder, "-"], input=sources(), text=True, check=False, stderr=subprocess.PIPE)
-        if done.returncode != 0:
-            shutil.rmtree(folder, ignore_errors=True)
-            print(f"container_root: mmdebstrap failed: {done.stderr.strip()[-400:]}", file=sys.stderr)
+        if not remove(folder):
+            return 1
+        said = debootstrap(folder, suite, packages, "--variant=essential")
+        if said is not None:
+            remove(folder)
+            print(f"container_root: mmdebstrap failed: {said}", file=sys.stderr)
             return 1
         with open(stamp, "w", encoding="utf-8") as file:
             file.write(words)
