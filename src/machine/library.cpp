@@ -2,6 +2,10 @@
 #include "machine/library.hpp"
 
 #include <dlfcn.h>
+#include <stdlib.h>
+
+#include <array>
+#include <vector>
 
 #include "machine/live_library.hpp"
 #include "machine/machine.hpp"
@@ -42,6 +46,39 @@ class TableLibrary final : public Library {
   LibraryTable table_;
 };
 
+// What keeps a library from writing files and lines of its own while Prony has it: read by its loader-time code alone.
+struct QuietSetting {
+  std::string_view library, name, value;
+};
+constexpr std::array<QuietSetting, 2> quiet_settings{{
+    // HailoRT makes hailort.log in the working directory and below ~/.hailo, and warns on stderr at measurements.
+    // Source: hailort_logger.cpp and env_vars.hpp (4.20.0 to 5.2.0) of github.com/hailo-ai/hailort.
+    {"libhailort.so", "HAILORT_LOGGER_PATH", "NONE"},
+    {"libhailort.so", "HAILORT_CONSOLE_LOGGER_LEVEL", "critical"},
+}};
+
+// Sets what the user has not set, until it goes: programs that Prony starts never see it. Libraries are opened while
+// sensors are made, before Prony's own threads begin.
+class QuietOpening {
+ public:
+  explicit QuietOpening(std::string_view library) {
+    for (const QuietSetting& one : quiet_settings) {
+      if (!library.starts_with(one.library)) continue;
+      std::string name(one.name);
+      if (::getenv(name.c_str()) != nullptr) continue;
+      if (::setenv(name.c_str(), std::string(one.value).c_str(), 0) == 0) set_.push_back(std::move(name));
+    }
+  }
+  QuietOpening(const QuietOpening&) = delete;
+  QuietOpening& operator=(const QuietOpening&) = delete;
+  ~QuietOpening() {
+    for (const std::string& name : set_) ::unsetenv(name.c_str());
+  }
+
+ private:
+  std::vector<std::string> set_;
+};
+
 }  // namespace
 
 std::string joined_names(std::span<const std::string_view> names) {
@@ -58,6 +95,7 @@ Result<std::unique_ptr<Library>> Machine::open_library(std::span<const std::stri
 Result<std::unique_ptr<Library>> open_live_library(std::span<const std::string_view> names) {
   for (const auto view : names) {
     const std::string name(view);
+    const QuietOpening quiet(name);
     if (void* handle = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL))
       return std::make_unique<LoadedLibrary>(name, handle);
     const char* said = ::dlerror();

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "machine/hailo_simulated.hpp"
 #include "machine/nvml_simulated.hpp"
 #include "machine/power_curve.hpp"
 #include "machine/room.hpp"
@@ -87,6 +88,9 @@ class RoomBuilder {
   // /dev/vcio, which tells its rails on a 5 only. Sources: firmware_device.hpp; rails and their volts as published
   // answers to `pmic_read_adc` have them.
   void raspberry(int model, const PowerCurve& load);
+
+  // Hailo accelerators on PCI Express, behind the functions of their vendor's library; the chosen fault is one of all.
+  void hailo_chips(std::vector<SimulatedHailoChip> chips);
 
   // NVIDIA GPUs behind the functions of their driver's library; the chosen fault is one of all of them.
   void nvidia_gpus(std::vector<SimulatedGpu> gpus);

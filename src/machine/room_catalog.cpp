@@ -140,6 +140,13 @@ void board(RoomBuilder& room) {
 }
 
 void pi5(RoomBuilder& room) { room.raspberry(5, curve("sine:0.45,0.2,5+noise:61,0.15,0.15,0.05")); }
+// The same with the module of Raspberry Pi's AI kit: a temperature, and watts that nothing on the board sees.
+void pi5_hailo(RoomBuilder& room) {
+  pi5(room);
+  SimulatedHailoChip chip;
+  chip.power = draws(0.5, 2, curve("square:0,1,4,0.5"));
+  room.hailo_chips({chip});
+}
 void pi4(RoomBuilder& room) { room.raspberry(4, curve("sine:0.4,0.2,7+noise:62,0.15,0.15,0.05")); }
 
 // A virtual machine sees no hardware: /proc/stat and nothing more.
@@ -154,13 +161,14 @@ void vm(RoomBuilder& room) {
 }  // namespace
 
 std::span<const RoomRow> room_catalogue() noexcept {
-  static constexpr std::array<RoomRow, 12> rows{{
+  static constexpr std::array<RoomRow, 13> rows{{
       {"laptop", "one Intel package with core and uncore, psys, a battery", laptop},
       {"epyc-2s", "two AMD packages, in powercap and in amd_energy; no psys", epyc_2s},
       {"intel-2s", "two Intel packages with memory, psys; a counter wraps within the first second", intel_2s},
       {"h100x8", "eight NVIDIA GPUs behind a simulated NVML, two Intel packages with memory", h100x8},
       {"board", "four Arm cores, a temperature, no energy sensor: joules are modelled", board},
       {"pi5", "a Raspberry Pi 5: the rails of its PMIC through the firmware, throttling now and then", pi5},
+      {"pi5-hailo", "the same with a Hailo-8L module: its temperature, and watts that no rail sees", pi5_hailo},
       {"pi4", "a Raspberry Pi 4: firmware without rails, joules are modelled", pi4},
       {"vm", "a virtual machine that sees no sensor: joules are modelled", vm},
       {"jetson-orin", "an Orin Nano: the module's input and what lies in it, GPU load", room_jetson_orin},

@@ -16,7 +16,7 @@ std::string_view to_string(LaneKind lane) noexcept {
 }
 
 std::span<const SensorRow> sensor_catalogue() {
-  static constexpr std::array<SensorRow, 26> rows{{
+  static constexpr std::array<SensorRow, 27> rows{{
       {"rapl", "energy of processor packages, cores, memory, platform (perf, powercap)", make_rapl},
       {"hwmon", "energy and power of chips and supply rails (hwmon)", make_hwmon},
       {"raspberry", "supply rails, clock and throttling of a Raspberry Pi (firmware)", make_raspberry},
@@ -24,6 +24,7 @@ std::span<const SensorRow> sensor_catalogue() {
       {"amdgpu", "AMD graphics processors: power, load, memory, clocks", make_amdgpu},
       {"intel-gpu", "Intel graphics processors: energy of cards, clock, throttling", make_intel_gpu},
       {"jetson", "NVIDIA Jetson: rails of older kernels, GPU and memory load, power mode", make_jetson},
+      {"hailo", "Hailo accelerators: chip temperatures, power where the board measures it", make_hailo},
       {"ipmi", "power of the whole machine as its BMC tells it (IPMI, DCMI)", make_ipmi},
       {"power_supply", "batteries: power drawn, energy left; mains connected or not", make_power_supply},
       {"plug", "the wall: plugs with a meter (Shelly, Tasmota, Kasa)", make_plug},

@@ -10,6 +10,7 @@ namespace prony {
 [[nodiscard]] Probe make_ipmi(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_hwmon(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_nvml(Machine& machine, const SensorOptions& options);
+[[nodiscard]] Probe make_hailo(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_hwmon_climate(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_thermal(Machine& machine, const SensorOptions& options);
 [[nodiscard]] Probe make_cpufreq(Machine& machine, const SensorOptions& options);

@@ -39,6 +39,8 @@ def program(name):
 class Case(unittest.TestCase):
     """A scratch folder per test, and prony run in it with a plain environment."""
 
+    prefix = ()  # words before prony: a program that gives it other surroundings
+
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="prony-e2e-")
         os.chmod(self.folder, 0o755)
@@ -56,7 +58,7 @@ class Case(unittest.TestCase):
         options.setdefault("stdin", subprocess.DEVNULL)
         if "input" in options:
             del options["stdin"]
-        done = subprocess.run([program("prony"), *words], capture_output=True, cwd=self.folder, timeout=timeout,
+        done = subprocess.run([*self.prefix, program("prony"), *words], capture_output=True, cwd=self.folder, timeout=timeout,
                               env=self.environment(**(env or {})), check=False, **options)
         done.out = done.stdout.decode(errors="replace")
         done.err = done.stderr.decode(errors="replace")

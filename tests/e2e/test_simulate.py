@@ -91,6 +91,19 @@ class Simulate(Case):
         self.assertIn("the firmware holds the board back: none → soft temperature limit", str(summary["events"]))
         self.assertNotIn("raspberry.wall-estimate.power", rows)
 
+    def test_what_a_hailo_module_draws_is_in_no_rail_and_only_its_temperature_is_read(self):
+        """Kills: a channel without its sensor, a module's watts made up, the note on the rails lost."""
+        summary = self.simulate("pi5-hailo", seconds="4")
+        self.hold_truth(summary)
+        rows = {row["channel"]: row for row in summary["energy"]}
+        self.assertEqual(summary["headline"]["gross_j"], rows["raspberry.rails.power"]["gross_j"])
+        self.assertNotIn("hailo.hailo-0.power", rows)
+        told = {one["name"]: one["reason"] for one in summary["unavailable"]}
+        self.assertIn("not visible to the board's rails", told["raspberry.hailo"])
+        self.assertIn("no power meter that can be read without harm", told["hailo.hailo-0.power"])
+        chip = {row.get("hailo.hailo-0-chip-0.temperature_celsius") for row in self.table("x.prony", "samples")} - {None}
+        self.assertTrue(chip and chip <= {42.5, 60.5}, chip)  # 38 °C + 9 °C/W at 0.5 W and at 2.5 W
+
     def test_the_estimate_of_the_plug_is_asked_for_and_never_the_headline(self):
         summary = self.record(["sleep", "4"], "--simulate", "pi5", "--force", "--wall-estimate")
         rows = {row["channel"]: row for row in summary["energy"]}
