@@ -137,6 +137,8 @@ def run_gtest(tally, stage, program, prefix=(), env=None, timeout=600):
             if case.get("failures"):
                 failed += 1
                 tally.fail(f"{stage}: {suite['name']}.{case['name']}")
+                for failure in case["failures"]:
+                    show_end(failure.get("failure", ""), lines=12)
             elif case.get("result") == "SKIPPED" or case.get("status") == "NOTRUN":
                 reason = (case.get("skipped") or [{}])[0].get("message", "").strip().splitlines()
                 tally.skip(f"{stage}: {suite['name']}.{case['name']}" + (f": {reason[-1]}" if reason else ""))

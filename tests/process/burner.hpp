@@ -16,5 +16,8 @@ SpawnOptions burner(const std::string& mode, const std::string& truth_file);
 // Sum of what the processes of a burner wrote, seconds.
 double truth_s(const std::string& truth_file);
 void burn_ns(long ns);
+// What the end of a process costs here after it wrote down its clock, seconds: its memory is released then, which takes
+// a microsecond or, under a sanitizer, a millisecond. The most of a few.
+double cost_of_an_end_s();
 
 }  // namespace prony::testing_process
