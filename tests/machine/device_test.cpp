@@ -1,4 +1,5 @@
 // Devices and programs of a machine: live ones on what this machine has, captured and simulated ones as made.
+#include <asm/termbits.h>
 #include <gtest/gtest.h>
 #include <sys/ioctl.h>
 
@@ -56,8 +57,8 @@ TEST(LiveProgram, OneThatIsNotThereIsAbsent) {
 TEST(LiveDevice, AControlIsAnsweredByTheDriverAndARefusalIsItsErrno) {
   const auto device = make_live_machine()->open_device("/dev/null");
   ASSERT_TRUE(device) << device.error().what;
-  std::array<std::byte, 16> data{};
-  EXPECT_EQ((*device)->control(_IOWR(100, 0, char*), data), -ENOTTY);
+  std::array<std::byte, 64> settings{};  // a terminal's: every emulator knows this one
+  EXPECT_EQ((*device)->control(TCGETS, settings), -ENOTTY);
   EXPECT_TRUE((*device)->wait(milliseconds(1'000)));  // /dev/null always has its end to give
 }
 
