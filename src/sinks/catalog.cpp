@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "sinks/sink.hpp"
+#include "sinks/stream.hpp"
 
 namespace prony {
 
@@ -12,6 +13,11 @@ namespace {
 constexpr std::array<SinkRow, 2> rows{
     {{"csv", "comma-separated values, RFC 4180, with a header row; an absent value is an empty field", make_csv_sink},
      {"jsonl", "one JSON object per line; an absent value is left out", make_jsonl_sink}}};
+
+constexpr std::array<StreamRow, 3> streams{
+    {{"csv", "csv:FILE", "a row each interval, units in the header", make_csv_stream},
+     {"jsonl", "jsonl:FILE", "a JSON object each interval", make_jsonl_stream},
+     {"run", "run:FILE.prony", "the Run file: every reading, for show, export and replay", nullptr}}};
 
 }  // namespace
 
@@ -28,6 +34,21 @@ Result<std::unique_ptr<Sink>> make_sink(std::string_view name) {
   const auto nearest = nearest_name(name, names);
   return fail(ErrorCode::usage, "there is no format called '" + printable(name, 40) + "'", "--format",
               (nearest ? "did you mean '" + *nearest + "'? " : std::string()) + "Formats: " + all);
+}
+
+std::span<const StreamRow> stream_catalogue() noexcept { return streams; }
+
+Result<const StreamRow*> find_stream(std::string_view kind) {
+  std::vector<std::string> names;
+  std::string all;
+  for (const StreamRow& row : streams) {
+    if (row.name == kind) return &row;
+    names.emplace_back(row.name);
+    all += (all.empty() ? "" : ", ") + std::string(row.form);
+  }
+  const auto nearest = nearest_name(kind, names);
+  return fail(ErrorCode::usage, "there is no sink called '" + printable(kind, 40) + "'", "--sink",
+              (nearest ? "Did you mean '" + *nearest + "'? " : std::string()) + "Sinks: " + all);
 }
 
 }  // namespace prony
