@@ -145,11 +145,11 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
 
 std::vector<std::string> config_keys() {
   std::vector<std::string> keys{
-      "interval", "out",        "force",    "json",          "csv",         "sensors", "sysfs",
-      "procfs",   "simulate",   "baseline", "tag",           "quiet",       "tree",    "die-with-prony",
-      "engine",   "model",      "prompts",  "max-tokens",    "temperature", "top-k",   "top-p",
-      "seed",     "threads",    "ctx",      "repeat",        "warmup",      "gap",     "keep-output",
-      "timeout",  "ignore-eos", "max-temp", "max-temp-stop", "budget",      "meter"};
+      "interval", "out",        "force",       "json",        "csv",     "sensors",        "sysfs",    "procfs",
+      "simulate", "baseline",   "tag",         "quiet",       "tree",    "die-with-prony", "engine",   "model",
+      "prompts",  "max-tokens", "temperature", "top-k",       "top-p",   "seed",           "threads",  "ctx",
+      "repeat",   "warmup",     "gap",         "keep-output", "timeout", "ignore-eos",     "max-temp", "max-temp-stop",
+      "budget",   "meter",      "sink",        "metrics"};
   const auto energy = energy_config_keys();
   keys.insert(keys.end(), energy.begin(), energy.end());
   const auto targets = target_config_keys();

@@ -35,6 +35,10 @@ void FollowCarrier::carry() {
   written_ = largest;
 }
 
+void FollowCarrier::restate() {
+  for (const ProcessRecord& process : follower_.processes()) session_.add(process);
+}
+
 void FollowCarrier::finish() {
   follower_.look_now();
   add_looks();

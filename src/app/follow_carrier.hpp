@@ -16,6 +16,8 @@ class FollowCarrier {
   // The Run's targets: the command's tree first, where there is one.
   void begin(bool with_command);
   void carry();
+  // Every process that is known once more: before a Run goes on in another file, and after.
+  void restate();
   // The last look, every process once more with all that it used, and what could not be seen.
   void finish();
 

@@ -157,6 +157,19 @@ void Followers::begin() {
   if (carrier_) carrier_->begin(tree_ != nullptr);
 }
 
+void Followers::turn_over(bool before) {
+  if (!carrier_) return;
+  if (!before) carrier_->begin(tree_ != nullptr);
+  carrier_->restate();
+}
+
+std::vector<std::string> Followers::selected() const {
+  std::vector<std::string> names;
+  if (follower_)
+    for (const Target& target : follower_->targets()) names.push_back(target.name);
+  return names;
+}
+
 void Followers::survey() {
   if (tree_) tree_->survey();
   if (follower_) follower_->survey();

@@ -44,6 +44,10 @@ class Followers {
   [[nodiscard]] GuardTarget guard_target() const;
   // When the session has begun: who the targets are.
   void begin();
+  // A Run goes on in another file: `before` it does, and after. From the thread that carries.
+  void turn_over(bool before);
+  // Of the selectors; the command's is not among them.
+  [[nodiscard]] std::vector<std::string> selected() const;
   void survey();
   // When sampling has ended: the last look, and the totals of the command, whose end is known where there is an `exit`.
   void finish(const std::optional<ExitStatus>& exit);

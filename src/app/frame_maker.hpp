@@ -1,8 +1,8 @@
-// FrameMaker: ticks in, frames out: what a monitor's sinks are told at each interval. Joules come from attribute(), fold
-// by fold: a fold ends after a minute and the next begins with the tick at which it ended, so that months of monitoring
-// take no more memory than a minute and every joule is counted once. Counters only ever rise. A frame is made once every
-// lane that keeps up has passed its time, so that no lane is behind another in it.
-// Thread promise: one thread (the one that carries ticks). Ownership: owns all. Pure but for the anchor it is handed.
+// FrameMaker: ticks in, frames out: what a monitor's sinks are told at each interval. Joules come from attribute(),
+// fold by fold: a fold ends after a minute and the next begins with the tick at which it ended, so that months of
+// monitoring take no more memory than a minute and every joule is counted once. Counters only ever rise. A frame is
+// made once every lane that keeps up has passed its time, so that no lane is behind another in it. Thread promise: one
+// thread (the one that carries ticks). Ownership: owns all. Pure but for the anchor it is handed.
 #pragma once
 
 #include <deque>

@@ -14,7 +14,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 13> rows{{
+constexpr std::array<Subcommand, 14> rows{{
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -23,6 +23,10 @@ constexpr std::array<Subcommand, 13> rows{{
      "--max-tokens "
      "256 --repeat 5\n",
      &add_llm},
+    {"monitor", "Watch this machine and tell it to files until stopped",
+     "  prony monitor --sink csv:out.csv --metrics power,cpu\n  prony monitor --port 8080 --sink jsonl:out.jsonl "
+     "--for 1h\n",
+     &add_monitor},
     {"sensors", "What can be measured here, and why not the rest", "  prony sensors\n  prony sensors --json\n",
      &add_sensors},
     {"doctor", "One screen: how well this machine measures, and what mends what is missing",

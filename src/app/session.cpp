@@ -145,11 +145,21 @@ void Session::note_stuck() {
 
 void Session::control(ControlOptions options) { control_.emplace(machine_, lanes_, channels_, std::move(options)); }
 
-Result<void> Session::start(std::unique_ptr<Recorder> recorder, const Manifest& manifest) {
-  recorder_ = std::move(recorder);
+Manifest Session::with_unavailable(const Manifest& manifest) const {
   Manifest whole = manifest;
   whole.unavailable.insert(whole.unavailable.end(), set_.unavailable.begin(), set_.unavailable.end());
-  if (auto begun = recorder_->begin(whole, channels_, groups_, machine_.anchor()); !begun) return begun;
+  return whole;
+}
+
+void Session::show(const TickBlock& block) {
+  for (const auto& see : see_) see(block);
+}
+
+Result<void> Session::start(std::unique_ptr<Recorder> recorder, const Manifest& manifest) {
+  recorder_ = std::move(recorder);
+  if (recorder_)
+    if (auto begun = recorder_->begin(with_unavailable(manifest), channels_, groups_, machine_.anchor()); !begun)
+      return begun;
   if (auto started = sampler_->start(); !started) return started;
   carrier_ = std::jthread([this](const std::stop_token& stop) { carry(stop); });
   return {};
@@ -174,7 +184,7 @@ bool Session::carry_one(Duration wait, Duration max_age) {
   auto block = sampler_->take(wait, max_age);
   if (!block) return false;
   write([&](Recorder& recorder) { return recorder.append(*block); });
-  if (see_) see_(*block);
+  show(*block);
   sampler_->recycle(std::move(block));
   return true;
 }
@@ -191,17 +201,18 @@ bool Session::carry_all(Duration wait) {
 void Session::carry(const std::stop_token& stop) {
   Instant next_anchor = machine_.now() + milliseconds(10'000);
   Instant next_flush = machine_.now() + flush_every;
-  const int spans_opened = recorder_->spans_opened();
-  bool spans = spans_opened < 0;
+  const int spans_opened = recorder_ ? recorder_->spans_opened() : -1;
+  bool spans = recorder_ && spans_opened < 0;
   sampler_->also_wait_for(spans_opened);
   while (!stop.stop_requested()) {
     const bool carried = carry_all(spans || control_ ? look_every : carry_wait);
-    if (on_carry_ && carried) on_carry_();
-    if (!spans && readable(spans_opened)) {
+    if (carried)
+      for (const auto& act : on_carry_) act();
+    if (!spans && !turned_ && readable(spans_opened)) {
       spans = true;
       sampler_->also_wait_for(-1);
     }
-    if (spans) write([](Recorder& recorder) { return recorder.drain_spans(); });
+    if (spans && !turned_) write([](Recorder& recorder) { return recorder.drain_spans(); });
     if (control_) control_->look(*sampler_, [this](const Event& event) { add(event); });
     const Instant now = machine_.now();
     if (carried || now >= next_flush) {
@@ -272,12 +283,34 @@ void Session::stop_sampling() {
     auto block = sampler_->take(Duration{0}, Duration{0});
     if (!block) break;
     write([&](Recorder& recorder) { return recorder.append(*block); });
-    if (see_) see_(*block);
+    show(*block);
     sampler_->recycle(std::move(block));
   }
   complain();
   write([](Recorder& recorder) { return recorder.drain_spans(); });
   write([&](Recorder& recorder) { return recorder.add_anchor(machine_.anchor()); });
+}
+
+Result<std::unique_ptr<Recorder>> Session::turn_over(std::unique_ptr<Recorder> next, const Manifest& manifest,
+                                                     std::span<const TickBlock> edge) {
+  const Anchor anchor = machine_.anchor();
+  if (auto begun = next->begin(with_unavailable(manifest), channels_, groups_, anchor); !begun)
+    return Unexpected<Error>(begun.error());
+  for (const TickBlock& ticks : edge)
+    if (auto written = next->append(ticks); !written) return Unexpected<Error>(written.error());
+  const std::scoped_lock lock(recorder_mutex_);
+  if (recorder_ && !failed_)
+    if (auto added = recorder_->add_anchor(anchor); !added) print_note(added.error().what);
+  sampler_->also_wait_for(-1);  // the descriptor goes with the file before
+  turned_ = true;
+  std::swap(recorder_, next);
+  failed_ = false;  // another file: the disk may have room again
+  return next;
+}
+
+std::uint64_t Session::bytes_written() {
+  const std::scoped_lock lock(recorder_mutex_);
+  return recorder_ ? recorder_->bytes_written() : 0;
 }
 
 bool Session::finish(RunState state) {
@@ -297,7 +330,7 @@ bool Session::finish(RunState state) {
   // The last thing before the file is closed: what comes after (compaction, printing) is not part of any window.
   add(Total{"prony", "cpu_s", machine_.own_cpu_time().seconds().value(), "process clock"});
   const std::scoped_lock lock(recorder_mutex_);
-  if (!recorder_) return false;
+  if (!recorder_) return true;  // nothing was to be written
   if (auto closed = recorder_->close(failed_ ? RunState::interrupted : state); !closed && !failed_) {
     record_failure(closed.error());
   }

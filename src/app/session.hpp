@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -44,7 +45,8 @@ class Session {
 
   // Before start(): what is to be watched while it records.
   void control(ControlOptions options);
-  // Writes the beginning of the Run, starts the lanes and the carrying thread.
+  // Writes the beginning of the Run, starts the lanes and the carrying thread. Without a recorder nothing is written:
+  // blocks are shown, and that is all.
   [[nodiscard]] Result<void> start(std::unique_ptr<Recorder> recorder, const Manifest& manifest);
   // All channels, numbered; fixed after construction.
   [[nodiscard]] const std::vector<Channel>& channels() const noexcept { return channels_; }
@@ -52,10 +54,17 @@ class Session {
   // Before start(): fills what is known of the channels beyond what their sensors document.
   [[nodiscard]] std::vector<Channel>& channels_to_fill() noexcept { return channels_; }
   [[nodiscard]] const std::vector<Group>& groups() const noexcept { return groups_; }
-  // Before start(): is shown every block on its way to the Run, from the thread that carries it.
-  void show_blocks_to(std::function<void(const TickBlock&)> see) { see_ = std::move(see); }
-  // Before start(): is called from the thread that carries blocks, after each time it did.
-  void on_carry(std::function<void()> act) { on_carry_ = std::move(act); }
+  // Before start(): each is shown every block on its way to the Run, from the thread that carries it.
+  void show_blocks_to(std::function<void(const TickBlock&)> see) { see_.push_back(std::move(see)); }
+  // Before start(): each is called from the thread that carries blocks, after each time it did.
+  void on_carry(std::function<void()> act) { on_carry_.push_back(std::move(act)); }
+  // Goes on in another file, which begins with the `edge`, the last tick of each lane, so that no joule falls between
+  // the two. From the thread that carries; → the recorder before, to be closed. Errors: as Recorder::begin(); then the
+  // one before stays in use.
+  [[nodiscard]] Result<std::unique_ptr<Recorder>> turn_over(std::unique_ptr<Recorder> next, const Manifest& manifest,
+                                                            std::span<const TickBlock> edge);
+  // What the file in use took so far; 0 without one.
+  [[nodiscard]] std::uint64_t bytes_written();
   // One more tick of every lane, now.
   void tick_now() { sampler_->tick_now(); }
   // Goes on sampling until every counter that moved at all has moved again, so that its last edge is known from both
@@ -89,6 +98,8 @@ class Session {
   bool carry_one(Duration wait, Duration max_age);
   void complain();
   void note_stuck();
+  void show(const TickBlock& block);
+  [[nodiscard]] Manifest with_unavailable(const Manifest& manifest) const;
   void complain_of(Sensor& sensor);
   void record_failure(const Error& error);
   template <class F>
@@ -106,10 +117,11 @@ class Session {
   std::unique_ptr<Recorder> recorder_;
   std::atomic<bool> failed_ = false;
   bool stuck_ = false;
-  std::vector<std::string> complained_;                 // subjects already told, so that each is told once
+  bool turned_ = false;                  // into another file: nobody was told where to write spans to. The carrier's
+  std::vector<std::string> complained_;  // subjects already told, so that each is told once
   std::vector<std::pair<Instant, double>> last_power_;  // per channel: when and what watts_now read
-  std::function<void(const TickBlock&)> see_;
-  std::function<void()> on_carry_;
+  std::vector<std::function<void(const TickBlock&)>> see_;
+  std::vector<std::function<void()>> on_carry_;
   std::jthread carrier_;
 };
 

@@ -1,6 +1,6 @@
-// AppendFile: a text file that grows by whole lines, outlives kill -9 and is turned over by size or age. Every line goes
-// out in one write(2), so a crash leaves one torn line at most; at the next opening it is recognised (no line end) and
-// cut off. A full disk loses the line concerned and never half of it. One writer per file: a lock tells of another.
+// AppendFile: a text file that grows by whole lines, outlives kill -9 and is turned over by size or age. Every line
+// goes out in one write(2), so a crash leaves one torn line at most; at the next opening it is recognised (no line end)
+// and cut off. A full disk loses the line concerned and never half of it. One writer per file: a lock tells of another.
 // Thread promise: one thread at a time. Errors: denied, absent, full as the system tells; usage (somebody else writes
 // it, or it holds something else); each names the file. "-" as path is standard output, which never turns over.
 #pragma once

@@ -1,7 +1,8 @@
-// StreamSink: takes what a monitor tells while it happens, one Frame after the other, until it is closed. What a frame's
-// values are is fixed when the sink is opened. Thread promise: one thread at a time (its own: see app/sink_runner.hpp),
-// so a sink may wait as long as it must. Ownership: a sink keeps copies of what it needs. Errors: of open(): what is
-// wrong with the words or the place, nothing is begun; of write(): this frame is lost to this sink, the next may work.
+// StreamSink: takes what a monitor tells while it happens, one Frame after the other, until it is closed. What a
+// frame's values are is fixed when the sink is opened. Thread promise: one thread at a time (its own: see
+// app/sink_runner.hpp), so a sink may wait as long as it must. Ownership: a sink keeps copies of what it needs. Errors:
+// of open(): what is wrong with the words or the place, nothing is begun; of write(): this frame is lost to this sink,
+// the next may work.
 #pragma once
 
 #include <cstdint>
@@ -83,6 +84,7 @@ struct SinkSpec {
 using StreamMaker = Result<std::unique_ptr<StreamSink>> (*)(const SinkSpec& spec);
 [[nodiscard]] Result<std::unique_ptr<StreamSink>> make_csv_stream(const SinkSpec& spec);
 [[nodiscard]] Result<std::unique_ptr<StreamSink>> make_jsonl_stream(const SinkSpec& spec);
+[[nodiscard]] Result<std::unique_ptr<StreamSink>> make_prometheus_stream(const SinkSpec& spec);
 
 struct StreamRow {
   std::string_view name;  // what --sink takes before its colon

@@ -78,7 +78,8 @@ Result<std::unique_ptr<StreamSink>> make_jsonl_stream(const SinkSpec& spec) {
   auto turn_over = turn_over_of(spec);
   if (!turn_over) return Unexpected<Error>(turn_over.error());
   if (spec.target.empty())
-    return fail(ErrorCode::usage, "no file is named", "--sink " + spec.text, "Write --sink jsonl:out.jsonl (or jsonl:-)");
+    return fail(ErrorCode::usage, "no file is named", "--sink " + spec.text,
+                "Write --sink jsonl:out.jsonl (or jsonl:-)");
   return std::make_unique<JsonlStream>(spec.target, *turn_over);
 }
 

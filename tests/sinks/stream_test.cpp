@@ -1,5 +1,6 @@
 // Stream sinks that write files. Bugs in mind: a row appended behind half a row, a foreign file overwritten, rows of
-// other columns under an old header, a full disk that leaves half a line, a turned file that takes the place of another.
+// other columns under an old header, a full disk that leaves half a line, a turned file that takes the place of
+// another.
 #include "sinks/stream.hpp"
 
 #include <gmock/gmock.h>
@@ -216,6 +217,10 @@ TEST(SinkSpecs, AreAKindAPlaceAndOptionsAndSlipsAreNamed) {
   for (const char* wrong : {"csv:", "csv:x,rotate-size=0", "csv:x,rotate-size=-1", "csv:x,rotate-every=1",
                             "csv:x,rotate-every=1ms", "csv:x,keep=x", "csv:x,rotate-size=99999999999999GB"})
     EXPECT_FALSE(make_csv_stream(*parse_sink_spec(wrong))) << wrong;
+}
+
+TEST(SinkSpecs, EachRowMakesASinkButTheRunFileWhichTheRecorderWrites) {
+  for (const StreamRow& row : stream_catalogue()) EXPECT_EQ(row.make == nullptr, row.name == "run") << row.name;
 }
 
 TEST(SinkSpecs, SizesAreDecimalOrBinaryAsTheirUnitSays) {
