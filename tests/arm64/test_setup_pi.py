@@ -77,7 +77,7 @@ class SetupArm64(Case):
         for name in ("upper", "work", "root"):
             os.makedirs(self.path(name))
         self.put("etc/fstab", FSTAB)
-        self.put("etc/passwd", "root:x:0:0::/root:/bin/sh\npi:x:1000:1000::/home/pi:/bin/sh\n")
+        self.put("etc/passwd", "root:x:0:0::/root:/bin/sh\npi:x:1000:1000::/root:/bin/sh\n")
         self.put("etc/group", "root:x:0:\nvideo:x:44:\npi:x:1000:\n")
         self.put("boot/firmware/config.txt", CONFIG)
         self.put("proc/device-tree/model", "Raspberry Pi 5 Model B Rev 1.0\0")
