@@ -122,7 +122,7 @@ def run_gtest(tally, stage, program, prefix=(), env=None, timeout=600):
     report = program + ".json"
     if os.path.exists(report):
         os.remove(report)
-    code, text = run([*prefix, program, f"--gtest_output=json:{report}", "--gtest_brief=1"], timeout=timeout, env=env or {})
+    code, text = run([*prefix, program, f"--gtest_output=json:{report}"], timeout=timeout, env=env or {})
     name = os.path.basename(program)
     try:
         with open(report, encoding="utf-8") as file:
