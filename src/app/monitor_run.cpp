@@ -101,7 +101,6 @@ Result<void> Monitor::open_machine_and_sensors() {
       return fail(ErrorCode::usage, "'" + target + "' is what a monitor calls another part", "NAME=VALUE",
                   "Give this target another name.");
   followers_.watch_devices(*machine_, *sensors);
-  followers_.follow_cards(*sensors, *machine_);
   sensors_ = std::move(*sensors);
   return {};
 }
