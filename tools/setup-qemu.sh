@@ -13,7 +13,7 @@ say() { printf 'setup-qemu: %s\n' "$*" >&2; }
 
 mkdir -p "$(dirname "$prefix")"
 # Where it lies is part of it: the headers name their neighbours by absolute paths.
-stamp="qemu rig 1 in $(cd "$(dirname "$prefix")" && pwd)"
+stamp="qemu rig 2 in $(cd "$(dirname "$prefix")" && pwd)"
 [ "$(cat "$prefix/.stamp" 2>/dev/null)" = "$stamp" ] && exit 0
 
 if [ "$(uname -m)" != x86_64 ]; then
@@ -64,7 +64,7 @@ kernel() {
   debs=$work/$2/debs
   mkdir -p "$new/$1/modules"
   unpack "$debs"/linux-image-*.deb "$work/image-$2" './boot/vmlinuz-*' '*/drivers/i2c/i2c-*.ko*' '*/drivers/hwmon/lm75.ko*' \
-    '*/drivers/base/regmap/*'
+    '*/drivers/base/regmap/*' '*/fs/fuse/fuse.ko*' '*/fs/fuse/cuse.ko*'
   mv "$work/image-$2"/boot/vmlinuz-* "$new/$1/vmlinuz"
   find "$work/image-$2" -name '*.ko*' -exec mv {} "$new/$1/modules/" \;
   unpack "$debs"/busybox-static_*.deb "$work/busybox-$2" '*/bin/busybox'

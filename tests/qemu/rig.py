@@ -26,13 +26,13 @@ MACHINES = {
     "x86_64": {
         "qemu": ["qemu-system-x86_64", "-machine", "q35", "-cpu", "max", "-m", "256"],
         "console": "ttyS0", "arch": "x86", "cross": "",
-        "sources": ["ina3221.c", "ina2xx.c", "test_power.c"], "own": ["prony_rig.c"],
+        "sources": ["ina3221.c", "ina2xx.c", "test_power.c"], "own": ["prony_rig.c"], "tools": ["i2cw", "vcio"],
         "libraries": ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64"],
     },
     "aarch64": {
         "qemu": ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72", "-m", "512"],
         "console": "ttyAMA0", "arch": "arm64", "cross": "aarch64-linux-gnu-",
-        "sources": ["ina3221.c", "ina2xx.c", "i2c-stub.c"], "own": [],
+        "sources": ["ina3221.c", "ina2xx.c", "i2c-stub.c"], "own": [], "tools": ["i2cw"],
         "libraries": [f"{SYSROOT}/usr/lib/aarch64-linux-gnu", f"{SYSROOT}/lib/aarch64-linux-gnu", "/usr/aarch64-linux-gnu/lib"],
     },
 }
@@ -103,9 +103,10 @@ def build_initrd(machine, prony):
     archive.file("etc/passwd", b"root:x:0:0::/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n", 0o644)
     for name, data in build_modules(machine).items():
         archive.file(f"rig/modules/{name}.ko", data, 0o644)
-    writer = os.path.join(folder, "i2cw")
-    _run([f"{facts['cross']}gcc", "-O1", "-Wall", "-static", "-o", writer, os.path.join(HERE, "guest/i2cw.c")], "building i2cw")
-    archive.file("rig/i2cw", initrd.read(writer))
+    for tool in facts["tools"]:
+        built = os.path.join(folder, tool)
+        _run([f"{facts['cross']}gcc", "-O1", "-Wall", "-static", "-o", built, os.path.join(HERE, f"guest/{tool}.c")], f"building {tool}")
+        archive.file(f"rig/{tool}", initrd.read(built))
     bare = os.path.join(folder, "prony")
     _run([f"{facts['cross']}strip", "-o", bare, prony], "stripping prony")
     archive.file("rig/prony", initrd.read(bare))
@@ -114,7 +115,8 @@ def build_initrd(machine, prony):
         archive.file(f"lib/{name}", initrd.read(path))
     if not interpreter.startswith("/lib/"):
         archive.file(interpreter, initrd.read(libraries[os.path.basename(interpreter)]))
-    archive.file("rig/chips.sh", initrd.read(os.path.join(HERE, "guest/chips.sh")))
+    for steps in ("chips.sh", "mailbox.sh"):
+        archive.file(f"rig/{steps}", initrd.read(os.path.join(HERE, "guest", steps)))
     archive.file("rig/steps", initrd.read(os.path.join(HERE, f"guest/{machine}.sh")))
     archive.file("init", initrd.read(os.path.join(HERE, "guest/init")))
     path = os.path.join(folder, "initrd.gz")

@@ -378,6 +378,18 @@ class Battery(Guest):
         self.assertTrue(any(kind == "power-supply" and "test_ac" in subject for kind, subject, _ in words), words)
 
 
+class Mailbox(Guest):
+    machine = "x86_64"
+
+    def test_what_the_firmware_says_comes_through_a_real_control_call(self):
+        for column, before, after in (("soc.temperature_celsius", 55.5, 61.3), ("arm.frequency_hz", 1.8e9, 0.6e9),
+                                      ("throttled.reasons_count", 0, 1)):
+            values = [round(v, 6) for _, _, v in self.samples("mailbox", "raspberry." + column)]
+            self.assertEqual((values[0], values[-1], set(values)), (before, after, {before, after}), column)
+        self.assertIn("none → soft temperature limit", str(json.loads(self.text("mailbox.show"))["events"]))
+        self.assertIn("it says: Command not registered", str(self.sensor("mailbox", "raspberry")["unavailable"]))
+
+
 if __name__ == "__main__":
     PROGRAMS.update(zip(("x86_64", "aarch64"), sys.argv[1:3]))
     boot_all()

@@ -48,3 +48,6 @@ power_steps
 ended perf
 take perf.log cat $rig/log
 told perf
+rmmod prony_rig
+
+. /rig/mailbox.sh
