@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "attribute/builder.hpp"
+#include "attribute/part.hpp"
 
 namespace prony::attribution {
 
@@ -26,10 +27,8 @@ void Builder::find_pieces() {
 // What a span is charged carries the doubt of its window's edges in proportion, and of the CPU clocks.
 Estimate Builder::charged(double value, const Measured& gross, double length_s, double staleness_s) const {
   const Estimate& whole = gross.estimate;
-  const double share = whole.value != 0 ? std::clamp(value / whole.value, 0.0, 1.0) : 0;
-  const double blur = std::abs(value) * std::min(1.0, 2 * staleness_s / std::max(length_s, 1e-9));
-  return {value, value - share * (whole.value - whole.low) - blur, value + share * (whole.high - whole.value) + blur,
-          weaker(whole.kind, EstimateKind::interval_95)};
+  const double clocks = std::min(1.0, 2 * staleness_s / std::max(length_s, 1e-9));
+  return part_of(value, whole, share_of(value, whole.value) * clocks);
 }
 
 void Builder::charge_spans(const Curve& curve, const Shared& shared, ChannelLedger& row) {
@@ -90,12 +89,14 @@ void Builder::charge_parties(const Shared& shared, const std::vector<double>& to
     ledger_.charges.push_back({row.channel, party, SpanId{}, joules, std::move(method), std::move(target)});
   };
   if (shared.parties) {
+    const double length_s = ledger_.window.length().seconds().value();
+    const double clocks = std::min(1.0, 2 * shared.split->staleness_s / std::max(length_s, 1e-9));
     for (std::size_t target = 0; target < row.targets.size(); ++target) {
       if (!row.targets[target].charged) continue;
       const Estimate& whole = *row.targets[target].charged;
       const double shift = to_spans[target];
-      charge(Party::target, {whole.value - shift, whole.low - shift, whole.high - shift, whole.kind},
-             "the target outside all spans, " + row.method, row.targets[target].target);
+      charge(Party::target, rest_of(shift, whole, clocks), "the target outside all spans, " + row.method,
+             row.targets[target].target);
     }
     charge(Party::foreign, *row.foreign, row.method);
     if (row.prony) charge(Party::prony, *row.prony, row.method);

@@ -39,6 +39,8 @@ class Curve {
 
   // False: a power gauge read zero or less at least once.
   [[nodiscard]] bool always_positive() const { return counter_ || gauge_->smallest_power() > 0; }
+  // What it counts can only grow: a counter, or a gauge that never read less than zero.
+  [[nodiscard]] bool never_negative() const { return counter_ || gauge_->smallest_power() >= 0; }
   [[nodiscard]] double total() const;                      // last − first
   [[nodiscard]] double at_fixed(std::size_t index) const;  // at plan.fixed[index]
   [[nodiscard]] double at_grid(std::int64_t ns) const;

@@ -240,7 +240,7 @@ void Builder::window_figures(const Curve& curve, const Measured& gross, const Ba
   }
   if (!shared.parties) return row.absent.emplace_back("target_share", shared.split->absent), void();
   row.target_share = target_share(*shared.split, *shared.parties);
-  if (!row.target_share) row.absent.emplace_back("target_share", "there was nothing to share");
+  if (!row.target_share) row.absent.emplace_back("target_share", why_no_share);
 }
 
 void Builder::marginal(const Shared& shared, ChannelLedger& row) const {
@@ -293,7 +293,7 @@ void Builder::energy_channel(const Curve& curve) {
   Shared shared{machine_->absent.empty() ? &split_by(basis) : machine_, {}, is_accelerator(curve.channel())};
   const IdleTo idle_to = state_.options.idle_to;
   if (shared.split->absent.empty()) {
-    Window window{gross, {}, base.absent.empty(), length_s};
+    Window window{gross, {}, base.absent.empty(), length_s, curve.never_negative()};
     if (window.baseline)
       window.idle = {base.watts.value * length_s, base.watts.low * length_s, base.watts.high * length_s,
                      base.watts.kind};
@@ -302,12 +302,7 @@ void Builder::energy_channel(const Curve& curve) {
                                     process_shares_ ? state_.process_fold.width_ns() : 0});
     tell_parties(*shared.split, *shared.parties, window, idle_to, targets_, row);
     if (!window.baseline) row.absent.emplace_back("idle", base.absent);
-    const double outside = curve.total() - gross.estimate.value;
-    const double value = outside + shared.parties->no_use;
-    const double doubt_low = row.recorded.value - row.recorded.low + gross.estimate.high - gross.estimate.value;
-    const double doubt_high = row.recorded.high - row.recorded.value + gross.estimate.value - gross.estimate.low;
-    row.unattributed = {value, value - doubt_low, value + doubt_high,
-                        weaker(gross.estimate.kind, EstimateKind::interval_95)};
+    row.unattributed = unattributed_of(curve, window, *shared.parties, row.recorded);
     processes(shared, basis.weight, row);
     // The one line on the split tells of the headline's, where it is not by CPU time or might have been another.
     if (row.headline && (basis.weight == Weight::cycles || !basis.instead_of.empty()))

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "attribute/part.hpp"
+
 namespace prony::attribution {
 
 ProcessShares share_among_processes(const ProcessFold& fold, const Split& machine,
@@ -71,17 +73,14 @@ void charge_processes(const ProcessFold& fold, const ProcessShares& shares, cons
     return party == foreign ? row.foreign : row.targets[party].charged;
   };
   const double skew = std::min(1.0, 2e-9 * static_cast<double>(fold.width_ns()) / std::max(window_s, 1e-9));
-  const auto part_of = [&](double value, const Estimate& whole) {
-    const double share = whole.value != 0 ? std::clamp(value / whole.value, 0.0, 1.0) : 0;
-    const double blur = std::abs(value) * skew;
-    return Estimate{value, value - share * (whole.value - whole.low) - blur,
-                    value + share * (whole.high - whole.value) + blur, weaker(whole.kind, EstimateKind::interval_95)};
+  const auto of_whole = [&](double value, const Estimate& whole) {
+    return part_of(value, whole, share_of(value, whole.value) * skew);
   };
   std::vector<double> told(count, 0.0);
   for (std::size_t slot = 0; slot < joules.size(); ++slot) {
     const std::size_t party = shares.party[slot];
     if (!shares.has_row[slot] || !of_party(party)) continue;
-    row.processes.push_back({fold.numbers()[slot], shares.cpu_s[slot], part_of(joules[slot], *of_party(party))});
+    row.processes.push_back({fold.numbers()[slot], shares.cpu_s[slot], of_whole(joules[slot], *of_party(party))});
     told[party] += joules[slot];
   }
   std::ranges::sort(row.processes, [](const ProcessEnergy& a, const ProcessEnergy& b) {
@@ -89,8 +88,8 @@ void charge_processes(const ProcessFold& fold, const ProcessShares& shares, cons
   });
   for (std::size_t target = 0; target < row.targets.size(); ++target)
     if (const auto& whole = row.targets[target].charged)
-      row.targets[target].unfollowed = part_of(whole->value - told[target], *whole);
-  if (row.foreign) row.foreign_unfollowed = part_of(row.foreign->value - told[foreign], *row.foreign);
+      row.targets[target].unfollowed = rest_of(told[target], *whole, skew);
+  if (row.foreign) row.foreign_unfollowed = rest_of(told[foreign], *row.foreign, skew);
 }
 
 }  // namespace prony::attribution

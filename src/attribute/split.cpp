@@ -179,6 +179,8 @@ Parties split_channel(const Curve& curve, const Split& split, const SplitRequest
   Parties parties;
   parties.active.resize(count);
   parties.given.resize(count);
+  parties.time.resize(count);
+  const double length_s = static_cast<double>(split.edges.back() - split.edges.front()) * 1e-9;
   parties.target_at.assign(split.targets, std::vector<double>(plan.fixed.size(), 0.0));
   std::vector<double> share(count), idle_share(count);
   std::size_t fixed = plan.index_of(split.edges.front());
@@ -214,6 +216,7 @@ Parties split_channel(const Curve& curve, const Split& split, const SplitRequest
     for (std::size_t party = 0; party < count; ++party) {
       parties.active[party] += share[party] * rest;
       parties.given[party] += idle_share[party] * idle;
+      parties.time[party] += share[party] * static_cast<double>(end - begin) * 1e-9 / length_s;
       if (stretch != nullptr) (*stretch)[party] += share[party] * rest + idle_share[party] * idle;
     }
     if (taken <= 0) parties.idle += idle;

@@ -60,6 +60,7 @@ class Debt {
 struct Parties {
   std::vector<double> active;                   // by party: of what is above idle (all, where there is no baseline)
   std::vector<double> given;                    // by party: of the idle part, by the policy
+  std::vector<double> time;                     // by party: its shares' mean over the window, 0…1
   double idle = 0;                              // the idle part that nobody took
   double no_use = 0;                            // above idle, in cells where nobody used anything
   std::vector<std::vector<double>> target_at;   // target × fixed instant: active and given so far; 0 before the window

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <map>
 
+#include "model/share.hpp"
+
 namespace prony {
 
 namespace {
@@ -85,7 +87,7 @@ void gather_shares(Summary& summary) {
   for (const auto* party : {&summary.split.foreign, &summary.split.prony})
     if (*party) parties += (*party)->value;
   for (TargetRow& row : summary.targets)
-    if (row.charged && parties > 0) row.share = row.charged->value / parties;
+    if (row.charged) row.share = share_in(row.charged->value, parties);
 }
 
 void gather_rest(Summary& summary) {
@@ -128,6 +130,21 @@ void gather_processes(const Run& run, Summary& summary) {
   if (others) summary.unseen.push_back({"", *others});
 }
 
+// Of whom no process was seen: that it used nothing is not known. What it may have used is in `foreign`.
+void leave_out_the_unseen(const Run& run, TargetRow& row) {
+  if (row.target.selector.empty() || row.processes.value_or(0) > 0) return;
+  const auto& told = run.manifest().unavailable;
+  const auto why = std::ranges::find(told, "target." + row.target.name, &Unavailable::subject);
+  if (why == told.end()) return;
+  for (auto* estimate : {&row.charged, &row.active}) estimate->reset();
+  for (auto* number : {&row.cpu_s, &row.rss_peak_bytes, &row.share, &row.mean_w}) number->reset();
+  for (TargetRow::Part& part : row.energy) {
+    for (auto* estimate : {&part.energy.charged, &part.energy.active, &part.energy.unfollowed}) estimate->reset();
+    part.energy.share.reset();
+    for (const char* field : {"charged", "active", "share"}) part.energy.absent.emplace_back(field, why->reason);
+  }
+}
+
 }  // namespace
 
 void gather_targets(const Run& run, Summary& summary) {
@@ -144,6 +161,7 @@ void gather_targets(const Run& run, Summary& summary) {
   for (TargetRow& row : summary.targets) gather_joules(summary, row);
   gather_shares(summary);
   gather_rest(summary);
+  for (TargetRow& row : summary.targets) leave_out_the_unseen(run, row);
   gather_processes(run, summary);
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "model/share.hpp"
 #include "reports/figures.hpp"
 #include "reports/text_layout.hpp"
 #include "reports/text_parts.hpp"
@@ -31,7 +32,7 @@ std::optional<double> share_of(const Summary& summary, const std::optional<Estim
   for (const TargetRow& row : summary.targets) sum += row.charged ? row.charged->value : 0;
   for (const auto* party : {&summary.split.foreign, &summary.split.prony})
     if (*party) sum += (*party)->value;
-  return part && sum > 0 ? std::optional(part->value / sum) : std::nullopt;
+  return part ? share_in(part->value, sum) : std::nullopt;
 }
 
 std::string channel_names(const Summary& summary, const std::vector<std::size_t>& rows) {

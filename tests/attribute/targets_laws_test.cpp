@@ -146,6 +146,82 @@ TEST(TargetLaws, EverythingAddsUpToWhatWasRecorded) {
   }
 }
 
+void add_modelled(Office& office, const Power& busy) {
+  Channel modelled = energy_counter(10 * millisecond, "cpu-model.cpu.power");
+  modelled.measure = Measure::power, modelled.origin = Origin::modelled, modelled.scale = 1e-9;
+  modelled.max_rate = 0;
+  modelled.model =
+      PowerModel{"m", "s", 2, Watts(10), Watts(3), Watts(60), Watts(50), Watts(15), Watts(300), {}, {}, 1, 1};
+  office.add(std::move(modelled), counting(busy));
+}
+
+// Everything that is charged to anybody, with who it is.
+std::vector<std::pair<std::string, Estimate>> charges_of(const Ledger& ledger) {
+  std::vector<std::pair<std::string, Estimate>> all;
+  const auto put = [&](std::string who, const std::optional<Estimate>& estimate) {
+    if (estimate) all.emplace_back(std::move(who), *estimate);
+  };
+  for (const ChannelLedger& row : ledger.energy) {
+    put("targets", row.target), put("foreign", row.foreign), put("prony", row.prony);
+    put("unattributed", row.unattributed), put("foreign's rest", row.foreign_unfollowed);
+    for (const TargetEnergy& target : row.targets)
+      put(target.target, target.charged), put(target.target + "'s rest", target.unfollowed);
+    for (const ProcessEnergy& process : row.processes)
+      put("process " + std::to_string(process.process), process.charged);
+  }
+  for (const SpanEnergy& energy : ledger.spans) put("span", energy.charged);
+  for (const Charge& charge : ledger.charges) put("charge: " + charge.method, charge.joules);
+  return all;
+}
+
+// Kills: doubts of a share and of the whole that are added until they take more than there is (short windows, wide
+// models); a rest whose low is the whole's low less all that was given away.
+TEST(TargetLaws, OfWhatCanOnlyGrowNobodysPartIsLessThanNothing) {
+  std::size_t seen = 0;
+  for (std::uint64_t seed = 3; seed <= 60; seed += 3)  // those without a baseline
+    for (const double length_s : {0.004, 0.02, 0.12, 0.4, 2.4}) {
+      Town town = random_town(seed);
+      town.office.run.spans[0].interval.end = Instant{at_s(0.8 + length_s)};
+      add_modelled(town.office, total_of(town.rates));
+      const Ledger ledger = town.office.attribute(run_s);
+      for (const auto& [who, joules] : charges_of(ledger)) {
+        EXPECT_GE(joules.low, -1e-9) << who << ", seed " << seed << ", " << length_s << " s";
+        EXPECT_LE(joules.low, joules.value + 1e-9) << who << ", seed " << seed;
+        EXPECT_GE(joules.high, joules.value - 1e-9) << who << ", seed " << seed;
+        ++seen;
+      }
+    }
+  EXPECT_GT(seen, 1000u);
+}
+
+// Kills: the doubt of a baseline shared by what each drew above it, so that whoever drew less has none: with a baseline
+// that is off by a watt, everybody's truth must stay inside.
+TEST(TargetLaws, ABaselineThatIsOffTakesNobodysTruthOutOfItsDoubt) {
+  const auto ledger_of = [](double idle_w) {
+    Office office;
+    office.add_energy("package-0", Power{{origin, at_s(3)}, {idle_w, 20.2}});
+    office.add_cpu(Scope::host, "", steady(1));
+    office.add_cpu(Scope::target, "a", Power{{origin, at_s(3), at_s(5)}, {0, 0.9, 0.1}});
+    office.add_cpu(Scope::target, "b", Power{{origin, at_s(3), at_s(5)}, {0, 0.1, 0.9}});
+    office.options.targets = {"a", "b"};
+    office.window(3, 7);
+    return office;
+  };
+  Office office = ledger_of(20);
+  office.options.known_idle = {{"test.package-0.energy", {20.25, 19.5, 21, EstimateKind::interval_95}}};
+  const ChannelLedger told = office.attribute(8).energy[0];
+  ASSERT_TRUE(told.targets[0].active);
+  for (std::size_t i : {0, 1}) {
+    const Estimate& active = *told.targets[i].active;
+    EXPECT_LT(active.value, 0) << "shown, not clipped";
+    EXPECT_LT(active.low, active.value - 0.9) << "half of 4 s of the baseline's 0.75 W is its doubt, too";
+    EXPECT_GT(active.high, 0.4) << "the truth: half of 4 s of 0.2 W";
+    EXPECT_FALSE(told.targets[i].share) << "of less than nothing nobody has a share";
+    EXPECT_NE(reason_of(told.targets[i].absent, "share"), "");
+  }
+  EXPECT_FALSE(told.target_share);
+}
+
 // Kills: a policy that touches what is above idle, or that makes joules.
 TEST(TargetLaws, APolicyMovesEnergyOnlyOutOfTheIdleBucket) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
