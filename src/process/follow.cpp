@@ -110,6 +110,10 @@ class Follower final : public ProcessFollower, private Sensor {
       if (table_.find(pid) == nullptr)
         return fail(ErrorCode::absent, "there is no process " + choices_[i].value, selector_text(choices_[i]),
                     Nearby(machine_, options_.own_pid).advice(choices_[i]));
+      if (table_.find(pid)->zombie)
+        return fail(ErrorCode::absent,
+                    "process " + choices_[i].value + " has ended, and its parent has not waited for it yet",
+                    selector_text(choices_[i]), "Name one that lives; ps -e shows those that have ended as <defunct>.");
       if (pid == options_.own_pid)
         return fail(ErrorCode::usage, "process " + choices_[i].value + " is Prony itself", selector_text(choices_[i]),
                     "what Prony uses is always recorded beside the targets");
@@ -331,7 +335,8 @@ void Follower::run() {
 std::vector<Unavailable> Follower::unavailable() const {
   const std::lock_guard looking(look_mutex_);
   const std::lock_guard lock(mutex_);
-  auto list = match_.unavailable(std::span<const bool>(ever_seen_.get(), targets_.size()), options_.own_pid);
+  auto list =
+      match_.unavailable(std::span<const bool>(ever_seen_.get(), targets_.size()), table_.taken_by(), options_.own_pid);
   if (hidden_) list.push_back(hidden_processes());
   if (table_.reads_stat())
     list.push_back({"target.cpu_s",

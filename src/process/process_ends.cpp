@@ -98,6 +98,8 @@ void ProcessTable::apply_end(const End& told, Instant now) {
   process->ended_ns += told.cpu_ns;
   if (--process->threads > 0) return;
   process->finished = true;
+  if (told.thread == process->pid && told.name[0] != '\0') process->name = told.name;
+  changed_ = true;
   process->seen.end = now;
   // A look that came between fork and exec saw its parent's name: short lives go by the one that they ended with.
   const TargetMask named = match_.named_by_comm(told.name.data());

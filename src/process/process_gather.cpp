@@ -39,6 +39,7 @@ ProcessTable::ProcessTable(Machine& machine, TargetMatch& match, const Options& 
       options_(options),
       totals_(options.targets + 1),
       living_(options.targets + 1),
+      taken_by_(options.targets),
       residents_(options.targets),
       residents_read_(options.targets),
       packages_(CpuPackages::of(machine)),
@@ -137,12 +138,13 @@ void ProcessTable::gather_newcomers() {
   }
 }
 
-// A process may change its name, groups and user, most often soon after its birth.
+// A process may change its name, groups and user, most often soon after its birth. A child of ours, when the command is
+// let go, which may be long after.
 void ProcessTable::gather_rechecks() {
   for (const Place& place : order_) {
     FollowedProcess& process = slots_[place.slot];
     if (process.check_at > look_) continue;
-    process.check_gap = std::min(2 * process.check_gap, longest_check_gap);
+    process.check_gap = process.parent == options_.own_pid ? 1 : std::min(2 * process.check_gap, longest_check_gap);
     process.check_at = look_ + process.check_gap;
     auto facts = match_.read_facts(place.pid);
     if (!facts || facts->stat.start_ticks != process.start_ticks) continue;

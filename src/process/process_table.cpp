@@ -16,6 +16,9 @@ std::int64_t children_ns(const ProcessStat& stat) noexcept {
   return static_cast<std::int64_t>(stat.children_user_ticks + stat.children_system_ticks) * ns_per_tick();
 }
 
+// The first thread may end before the others: then the process lives.
+bool is_zombie(const ProcessStat& stat) noexcept { return stat.state == 'Z' && stat.threads <= 1; }
+
 }  // namespace
 
 const FollowedProcess* ProcessTable::find(std::int64_t pid) const noexcept {
@@ -119,6 +122,7 @@ void ProcessTable::insert(Newcomer& newcomer, Instant now) {
   process.identity = newcomer.identity;
   process.start_ticks = stat.start_ticks;
   process.name = stat.name;
+  process.zombie = is_zombie(stat);
   process.seen = {now, now};
   process.inserted = look_;
   process.network = std::move(newcomer.facts.network);
@@ -193,6 +197,8 @@ void ProcessTable::choose_target(FollowedProcess& process) {
     if (((mask >> i) & 1U) != 0) target = static_cast<int>(i);
   if (process.of_command) target = static_cast<int>(options_.targets);
   if (process.pid == options_.own_pid) target = -1;
+  for (std::size_t i = 0; i < options_.targets; ++i)
+    if (((mask >> i) & 1U) != 0 && static_cast<int>(i) != target) taken_by_[i] = target;
   const bool is_clocked =
       process.pid != options_.own_pid &&
       (options_.each_process || (target >= 0 && static_cast<std::size_t>(target) < options_.targets));
@@ -220,6 +226,8 @@ void ProcessTable::apply_rechecks() {
     FollowedProcess& process = slots_[recheck.slot];
     if (process.pid != recheck.facts.stat.pid || process.start_ticks != recheck.facts.stat.start_ticks) continue;
     process.name = recheck.facts.stat.name;
+    changed_ = changed_ || process.zombie != is_zombie(recheck.facts.stat);
+    process.zombie = is_zombie(recheck.facts.stat);
     process.named = recheck.named;
     process.of_command = process.of_command || match_.in_command_cgroup(recheck.facts);
     if (process.parent != recheck.facts.stat.parent) {
@@ -309,7 +317,8 @@ void ProcessTable::compact() {
   for (const Place& place : order_) {
     const int target = slots_[place.slot].target;
     if (target < 0) continue;
-    ++living_[static_cast<std::size_t>(target)];
+    const bool lives = !slots_[place.slot].finished && !slots_[place.slot].zombie;
+    if (lives) ++living_[static_cast<std::size_t>(target)];
     if (static_cast<std::size_t>(target) < options_.targets) members_.push_back(place.slot);
   }
   changed_ = false;

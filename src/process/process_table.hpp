@@ -44,6 +44,7 @@ struct FollowedProcess {
   bool gave_birth = false;   // where births are told: since its children's times were read
   bool told = false;         // births and ends of its threads are told since it was born
   bool finished = false;     // its end was told, with all of its time
+  bool zombie = false;       // it had ended when it was looked at last, and nobody had waited for it
   bool unseen = false;       // no look saw it: when it started is not known
   std::int64_t parent = 0;
   std::uint64_t identity = 0;        // ListedProcess::identity
@@ -93,7 +94,11 @@ class ProcessTable {
   // The look that apply() completed; to be called once after it, where each process is followed.
   void finish_look(Interval between, ProcessLook& look);
 
+  // Without those that have ended and that nobody waits for.
   [[nodiscard]] std::uint64_t living(std::size_t target) const noexcept { return living_[target]; }
+  // By target: whose a process is that it names too; the number of targets: the measured command, −1:
+  // nobody's, because it is Prony itself; nullopt: there was none.
+  [[nodiscard]] std::span<const std::optional<int>> taken_by() const noexcept { return taken_by_; }
   // Where there are several packages, ticks tell a target's CPU time on each of them.
   [[nodiscard]] const CpuPackages& packages() const noexcept { return packages_; }
   [[nodiscard]] bool lost_events() const noexcept { return lost_events_; }
@@ -196,6 +201,7 @@ class ProcessTable {
   std::vector<std::uint32_t> members_;  // slots of the processes of targets
   std::vector<std::int64_t> totals_;
   std::vector<std::uint64_t> living_;
+  std::vector<std::optional<int>> taken_by_;
   std::vector<std::optional<std::uint64_t>> residents_;
   GuardTarget command_;
 

@@ -169,12 +169,32 @@ std::vector<std::int64_t> TargetMatch::owners_of(std::size_t index, std::span<co
   return std::move(owners.pids);
 }
 
-std::vector<Unavailable> TargetMatch::unavailable(std::span<const bool> ever_seen, std::int64_t own_pid) const {
+// It names somebody, who is another's.
+Unavailable TargetMatch::taken(std::size_t index, int by) const {
+  const std::string subject = "target." + choices_[index].name, selector = selector_text(choices_[index]);
+  if (by < 0)
+    return {subject, "the only process that " + selector + " names is this Prony itself",
+            "what Prony uses is always told beside the targets"};
+  if (static_cast<std::size_t>(by) >= choices_.size())
+    return {subject, "every process that " + selector + " names is of the measured command",
+            "the command's tree comes before all targets: read the command's row"};
+  const std::string& other = choices_[static_cast<std::size_t>(by)].name;
+  return {subject, "every process that " + selector + " names is of '" + other + "' already, which is named before it",
+          "a process belongs to the first target that names it: name this one before '" + other + "'"};
+}
+
+std::vector<Unavailable> TargetMatch::unavailable(std::span<const bool> ever_seen,
+                                                  std::span<const std::optional<int>> taken_by,
+                                                  std::int64_t own_pid) const {
   std::vector<Unavailable> list;
   Nearby nearby(*machine_, own_pid);
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     const TargetChoice& choice = choices_[i];
     if (i < ever_seen.size() && ever_seen[i]) continue;
+    if (i < taken_by.size() && taken_by[i]) {
+      list.push_back(taken(i, *taken_by[i]));
+      continue;
+    }
     std::string reason = "no process was there that " + selector_text(choice) + " names", remedy;
     if (choice.kind == SelectorKind::port && port_states_[i].listening) {
       reason = "somebody listens on port " + choice.value + ", but who it is cannot be seen: the descriptors of " +

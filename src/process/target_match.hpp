@@ -61,13 +61,17 @@ class TargetMatch {
       for (const std::int64_t pid : owners_of(i, candidates)) root(pid, i);
   }
   // What could not be told so far, and what would mend it. Slow: looks for what the user may have meant instead.
-  [[nodiscard]] std::vector<Unavailable> unavailable(std::span<const bool> ever_seen, std::int64_t own_pid) const;
+  // `taken_by`: by target, as ProcessTable has it.
+  [[nodiscard]] std::vector<Unavailable> unavailable(std::span<const bool> ever_seen,
+                                                     std::span<const std::optional<int>> taken_by,
+                                                     std::int64_t own_pid) const;
 
  private:
   TargetMatch(Machine& machine, std::vector<TargetChoice> choices)
       : machine_(&machine), choices_(std::move(choices)), names_(machine), sockets_(machine) {}
   [[nodiscard]] bool matches(std::size_t index, const ProcessFacts& facts);
   [[nodiscard]] bool in_container(const std::string& value, const ProcessFacts& facts);
+  [[nodiscard]] Unavailable taken(std::size_t index, int by) const;
   [[nodiscard]] std::vector<std::int64_t> owners_of(std::size_t index, std::span<const SocketOwners::Candidate> all);
 
   struct PortState {

@@ -162,6 +162,55 @@ class HostileTargets(Case):
         commands = [row for row in summary["processes"] if row["target"] == "command"]
         self.assertGreater(sum(row["cpu_s"] for row in commands), 0.1, summary["processes"])
 
+    def test_a_target_inside_another_is_told_to_be_the_others_and_has_no_joules_of_its_own(self):
+        burner = self.start(sys.executable, "-c", "while True: pass")
+        text, summary = self.watch("--pid", f"outer={os.getpid()}", "--pid", f"inner={burner.pid}", "--for", "1s")
+        self.assertIn("is of 'outer' already", text)
+        self.assertNotIn("near it", text)
+        rows = {row["name"]: row for row in summary["targets"]}
+        self.assertGreater(rows["outer"]["charged_j"], 0)
+        for key in ("charged_j", "cpu_s", "share", "mean_w"):
+            self.assertNotIn(key, rows["inner"], "0 would say that it used nothing")
+        self.assertEqual(len(self.said(summary, "target.inner")), 1)
+
+    def test_a_process_that_has_ended_and_that_nobody_waits_for_is_no_target(self):
+        parent = self.start(sys.executable, "-c", "import os,time\nif os.fork() == 0: os._exit(0)\ntime.sleep(60)")
+        deadline = time.monotonic() + 30
+        zombie = ""
+        while not zombie and time.monotonic() < deadline:
+            with open(f"/proc/{parent.pid}/task/{parent.pid}/children", encoding="ascii") as file:
+                zombie = file.read().strip()
+        while "(zombie)" not in self.status_of(zombie) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertIn("has ended", self.refused("--pid", zombie, "--for", "1s"))
+
+    @staticmethod
+    def status_of(pid):
+        with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+            return file.read()
+
+    def test_a_target_that_is_killed_is_gone_also_while_its_parent_does_not_wait_for_it(self):
+        victim = self.start("sh", "-c", "while :; do :; done")
+        timer = threading.Timer(1.5, victim.kill)
+        timer.start()
+        self.addCleanup(timer.cancel)
+        _, summary = self.watch("--pid", f"victim={victim.pid}", "--for", "3s")
+        if self.said(summary, "target.short_lived"):
+            self.skipTest("the kernel tells this user no ends of processes")
+        self.assertIn(("target-gone", "victim"), [(row["kind"], row["subject"]) for row in summary["events"]])
+
+    def test_in_a_window_of_milliseconds_nobody_is_charged_less_than_nothing(self):
+        summary = self.record(["true"], "--all", "--top", "50")
+        for row in summary["targets"]:
+            for part in row["energy"]:
+                self.assertGreaterEqual(part.get("charged_low_j", 0), 0, part)
+        for row in summary["energy"]:
+            for key, value in row.get("ledger", {}).items():
+                if key.endswith("_low_j"):
+                    self.assertGreaterEqual(value, -1e-9, (row["channel"], key))
+        for row in summary.get("processes", []):
+            self.assertGreaterEqual(row["charged_low_j"], 0, row)
+
     def test_one_name_for_two_targets_is_refused(self):
         self.assertIn("a", self.refused("--comm", "a=x", "--comm", "a=y", "--for", "1s"))
         self.refused("--comm", "command=x", "--for", "1s")
@@ -188,6 +237,7 @@ class HostileTargets(Case):
         told = self.said(summary, "target.web")
         self.assertEqual(len(told), 1, summary["unavailable"])
         self.assertIn("somebody listens", told[0]["reason"])
+        self.assertNotIn("charged_j", summary["targets"][0], "what it used is among the others'")
 
     def test_a_target_that_forks_thousands_of_times_is_counted_and_ends(self):
         count = 5000

@@ -152,6 +152,99 @@ TEST(Follower, ATargetComesGoesAndComesBackAndThatIsTold) {
   EXPECT_EQ(f.follower->unavailable().size(), 1U);
 }
 
+// Bug: a target whose processes are all another's, which was named before it, is told to be nobody's ("did you mean"
+// the very process that was asked for).
+TEST(Follower, ATargetWhoseProcessesAreAnothersIsToldWhose) {
+  ScriptedProc proc;
+  proc.add({.pid = 10, .name = "server"});
+  proc.add({.pid = 11, .parent = 10, .name = "runner"});
+  auto f = follow(proc, {choice(SelectorKind::pid, "outer=10"), choice(SelectorKind::pid, "inner=11"),
+                         choice(SelectorKind::comm, "nobody")});
+  const auto told = f.follower->unavailable();
+  ASSERT_GE(told.size(), 2U);
+  EXPECT_EQ(told[0].subject, "target.inner");
+  EXPECT_NE(told[0].reason.find("--pid inner=11 names is of 'outer' already"), std::string::npos) << told[0].reason;
+  EXPECT_NE(told[0].remedy.find("before 'outer'"), std::string::npos);
+  EXPECT_NE(told[1].reason.find("no process was there"), std::string::npos);
+
+  auto other_way = follow(proc, {choice(SelectorKind::pid, "inner=11"), choice(SelectorKind::pid, "outer=10")});
+  EXPECT_EQ(other_way.members("inner"), Names{"runner"});
+  EXPECT_EQ(other_way.members("outer"), Names{"server"});
+}
+
+// Bug: whoever looks for Prony is told that a process has "prony" in its command line.
+TEST(Follower, ATargetThatNamesPronyAloneIsToldSo) {
+  ScriptedProc proc;
+  proc.add({.pid = 99999, .name = "prony"});
+  auto f = follow(proc, {choice(SelectorKind::comm, "prony")});
+  EXPECT_NE(f.follower->unavailable().at(0).reason.find("this Prony itself"), std::string::npos);
+  EXPECT_EQ(f.members("prony"), Names{});
+}
+
+// Bug: a process that has ended and that nobody waits for keeps its target there; a leader whose other threads go on
+// is taken for one.
+TEST(Follower, WhoHasEndedIsGoneAlsoWhereNobodyWaitsForIt) {
+  ScriptedProc proc;
+  proc.add({.pid = 10, .name = "server"});
+  proc.add({.pid = 12, .name = "threads"});
+  auto f = follow_told(proc, {choice(SelectorKind::comm, "server"), choice(SelectorKind::comm, "threads")});
+  (void)f.followed.follower->sensor().changes();
+  auto server = proc.processes.at(10), threads = proc.processes.at(12);
+  server.state = threads.state = 'Z';
+  threads.threads = 3;
+  proc.set(server);
+  proc.set(threads);
+  f.events->next.ends.push_back({.thread = 10, .cpu_ns = 0, .name = {}});
+  proc.pass(100);
+  f.followed.look();
+  std::vector<std::string> told;
+  for (const Event& event : f.followed.follower->sensor().changes()) told.push_back(event.kind + " " + event.subject);
+  EXPECT_EQ(told, Names{"target-gone server"});
+
+  const auto refused = ProcessFollower::create(proc.machine, {choice(SelectorKind::pid, "10")}, {.own_pid = 99999});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().what.find("has ended"), std::string::npos) << refused.error().what;
+}
+
+// Bug: a command that ends before it is looked at again goes by the name that it had between fork and exec: "prony".
+TEST(Follower, AProcessGoesByTheNameThatItEndedWith) {
+  ScriptedProc proc;
+  auto f = follow_told(proc, {choice(SelectorKind::user, "me=0")});
+  proc.add({.pid = 20, .parent = 1, .name = "prony", .start_ticks = 200});
+  proc.pass(100);
+  f.followed.look();
+  f.events->next.ends.push_back({.thread = 20, .cpu_ns = 9 * ms, .name = {'s', 'l', 'e', 'e', 'p'}});
+  proc.end(20);
+  proc.pass(100);
+  f.followed.look();
+  f.followed.look();
+  Names names;
+  for (const auto& record : f.followed.follower->processes())
+    if (record.pid == 20) names.push_back(record.name);
+  EXPECT_EQ(names, Names{"sleep"});
+}
+
+// Bug: a child of ours that waits for the end of the baseline is looked at ever more rarely, and its exec is missed.
+TEST(Follower, AChildOfPronyIsLookedAtEachTime) {
+  ScriptedProc proc;
+  proc.add({.pid = 99999, .name = "prony"});
+  proc.add({.pid = 100000, .parent = 99999, .name = "prony", .start_ticks = 300});
+  FollowOptions options;
+  options.each_process = true;
+  auto f = follow(proc, {choice(SelectorKind::user, "me=0")}, std::move(options));
+  const auto look = [&] {
+    proc.pass(100);
+    f.look();
+  };
+  for (int i = 0; i < 700; ++i) look();
+  auto child = proc.processes.at(100000);
+  child.name = "sleep";
+  child.cpu_ns = 3 * ms;
+  proc.set(child);
+  look();
+  EXPECT_EQ(f.members("me"), (Names{"init", "sleep"}));
+}
+
 TEST(Follower, AProcessIdThatIsNotThereIsAnError) {
   ScriptedProc proc;
   FollowOptions options;

@@ -27,15 +27,20 @@ class NearbyAdvice : public ::testing::Test {
   std::string advice(SelectorKind kind, std::string_view wanted) {
     return Nearby(proc.machine, prony_pid).advice(choice(kind, wanted));
   }
+  // What is asked for, and the names that are meant.
+  void expect_meant(SelectorKind kind, std::initializer_list<std::pair<const char*, const char*>> asked) {
+    for (const auto& [wanted, meant] : asked)
+      EXPECT_EQ(advice(kind, wanted), "did you mean " + std::string(meant) + "?") << wanted;
+  }
   ScriptedProc proc;
 };
 
 // Bug: --comm says only that nobody was there; letters in the other case, or a part of a longer name, are not near.
 TEST_F(NearbyAdvice, ANameIsAnsweredWithThoseNearItAndThoseThatHoldIt) {
-  EXPECT_EQ(advice(SelectorKind::comm, "olama"), "did you mean 'ollama'?");
-  EXPECT_EQ(advice(SelectorKind::comm, "OLLAMA"), "did you mean 'ollama'?");
-  EXPECT_EQ(advice(SelectorKind::comm, "server"), "did you mean 'llama-server'?");
-  EXPECT_EQ(advice(SelectorKind::comm, "lama"), "did you mean 'llama-server' or 'ollama'?");
+  expect_meant(SelectorKind::comm, {{"olama", "'ollama'"},
+                                    {"OLLAMA", "'ollama'"},
+                                    {"server", "'llama-server'"},
+                                    {"lama", "'llama-server' or 'ollama'"}});
 }
 
 // Bug: a script is looked for by its own name, and its interpreter is not told; Prony's own command line, which holds
@@ -48,17 +53,16 @@ TEST_F(NearbyAdvice, AScriptIsAnsweredWithTheProcessThatRunsItAndNeverWithPronyO
 // Bug: only groups that hold processes themselves are known, not those above them; the mount point makes every path
 // far.
 TEST_F(NearbyAdvice, AGroupIsAnsweredWithGroupsOfBothVersionsAndThoseAboveThem) {
-  EXPECT_EQ(advice(SelectorKind::cgroup, "/system.slic"), "did you mean '/system.slice'?");
-  EXPECT_EQ(advice(SelectorKind::cgroup, "/sys/fs/cgroup/system.slic/"), "did you mean '/system.slice'?");
-  EXPECT_EQ(advice(SelectorKind::cgroup, "jobs"), "did you mean '/jobs'?");
-  EXPECT_EQ(advice(SelectorKind::cgroup, "/jobs/nigth"), "did you mean '/jobs/night'?");
-  EXPECT_EQ(advice(SelectorKind::cgroup, "/runner"), "did you mean '/system.slice/ollama.service/runner'?");
+  expect_meant(SelectorKind::cgroup, {{"/system.slic", "'/system.slice'"},
+                                      {"/sys/fs/cgroup/system.slic/", "'/system.slice'"},
+                                      {"jobs", "'/jobs'"},
+                                      {"/jobs/nigth", "'/jobs/night'"},
+                                      {"/runner", "'/system.slice/ollama.service/runner'"}});
 }
 
 TEST_F(NearbyAdvice, AUnitIsAnsweredWithUnitsAsTheyWereWritten) {
-  EXPECT_EQ(advice(SelectorKind::unit, "olama"), "did you mean 'ollama'?");
-  EXPECT_EQ(advice(SelectorKind::unit, "olama.service"), "did you mean 'ollama.service'?");
-  EXPECT_EQ(advice(SelectorKind::unit, "train"), "did you mean 'app-train@7'?");
+  expect_meant(SelectorKind::unit,
+               {{"olama", "'ollama'"}, {"olama.service", "'ollama.service'"}, {"train", "'app-train@7'"}});
   EXPECT_EQ(advice(SelectorKind::unit, "nothing-like-it"), "systemctl list-units lists those that run");
 }
 

@@ -21,6 +21,7 @@ struct ScriptedProcess {
   std::int64_t pages = 10;
   int threads = 1;
   int cpu = 0;  // last seen on
+  char state = 'S';
 };
 
 class ScriptedProc {
@@ -76,9 +77,10 @@ class ScriptedProc {
 
  private:
   static std::string stat_of(const ScriptedProcess& p) {
-    return std::to_string(p.pid) + " (" + p.name + ") S " + std::to_string(p.parent) + " 0 0 0 0 0 0 0 0 0 0 0 " +
-           std::to_string(p.children_ticks) + " 0 20 0 " + std::to_string(p.threads) + " 0 " +
-           std::to_string(p.start_ticks) + " 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 17 " + std::to_string(p.cpu) + " 0 0";
+    return std::to_string(p.pid) + " (" + p.name + ") " + p.state + " " + std::to_string(p.parent) +
+           " 0 0 0 0 0 0 0 0 0 0 0 " + std::to_string(p.children_ticks) + " 0 20 0 " + std::to_string(p.threads) +
+           " 0 " + std::to_string(p.start_ticks) + " 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 17 " + std::to_string(p.cpu) +
+           " 0 0";
   }
   std::int64_t newest_ = 1;
 };

@@ -94,28 +94,39 @@ TEST(CgroupNames, APodsUidIsReadInBothWaysOfWritingIt) {
   EXPECT_EQ(pod_of_cgroup("/user.slice/podman-42.scope"), "");
 }
 
+// Whether `path` lies in `wanted`, by `lies_in`.
+struct Place {
+  std::string_view path, wanted;
+  bool inside;
+};
+template <class LiesIn>
+void expect_places(LiesIn lies_in, std::initializer_list<Place> places) {
+  for (const Place& place : places)
+    EXPECT_EQ(lies_in(place.path, place.wanted), place.inside) << place.path << " in " << place.wanted;
+}
+
 // Bug: "/a" names "/ab" too.
 TEST(CgroupNames, AGroupHoldsWhatLiesBelowItAndNotItsNamesakes) {
-  EXPECT_TRUE(lies_in_cgroup("/a/b", "/a"));
-  EXPECT_TRUE(lies_in_cgroup("/a", "/a/"));
-  EXPECT_TRUE(lies_in_cgroup("/anything", "/"));
-  EXPECT_FALSE(lies_in_cgroup("/ab", "/a"));
-  EXPECT_FALSE(lies_in_cgroup("/", "/a"));
-  EXPECT_TRUE(lies_in_cgroup("/a/b", "/sys/fs/cgroup/a"));
-  EXPECT_TRUE(lies_in_cgroup("/a/b", "/sys/fs/cgroup/unified/a"));
-  EXPECT_FALSE(lies_in_cgroup("/c", "/sys/fs/cgroup/unified/a"));
+  expect_places(lies_in_cgroup, {{"/a/b", "/a", true},
+                                 {"/a", "/a/", true},
+                                 {"/anything", "/", true},
+                                 {"/ab", "/a", false},
+                                 {"/", "/a", false},
+                                 {"/a/b", "/sys/fs/cgroup/a", true},
+                                 {"/a/b", "/sys/fs/cgroup/unified/a", true},
+                                 {"/c", "/sys/fs/cgroup/unified/a", false}});
 }
 
 TEST(CgroupNames, AUnitIsFoundWithOrWithoutItsSuffixAndATemplateByItsInstances) {
-  EXPECT_TRUE(lies_in_unit("/system.slice/ollama.service", "ollama"));
-  EXPECT_TRUE(lies_in_unit("/system.slice/ollama.service/sub", "ollama.service"));
-  EXPECT_TRUE(lies_in_unit("/user.slice/user-1.slice/user@1.service/app.slice/x.service", "x"));
-  EXPECT_TRUE(lies_in_unit("/system.slice/system-worker.slice/worker@3.service", "worker@"));
-  EXPECT_TRUE(lies_in_unit("/system.slice/system-worker.slice/worker@3.service", "worker@3"));
-  EXPECT_TRUE(lies_in_unit("/user.slice/session-2.scope", "session-2.scope"));
-  EXPECT_FALSE(lies_in_unit("/system.slice/ollama2.service", "ollama"));
-  EXPECT_FALSE(lies_in_unit("/ollama/x.service", "ollama"));
-  EXPECT_FALSE(lies_in_unit("/system.slice/worker@3.service", "worker"));
+  expect_places(lies_in_unit, {{"/system.slice/ollama.service", "ollama", true},
+                               {"/system.slice/ollama.service/sub", "ollama.service", true},
+                               {"/user.slice/user-1.slice/user@1.service/app.slice/x.service", "x", true},
+                               {"/system.slice/system-worker.slice/worker@3.service", "worker@", true},
+                               {"/system.slice/system-worker.slice/worker@3.service", "worker@3", true},
+                               {"/user.slice/session-2.scope", "session-2.scope", true},
+                               {"/system.slice/ollama2.service", "ollama", false},
+                               {"/ollama/x.service", "ollama", false},
+                               {"/system.slice/worker@3.service", "worker", false}});
 }
 
 // Bug: a connection from or to the port is taken for a listener; the port is compared as text or in the wrong base.
