@@ -44,7 +44,8 @@ Options after # for lines: which column is what, by its name in the header, its 
   prony run --meter 'exec:wattmetre-read --tty=/dev/ttyUSB0 --nb=6#map=omegawatt,watts=activepow1+activepow2' -- ./infer
 
 One meter is taken to see the whole machine: what the machine measures itself is part of it and never added to it,
-and the summary holds one against the other. Several meters are never added: nobody told what each of them sees.
+and the summary holds one against the other. Several meters are not added, for nobody told what each of them sees. Where each is at another
+power supply of this machine, say so behind each, and their sum is the machine:  --meter a=shelly://192.0.2.7#supply
 NAME (default: wall) becomes part of the channels' names. A password on the command line is refused.
 In the configuration file:  meter = ["shelly://192.0.2.7"]. Only the address that is named is asked, without any proxy.
 )";

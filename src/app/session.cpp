@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "process/proc_files.hpp"
 #include "sensors/report.hpp"
+#include "sensors/supplies.hpp"
 #include "sensors/wall.hpp"
 
 namespace prony::app {
@@ -84,6 +85,7 @@ Result<SensorSet> open_sensors(Machine& machine, const std::string& only, const 
       set.sensors.push_back(std::move(sensor));
     }
   }
+  if (const MeterPort* port = meter_port(machine)) join_supplies(port->meters(), set.sensors, set.unavailable);
   return set;
 }
 

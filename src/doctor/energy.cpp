@@ -72,6 +72,7 @@ std::vector<Finding> sensor_findings(const std::vector<SensorReport>& sensors) {
   std::vector<Finding> findings;
   std::string not_here;
   for (const SensorReport& report : sensors) {
+    if (report.unnamed) continue;  // a meter is named or it is not: nothing is missing
     if (report.state == SensorState::not_here) not_here += (not_here.empty() ? "" : ", ") + report.name;
     if (report.state != SensorState::denied && report.state != SensorState::partial) continue;
     const auto with_remedy = std::find_if(report.unavailable.begin(), report.unavailable.end(),
@@ -85,7 +86,9 @@ std::vector<Finding> sensor_findings(const std::vector<SensorReport>& sensors) {
     finding.numbers.emplace_back("unavailable", static_cast<double>(report.unavailable.size()));
     findings.push_back(std::move(finding));
   }
-  if (!not_here.empty()) findings.push_back({"sensors not here", Verdict::note, not_here, "`prony sensors` says why"});
+  if (!not_here.empty())
+    findings.push_back({"sensors not here", Verdict::note, not_here,
+                        "`prony sensors` says why; a meter at the wall is named: --meter"});
   return findings;
 }
 

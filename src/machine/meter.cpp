@@ -28,10 +28,10 @@ constexpr std::array<Scheme, 12> schemes{{{"http", MeterKind::http_plug, "http:/
                                           {"serial", MeterKind::serial, ""},
                                           {"file", MeterKind::file, ""}}};
 
-constexpr std::array<std::string_view, 5> network_options{"channel", "chassis", "login", "ca", "insecure"};
-constexpr std::array<std::string_view, 13> line_options{"map",    "format", "separator", "columns", "time",
+constexpr std::array<std::string_view, 6> network_options{"channel", "chassis", "login", "ca", "insecure", "supply"};
+constexpr std::array<std::string_view, 14> line_options{"map",    "format", "separator", "columns", "time",
                                                         "watts",  "volts",  "amps",      "joules",  "kwh",
-                                                        "factor", "baud",   "sum"};
+                                                        "factor", "baud",   "sum",       "supply"};
 
 bool name_character(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-'; }
 

@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "model/absence.hpp"
+#include "sensors/wall.hpp"
 
 namespace prony {
 
@@ -297,6 +298,7 @@ std::vector<SensorReport> probe_sensors(Machine& machine, const SensorOptions& o
     report.name = row.name;
     report.help = row.help;
     report.state = state_of(row, probe);
+    report.unnamed = !probe.sensor && unnamed_meter(machine, row.name);
     if (probe.sensor) {
       report.lane = probe.sensor->lane();
       report.channels = channels_of(probe);

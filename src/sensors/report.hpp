@@ -34,6 +34,7 @@ struct SensorReport {
   std::vector<Unavailable> unavailable;          // with reason and remedy
   std::vector<std::string> doubted;              // channels not seen to count: a stand-in is used beside them
   std::set<std::string> silent;                  // channels that gave no value at any read; `unavailable` says why
+  bool unnamed = false;                          // a meter, and nobody named one: nothing is missing
   bool in_use = true;                            // stand-in only: nothing above measures CPU energy
 };
 

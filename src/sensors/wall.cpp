@@ -12,7 +12,7 @@ Probe open_meters(Machine& machine, std::string_view sensor, const std::function
   const std::vector<Meter> meters = port == nullptr ? std::vector<Meter>{} : port->meters();
   for (const Meter& meter : meters) {
     if (!ours(meter)) continue;
-    auto opened = open(*port, meter, meters.size() == 1);
+    auto opened = open(*port, meter, meters.size() == 1 && !meter.has("supply"));
     if (!opened) {
       const Error& error = opened.error();
       const std::string where = error.where.empty() ? meter.address : error.where;
@@ -30,8 +30,11 @@ Probe open_meters(Machine& machine, std::string_view sensor, const std::function
 
 bool unnamed_meter(Machine& machine, std::string_view sensor) {
   const MeterPort* port = meter_port(machine);
-  const bool meter = sensor == "plug" || sensor == "redfish" || sensor == "line-meter";
-  return meter && (port == nullptr || port->meters().empty());
+  if (sensor != "plug" && sensor != "redfish" && sensor != "line-meter") return false;
+  const std::vector<Meter> meters = port == nullptr ? std::vector<Meter>{} : port->meters();
+  return std::ranges::none_of(meters, [&](const Meter& meter) {
+    return sensor == (meter.kind == MeterKind::redfish ? "redfish" : meter.lines() ? "line-meter" : "plug");
+  });
 }
 
 bool at_the_wall(const Channel& channel) {
