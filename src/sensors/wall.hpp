@@ -19,7 +19,8 @@ using OpenMeter = std::function<Result<std::unique_ptr<Sensor>>(MeterPort& port,
 [[nodiscard]] Probe open_meters(Machine& machine, std::string_view sensor,
                                 const std::function<bool(const Meter&)>& ours, const OpenMeter& open);
 
-// Whether `sensor` reads meters and nobody named one of its kind: then nothing is missing, and a Run says nothing of it.
+// Whether `sensor` reads meters and nobody named one of its kind: then nothing is missing, and a Run says nothing of
+// it.
 [[nodiscard]] bool unnamed_meter(Machine& machine, std::string_view sensor);
 
 // Whether the channel is a meter's at the wall.
