@@ -11,6 +11,8 @@ namespace prony::app {
 
 namespace {
 
+constexpr std::int64_t nobody = -1;  // no process has this number
+
 // Without the machine's cycles those of targets are a part of nothing.
 bool counts_cycles(const SensorSet& sensors) {
   return std::ranges::any_of(sensors.sensors, [](const auto& sensor) {
@@ -33,12 +35,13 @@ std::vector<DrmDomain> cards_of(const SensorSet& sensors) {
 }  // namespace
 
 Result<Followers> Followers::create(const RecordOptions& options, bool with_command, const SensorSet& sensors,
-                                    Machine& measured, Machine& live) {
+                                    Machine& measured, Machine& live, bool inside_program) {
   const auto rung = tree_rung_from(options.tree);
   if (!rung)
     return fail(ErrorCode::usage, "'" + printable(options.tree, 40) + "' is no way to follow a process tree", "--tree",
                 "It may be automatic, cgroup, exit-events, subreaper or polling.");
   Followers followers;
+  followers.inside_program_ = inside_program;
   if (with_command) {
     auto tree = ProcessTree::create(live, *rung);
     if (!tree) return Unexpected<Error>(tree.error());
@@ -47,6 +50,7 @@ Result<Followers> Followers::create(const RecordOptions& options, bool with_comm
   if (!options.targets.choices.empty() || options.targets.each_process()) {
     FollowOptions follow;
     follow.each_process = options.targets.each_process();
+    if (inside_program) follow.own_pid = nobody;
     Machine& where = measured.kind() == MachineKind::simulated ? live : measured;
     auto follower = ProcessFollower::create(where, options.targets.choices, std::move(follow));
     if (!follower) return Unexpected<Error>(follower.error());
@@ -70,7 +74,7 @@ void Followers::watch_devices(Machine& measured, SensorSet& sensors) {
   if (followed)
     for (const Target& target : follower_->targets()) options.targets.push_back(target.name);
   if (options.targets.empty()) return;
-  options.own_pid = ::getpid();
+  options.own_pid = inside_program_ ? nobody : ::getpid();
   // The command's tree first: whoever is in it belongs to no other target.
   options.target_of = [tree = tree_.get(), follower = follower_.get()](std::int64_t pid) -> std::optional<std::size_t> {
     if (tree != nullptr && tree->holds(pid)) return 0;

@@ -26,9 +26,11 @@ namespace prony::app {
 class Followers {
  public:
   // A command runs on this machine (`live`). Others are looked for on the one that is `measured`, unless that is a
-  // simulated one. Where `sensors` count the machine's cycles, those of the targets are counted too.
+  // simulated one. Where `sensors` count the machine's cycles, those of the targets are counted too. `inside_program`:
+  // this very process is a target, not Prony's own.
   [[nodiscard]] static Result<Followers> create(const RecordOptions& options, bool with_command,
-                                                const SensorSet& sensors, Machine& measured, Machine& live);
+                                                const SensorSet& sensors, Machine& measured, Machine& live,
+                                                bool inside_program = false);
 
   // Before watchers(): devices whose drivers tell who uses them are split by that.
   void watch_devices(Machine& measured, SensorSet& sensors);
@@ -64,6 +66,7 @@ class Followers {
   std::unique_ptr<DeviceUseByTarget> devices_;       // null: nobody tells who uses a device
   std::unique_ptr<FollowCarrier> carrier_;           // its address is with the session
   Session* session_ = nullptr;
+  bool inside_program_ = false;
 };
 
 }  // namespace prony::app

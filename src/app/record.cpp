@@ -18,6 +18,7 @@
 #include "app/record_request.hpp"
 #include "app/session.hpp"
 #include "app/signals.hpp"
+#include "app/watched_ends.hpp"
 #include "base/text.hpp"
 #include "process/guard.hpp"
 #include "sensors/machine_facts.hpp"
@@ -83,7 +84,7 @@ class Recording {
 
   RecordPlan plan_;
   RecordTimes times_;
-  std::filesystem::path path_;
+  std::filesystem::path path_, recorder_spans_;
   std::unique_ptr<Machine> machine_;  // what is measured: follows --sysfs and --procfs
   std::unique_ptr<Machine> live_;     // where the command runs: always this machine
   Followers followers_;
@@ -99,6 +100,8 @@ class Recording {
   bool exec_failed_ = false;
   std::atomic<bool> stop_baseline_ = false;
   std::binary_semaphore end_of_watch_{0};
+  std::optional<WatchedEnds>
+      ends_;  // of the processes that --pid named, with --until-exit; last: its thread ends first
 };
 
 Result<void> Recording::prepare() {
@@ -119,6 +122,11 @@ Result<void> Recording::prepare() {
   if (!control) return Unexpected<Error>(control.error());
   control->on_hot = [this](const Heat& heat) { too_hot(heat); };
   control->on_blind = [](const std::string& words) { print_note(words); };
+  if (plan_.until_exit) {  // before anything is made: who has ended is told here
+    auto ends = WatchedEnds::open(o.targets.choices);
+    if (!ends) return Unexpected<Error>(ends.error());
+    ends_.emplace(std::move(*ends));
+  }
   auto followers = Followers::create(o, has_command(), *sensors, *machine_, *live_);
   if (!followers) return Unexpected<Error>(followers.error());
   followers_ = std::move(*followers);
@@ -133,6 +141,7 @@ Result<void> Recording::prepare() {
   if (!recorder) return Unexpected<Error>(recorder.error());
   recorder_ = std::move(*recorder);
   path_ = recorder_->path();
+  recorder_spans_ = std::filesystem::absolute(recorder_->spans_path());
 
   manifest_.set("run.kind", plan_.kind, "prony");
   manifest_.set("run.started_utc", format_utc(now.wall_ns), "machine");
@@ -243,6 +252,10 @@ Result<WorkloadOutcome> Recording::drive() {
       exec_failed_ = true;
       return Unexpected<Error>(released.error());
     }
+  if (ends_)
+    ends_->watch([this](const WatchedEnd& end) { session_->add(end.event(machine_->now())); },
+                 [this] { end_of_watch_.release(); });
+  tell_ready(path_, recorder_spans_);
   LiveLine line(*session_, plan_.kind, plan_.options.quiet);
   std::jthread survey([this](const std::stop_token& stop) {
     std::mutex mutex;
@@ -276,6 +289,8 @@ void Recording::conclude(const Result<WorkloadOutcome>& outcome) {
   learn_sensors();
   session_->add(Total{"target", "wall_s", run_span_.interval.length().seconds().value(), "monotonic clock"});
   followers_.finish(outcome ? std::optional(outcome->exit) : std::nullopt);
+  if (ends_)
+    for (const Total& total : ends_->totals()) session_->add(total);
   for (const Total& truth : true_joules(*machine_, session_->channels(), run_span_.interval)) session_->add(truth);
   if (outcome) {
     for (const auto& [key, value] : outcome->facts) session_->add(Fact{key, value, "worker"});
@@ -308,6 +323,8 @@ Result<Measured> Recording::measure() {
     for (const std::string& words : followers_.waited_for()) print_note(words);
   signals_.relay([this](int number, bool from_terminal) {
     stop_baseline_ = true;
+    // A key that ends the watched program ends the recording by that.
+    if (plan_.until_exit && from_terminal) return;
     if (!has_command()) return end_of_watch_.release();
     const bool terminal_key = from_terminal && (number == SIGINT || number == SIGQUIT);
     if (!terminal_key || plan_.interrupt_cancels) plan_.workload->cancel(number);

@@ -21,6 +21,7 @@ struct RecordPlan {
   std::vector<Fact> facts;             // settings, engine, model, command
   RecordOptions options;
   bool calibrated = true;          // false: what is kept is not put into modelled channels, for a new line is to come
+  bool until_exit = false;         // no command: the end of the processes that --pid named ends the recording
   bool interrupt_cancels = false;  // Ctrl-C stops the work (llm) instead of being the command's own affair (run)
 };
 

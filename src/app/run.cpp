@@ -1,5 +1,6 @@
 // `prony run [options] -- CMD…`
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
@@ -17,6 +18,7 @@ struct RunOptions {
   RecordOptions record;
   Settings settings;
   TargetFlags targets;
+  bool until_exit = false;
 };
 
 // No command and nobody else to watch, or an option that only one of the two ways to measure has.
@@ -29,6 +31,10 @@ Result<void> check_who(const RunOptions& options, const CommandWords& words) {
   if (!words.empty() && !targets.length.empty())
     return fail(ErrorCode::usage, "the end of the command ends the recording", "--for",
                 "Leave it out, or let the command end:  prony run -- timeout 30s CMD");
+  const auto by_pid = [](const TargetChoice& choice) { return choice.kind == SelectorKind::pid; };
+  if (options.until_exit && (!words.empty() || std::ranges::none_of(targets.choices, by_pid)))
+    return fail(ErrorCode::usage, "it waits for the end of processes that --pid names", "--until-exit",
+                "For example:  prony run --pid 1234 --until-exit");
   if (words.empty() && options.record.max_temp_stop)
     return fail(ErrorCode::usage, "there is no command to stop", "--max-temp-stop", "Leave it out.");
   if (const auto policy = idle_to_setting(targets.idle_to); !policy) return Unexpected<Error>(policy.error());
@@ -64,6 +70,7 @@ int run_command(RunOptions& options, CommandWords words) {
   plan.name = words.empty() ? options.record.targets.choices.front().name
                             : std::filesystem::path(words.front()).filename().string();
   plan.options = options.record;
+  plan.until_exit = options.until_exit;
   plan.facts = options.settings.facts();
   if (!words.empty()) {
     std::string line;
@@ -83,6 +90,7 @@ std::function<int(const CommandWords&)> add_run(CLI::App& command) {
                           command.add_flag("--max-temp-stop", options->record.max_temp_stop,
                                            "Over --max-temp send the command SIGTERM instead of warning alone"),
                           "false");
+  command.add_flag("--until-exit", options->until_exit)->group("");  // `prony help targets`
   options->targets.add(command, options->record.targets, options->settings);
   command.prefix_command();
   return [options, &command](const CommandWords& after_dashes) {

@@ -1,6 +1,7 @@
 #include "app/session.hpp"
 
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -172,6 +173,7 @@ void Session::record_failure(const Error& error) {
   Error said = error;
   said.what = "recording has stopped: " + said.what;
   if (said.fix.empty()) said.fix = "What was recorded so far can be read. The command goes on, unmeasured.";
+  if (tell_failure_) return tell_failure_(said);
   print_error(said);
 }
 
@@ -227,6 +229,9 @@ void Session::carry(const std::stop_token& stop) {
       next_anchor = now + milliseconds(10'000);
     }
   }
+  timespec used{};
+  if (::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) == 0)
+    carrier_cpu_ = Duration{std::int64_t{used.tv_sec} * 1'000'000'000 + used.tv_nsec};
 }
 
 void Session::complain_of(Sensor& sensor) {
@@ -315,6 +320,19 @@ std::uint64_t Session::bytes_written() {
   return recorder_ ? recorder_->bytes_written() : 0;
 }
 
+void Session::add_own_totals(const std::vector<LaneStats>& lanes) {
+  if (inside_program_) {
+    Duration threads = carrier_cpu_;
+    for (const LaneStats& lane : lanes) threads = threads + lane.cpu;
+    return add(Total{"prony", "cpu_s", threads.seconds().value(), "clocks of the threads that sample and write"});
+  }
+  // Not getrusage: its peak counts in whoever started us, up to exec.
+  if (const auto peak = read_peak_resident_bytes(::getpid()))
+    add(Total{"prony", "rss_peak_bytes", static_cast<double>(*peak), "VmHWM"});
+  // The last thing before the file is closed: what comes after (compaction, printing) is not part of any window.
+  add(Total{"prony", "cpu_s", machine_.own_cpu_time().seconds().value(), "process clock"});
+}
+
 bool Session::finish(RunState state) {
   for (const LaneStats& lane : sampler_->stats()) {
     const std::string subject = "sampler." + lane.name;
@@ -326,11 +344,7 @@ bool Session::finish(RunState state) {
     add(Total{subject, "cpu_s", lane.cpu.seconds().value(), "thread clock"});
     add(Total{subject, "worst_lateness_s", lane.worst_lateness.seconds().value(), "monotonic clock"});
   }
-  // Not getrusage: its peak counts in whoever started us, up to exec.
-  if (const auto peak = read_peak_resident_bytes(::getpid()))
-    add(Total{"prony", "rss_peak_bytes", static_cast<double>(*peak), "VmHWM"});
-  // The last thing before the file is closed: what comes after (compaction, printing) is not part of any window.
-  add(Total{"prony", "cpu_s", machine_.own_cpu_time().seconds().value(), "process clock"});
+  add_own_totals(sampler_->stats());
   const std::scoped_lock lock(recorder_mutex_);
   if (!recorder_) return true;  // nothing was to be written
   if (auto closed = recorder_->close(failed_ ? RunState::interrupted : state); !closed && !failed_) {

@@ -65,6 +65,10 @@ class Session {
                                                             std::span<const TickBlock> edge);
   // What the file in use took so far; 0 without one.
   [[nodiscard]] std::uint64_t bytes_written();
+  // Before start(): is told, once, that recording has failed; without it that is said on stderr.
+  void on_failure(std::function<void(const Error&)> tell) { tell_failure_ = std::move(tell); }
+  // Before start(): this process is the program that is measured, so what it uses is not Prony's own cost.
+  void inside_program() noexcept { inside_program_ = true; }
   // One more tick of every lane, now.
   void tick_now() { sampler_->tick_now(); }
   // Goes on sampling until every counter that moved at all has moved again, so that its last edge is known from both
@@ -102,6 +106,7 @@ class Session {
   [[nodiscard]] Manifest with_unavailable(const Manifest& manifest) const;
   void complain_of(Sensor& sensor);
   void record_failure(const Error& error);
+  void add_own_totals(const std::vector<LaneStats>& lanes);
   template <class F>
   void write(F&& call);
 
@@ -122,6 +127,9 @@ class Session {
   std::vector<std::pair<Instant, double>> last_power_;  // per channel: when and what watts_now read
   std::vector<std::function<void(const TickBlock&)>> see_;
   std::vector<std::function<void()>> on_carry_;
+  std::function<void(const Error&)> tell_failure_;
+  bool inside_program_ = false;
+  Duration carrier_cpu_;  // of the carrying thread, when it has ended
   std::jthread carrier_;
 };
 

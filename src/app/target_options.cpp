@@ -110,6 +110,7 @@ std::string target_options_text() {
   for (const Row& row : rows)
     line("  --" + std::string(to_string(row.kind)) + (row.type[0] == '\0' ? "" : " ") + row.type, row.help);
   line("  --for DURATION", "Without a command: end after this long (30s, 5m); else at Ctrl-C");
+  line("  --until-exit", "Without a command: end when the processes that --pid named have, and tell how they did");
   line("  --idle-to POLICY", "The idle part, where --baseline tells it: none, share, target");
   line("  --top N", "Follow processes one by one and show the N that cost most");
   return text +
