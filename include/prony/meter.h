@@ -1,11 +1,11 @@
 /* libprony-meter: measures this program (or another process) into a Run, and reads Runs. C ABI, version 1, symbol
  * version PRONY_METER_1; functions, enumerators and members at the ends of structs are only ever added.
  *
- * Every function that returns int gives PRONY_ERROR_NONE (0) or a code, and prony_last_error() then has the words. Nothing is
- * printed, no exception leaves, nothing calls exit. Structs that the caller makes begin with struct_size: set it to
- * sizeof of the struct and the rest to 0, which means "the default" everywhere. Times are ns on CLOCK_MONOTONIC, as
- * prony_now_ns() tells them. Texts are UTF-8. Thread promise: a handle is used by one thread at a time; different
- * handles by any. A handle belongs to the process that made it: a forked child gets PRONY_ERROR_STATE.
+ * Every function that returns int gives PRONY_ERROR_NONE (0) or a code, and prony_last_error() then has the words.
+ * Nothing is printed, no exception leaves, nothing calls exit. Structs that the caller makes begin with struct_size:
+ * set it to sizeof of the struct and the rest to 0, which means "the default" everywhere. Times are ns on
+ * CLOCK_MONOTONIC, as prony_now_ns() tells them. Texts are UTF-8. Thread promise: a handle is used by one thread at a
+ * time; different handles by any. A handle belongs to the process that made it: a forked child gets PRONY_ERROR_STATE.
  */
 #ifndef PRONY_METER_H
 #define PRONY_METER_H
@@ -52,27 +52,27 @@ enum prony_meter_mode {
   PRONY_METER_PROCESS = 1 /* a `prony` of its own: measures on when this program crashes, and says how it ended */
 };
 enum prony_meter_flags {
-  PRONY_METER_FORCE = 1,          /* `out` may be there already: it is replaced */
-  PRONY_METER_ENVIRONMENT = 2,    /* from start to stop PRONY_SPANS is set, so that programs that this one starts write spans
-                                     too. setenv(3) is not safe beside threads that read the environment. */
-  PRONY_METER_EVERY_CHANNEL = 4,  /* also channels that are left out by default */
-  PRONY_METER_KEPT_BASELINE = 8,  /* the idle power that `prony baseline` kept of this machine */
-  PRONY_METER_LEAVE_SPANS = 16    /* this program's spans stay where they go now */
+  PRONY_METER_FORCE = 1,         /* `out` may be there already: it is replaced */
+  PRONY_METER_ENVIRONMENT = 2,   /* from start to stop PRONY_SPANS is set, so that programs that this one starts write
+                                    spans   too. setenv(3) is not safe beside threads that read the environment. */
+  PRONY_METER_EVERY_CHANNEL = 4, /* also channels that are left out by default */
+  PRONY_METER_KEPT_BASELINE = 8, /* the idle power that `prony baseline` kept of this machine */
+  PRONY_METER_LEAVE_SPANS = 16   /* this program's spans stay where they go now */
 };
 
 typedef struct prony_meter_options {
   uint32_t struct_size;
-  uint32_t mode;         /* enum prony_meter_mode */
-  uint32_t flags;        /* enum prony_meter_flags */
-  uint32_t reserved;     /* 0 */
-  const char* out;       /* the Run file; NULL: runs/<utc>-<name>.prony, numbered where that is there */
-  const char* name;      /* of the target: letters, digits, "-_.@"; NULL: "program" */
-  const char* sensors;   /* "rapl,nvml"; NULL: all there are */
-  const char* simulate;  /* "laptop": a simulated machine in the place of this one; NULL: none */
-  int64_t interval_ns;   /* between two reads of fast sensors; 0: 10 ms; 1 ms to 1 min */
-  int64_t baseline_ns;   /* start() first measures this long what the machine draws at rest; 0: not */
-  int64_t pid;           /* who is measured, with its descendants; 0: this process. In threads: 0 only */
-  const char* program;   /* the `prony` to start; NULL: $PRONY_PROGRAM, beside this library, in ../bin of it, in PATH */
+  uint32_t mode;        /* enum prony_meter_mode */
+  uint32_t flags;       /* enum prony_meter_flags */
+  uint32_t reserved;    /* 0 */
+  const char* out;      /* the Run file; NULL: runs/<utc>-<name>.prony, numbered where that is there */
+  const char* name;     /* of the target: letters, digits, "-_.@"; NULL: "program" */
+  const char* sensors;  /* "rapl,nvml"; NULL: all there are */
+  const char* simulate; /* "laptop": a simulated machine in the place of this one; NULL: none */
+  int64_t interval_ns;  /* between two reads of fast sensors; 0: 10 ms; 1 ms to 1 min */
+  int64_t baseline_ns;  /* start() first measures this long what the machine draws at rest; 0: not */
+  int64_t pid;          /* who is measured, with its descendants; 0: this process. In threads: 0 only */
+  const char* program;  /* the `prony` to start; NULL: $PRONY_PROGRAM, beside this library, in ../bin of it, in PATH */
 } prony_meter_options;
 
 /* Checks the options and that what they name can be had; measures nothing yet. `options` may be NULL. */
@@ -98,15 +98,15 @@ enum prony_recording_state { PRONY_RUN_RECORDING = 0, PRONY_RUN_COMPLETE = 1, PR
 
 typedef struct prony_channel {
   uint32_t struct_size;
-  uint32_t flags;       /* 1: measured, 2: derived, 4: modelled; 8: a counter (else a gauge); 16: gives joules */
-  const char* name;     /* "rapl.package-0.energy" */
-  const char* sensor;   /* "rapl" */
-  const char* device;   /* "intel-rapl:0" */
-  const char* domain;   /* "package-0" */
-  const char* measure;  /* "energy" */
-  const char* unit;     /* "J": of value = reading × scale */
-  const char* part_of;  /* name of the channel that this one is inside of; NULL: none is known */
-  double scale;         /* unit per count */
+  uint32_t flags;      /* 1: measured, 2: derived, 4: modelled; 8: a counter (else a gauge); 16: gives joules */
+  const char* name;    /* "rapl.package-0.energy" */
+  const char* sensor;  /* "rapl" */
+  const char* device;  /* "intel-rapl:0" */
+  const char* domain;  /* "package-0" */
+  const char* measure; /* "energy" */
+  const char* unit;    /* "J": of value = reading × scale */
+  const char* part_of; /* name of the channel that this one is inside of; NULL: none is known */
+  double scale;        /* unit per count */
 } prony_channel;
 enum prony_channel_flags {
   PRONY_CHANNEL_MEASURED = 1,
@@ -118,20 +118,20 @@ enum prony_channel_flags {
 
 typedef struct prony_span_record {
   uint32_t struct_size;
-  int32_t kind;      /* enum prony_span_kind */
-  int32_t status;    /* enum prony_status; 2: begun and never ended */
-  uint32_t thread;   /* spans of one number were written by one thread */
+  int32_t kind;    /* enum prony_span_kind */
+  int32_t status;  /* enum prony_status; 2: begun and never ended */
+  uint32_t thread; /* spans of one number were written by one thread */
   uint64_t id;
-  uint64_t parent;   /* 0: none */
+  uint64_t parent; /* 0: none */
   int64_t begin_ns;
   int64_t end_ns;
   int64_t pid;
-  const char* name;  /* may be "" */
+  const char* name; /* may be "" */
 } prony_span_record;
 
 /* One that still records is read beside its recorder; one whose recorder died is recovered. */
 int prony_run_open(const char* path, prony_run** run);
-void prony_run_close(prony_run* run); /* NULL: nothing */
+void prony_run_close(prony_run* run);      /* NULL: nothing */
 int prony_run_state(const prony_run* run); /* enum prony_recording_state; -1 for NULL */
 const char* prony_run_path(const prony_run* run);
 /* "machine.cpu_model", "run.kind", …; NULL: the Run does not say. Texts of a Run are valid until it is closed. */
@@ -145,12 +145,12 @@ int prony_run_span(const prony_run* run, size_t index, prony_span_record* span);
 /* PRONY_ERROR_ABSENT: the span has no such count or attribute. */
 int prony_run_span_value(const prony_run* run, size_t index, const char* key, int64_t* value);
 int prony_run_span_text(const prony_run* run, size_t index, const char* key, const char** text);
-/* A table of `prony export` (samples, spans, charges, channels, requests, targets, processes, passports) or "parties" (what a
- * summary has), whole: a struct array, one child a column; int64, float64 or utf8, null where nothing is. */
+/* A table of `prony export` (samples, spans, charges, channels, requests, targets, processes, passports) or "parties"
+ * (what a summary has), whole: a struct array, one child a column; int64, float64 or utf8, null where nothing is. */
 int prony_run_table(prony_run* run, const char* table, struct ArrowSchema* schema, struct ArrowArray* array);
-/* The readings of one channel whose tick lies in [from_ns, to_ns), in batches: begin_ns, end_ns, raw (int64, as read), value
- * (float64, in the unit; null in a gap), quality (utf8: ok, late, gap). The Run must stay open until the stream is
- * released. from INT64_MIN and to INT64_MAX: all. */
+/* The readings of one channel whose tick lies in [from_ns, to_ns), in batches: begin_ns, end_ns, raw (int64, as read),
+ * value (float64, in the unit; null in a gap), quality (utf8: ok, late, gap). The Run must stay open until the stream
+ * is released. from INT64_MIN and to INT64_MAX: all. */
 int prony_run_readings(prony_run* run, const char* channel, int64_t from_ns, int64_t to_ns,
                        struct ArrowArrayStream* stream);
 int prony_run_summary(prony_run* run, prony_summary** summary);
@@ -160,19 +160,19 @@ int prony_run_summary(prony_run* run, prony_summary** summary);
 /* One party's joules of one channel in the measured window. */
 typedef struct prony_joules {
   uint32_t struct_size;
-  uint32_t present;     /* 0: there is no such number and `absent` says why; the doubles mean nothing then */
-  uint32_t headline;    /* 1: the channel is one of those that add up to the machine's joules */
-  uint32_t resolvable;  /* 0: the window is too short for this sensor */
+  uint32_t present;    /* 0: there is no such number and `absent` says why; the doubles mean nothing then */
+  uint32_t headline;   /* 1: the channel is one of those that add up to the machine's joules */
+  uint32_t resolvable; /* 0: the window is too short for this sensor */
   const char* channel;
   const char* domain;
-  /* "gross": all that the domain drew in the measured window; "active": gross above idle; "marginal": what would not have
-   * been drawn without the targets. "recorded": of the whole Run, which the targets ("target", one row each), "foreign",
-   * "prony", "idle" and "unattributed" add up to. */
+  /* "gross": all that the domain drew in the measured window; "active": gross above idle; "marginal": what would not
+   * have been drawn without the targets. "recorded": of the whole Run, which the targets ("target", one row each),
+   * "foreign", "prony", "idle" and "unattributed" add up to. */
   const char* party;
-  const char* target;   /* NULL but for party "target" */
-  const char* origin;   /* "measured", "derived", "modelled" */
-  const char* kind;     /* what low and high promise: "bound", "interval(0.95)", "range"; NULL where absent */
-  const char* absent;   /* the reason; NULL where present */
+  const char* target; /* NULL but for party "target" */
+  const char* origin; /* "measured", "derived", "modelled" */
+  const char* kind;   /* what low and high promise: "bound", "interval(0.95)", "range"; NULL where absent */
+  const char* absent; /* the reason; NULL where present */
   double value_j;
   double low_j;
   double high_j;
@@ -186,8 +186,8 @@ int prony_summary_joules(const prony_summary* summary, size_t index, prony_joule
 int prony_summary_headline(const prony_summary* summary, prony_joules* joules);
 /* The measured window. */
 int prony_summary_window(const prony_summary* summary, int64_t* begin_ns, int64_t* end_ns);
-/* How the command or the watched process ended: its exit code (128 + signal where one killed it) and the signal (0: none).
- * PRONY_ERROR_ABSENT: it had not ended, or nobody could tell. */
+/* How the command or the watched process ended: its exit code (128 + signal where one killed it) and the signal (0:
+ * none). PRONY_ERROR_ABSENT: it had not ended, or nobody could tell. */
 int prony_summary_exit(const prony_summary* summary, int* code, int* signal);
 /* What `prony show --json` prints (schema prony.summary/1); valid until the summary is freed. */
 const char* prony_summary_json(prony_summary* summary);

@@ -53,9 +53,9 @@ std::optional<int> from_stat(const Fd& status) {
 }
 
 void read_status(const Fd& pidfd, const Fd& status, WatchedEnd& end) {
-  const auto take = [&](std::optional<int> status, const char* method) {
-    if (!status) return false;
-    end.wait_status = status;
+  const auto take = [&](std::optional<int> how, const char* method) {
+    if (!how) return false;
+    end.wait_status = how;
     end.method = method;
     return true;
   };

@@ -162,8 +162,8 @@ PRONY_EXPORT int prony_meter_start(prony_meter* meter) {
     if (meter->state != prony_meter::opened)
       return tell(WrongState{"the meter was started before", "Open another one: each makes a Run of its own."});
     const auto started = meter->meter->start();
+    meter->state = started ? prony_meter::running : prony_meter::stopped;
     if (!started) return tell(started.error());
-    meter->state = prony_meter::running;
     take_spans(*meter);
     return 0;
   });

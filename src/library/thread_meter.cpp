@@ -131,7 +131,6 @@ Result<void> ThreadMeter::begin() {
   if (!followers) return Unexpected<Error>(followers.error());
   followers_ = std::move(*followers);
   followers_.watch_devices(*machine_, *sensors_);
-  followers_.follow_cards(*sensors_, *machine_);
   const Anchor now = live_->anchor();
   const bool named = !options_.out.empty();
   const auto wanted = named ? std::filesystem::path(options_.out) : default_path(now.wall_ns, options_.name);
