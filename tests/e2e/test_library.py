@@ -29,14 +29,14 @@ class Installed(Case):
         cls.addClassCleanup(shutil.rmtree, cls.scratch, True)
         if not os.path.exists(os.path.join(harness.BUILD, "libprony-meter.so.1")):
             raise unittest.SkipTest("libprony-meter was not built")
-        first, cls.prefix = os.path.join(cls.scratch, "first"), os.path.join(cls.scratch, "prefix")
+        first, cls.installed = os.path.join(cls.scratch, "first"), os.path.join(cls.scratch, "prefix")
         for component in ("program", "library"):  # the engines need not be built
             done = subprocess.run(["cmake", "--install", harness.BUILD, "--prefix", first, "--component", component],
                                   capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise AssertionError(done.stdout + done.stderr)
-        os.rename(first, cls.prefix)
-        libraries = subprocess.run(["find", cls.prefix, "-name", "libprony.so.1"], capture_output=True, text=True, check=True)
+        os.rename(first, cls.installed)
+        libraries = subprocess.run(["find", cls.installed, "-name", "libprony.so.1"], capture_output=True, text=True, check=True)
         cls.libdir = os.path.dirname(libraries.stdout.split()[0])
 
     def call(self, *words, **more):
@@ -50,7 +50,7 @@ class Installed(Case):
         return self.call("pkg-config", "--cflags", "--libs", package).split()
 
     def test_a_project_that_finds_the_package_builds_and_measures_itself(self):
-        self.call("cmake", "-S", os.path.join(ROOT, "examples/consumer"), "-B", "build", f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        self.call("cmake", "-S", os.path.join(ROOT, "examples/consumer"), "-B", "build", f"-DCMAKE_PREFIX_PATH={self.installed}")
         self.call("cmake", "--build", "build")
         out = self.call(self.path("build/measured"), self.path("self.prony"), "laptop")
         self.assertGreater(int(re.search(r"^ticks (\d+)$", out, re.M).group(1)), 3, out)
@@ -63,7 +63,7 @@ class Installed(Case):
                 self.assertIn(f"{row['gross_j']:.3f} J", out)
 
     def test_openmp_threads_write_spans_inside_the_loops_span(self):
-        self.call("cmake", "-S", os.path.join(ROOT, "examples/consumer"), "-B", "build", f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        self.call("cmake", "-S", os.path.join(ROOT, "examples/consumer"), "-B", "build", f"-DCMAKE_PREFIX_PATH={self.installed}")
         self.call("cmake", "--build", "build", "--target", "threads")
         if "gomp" not in self.call("ldd", self.path("build/threads")):
             self.skipTest("the compiler here has no OpenMP")
