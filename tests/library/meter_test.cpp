@@ -15,6 +15,7 @@
 #include <string>
 #include <thread>
 
+#include "../support/emulated.hpp"
 #include "../support/scratch.hpp"
 #include "reading.hpp"
 
@@ -41,6 +42,9 @@ struct LibraryMeter : testing::Test {
     options.out = out.c_str();
     options.simulate = "laptop";
     options.program = program.c_str();
+  }
+  void SetUp() override {
+    if (emulated()) GTEST_SKIP() << emulated_reason;
   }
   [[nodiscard]] MeterHandle open() {
     prony_meter* meter = nullptr;
