@@ -36,9 +36,10 @@ int run_monitor(MonitorOptions& options) {
 }
 
 std::string sink_help() {
-  std::string help = "Where to:";
-  for (const StreamRow& row : stream_catalogue()) help += " " + std::string(row.form);
-  return help + "; may be repeated";
+  std::string help = "Where to, may be repeated:\n";
+  for (const StreamRow& row : stream_catalogue()) help += std::string(row.form) + " ";
+  help.pop_back();
+  return help;
 }
 
 }  // namespace

@@ -23,9 +23,9 @@ constexpr std::array<Subcommand, 14> rows{{
      "--max-tokens "
      "256 --repeat 5\n",
      &add_llm},
-    {"monitor", "Watch this machine and tell it to files until stopped",
-     "  prony monitor --sink csv:out.csv --metrics power,cpu\n  prony monitor --port 8080 --sink jsonl:out.jsonl "
-     "--for 1h\n",
+    {"monitor", "Watch this machine and tell files or Prometheus until stopped",
+     "  prony monitor --sink csv:out.csv --metrics power,cpu\n  prony monitor --port 8080 --sink "
+     "prometheus:9788\n",
      &add_monitor},
     {"sensors", "What can be measured here, and why not the rest", "  prony sensors\n  prony sensors --json\n",
      &add_sensors},

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/common.hpp"
+#include "app/machine_choice.hpp"
 #include "base/text.hpp"
 
 namespace prony::app {
@@ -66,7 +67,9 @@ void RunFiles::mark(bool begin) {
   if (begin) span_.interval.begin = began_ = now;
   span_.interval.end = now;
   session_->add(span_);
-  if (!begin) session_->add(Total{"target", "wall_s", span_.interval.length().seconds().value(), "monotonic clock"});
+  if (begin) return;
+  session_->add(Total{"target", "wall_s", span_.interval.length().seconds().value(), "monotonic clock"});
+  for (const Total& truth : true_joules(machine_, session_->channels(), span_.interval)) session_->add(truth);
 }
 
 void RunFiles::see(const TickBlock& block) {
