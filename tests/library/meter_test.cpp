@@ -169,7 +169,7 @@ TEST_F(LibraryMeter, ItsThreadsLeaveAllSignalsToTheProgram) {
   EXPECT_EQ(after.rlim_cur, before.rlim_cur);
 }
 
-TEST_F(LibraryMeter, ChildrenWriteSpansTooWhetherForkedOrStarted) {
+TEST_F(LibraryMeter, AForkedChildWritesSpansTooAndMayNotStopItsParentsMeter) {
   options.flags = PRONY_METER_ENVIRONMENT;
   const MeterHandle meter = open();
   ASSERT_EQ(prony_meter_start(meter.get()), 0) << prony_last_error();
