@@ -1,0 +1,1 @@
+"""Stand-ins for other monitors: the same names, keys and defaults, with Prony's numbers behind them."""

@@ -1,0 +1,246 @@
+"""Where rows go: a text log, a port that Prometheus scrapes, a server that takes posted forms."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import http.client
+import http.server
+import logging
+import os
+import sys
+import threading
+import urllib.parse
+import uuid
+import warnings
+from typing import Any, Deque, Dict, List, Optional, Tuple, Union
+
+from ._base import Monitor, Row
+
+
+def row_text(row: Row, active: Dict[str, bool]) -> str:
+    """A row in the words of the text log; what is not to be had here is left out."""
+    fields: List[Tuple[str, str, Optional[float]]] = [
+        ("cpu", "CPU Usage: {}%", None if row.cpu_percent is None else round(row.cpu_percent, 1)),
+        ("memory", "Memory Usage: {}%", None if row.memory_percent is None else round(row.memory_percent, 2)),
+        ("network", "Bytes Sent: {}", row.bytes_sent), ("network", "Bytes Recv: {}", row.bytes_recv),
+        ("power", "VDD In: {}", None if row.vdd_in_mw is None else round(row.vdd_in_mw)),
+        ("power", "VDD Cpu_Gpu_Cv: {}", None if row.vdd_cpu_gpu_cv_mw is None else round(row.vdd_cpu_gpu_cv_mw)),
+        ("power", "VDD Soc: {}", None if row.vdd_soc_mw is None else round(row.vdd_soc_mw))]
+    return ", ".join(words.format(value) for metric, words, value in fields if active[metric] and value is not None)
+
+
+class FileMonitor(Monitor):
+    """Appends to a text log: the time at each start, then a line an interval, each written whole."""
+
+    def __init__(self, file: "Union[str, os.PathLike[str]]", interval: float = 5, *, run: Optional[str] = None,
+                 simulate: Optional[str] = None) -> None:
+        super().__init__(interval, run=run, simulate=simulate)
+        self.file = file
+        self._descriptor = -1
+
+    def _begin_output(self) -> None:
+        self._descriptor = os.open(self.file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        size = os.fstat(self._descriptor).st_size
+        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            os.write(self._descriptor, b"\n")  # somebody was killed in the middle of a line
+        self._line(datetime.datetime.now().strftime("%Y-%m-%d %H:%M:%S"))
+
+    def _line(self, text: str) -> None:
+        os.write(self._descriptor, (text + "\n").encode())  # one write: lines of several programs never mix
+
+    def _output(self, row: Row) -> None:
+        self._line(row_text(row, self._active) + ", ")
+
+    def _end_output(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+_GAUGES = (("cpu", "cpu_usage", "cpu_percent"), ("memory", "memory_usage", "memory_percent"),
+           ("network", "bytes_sent", "bytes_sent"), ("network", "bytes_recv", "bytes_recv"),
+           ("power", "vdd_in", "vdd_in_mw"), ("power", "vdd_cpu_gpu_cv", "vdd_cpu_gpu_cv_mw"),
+           ("power", "vdd_soc", "vdd_soc_mw"))
+_TOTALS = (("network", "prony_network_sent_bytes_total", "bytes_sent", 1.0),
+           ("network", "prony_network_received_bytes_total", "bytes_recv", 1.0),
+           ("power", "prony_vdd_in_joules_total", "vdd_in_mw", 1e-3),
+           ("power", "prony_vdd_cpu_gpu_cv_joules_total", "vdd_cpu_gpu_cv_mw", 1e-3),
+           ("power", "prony_vdd_soc_joules_total", "vdd_soc_mw", 1e-3))
+
+
+class PrometheusMonitor(Monitor):
+    """Shows the last row at http://ADDRESS:PORT/metrics until the stop; then nobody answers, and the series end.
+
+    The seven gauges are those of the package that this stands in for, of the last interval. Differences lose what comes
+    between two scrapes, so there are counters too: ``prony_…_total``, which never go back while this program runs.
+    All addresses are listened on, for the server that scrapes is elsewhere; ``address="127.0.0.1"`` narrows that.
+    """
+
+    def __init__(self, port: int = 8003, interval: float = 5, *, address: str = "", run: Optional[str] = None,
+                 simulate: Optional[str] = None) -> None:
+        super().__init__(interval, run=run, simulate=simulate)
+        self.port, self.address = port, address
+        self._server: Optional[http.server.HTTPServer] = None
+        self._answer = b""
+        self._totals: Dict[str, float] = {}
+
+    def _begin_output(self) -> None:
+        monitor = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            timeout = 10  # a client that says nothing is let go
+
+            def do_GET(self) -> None:
+                known = self.path.split("?", 1)[0] in ("/", "/metrics")
+                body = monitor._answer if known else b"only /metrics is here\n"
+                self.send_response(200 if known else 404)
+                self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                """Prints nothing."""
+
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_: Any) -> None:
+                """A client that went away is no news."""
+
+        self._answer = b""
+        self._server = Server((self.address, self.port), Handler)
+        self.port = self._server.server_address[1]  # where port 0 asked for any
+        threading.Thread(target=self._server.serve_forever, name="prony-prometheus", daemon=True,
+                         kwargs={"poll_interval": 0.1}).start()
+
+    def _output(self, row: Row) -> None:
+        lines = []
+        for metric, name, field in _GAUGES:
+            value = getattr(row, field)
+            if self._active[metric] and value is not None:
+                lines += [f"# TYPE {name} gauge", f"{name} {value!r}"]
+        for metric, name, field, scale in _TOTALS:
+            value = getattr(row, field)
+            if self._active[metric] and value is not None:
+                self._totals[name] = self._totals.get(name, 0.0) + value * scale * (row.length_s if scale != 1.0 else 1.0)
+            if name in self._totals:
+                lines += [f"# TYPE {name} counter", f"{name} {self._totals[name]!r}"]
+        self._answer = ("\n".join(lines) + "\n").encode()
+
+    def _end_output(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+
+
+def parse_host(host: str) -> Tuple[str, int]:
+    """"127.0.0.1:5000" (port 80 where none is said)."""
+    parts = urllib.parse.urlsplit("//" + host if "//" not in host else host)
+    if not parts.hostname or parts.scheme not in ("", "http"):
+        raise ValueError(f"host={host!r}: a name or address and a port, like 127.0.0.1:5000")
+    return parts.hostname, parts.port or 80
+
+
+class Sender:
+    """Posts forms to a server from a thread of its own; what cannot be sent waits, up to ``most``, then the oldest goes.
+
+    Whoever hands over never waits. ``close`` tries for ``patience_s`` to send what is left and tells how much was not.
+    """
+
+    def __init__(self, host: str, path: str, most: int = 10_000) -> None:
+        self._address, self._path, self._most = parse_host(host), path, most
+        self._waiting: Deque[bytes] = collections.deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self.dropped = self.sent = 0
+        self._thread = threading.Thread(target=self._work, name="prony-remote", daemon=True)
+        self._thread.start()
+
+    def hand_over(self, form: Dict[str, Any]) -> None:
+        """Takes a form along."""
+        with self._changed:
+            if len(self._waiting) >= self._most:
+                self._waiting.popleft()
+                self.dropped += 1
+            self._waiting.append(urllib.parse.urlencode(form).encode())
+            self._changed.notify()
+
+    def close(self, patience_s: float = 5.0) -> int:
+        """How many were never taken by the server."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(patience_s)
+        with self._changed:
+            return len(self._waiting) + self.dropped
+
+    def _work(self) -> None:
+        pause_s = 0.2
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                if not self._waiting:
+                    return
+                form = self._waiting[0]
+            if self._post(form):
+                pause_s = 0.2
+                with self._changed:
+                    self.sent += 1
+                    if self._waiting and self._waiting[0] is form:
+                        self._waiting.popleft()
+                continue
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing, pause_s)
+                if self._closing and pause_s > 2:
+                    return
+            pause_s = min(30.0, pause_s * 2)
+
+    def _post(self, form: bytes) -> bool:
+        connection = http.client.HTTPConnection(*self._address, timeout=5)
+        try:
+            connection.request("POST", self._path, form, {"Content-Type": "application/x-www-form-urlencoded"})
+            return 200 <= connection.getresponse().status < 300
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+class RemoteMonitor(Monitor):
+    """Posts each row to http://HOST/simple_log (identifier, message) or, with ``simple=False``, to /log with all fields
+    of a log record. A thread of its own sends and tries again; measuring never waits for it. ``undelivered`` tells after
+    the stop how many rows the server never took."""
+
+    def __init__(self, host: str, interval: float = 5, identifier: Optional[str] = None, simple: bool = True, *,
+                 run: Optional[str] = None, simulate: Optional[str] = None) -> None:
+        super().__init__(interval, run=run, simulate=simulate)
+        parse_host(host)
+        self.host, self.simple = host, simple
+        self.identifier = f"remote-monitor-{uuid.uuid4().hex}" if identifier is None else identifier
+        self.undelivered = 0
+        self._sender: Optional[Sender] = None
+
+    def _begin_output(self) -> None:
+        self._sender = Sender(self.host, "/simple_log" if self.simple else "/log")
+
+    def _output(self, row: Row) -> None:
+        assert self._sender is not None
+        message = row_text(row, self._active)
+        if self.simple:
+            self._sender.hand_over({"identifier": self.identifier, "message": message})
+            return
+        record = logging.LogRecord("HeFlwr", logging.INFO, __file__, sys._getframe().f_lineno, message, None, None)
+        record.message = message
+        self._sender.hand_over({"identifier": self.identifier, **record.__dict__})
+
+    def _end_output(self) -> None:
+        sender, self._sender = self._sender, None
+        if sender is None:
+            return
+        self.undelivered = sender.close()
+        if self.undelivered:
+            warnings.warn(f"{self.undelivered} rows could not be delivered to {self.host}: they are in stats()",
+                          stacklevel=4)
