@@ -20,6 +20,13 @@ TOTALS = ["avg_cpu_usage", "avg_memory_usage", "total_network_bytes_sent", "tota
           "total_power_vdd_in", "total_power_vdd_cpu_gpu_cv", "total_power_vdd_soc"]
 
 
+def until_memory_is_told(monitor):
+    """What belongs to a program is looked for beside the sampling: on a busy machine that takes a while."""
+    deadline = time.monotonic() + 60
+    while not any(monitor.stats()["memory_usage"]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
 class Curves(Case):
     def test_a_gauge_read_late_and_unevenly_has_its_integral_and_not_a_sum_over_nominal_intervals(self):
         curve = Curve()
@@ -83,7 +90,7 @@ class Monitors(Case):
         monitor.set_metrics(cpu=False)
         monitor.set_metrics(network=False)
         monitor.start()
-        time.sleep(0.5)
+        until_memory_is_told(monitor)
         monitor.stop()
         stats = monitor.stats()
         self.assertEqual((stats["cpu_usage"], stats["network_bytes_sent"]), ([], []))
@@ -149,11 +156,13 @@ class Monitors(Case):
         while time.monotonic() < end:
             sum(range(1000))
         used = time.process_time() - before
+        until_memory_is_told(monitor)
         monitor.stop()
         told = sum(share / 100 * (t["end_s"] - t["begin_s"])
                    for share, t in zip(monitor.stats()["cpu_usage"], monitor.times()) if share is not None)
         self.assertGreater(told, 0.5 * used)  # the meter's own threads are in it: it may be more
         self.assertTrue(all(0 < value < 100 for value in monitor.stats()["memory_usage"] if value is not None))
+        self.assertTrue(any(monitor.stats()["memory_usage"]))
 
     def test_bytes_are_those_of_the_hosts_interfaces(self):
         monitor = self.file_monitor(simulate=None)
@@ -173,7 +182,7 @@ class Monitors(Case):
         monitor.set_metrics(power=True)
         for _ in range(2):
             monitor.start()
-            time.sleep(0.5)
+            until_memory_is_told(monitor)
             monitor.stop()
         with open(self.path("log.txt"), encoding="utf-8") as file:
             lines = file.read().splitlines()
@@ -192,7 +201,7 @@ import time
 
 from prony.compat.heflwr.process_monitor import FileMonitor
 
-def main(second: int = 1):
+def main(second: int = 2):
     time.sleep(second)
 
 if __name__ == '__main__':
@@ -205,9 +214,11 @@ if __name__ == '__main__':
 """)
         summary = eval(text.strip().splitlines()[-1], {})  # what it printed: a dict of numbers
         self.assertEqual(list(summary), TOTALS)
-        self.assertGreater(summary["avg_memory_usage"], 0)
+        self.assertGreater(summary["avg_cpu_usage"], 0)
+        self.assertTrue(summary["avg_memory_usage"] is None or 0 < summary["avg_memory_usage"] < 100, summary)
         with open(self.path("monitor.log"), encoding="utf-8") as file:
-            self.assertRegex(file.read(), r"^\d{4}-[\d: -]+\n(CPU Usage: [\d.]+%, )?Memory Usage")
+            text = file.read()
+        self.assertRegex(text, r"^\d{4}-[\d: -]+\nCPU Usage: [\d.]+%, ")
         self.assertEqual(sorted(os.listdir(self.folder)), ["monitor.log", "program.py"])
 
     def test_prometheus_shows_the_gauges_restarts_on_its_port_and_counters_go_on(self):
@@ -219,7 +230,7 @@ if __name__ == '__main__':
         for _ in range(3):
             monitor.start()
             deadline, text = time.monotonic() + 60, ""
-            while "vdd_in " not in text and time.monotonic() < deadline:
+            while not ("\nvdd_in " in text and "\nmemory_usage " in text) and time.monotonic() < deadline:
                 time.sleep(0.1)
                 with urllib.request.urlopen(f"http://127.0.0.1:{monitor.port}/metrics", timeout=10) as answer:
                     text = answer.read().decode()
@@ -275,7 +286,7 @@ class Remote(Case):
     def monitored(self, host, **options):
         monitor = thread_monitor.RemoteMonitor(host, 0.2, **options, simulate="jetson-orin")
         monitor.start()
-        time.sleep(0.7)
+        until_memory_is_told(monitor)
         monitor.stop()
         return monitor
 

@@ -55,7 +55,8 @@ class Wheel(unittest.TestCase):
         code, text = call(sys.executable, "-m", "venv", cls.at("maker"))
         if code != 0:
             return "this Python makes no virtual environments: install python3-venv"
-        code, text = call(cls.at("maker/bin/pip"), "install", "--quiet", "--retries", "1", "scikit-build-core>=0.10")
+        code, text = call(cls.at("maker/bin/pip"), "install", "--quiet", "--no-compile", "--retries", "1",
+                          "scikit-build-core>=0.10")
         return None if code == 0 else f"the package index cannot be reached: pip ended with {code}"
 
     def make(self):
@@ -67,6 +68,10 @@ class Wheel(unittest.TestCase):
         names = os.listdir(self.at("dist"))
         self.assertEqual(len(names), 1, names)
         return self.at("dist", names[0])
+
+    def install(self, *words):
+        """Into the clean environment, by the other one's pip: half of what it takes to make one is its pip."""
+        return call(self.at("maker/bin/pip"), "--python", self.at("clean/bin/python"), "install", "--quiet", *words)
 
     def run_suite(self, python, **changes):
         code, text = call(python, "-m", "unittest", "discover", "-v", "-s", TREE_TESTS, cwd=self.folder, timeout=500,
@@ -88,15 +93,15 @@ class Wheel(unittest.TestCase):
                      "prony/_native/prony", "prony/compat/heflwr/process_monitor.py"):
             self.assertIn(name, names)
         self.assertEqual([n for n in names if "__pycache__" in n or n.startswith("tests")], [])
-        code, text = call(sys.executable, "-m", "venv", self.at("clean"))
+        code, text = call(sys.executable, "-m", "venv", "--without-pip", self.at("clean"))
         self.assertEqual(code, 0, text)
-        code, text = call(self.at("clean/bin/pip"), "install", "--quiet", "--no-index", wheel)
+        code, text = self.install("--no-index", wheel)
         self.assertEqual(code, 0, text)
         code, text = call(self.at("clean/bin/prony"), "--version")
         self.assertEqual((code, re.sub(r"\s.*", "", text)[:5]), (0, "prony"), text)
         code, text = call(self.at("clean/bin/python"), "-c", "import prony; print(prony.__file__)", cwd=self.folder)
         self.assertTrue(text.startswith(self.at("clean")), text)
-        call(self.at("clean/bin/pip"), "install", "--quiet", "--only-binary", ":all:", *COLUMNS)  # else: skips, told
+        self.install("--only-binary", ":all:", "--no-compile", *COLUMNS)  # where they cannot be had: skips, told
         self.assertGreater(self.run_suite(self.at("clean/bin/python")), 30)
 
     def test_the_suite_passes_from_the_tree_over_what_was_staged(self):
