@@ -102,7 +102,7 @@ def check_parity(root, files):
     for path in files:
         if path.startswith("tests/") and path.endswith(".cpp"):
             known |= {".".join(pair) for pair in re.findall(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", read(root, path) or "", re.M)}
-        elif path.startswith("tests/") and path.endswith(".py"):
+        elif path.startswith(("tests/", "python/tests/")) and path.endswith(".py"):
             known |= set(re.findall(r"^\s+def (test_\w+)\(", read(root, path) or "", re.M))
     breaches, rows_seen = [], []
     for line in text.splitlines():
