@@ -35,6 +35,15 @@ enum : unsigned {  // nvmlDeviceGetArchitecture
 
 enum : int { clock_graphics = 0, clock_sm = 1, clock_memory = 2 };  // nvmlDeviceGetClockInfo
 inline constexpr int temperature_gpu = 0;
+enum : int {  // nvmlDeviceGetViolationStatus
+  policy_power = 0,
+  policy_thermal = 1,
+  policy_sync_boost = 2,
+  policy_board_limit = 3,
+  policy_low_utilization = 4,
+  policy_reliability = 5,
+};
+enum : int { pcie_sent = 0, pcie_received = 1 };  // nvmlDeviceGetPcieThroughput: KB/s over 20 ms
 
 enum : unsigned {  // nvmlDeviceGetFieldValues
   field_violation_power = 74,

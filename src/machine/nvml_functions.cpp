@@ -177,6 +177,19 @@ struct NvmlFunctions {
   static Status replays(void* object, Device device, unsigned* out) {
     return number(object, "pcie", device, out, [](const auto&) { return 0U; });
   }
+  static Status violation(void* object, Device device, int policy, nvml::ViolationTime* out) {
+    const auto call = of(object).begin("violation", device);
+    if (call.status != nvml::success) return call.status;
+    if (call.instance || (policy != nvml::policy_power && policy != nvml::policy_thermal)) return nvml::not_supported;
+    *out = {static_cast<unsigned long long>(call.t.ns / 1000),
+            Nvml::blank(call, "violation") ? blank_long : Nvml::violation_ns(call, policy)};
+    return nvml::success;
+  }
+  // A quarter of what goes the other way.
+  static Status pcie_throughput(void* object, Device device, int way, unsigned* out) {
+    return number(object, "pcie_throughput", device, out,
+                  [way](const auto& call) { return (way == nvml::pcie_sent ? 1e6 : 4e6) * call.gpu->load(call.t); });
+  }
   static Status processes(void* object, Device device, unsigned* size, nvml::ProcessInfo* out) {
     const auto call = of(object).begin("processes", device);
     if (call.status != nvml::success) return call.status;
@@ -273,6 +286,8 @@ LibraryTable SimulatedNvml::table() {
   table.add("nvmlDeviceGetCurrPcieLinkGeneration", F::link_generation);
   table.add("nvmlDeviceGetCurrPcieLinkWidth", F::link_width);
   table.add("nvmlDeviceGetPcieReplayCounter", F::replays);
+  table.add("nvmlDeviceGetViolationStatus", F::violation);
+  table.add("nvmlDeviceGetPcieThroughput", F::pcie_throughput);
   table.add("nvmlDeviceGetComputeRunningProcesses_v3", F::processes);
   table.add("nvmlDeviceGetGraphicsRunningProcesses_v3", F::no_processes);
   table.add("nvmlDeviceGetProcessUtilization", F::process_use);

@@ -85,6 +85,16 @@ std::uint64_t SimulatedNvml::energy_mj(const Call& call) const {
   return view.raw(gpu.power, call.t);
 }
 
+unsigned long long SimulatedNvml::violation_ns(const Call& call, int policy) {
+  if (policy != nvml::policy_power) return 0;
+  // Looked at as often as a driver would; a curve knows no inverse.
+  constexpr std::int64_t step_ns = 100'000'000;
+  unsigned long long held_ns = 0;
+  for (std::int64_t at = step_ns; at <= call.t.ns; at += step_ns)
+    if (call.gpu->power.watts({at}).value() >= call.gpu->limit_w) held_ns += step_ns;
+  return held_ns;
+}
+
 void SimulatedNvml::field(const Call& call, nvml::FieldValue& value) const {
   const SimulatedGpu& gpu = *call.gpu;
   value.status = nvml::success;
@@ -108,16 +118,22 @@ void SimulatedNvml::field(const Call& call, nvml::FieldValue& value) const {
     case nvml::field_memory_temperature:
       value.value.ui = blank(call, "temperature") ? blank_unsigned : 40 + static_cast<unsigned>(30 * gpu.load(call.t));
       break;
-    case nvml::field_violation_power:  // of a GPU above its limit, all of the time
-      value.type = nvml::value_unsigned_long_long;
-      value.value.ull = gpu.power.watts(call.t).value() >= gpu.limit_w ? static_cast<unsigned long long>(call.t.ns) : 0;
-      break;
+    case nvml::field_violation_power:
     case nvml::field_violation_thermal:
+      if (!gpu.driver_fields) {
+        value.status = nvml::not_supported;
+        break;
+      }
       value.type = nvml::value_unsigned_long_long;
-      value.value.ull = 0;
+      value.value.ull =
+          violation_ns(call, value.field == nvml::field_violation_power ? nvml::policy_power : nvml::policy_thermal);
       break;
     case nvml::field_pcie_tx_bytes:
     case nvml::field_pcie_rx_bytes:
+      if (!gpu.driver_fields) {
+        value.status = nvml::not_supported;
+        break;
+      }
       value.type = nvml::value_unsigned_long_long;
       value.value.ull = static_cast<unsigned long long>(std::max<std::int64_t>(0, call.t.ns) / 10);  // 100 MB a second
       break;

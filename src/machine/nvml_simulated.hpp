@@ -48,6 +48,7 @@ struct SimulatedGpu {
   double limit_w = 700, idle_w = 70;  // busy: by how much power is above idle
   std::uint64_t memory_bytes = 80ULL << 30, memory_used_bytes = 1ULL << 30;
   std::vector<std::string> instances = {};  // UUIDs of MIG devices; not empty: MIG is on
+  bool driver_fields = true;                // nvmlDeviceGetFieldValues knows violations and PCIe counters
   bool process_use = true;                  // nvmlDeviceGetProcessUtilization works
   std::vector<std::string> blank = {};      // functions that answer "success" and the value that stands for nothing
   std::function<std::vector<SimulatedGpuUse>(Duration)> processes = {};
@@ -102,6 +103,8 @@ class SimulatedNvml : public std::enable_shared_from_this<SimulatedNvml> {
   [[nodiscard]] nvml::Device handle(std::size_t gpu, std::optional<std::size_t> instance);
   [[nodiscard]] bool within_fault(Duration t) const;
   [[nodiscard]] std::uint64_t energy_mj(const Call& call) const;
+  // How long a policy has held the clocks down, in ns: power, for as long as the curve stood at its limit.
+  [[nodiscard]] static unsigned long long violation_ns(const Call& call, int policy);
   [[nodiscard]] static bool blank(const Call& call, std::string_view function);
   void field(const Call& call, nvml::FieldValue& value) const;
 

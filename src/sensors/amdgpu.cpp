@@ -25,14 +25,7 @@ namespace {
 constexpr Duration fast_enough{100'000};
 
 Channel channel_for(const DrmCard& card, const std::string& what, Measure measure, double scale) {
-  Channel channel;
-  channel.sensor = "amdgpu";
-  channel.device = card.address;
-  channel.domain = what.empty() ? card.domain : card.domain + "-" + what;
-  channel.name = "amdgpu." + channel.domain + "." + std::string(to_string(measure));
-  channel.measure = measure;
-  channel.scale = scale;
-  return channel;
+  return card_channel("amdgpu", card, what, measure, scale);
 }
 
 void add_energy(Machine& machine, const DrmCard& card, FileSensorBuilder& builder) {

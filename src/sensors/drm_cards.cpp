@@ -51,4 +51,15 @@ std::vector<DrmCard> drm_cards(Machine& machine, std::initializer_list<std::stri
   return cards;
 }
 
+Channel card_channel(const char* sensor, const DrmCard& card, const std::string& what, Measure measure, double scale) {
+  Channel channel;
+  channel.sensor = sensor;
+  channel.device = card.address;
+  channel.domain = what.empty() ? card.domain : card.domain + "-" + what;
+  channel.name = channel.sensor + "." + channel.domain + "." + std::string(to_string(measure));
+  channel.measure = measure;
+  channel.scale = scale;
+  return channel;
+}
+
 }  // namespace prony

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "machine/machine.hpp"
+#include "model/channel.hpp"
 
 namespace prony {
 
@@ -25,5 +26,9 @@ struct DrmCard {
 
 // Cards of these drivers, by address.
 [[nodiscard]] std::vector<DrmCard> drm_cards(Machine& machine, std::initializer_list<std::string_view> drivers);
+
+// A channel of a card: "amdgpu.amdgpu-load.fraction"; `what` "": the card as a whole, "amdgpu.amdgpu.energy".
+[[nodiscard]] Channel card_channel(const char* sensor, const DrmCard& card, const std::string& what, Measure measure,
+                                   double scale);
 
 }  // namespace prony

@@ -23,14 +23,7 @@ namespace {
 constexpr std::size_t most_reasons = 24;
 
 Channel channel_for(const DrmCard& card, const std::string& what, Measure measure, double scale) {
-  Channel channel;
-  channel.sensor = "intel-gpu";
-  channel.device = card.address;
-  channel.domain = what.empty() ? card.domain : card.domain + "-" + what;
-  channel.name = "intel-gpu." + channel.domain + "." + std::string(to_string(measure));
-  channel.measure = measure;
-  channel.scale = scale;
-  return channel;
+  return card_channel("intel-gpu", card, what, measure, scale);
 }
 
 void add_energy(Machine& machine, const DrmCard& card, FileSensorBuilder& builder) {

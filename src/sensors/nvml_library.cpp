@@ -87,6 +87,7 @@ NvmlLibrary::NvmlLibrary(std::unique_ptr<Library> library) : library_(std::move(
   bind(violation, "nvmlDeviceGetViolationStatus");
   bind(link_generation, "nvmlDeviceGetCurrPcieLinkGeneration");
   bind(link_width, "nvmlDeviceGetCurrPcieLinkWidth");
+  bind(pcie_throughput, "nvmlDeviceGetPcieThroughput");
   bind(replays, "nvmlDeviceGetPcieReplayCounter");
   bind(compute_processes, "nvmlDeviceGetComputeRunningProcesses_v3");
   if (!compute_processes) bind(compute_processes, "nvmlDeviceGetComputeRunningProcesses_v2");

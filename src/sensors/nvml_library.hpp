@@ -42,7 +42,7 @@ class NvmlLibrary {
   Function<nvml::Device, int, nvml::FieldValue*> fields;
   Getter<nvml::Utilization> utilization;
   Getter<nvml::Memory> memory;
-  Function<nvml::Device, int, unsigned*> clock, temperature;
+  Function<nvml::Device, int, unsigned*> clock, temperature, pcie_throughput;
   Function<nvml::Device, int, nvml::ViolationTime*> violation;
   Function<nvml::Device, unsigned*, unsigned*> limits, mig_mode;
   Function<nvml::Device, unsigned*, nvml::ProcessInfo*> compute_processes, graphics_processes;

@@ -12,8 +12,10 @@ namespace {
 
 using nvml::Status;
 constexpr int trials = 5;
+constexpr Duration enough_of_trials{15'000'000};  // a call that takes 20 ms is tried once: eight GPUs start in time
 constexpr unsigned most_mw = 100'000'000, most_mhz = 100'000, most_celsius = 250;
-constexpr Duration second = milliseconds(1000);
+constexpr unsigned most_kilobytes_per_s = 1'000'000'000;  // 1 TB/s; PCIe 7 with 16 lanes is a quarter of it
+constexpr Duration second = milliseconds(1000), pcie_sampled_for = milliseconds(20);
 // What A100 and H100 do: 25 ms of every 100 ms are sampled (Yang, Adamek, Armour, SC24).
 constexpr Duration sampled_every = milliseconds(100), sampled_for = milliseconds(25);
 
@@ -47,6 +49,13 @@ class Finder {
  private:
   [[nodiscard]] Channel channel(const std::string& leaf, Measure measure, double scale) const;
   [[nodiscard]] bool add(NvmlQuery query);
+  // The same of a second way to something: what the first one lacks is said there.
+  [[nodiscard]] bool add_quietly(NvmlQuery query) {
+    const bool added = add(std::move(query));
+    if (!added) found_.missing.pop_back();
+    return added;
+  }
+  [[nodiscard]] bool has(const std::string& name) const;
   // One query for those fields of which the driver gives any.
   void add_fields(const std::string& what, bool fast, const std::vector<std::pair<nvml::FieldValue, Channel>>& fields,
                   std::int64_t most);
@@ -57,7 +66,9 @@ class Finder {
   void put_inside(const std::string& part, const std::string& whole, const std::string& suffix);
   void find_load();
   void find_conditions();
+  void find_violations();
   void find_bus();
+  [[nodiscard]] bool find_throughput();
   void find_instances();
   [[nodiscard]] bool sampled_quarter() const;
   [[nodiscard]] bool averages() const;
@@ -87,7 +98,8 @@ bool Finder::add(NvmlQuery query) {
   std::vector<bool> any(readings.size(), false);
   std::vector<std::int64_t> costs;
   Status status = nvml::success;
-  for (int i = 0; i < trials; ++i) {
+  const Instant begin = machine_.now();
+  for (int i = 0; i < trials && machine_.now() - begin < enough_of_trials; ++i) {
     std::fill(readings.begin(), readings.end(), Reading{});
     const Instant before = machine_.now();
     status = query.read(gpu_, readings);
@@ -196,6 +208,12 @@ void Finder::power_of_scope(nvml::FieldValue average, nvml::FieldValue instant, 
              {{average, mean}, {instant, now}}, most_mw);
 }
 
+bool Finder::has(const std::string& name) const {
+  return std::ranges::any_of(found_.queries, [&](const NvmlQuery& query) {
+    return std::ranges::any_of(query.channels, [&](const Channel& one) { return one.name == name; });
+  });
+}
+
 // A further view of what the whole tells: it has a domain of its own, so that tables can name both.
 void Finder::put_inside(const std::string& part, const std::string& whole, const std::string& suffix) {
   found_.within.push_back({part, whole});
@@ -206,11 +224,6 @@ void Finder::put_inside(const std::string& part, const std::string& whole, const
 
 void Finder::find_power() {
   const std::string stem = "nvml." + facts_.label + ".";
-  const auto has = [&](const std::string& name) {
-    return std::ranges::any_of(found_.queries, [&](const NvmlQuery& query) {
-      return std::ranges::any_of(query.channels, [&](const Channel& one) { return one.name == name; });
-    });
-  };
   const auto field = [](unsigned id, unsigned scope) {
     nvml::FieldValue value;
     value.field = id;
@@ -281,20 +294,48 @@ void Finder::find_conditions() {
              most_celsius);
   (void)add_number("fan", channel("fan", Measure::fraction, 0.01), 200,
                    [](NvmlGpu& gpu, unsigned* out) { return gpu.call(&NvmlLibrary::fan, out); });
-  // How long something kept its clocks down, in ns: the driver's counters, which miss nothing between two looks.
-  using Violation = std::pair<unsigned, const char*>;
+  find_violations();
+}
+
+// How long something kept its clocks down, in ns: the driver's counters, which miss nothing between two looks. Those
+// that it gives as no field are asked of the older function, one call each.
+void Finder::find_violations() {
+  struct Violation {
+    unsigned field;
+    int policy;
+    const char* leaf;
+  };
+  static constexpr std::array<Violation, 4> violations{
+      {{nvml::field_violation_power, nvml::policy_power, "slowed-by-power"},
+       {nvml::field_violation_thermal, nvml::policy_thermal, "slowed-by-heat"},
+       {nvml::field_violation_board_limit, nvml::policy_board_limit, "slowed-by-board"},
+       {nvml::field_violation_reliability, nvml::policy_reliability, "slowed-by-reliability"}}};
   std::vector<std::pair<nvml::FieldValue, Channel>> fields;
-  for (const auto& [id, leaf] : {Violation{nvml::field_violation_power, "slowed-by-power"},
-                                 Violation{nvml::field_violation_thermal, "slowed-by-heat"},
-                                 Violation{nvml::field_violation_board_limit, "slowed-by-board"},
-                                 Violation{nvml::field_violation_reliability, "slowed-by-reliability"}}) {
-    Channel time = channel(leaf, Measure::time, 1e-9);
+  for (const Violation& one : violations) {
+    Channel time = channel(one.leaf, Measure::time, 1e-9);
     time.kind = ChannelKind::counter;
-    time.domain = facts_.domain + "-" + leaf;  // not a time that anybody used the GPU
-    field.field = id;
+    time.domain = facts_.domain + "-" + one.leaf;  // not a time that anybody used the GPU
+    nvml::FieldValue field;
+    field.field = one.field;
     fields.emplace_back(field, time);
   }
+  const auto unknown = found_.missing.size();
   add_fields("violations (time slowed by power, heat, board, reliability)", false, fields, INT64_MAX);
+  const bool by_fields = found_.missing.size() == unknown;
+  bool by_function = false;
+  for (std::size_t i = 0; i < violations.size(); ++i) {
+    if (has(fields[i].second.name)) continue;
+    by_function = add_quietly({std::string("violations (time ") + violations[i].leaf + ")",
+                               {fields[i].second},
+                               [policy = violations[i].policy](NvmlGpu& gpu, std::span<Reading> out) {
+                                 nvml::ViolationTime time;
+                                 const Status status = gpu.call(&NvmlLibrary::violation, policy, &time);
+                                 if (status == nvml::success) out[0] = checked(time.violation_ns);
+                                 return status;
+                               }}) ||
+                  by_function;
+  }
+  if (!by_fields && by_function) found_.missing.erase(found_.missing.begin() + static_cast<std::ptrdiff_t>(unknown));
 }
 
 void Finder::find_bus() {
@@ -306,11 +347,34 @@ void Finder::find_bus() {
     field.field = sent ? nvml::field_pcie_tx_bytes : nvml::field_pcie_rx_bytes;
     fields.emplace_back(field, bytes);
   }
+  const auto unknown = found_.missing.size();
   add_fields("PCIe bytes", false, fields, INT64_MAX);
+  // A driver that counts no bytes tells how fast they went in 20 ms, and takes as long to answer.
+  if (found_.missing.size() > unknown && find_throughput())
+    found_.missing.erase(found_.missing.begin() + static_cast<std::ptrdiff_t>(unknown));
   Channel replays = channel("pcie-replays", Measure::count, 1);
   replays.kind = ChannelKind::counter;
   (void)add_number("PCIe replays", replays, 0xfffffffe,
                    [](NvmlGpu& gpu, unsigned* out) { return gpu.call(&NvmlLibrary::replays, out); });
+}
+
+bool Finder::find_throughput() {
+  bool any = false;
+  for (const auto& [way, leaf] :
+       {std::pair{nvml::pcie_sent, "pcie-sent-in-20-ms"}, {nvml::pcie_received, "pcie-received-in-20-ms"}}) {
+    Channel bytes = channel(leaf, Measure::data, 1e3 * 0.02);  // KB/s over 20 ms
+    bytes.averaging_window = pcie_sampled_for;
+    any = add_quietly({std::string(way == nvml::pcie_sent ? "PCIe bytes sent" : "PCIe bytes received") + " (samples)",
+                       {bytes},
+                       [way = static_cast<int>(way)](NvmlGpu& gpu, std::span<Reading> out) {
+                         unsigned kilobytes_per_s = 0;
+                         const Status status = gpu.call(&NvmlLibrary::pcie_throughput, way, &kilobytes_per_s);
+                         if (status == nvml::success) out[0] = checked(kilobytes_per_s, most_kilobytes_per_s);
+                         return status;
+                       }}) ||
+          any;
+  }
+  return any;
 }
 
 // Memory is all that a MIG device has of its own: energy, power and clocks are the whole GPU's.

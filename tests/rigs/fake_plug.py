@@ -36,16 +36,11 @@ class Power:
         return self.mean_w * (end_s - begin_s) + self.swing_w * waves
 
 
-class FakePlug:
-    def __init__(self, kind, power=None, password=None, before_j=7_200_000.0, tls=None):
-        self.kind, self.power, self.password = kind, power or Power(), password
-        self.before_j, self.since_s = before_j, time.monotonic()
-        self.fault = None
-        self.requests = 0
-        self.paths = []
+class Serving:
+    """A server of a rig on a free port of this machine, from serve() until close()."""
+
+    def serve(self, server, handler, tls=None):
         self.closing = threading.Event()
-        handler = type("Handler", (_Kasa if kind == "kasa" else _Http,), {"plug": self})
-        server = socketserver.ThreadingTCPServer if kind == "kasa" else http.server.ThreadingHTTPServer
         server.allow_reuse_address = True
         self.server = server(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
@@ -55,8 +50,6 @@ class FakePlug:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*tls)
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        scheme = {"shelly1": "shelly", "shelly2": "shelly"}.get(kind, kind) + ("+https" if tls else "")
-        self.url = f"{scheme}://127.0.0.1:{self.port}"
         threading.Thread(target=self.server.serve_forever, daemon=True, kwargs={"poll_interval": 0.05}).start()
 
     def __enter__(self):
@@ -72,6 +65,19 @@ class FakePlug:
 
     def joules(self, begin_s, end_s):
         return self.power.joules(begin_s, end_s)
+
+
+class FakePlug(Serving):
+    def __init__(self, kind, power=None, password=None, before_j=7_200_000.0, tls=None):
+        self.kind, self.power, self.password = kind, power or Power(), password
+        self.before_j, self.since_s = before_j, time.monotonic()
+        self.fault = None
+        self.requests = 0
+        self.paths = []
+        handler = type("Handler", (_Kasa if kind == "kasa" else _Http,), {"plug": self})
+        self.serve(socketserver.ThreadingTCPServer if kind == "kasa" else http.server.ThreadingHTTPServer, handler, tls)
+        scheme = {"shelly1": "shelly", "shelly2": "shelly"}.get(kind, kind) + ("+https" if tls else "")
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
 
     def total_j(self):
         return self.before_j + self.power.joules(self.since_s, time.monotonic())

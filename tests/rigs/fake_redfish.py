@@ -7,12 +7,10 @@ Faults (bmc.fault = …) as of fake_plug.py, and "expire": every session ends no
 import http.server
 import json
 import os
-import ssl
 import subprocess
-import threading
 import time
 
-from fake_plug import Power
+from fake_plug import Power, Serving
 
 ROOT = "/redfish/v1"
 
@@ -30,37 +28,13 @@ def make_certificate(folder, name="127.0.0.1"):
     return certificate, key
 
 
-class FakeRedfish:
+class FakeRedfish(Serving):
     def __init__(self, power=None, password=None, tls=None, form="metrics", chassis=("1",), sessions=True):
         self.power, self.password, self.form, self.chassis = power or Power(300, 0), password, form, chassis
         self.has_sessions, self.sessions, self.opened, self.closed = sessions, {}, 0, 0
         self.since_s, self.fault, self.requests = time.monotonic(), None, 0
-        self.closing = threading.Event()
-        handler = type("Handler", (_Handler,), {"bmc": self})
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.server.daemon_threads = True
-        self.server.block_on_close = False
-        self.port = self.server.server_address[1]
-        if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*tls)
-            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.serve(http.server.ThreadingHTTPServer, type("Handler", (_Handler,), {"bmc": self}), tls)
         self.url = f"redfish{'' if tls else '+http'}://127.0.0.1:{self.port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True, kwargs={"poll_interval": 0.05}).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def close(self):
-        self.closing.set()
-        self.server.shutdown()
-        self.server.server_close()
-
-    def joules(self, begin_s, end_s):
-        return self.power.joules(begin_s, end_s)
 
     def expire(self):
         self.sessions.clear()

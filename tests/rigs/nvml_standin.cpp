@@ -5,7 +5,7 @@
 //    "fault": {"kind": "lost|driver|error|reset|stale", "at_s": 3, "for_s": 1, "gpu": 0},
 //    "gpus": [{"uuid": …, "name": …, "power": CURVE, "module": CURVE, "architecture": 9, "counts_energy": true,
 //              "average": true, "quarter": true, "limit_w": 700, "instances": [UUID…], "blank": ["temperature"],
-//              "process_use": true, "processes": DIRECTORY}]}
+//              "driver_fields": true, "process_use": true, "processes": DIRECTORY}]}
 // A file DIRECTORY/PID that holds "SM_SHARE BYTES [INSTANCE]" is a process on that GPU. A call holds a lock while its
 // latency lasts, as the driver does. Where there is no script the driver is not loaded.
 #include <time.h>
@@ -60,6 +60,7 @@ SimulatedGpu gpu_of(const json& text) {
   gpu.limit_w = text.value("limit_w", gpu.limit_w);
   gpu.instances = text.value("instances", gpu.instances);
   gpu.blank = text.value("blank", gpu.blank);
+  gpu.driver_fields = text.value("driver_fields", true);
   gpu.process_use = text.value("process_use", true);
   if (text.contains("processes"))
     gpu.processes = [directory = text.at("processes").get<std::string>()](Duration) { return processes_in(directory); };
@@ -161,6 +162,10 @@ int nvmlDeviceGetFieldValues(D d, int n, nvml::FieldValue* v) { return forward("
 int nvmlDeviceGetCurrentClocksEventReasons(D d, unsigned long long* o) {
   return forward("nvmlDeviceGetCurrentClocksEventReasons", d, o);
 }
+int nvmlDeviceGetViolationStatus(D d, int p, nvml::ViolationTime* o) {
+  return forward("nvmlDeviceGetViolationStatus", d, p, o);
+}
+int nvmlDeviceGetPcieThroughput(D d, int w, U o) { return forward("nvmlDeviceGetPcieThroughput", d, w, o); }
 int nvmlDeviceGetComputeRunningProcesses_v3(D d, U n, nvml::ProcessInfo* o) {
   return forward("nvmlDeviceGetComputeRunningProcesses_v3", d, n, o);
 }
