@@ -61,6 +61,7 @@ class Curve {
   void take_clock(const Attribution::State& state);
   [[nodiscard]] double joules(double own, std::int64_t ns) const;
   [[nodiscard]] static Estimate interval_of(const Point& a, const Point& b, const Estimate& bound);
+  [[nodiscard]] Measured by_means(const Point& a, const Point& b, double length_s) const;
   [[nodiscard]] Measured measure(const Point& a, const Point& b, double length_s) const;
   [[nodiscard]] Measured modelled(const Measured& busy, double length_s) const;
 

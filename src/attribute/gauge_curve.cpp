@@ -14,6 +14,13 @@ std::int64_t staleness_ns(const Channel& channel) {
   const auto known = std::max(channel.update_period.ns, channel.averaging_window.ns);
   return known > 0 ? known : undocumented_period_ns;
 }
+
+constexpr std::int64_t looks_in_window = 4;  // fewer do not show how a mean moves
+std::int64_t window_of(const Channel& channel, std::int64_t interval_ns) {
+  const std::int64_t window_ns = channel.averaging_window.ns;
+  const std::int64_t longest_ns = std::max(channel.update_period.ns, interval_ns);
+  return window_ns >= looks_in_window * std::max<std::int64_t>(longest_ns, 1) ? window_ns : 0;
+}
 }  // namespace
 
 GaugeCurve::GaugeCurve(const Channel& channel, std::int64_t interval_ns, const Plan* plan)
@@ -22,7 +29,8 @@ GaugeCurve::GaugeCurve(const Channel& channel, std::int64_t interval_ns, const P
       interval_ns_(interval_ns),
       period_ns_(staleness_ns(channel)),
       documented_ns_(channel.update_period.ns),
-      instants_(plan) {}
+      instants_(plan),
+      window_ns_(window_of(channel, interval_ns)) {}
 
 double GaugeCurve::period_s() const {
   const double spacing = readings_ > 1 ? seconds(last_.at - first_at_) / static_cast<double>(readings_ - 1) : 0;
@@ -55,9 +63,11 @@ void GaugeCurve::poll(std::int64_t begin, std::int64_t end, std::int64_t raw) {
       pending_.pop_front();
     }
     pending_.push_back({last_, now, gap});
+    seen_j_ += (last_.power + now.power) / 2 * seconds(now.at - last_.at);
     smallest_ = std::min(smallest_, now.power);
     largest_ = std::max(largest_, now.power);
   }
+  if (window_ns_ > 0) add_to_means(now);
   while (!falling_.empty() && falling_.back().power <= now.power) falling_.pop_back();
   falling_.push_back(now);
   while (!rising_.empty() && rising_.back().power >= now.power) rising_.pop_back();
@@ -93,9 +103,9 @@ void GaugeCurve::finalise(const Stretch& stretch) {
   while (instants_.next() <= stretch.to.at) {
     const std::int64_t at = instants_.next();
     if (at < first_at_)
-      instants_.answer(outside(seconds(at - first_at_)));
+      answer(outside(seconds(at - first_at_)), window_ns_ > 0);
     else
-      instants_.answer(inside(stretch, least, most, at));
+      answer(inside(stretch, least, most, at), window_ns_ > 0);
   }
   const Point end = inside(stretch, least, most, stretch.to.at);
   energy_ = end.value;
@@ -103,16 +113,75 @@ void GaugeCurve::finalise(const Stretch& stretch) {
   spread_high_ = end.spread_high;
 }
 
+// A hole of a quarter of the window hides how the means moved: what follows is a segment of its own. What gives energy
+// back is no such source.
+void GaugeCurve::add_to_means(const At& now) {
+  constexpr std::size_t most_segments = 4;  // those that instants may still wait for
+  if (now.power < 0) {
+    window_ns_ = 0;
+    segments_.clear();
+    later_.clear();
+    return;
+  }
+  if (segments_.empty() || now.at - segments_.back().mean.end() > window_ns_ / looks_in_window)
+    segments_.push_back({MovingMean(window_ns_, documented_ns_, step_), ++segment_number_, seen_j_});
+  segments_.back().mean.add(now.at, now.power);
+  revise(false);
+  while (segments_.size() > most_segments) segments_.pop_front();
+}
+
+void GaugeCurve::answer(const Point& point, bool of_means) {
+  if (of_means) later_.push_back({instants_.next(), instants_.next_fixed_index(), instants_.next_grid_index(), point});
+  instants_.answer(point);
+}
+
+// Gives the instants of which all is known that will be, or all that wait, the values that the means tell.
+void GaugeCurve::revise(bool all) {
+  const auto settled = [&](const Segment& segment, std::int64_t at_ns) {
+    return all || segments_.size() > 1 || segment.mean.end() >= at_ns + segment.mean.reach();
+  };
+  if (!first_told_ && settled(segments_.front(), first_at_)) {
+    (void)refine(first_point_, segments_.front(), first_at_);
+    first_told_ = true;
+  }
+  while (!later_.empty()) {
+    Later& one = later_.front();
+    while (segments_.size() > 1 && segments_.front().mean.end() < one.at_ns) segments_.pop_front();
+    const Segment& segment = segments_.front();
+    if (!settled(segment, std::max(one.at_ns, first_at_))) return;
+    if (refine(one.point, segment, std::max(one.at_ns, first_at_))) {
+      if (one.fixed) instants_.revise(*one.fixed, one.point);
+      if (one.grid) instants_.revise_grid(*one.grid, one.point.value);
+    }
+    later_.pop_front();
+  }
+}
+
+bool GaugeCurve::refine(Point& point, const Segment& segment, std::int64_t at_ns) const {
+  if (at_ns < segment.mean.begin() || at_ns > segment.mean.end()) return false;  // in a hole
+  const auto told = segment.mean.energy(at_ns);
+  if (!told) return false;
+  const double before_j = segment.before_j + segment.mean.joules_before();
+  point.value = before_j + told->value_j;
+  point.sigma = told->sigma_j;
+  point.least = before_j + told->low_j;
+  point.most = before_j + told->high_j;
+  point.rate = told->watts;
+  point.phase_sigma_s = segment.mean.time_sigma_s();
+  point.averaged = true;
+  point.segment = segment.number;
+  point.edge_width = std::min(told->high_j - told->low_j, 4 * told->sigma_j) + point.edge_low + point.edge_high;
+  return true;
+}
+
 // `beyond_s` after the last reading (positive) or before the first (negative): what was drawn there is not in the
 // curve.
 Point GaugeCurve::outside(double beyond_s) const {
   const double reach = std::max(std::abs(smallest_), std::abs(largest_));
-  Point point;
-  point.value = beyond_s < 0 ? 0 : energy_;
-  point.spread_low = beyond_s < 0 ? 0 : spread_low_;
-  point.spread_high = beyond_s < 0 ? 0 : spread_high_;
+  Point point = beyond_s < 0 ? first_point_ : last_point_;
   (beyond_s < 0 ? point.edge_low : point.edge_high) = reach * std::abs(beyond_s);
-  point.edge_width = reach * std::max(period_s(), std::abs(beyond_s));
+  point.edge_width =
+      point.averaged ? point.edge_width + reach * std::abs(beyond_s) : reach * std::max(period_s(), std::abs(beyond_s));
   return point;
 }
 
@@ -124,21 +193,20 @@ void GaugeCurve::close() {
     ++gaps_;
     gap_ns_ += seen_end_ - last_end_;
   }
+  last_point_.value = energy_;
+  last_point_.spread_low = spread_low_;
+  last_point_.spread_high = spread_high_;
+  if (window_ns_ > 0) {
+    revise(true);
+    (void)refine(last_point_, segments_.back(), last_.at);
+  }
   while (instants_.any_fixed_left() || instants_.next() <= last_end_) {
     const std::int64_t at = instants_.next();
     if (at == never) break;
     instants_.answer(
         outside(at < first_at_ ? seconds(at - first_at_) : seconds(std::max<std::int64_t>(0, at - last_.at))));
   }
-  instants_.finish(energy_);
-}
-
-Point GaugeCurve::last_point() const {
-  Point point;
-  point.value = energy_;
-  point.spread_low = spread_low_;
-  point.spread_high = spread_high_;
-  return point;
+  instants_.finish(last_point_.value);
 }
 
 }  // namespace prony::attribution

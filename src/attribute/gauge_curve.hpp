@@ -1,11 +1,16 @@
 // A power gauge's readings → its cumulative energy at the instants of a Plan: the trapezoid rule between readings, with
 // low and high from the smallest and largest reading that staleness lets bear on each stretch. Memory: the readings of
 // one update period and the answers. Joules, relative to the first reading. Thread promise: as CounterCurve.
+// Where each reading is known to be a mean over a window much longer than the polls are apart, the answers are what
+// such means tell of the instant (attribute/moving_mean.hpp), as soon as the readings after it are there; those that
+// they cannot tell stay as the trapezoid rule has them.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 
+#include "attribute/moving_mean.hpp"
 #include "attribute/plan.hpp"
 #include "model/channel.hpp"
 
@@ -27,7 +32,7 @@ class GaugeCurve {
 
   [[nodiscard]] const Instants& instants() const noexcept { return instants_; }
   [[nodiscard]] bool any() const noexcept { return have_; }
-  [[nodiscard]] double total() const noexcept { return energy_; }  // after close()
+  [[nodiscard]] double total() const noexcept { return last_point().value; }  // after close()
   [[nodiscard]] std::int64_t first_begin() const noexcept { return first_begin_; }
   [[nodiscard]] std::int64_t last_end() const noexcept { return last_end_; }
   [[nodiscard]] double smallest_power() const noexcept { return smallest_; }  // of all readings
@@ -35,7 +40,8 @@ class GaugeCurve {
   [[nodiscard]] std::uint64_t gaps() const noexcept { return gaps_; }
   [[nodiscard]] std::int64_t gap_ns() const noexcept { return gap_ns_; }
   [[nodiscard]] double period_s() const;
-  [[nodiscard]] Point last_point() const;  // after close(); the first one is all zeros
+  [[nodiscard]] Point first_point() const noexcept { return first_point_; }  // after close(), as is the next
+  [[nodiscard]] Point last_point() const noexcept { return last_point_; }
 
  private:
   struct At {
@@ -46,7 +52,22 @@ class GaugeCurve {
     At from, to;
     bool gap = false;
   };
+  // Readings without a hole, and where its instants' values begin.
+  struct Segment {
+    MovingMean mean;
+    std::size_t number = 0;
+    double before_j = 0;
+  };
+  struct Later {  // an answer that waits for the readings after it
+    std::int64_t at_ns = 0;
+    std::optional<std::size_t> fixed, grid;
+    Point point;
+  };
   void finalise(const Stretch& stretch);
+  void add_to_means(const At& now);
+  void answer(const Point& point, bool of_means);
+  void revise(bool all);
+  [[nodiscard]] bool refine(Point& point, const Segment& segment, std::int64_t at_ns) const;
   [[nodiscard]] Point inside(const Stretch& stretch, double least, double most, std::int64_t at) const;
   [[nodiscard]] Point outside(double beyond_s) const;
 
@@ -62,6 +83,13 @@ class GaugeCurve {
   double energy_ = 0, spread_low_ = 0, spread_high_ = 0;
   std::uint64_t readings_ = 0, gaps_ = 0;
   std::int64_t gap_ns_ = 0;
+  std::int64_t window_ns_ = 0;  // of the mean that each reading is; 0: it is none, or none that can be told apart
+  double seen_j_ = 0;           // by the trapezoid rule up to the newest reading
+  std::size_t segment_number_ = 0;
+  bool first_told_ = false;  // first_point_ is as it stays
+  std::deque<Segment> segments_;
+  std::deque<Later> later_;
+  Point first_point_, last_point_;
 };
 
 }  // namespace prony::attribution

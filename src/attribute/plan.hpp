@@ -43,7 +43,11 @@ struct Point {
   double period_error_s = 0;  // one standard deviation of the period moves this edge by so much
   double edge_width = 0;      // for "resolvable": the doubt that the edge alone brings
   bool strict = false;        // low and high cannot be wrong
-  bool known = true;          // false: nothing bounds it (a counter that never moved and has no largest rate)
+  // Of power that is a mean over a window: the value is what the means around it tell, with `sigma`, and is not below
+  // `least` nor above `most`; edges of one segment share what its beginning leaves open, and phase_sigma_s.
+  bool averaged = false;
+  double least = 0, most = 0;
+  bool known = true;  // false: nothing bounds it (a counter that never moved and has no largest rate)
 };
 
 // The pending instants of one channel and the answers so far.
@@ -61,6 +65,11 @@ class Instants {
     return next_fixed() == next_ && next_ != never ? std::optional(points_.size()) : std::nullopt;
   }
   void revise(std::size_t index, const Point& point) { points_[index] = point; }
+  // The same of the grid's instants.
+  [[nodiscard]] std::optional<std::size_t> next_grid_index() const noexcept {
+    return next_grid_ns_ == next_ && next_ != never ? std::optional(grid_.size()) : std::nullopt;
+  }
+  void revise_grid(std::size_t index, double value) { grid_[index] = value; }
   [[nodiscard]] const Point& fixed(std::size_t index) const { return points_[index]; }
   [[nodiscard]] bool any_fixed_left() const noexcept { return points_.size() < plan_->fixed.size(); }
   // Value at a grid instant: 0 before the first reading, what finish() said after the last.

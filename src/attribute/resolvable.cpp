@@ -44,6 +44,9 @@ std::string why_not_resolvable(const Curve& curve, const Measured& measured, Int
   if (curve.is_counter() && measured.estimate.value == 0 && curve.period_s() > 0 &&
       window.length().seconds().value() >= updates_to_miss * curve.period_s())
     return "the counter stands still: it can be read, but did not move in a time of many of its updates";
+  if (const std::int64_t mean_ns = curve.is_counter() ? 0 : curve.channel().averaging_window.ns; mean_ns > 0)
+    return "the window is too short for this sensor, whose readings are means over " +
+           std::to_string(mean_ns / 1'000'000) + " ms: what ran inside cannot be told from what ran beside it";
   return "the window is too short for this sensor";
 }
 
