@@ -70,7 +70,7 @@ sys/fs/cgroup/unified/cpu.* sys/hypervisor/type
 proc/xen/capabilities sys/firmware/devicetree/base/hypervisor/compatible sys/firmware/acpi/platform_profile
 sys/class/block/*/dev sys/dev/block/*/dev
 sys/bus/i2c/drivers/ina3221x/*/iio*device*/rail_name_* sys/bus/i2c/drivers/ina3221x/*/iio*device*/in_power*_input
-sys/class/drm/card*/device/vendor sys/class/drm/card*/device/*_busy_percent sys/class/drm/card*/device/mem_info_*
+sys/class/drm/card*/device/vendor sys/class/drm/card*/device/*_busy_percent sys/class/drm/card*/device/mem_info_* sys/class/drm/card*/device/gpu_metrics
 sys/class/drm/card*/device/hwmon/*/* sys/class/drm/card*/gt/gt0/rps_act_freq_mhz sys/class/drm/card*/gt/gt0/throttle_reason_*
 sys/class/drm/card*/device/tile0/gt0/freq0/act_freq sys/class/drm/card*/device/tile0/gt0/freq0/throttle/*
 sys/devices/gpu.0/load sys/devices/platform/*/load sys/devices/platform/bus@0/*/load sys/devices/platform/host1x/*/load

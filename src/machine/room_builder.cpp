@@ -293,6 +293,28 @@ void RoomBuilder::card_energy(int number, const std::string& domain, const Power
   domains_.push_back({domain, {domain}, curve});
 }
 
+void RoomBuilder::card_metrics(int number, const PowerCurve& curve) {
+  const CounterView view{.updates = register_clock(register_period),
+                         .quantum_j = 0x1p-16,
+                         .counts_per_quantum = 1,
+                         .wrap_quanta = 0,
+                         .start_quanta = sources_ * 1'234'567};
+  files_.set_file("/sys/class/drm/card" + std::to_string(number) + "/device/gpu_metrics",
+                  [curve, view, start = start_, choice = choice_](Instant now) {
+                    constexpr std::size_t size = 288, energy = 24;
+                    std::string table(size, '\xff');
+                    table[0] = static_cast<char>(size & 0xff);
+                    table[1] = static_cast<char>(size >> 8);
+                    table[2] = 1;
+                    table[3] = 4;
+                    const std::uint64_t counts = view.raw(curve, shown(now - start, choice));
+                    for (std::size_t i = 0; i < sizeof counts; ++i)
+                      table[energy + i] = static_cast<char>(counts >> 8 * i & 0xff);
+                    return table;
+                  });
+  fault_for("/sys/class/drm/card" + std::to_string(number) + "/device/gpu_metrics");
+}
+
 void RoomBuilder::power(const std::string& path, const std::string& domain, const PowerCurve& curve, Duration period,
                         Duration window) {
   gauge_file(path, curve,

@@ -75,6 +75,8 @@ class RoomBuilder {
   void card(int number, const std::string& driver, const std::string& address);
   // Its energy counter in µJ. Source: Documentation/ABI/testing/sysfs-driver-intel-i915-hwmon.
   void card_energy(int number, const std::string& domain, const PowerCurve& curve);
+  // Its binary gpu_metrics 1.4, of which only the energy accumulator is filled in. Source: kgd_pp_interface.h.
+  void card_metrics(int number, const PowerCurve& curve);
   // A gauge in µW, the mean over `window`, renewed every `period`; its truth is `domain`.
   void power(const std::string& path, const std::string& domain, const PowerCurve& curve, Duration period,
              Duration window);

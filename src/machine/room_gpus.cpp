@@ -17,7 +17,7 @@ PowerCurve draws(double idle_w, double dynamic_w, const PowerCurve& load) {
 
 }  // namespace
 
-// Two EPYC packages and four cards; each card's power is the firmware's, renewed every 5 ms.
+// Two EPYC packages and four cards; each card's power is the firmware's, renewed every 5 ms, beside its accumulator.
 void room_mi300(RoomBuilder& room) {
   const auto cpu = curve("sine:0.25,0.1,8+noise:71,0.1,0.1,0.05");
   room.processors({96, "vendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: Simulated EPYC host",
@@ -35,6 +35,7 @@ void room_mi300(RoomBuilder& room) {
     const auto device = "/sys/class/drm/card" + n + "/device", sensors = device + "/hwmon/hwmon" + n;
     room.card(i, "amdgpu", "0000:" + n + "5:00.0");
     room.power(sensors + "/power1_input", "amdgpu-" + n, card, milliseconds(5), milliseconds(5));
+    room.card_metrics(i, card);
     room.reading(sensors + "/freq1_input", load, 1.98e9, milliseconds(50), milliseconds(50), 120e6);
     room.reading(device + "/gpu_busy_percent", load, 100, milliseconds(50), milliseconds(50));
     room.text(device + "/mem_info_vram_total", "206141652992");

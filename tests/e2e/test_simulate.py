@@ -21,6 +21,7 @@ MACHINES = {  # name → channels that must be there, and whether they are measu
     "jetson-orin": (["hwmon.ina3221.VDD_IN.power", "hwmon.ina3221.VDD_CPU_GPU_CV.power", "hwmon.ina3221.VDD_SOC.power"],
                     "measured"),
     "arc": (["rapl.package-0.energy", "intel-gpu.i915.energy"], "measured"),
+    "mi300": (["rapl.package-0.energy", *(f"amdgpu.amdgpu-{n}.energy" for n in range(4))], "measured"),
     "xavier": ([f"jetson.{rail}.power" for rail in ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V")], "measured"),
 }
 NOTE = "no joule here is real"
@@ -135,9 +136,9 @@ class Simulate(Case):
         """Kills: a card left out of the machine's joules; its counter read by hwmon a second time and added twice."""
         for name, heads in (("arc", {"rapl.package-0.energy", "intel-gpu.i915.energy"}),
                             ("mi300", {"rapl.package-0.energy", "rapl.package-1.energy",
-                                       *(f"amdgpu.amdgpu-{n}.power" for n in range(4))})):
+                                       *(f"amdgpu.amdgpu-{n}.energy" for n in range(4))})):
             with self.subTest(name):
-                summary = self.simulate(name, "5" if name == "mi300" else "1")
+                summary = self.simulate(name)
                 self.assertEqual({row["channel"] for row in summary["energy"] if row["headline"]}, heads)
                 card = energy(summary, next(c for c in heads if "rapl" not in c))
                 self.assertNotIn("target_share", card)  # who used it was not recorded: nobody gets a guess

@@ -67,7 +67,8 @@ constexpr const char* files[] = {"/sys/class/powercap/intel-rapl:0/name",
                                  "/sys/bus/event_source/devices/power/events/energy-pkg",
                                  "/sys/bus/event_source/devices/power/events/energy-pkg.scale",
                                  "/sys/bus/event_source/devices/power/events/energy-pkg.unit",
-                                 "/sys/class/powercap/intel-rapl:0/constraint_0_name"};
+                                 "/sys/class/powercap/intel-rapl:0/constraint_0_name",
+                                 "/sys/class/drm/card0/device/gpu_metrics"};
 constexpr std::size_t count = sizeof files / sizeof files[0];
 
 // What stands in a file that is not under test; most hold a number.
@@ -94,6 +95,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   prony::SimulatedMachine machine;
   machine.set_perf({1000, 2}, 1000, [](prony::Instant) { return std::uint64_t{1000}; });
   machine.set_file("/sys/class/power_supply/BAT0/type", "Battery");
+  machine.set_file("/sys/class/drm/card0/device/vendor", "0x1002");
   machine.set_file("/sys/fs/cgroup/cgroup.procs", "");
   machine.set_file("/sys/fs/cgroup/cgroup.events", "");
   for (std::size_t i = 0; i < count; ++i) machine.set_file(files[i], i == data[0] % count ? text : usual(files[i]));

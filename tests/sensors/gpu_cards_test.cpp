@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "machine/simulated.hpp"
 #include "seen.hpp"
 #include "sensors/drm_cards.hpp"
@@ -74,6 +76,85 @@ TEST(Amdgpu, SeveralCardsAreNumberedByTheirAddressAndACounterHoldsTheGauges) {
   EXPECT_THAT(seen(probe),
               ElementsAre("amdgpu.amdgpu-0.energy=9", "amdgpu.amdgpu-0.power=1<amdgpu-0", "amdgpu.amdgpu-1.power=2"));
   EXPECT_EQ(probe.sensor->channels()[0].device, "0000:03:00.0");
+}
+
+// A table of that version whose accumulator holds `counts`; all else is what the driver fills in for "not told".
+std::string metrics(int content, std::uint64_t counts) {
+  struct Layout {
+    std::size_t size, energy, width;
+  };
+  constexpr std::array<Layout, 6> layouts{
+      {{80, 36, 4}, {96, 24, 8}, {104, 24, 8}, {120, 24, 8}, {288, 24, 8}, {328, 56, 8}}};
+  const Layout& layout = layouts.at(static_cast<std::size_t>(content));
+  std::string table(layout.size, '\xff');
+  table[0] = static_cast<char>(layout.size & 0xff), table[1] = static_cast<char>(layout.size >> 8);
+  table[2] = 1, table[3] = static_cast<char>(content);
+  for (std::size_t i = 0; i < layout.width; ++i) table[layout.energy + i] = static_cast<char>(counts >> 8 * i & 0xff);
+  return table;
+}
+constexpr const char* metrics_file = "/sys/class/drm/card0/device/gpu_metrics";
+
+// Kills: the accumulator looked for where another version has it; its unit taken for microjoules.
+TEST(Amdgpu, WhereHwmonCountsNoEnergyTheAccumulatorOfGpuMetricsIsReadInEachOfItsVersions) {
+  for (int content = 0; content <= 5; ++content) {
+    SimulatedMachine machine;
+    add_card(machine, 0, "amdgpu", "0000:03:00.0", {}, {{"power1_input", "250000000"}});
+    machine.set_file(metrics_file, metrics(content, 65536 * 1000 + 7));
+    const auto probe = make_amdgpu(machine, {});
+    ASSERT_EQ(probe.more.size(), 1u) << content;
+    const Channel& energy = probe.more[0]->channels()[0];
+    std::vector<Reading> reading(1);
+    probe.more[0]->read(reading);
+    EXPECT_EQ(reading[0].raw, 65536 * 1000 + 7) << content;
+    EXPECT_DOUBLE_EQ(energy.scale * 65536, 1);
+    EXPECT_EQ(energy.kind, ChannelKind::counter);
+    EXPECT_EQ(energy.range, content == 0 ? 1ULL << 32 : 0) << content;
+    ASSERT_EQ(probe.within.size(), 1u);
+    // The kernel names the unit from 1.4 on. Before, it is shown beside the card's power and added to nothing.
+    EXPECT_EQ(energy.coverage_known, content >= 4);
+    EXPECT_EQ(probe.within[0].whole, content >= 4 ? "amdgpu.amdgpu.energy" : "amdgpu.amdgpu.power");
+    EXPECT_EQ(energy.name, content >= 4 ? "amdgpu.amdgpu.energy" : "amdgpu.amdgpu-accumulator.energy");
+    EXPECT_EQ(probe.notes.empty(), content >= 4);
+  }
+}
+
+TEST(Amdgpu, ATableThatIsNoneHasNoEnergyAndOneThatBecomesRubbishIsAGapWithItsReason) {
+  const auto good = metrics(4, 1'000'000);
+  std::vector<std::string> tables{"", "\x01", good.substr(0, 287), good + std::string(5000, 'x')};
+  for (const auto& [at, byte] : {std::pair{0, '\x00'}, {2, '\x02'}, {3, '\x09'}}) {  // size, format, version
+    tables.push_back(good);
+    tables.back()[static_cast<std::size_t>(at)] = byte;
+  }
+  tables.push_back(metrics(3, UINT64_MAX));  // the card does not count
+  tables.push_back(metrics(0, UINT32_MAX));
+  for (const auto& table : tables) {
+    SimulatedMachine machine;
+    add_card(machine, 0, "amdgpu", "0000:03:00.0", {}, {{"power1_input", "250000000"}});
+    machine.set_file(metrics_file, table);
+    const bool whole = table.starts_with(good);
+    EXPECT_EQ(make_amdgpu(machine, {}).more.size(), whole ? 1u : 0u) << table.size();
+    machine.set_file(metrics_file, good);
+    const auto probe = make_amdgpu(machine, {});
+    ASSERT_EQ(probe.more.size(), 1u);
+    std::vector<Reading> reading(1);
+    machine.set_file(metrics_file, table);
+    probe.more[0]->read(reading);
+    EXPECT_EQ(reading[0].quality, whole ? Quality::ok : Quality::gap) << table.size();
+    EXPECT_EQ(probe.more[0]->complaints().size(), whole ? 0u : 1u);
+    EXPECT_TRUE(probe.more[0]->complaints().empty());  // said once
+    machine.set_file(metrics_file, good);
+    probe.more[0]->read(reading);
+    EXPECT_EQ(reading[0].raw, 1'000'000);
+  }
+}
+
+TEST(Amdgpu, ACounterOfHwmonIsPreferredToTheAccumulator) {
+  SimulatedMachine machine;
+  add_card(machine, 0, "amdgpu", "0000:03:00.0", {}, {{"energy1_input", "9"}});
+  machine.set_file(metrics_file, metrics(4, 5));
+  const auto probe = make_amdgpu(machine, {});
+  EXPECT_THAT(seen(probe), ElementsAre("amdgpu.amdgpu.energy=9"));
+  EXPECT_TRUE(probe.more.empty());
 }
 
 TEST(Amdgpu, AnotherMachineSaysThatItHasNoCard) {
