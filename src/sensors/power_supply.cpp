@@ -197,9 +197,7 @@ Probe make_power_supply(Machine& machine, const SensorOptions& options) {
   auto sensor = std::make_unique<PowerSupplySensor>(std::move(probe.sensor), std::move(all.draw_channels),
                                                     std::move(all.draws), std::move(all.watch));
   std::vector<Reading> readings(sensor->channels().size());
-  const auto begin = machine.now();
-  sensor->read(readings);
-  if (machine.now() - begin > fast_enough) sensor->set_lane(LaneKind::blocking);
+  if (time_of_read(machine, [&] { sensor->read(readings); }) > fast_enough) sensor->set_lane(LaneKind::blocking);
   (void)sensor->complaints();  // what a trial read met is not part of a Run
   probe.sensor = std::move(sensor);
   return probe;
