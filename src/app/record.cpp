@@ -261,7 +261,9 @@ Result<WorkloadOutcome> Recording::drive() {
     std::mutex mutex;
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
-    while (!wake.wait_for(lock, stop, std::chrono::seconds(1), [&] { return stop.stop_requested(); }))
+    // Soon after the release first: what ran until then went by our name.
+    for (auto pause = std::chrono::milliseconds(50);
+         !wake.wait_for(lock, stop, pause, [&] { return stop.stop_requested(); }); pause = std::chrono::seconds(1))
       followers_.survey();
   });
   auto outcome =

@@ -26,8 +26,8 @@ void ProcessTable::apply_births(Instant now) {
       continue;
     }
     FollowedProcess* known = row(birth.process);
-    if (known != nullptr && look_ - known->inserted <= 2 &&
-        known->ended_ns == 0) {  // a look was faster than the telling
+    // A look was faster than the telling; but whoever was born after that look has the number of one that has ended.
+    if (known != nullptr && look_ - known->inserted <= 2 && known->ended_ns == 0 && birth.at <= known->seen.begin) {
       known->told = true;
       known->threads = 1;
       continue;

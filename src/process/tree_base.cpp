@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <exception>
+#include <thread>
 
 namespace prony {
 
@@ -42,6 +44,17 @@ void add(IoUsage& sum, const IoUsage& part) noexcept {
   sum.write_calls_bytes += part.write_calls_bytes;
 }
 
+// What a held child still does before it waits for its release is ours too: until then its clock is no base.
+void await_hold(Machine& machine, pid_t child) {
+  constexpr int most_tries = 100;
+  for (int attempt = 0; attempt < most_tries; ++attempt) {
+    const auto text = machine.read_text("/proc/" + std::to_string(child) + "/stat");
+    const auto stat = text ? parse_process_stat(*text) : std::nullopt;
+    if (!stat || stat->state != 'R') return;
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+}
+
 }  // namespace
 
 TreeBase::TreeBase(Machine& machine, TreeRung rung, std::string why_not_better)
@@ -67,6 +80,7 @@ TreeBase::TreeBase(Machine& machine, TreeRung rung, std::string why_not_better)
 void TreeBase::prepare(SpawnOptions& options) { options.environment.emplace_back("PRONY_RUN_ID", run_id_); }
 
 void TreeBase::attach(const Child& root) {
+  await_hold(machine_, root.pid());
   std::unique_lock lock(mutex_);
   root_ = root.pid();
   const auto now = machine_.now();

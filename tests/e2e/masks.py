@@ -134,10 +134,11 @@ def masked_run_text(text, folder):
             items = re.sub(r"\b\d[\d ]* (major|minor|wait|preemption)s?\b", r"N \1", items).replace("faults", "fault")
         if label.strip() == "Prony itself":
             items = re.sub(r" \(.*?\)", "", items)
-        if label.strip() == "conditions":
-            items = " · ".join(item for item in items.split(" · ") if not any(re.fullmatch(p, item) for p in LOADED))
-            if not items:
+        if label.strip() in ("conditions", ""):  # long ones go on in lines without a label
+            kept = " · ".join(item for item in items.split(" · ") if not any(re.fullmatch(p, item) for p in LOADED))
+            if items and not kept:
                 continue
+            items = kept
         # Domains that take equally long stand together, and how long each takes was learned at this moment. The JSON has
         # what is told of each.
         too_short = re.fullmatch(r"[^:]*(: the window is too short for this sensor; it takes at least .*)", items)

@@ -136,12 +136,15 @@ class Faults(RigCase):
         self.assert_told(summary)
 
     def test_a_sensor_that_fails_at_first_is_measured_from_where_it_begins(self):
-        # 6 s with nothing in the first: the rest is 5/6 of the truth, and `high` allows for what was not seen.
-        rig, summary, run = self.measure_with((1.0, "ok"), first="eio", seconds="6")
+        # 7 s with nothing in the first one or two: `high` allows for what was not seen.
+        rig, summary, run = self.measure_with((2.0, "ok"), first="eio", seconds="7")
         row = energy(summary, CHANNEL)
         self.assertEqual((row["wraps"], row["resets"]), (0, 0))
         truth = rig.truth.joules("package-0", *run)
-        self.assertEqual(row["gaps"], 1)
+        # On a busy machine ticks are missed as well, and each time that is a gap too.
+        ticks = [r for r in self.table("x.prony", "samples") if r.get(CHANNEL + "_j")]
+        missed = sum(later["begin_ns"] - tick["end_ns"] > 20_000_000 for tick, later in zip(ticks, ticks[1:]))
+        self.assertEqual(row["gaps"], 1 + missed)
         self.assertGreater(row["gap_s"], 0.5)
         self.assert_told(summary)
         if row["resolvable"]:

@@ -5,6 +5,8 @@ What is held for each: an error says what to do and leaves no Run behind; what c
 be read again; what could not be seen is said.
 """
 
+import csv
+import io
 import json
 import os
 import signal
@@ -210,6 +212,18 @@ class HostileTargets(Case):
                     self.assertGreaterEqual(value, -1e-9, (row["channel"], key))
         for row in summary.get("processes", []):
             self.assertGreaterEqual(row["charged_low_j"], 0, row)
+
+    def test_a_command_that_ends_soon_goes_by_its_own_name_on_every_rung(self):
+        """Until it is released it is a copy of Prony, and so it is called."""
+        for rung in ("cgroup", "exit-events", "subreaper", "polling"):
+            with self.subTest(rung=rung):
+                kept = self.path(f"{rung}.prony")
+                done = self.prony("run", "--quiet", "--all", "--tree", rung, "--baseline", "300ms", "--out", kept, "--", "sleep", "0.4")
+                if done.returncode != 0:
+                    self.skipTest(done.err.strip())
+                table = self.prony("export", kept, "--format", "csv", "--table", "processes").out
+                names = [row["name"] for row in csv.DictReader(io.StringIO(table)) if row["target"] == "command" and row["pid"]]
+                self.assertEqual(names, ["sleep"])
 
     def test_one_name_for_two_targets_is_refused(self):
         self.assertIn("a", self.refused("--comm", "a=x", "--comm", "a=y", "--for", "1s"))

@@ -128,6 +128,27 @@ TEST(Follower, ANumberGivenAwayAgainBetweenTwoLooksIsTwoProcesses) {
   EXPECT_EQ(f.cpu_ns(0), 30 * ms);
 }
 
+// Bug: the birth of the next one with a number is taken for that of the one that has it, which was seen just before, as
+// if it were told late; and then all that the next one uses is the other's.
+TEST(Follower, ANumberThatIsGivenAwayAgainRightAfterItsFirstLookIsAnother) {
+  ScriptedProc proc;
+  proc.add({.pid = 50, .name = "mine", .start_ticks = 90});
+  auto [events, f] = follow_told(proc, {choice(SelectorKind::pid, "50")});
+  proc.births(3000);  // numbers go round
+  f.look();
+  proc.pass(30);
+  proc.end(50);
+  proc.add({.pid = 50, .name = "theirs", .start_ticks = 103, .cpu_ns = 500 * ms});
+  events->next.ends = {{50, 2 * ms, {"mine"}}};
+  events->next.births = {{1, 50, 50, proc.machine.now()}};
+  proc.pass(30);
+  f.read();  // a look before anything is listed anew
+  EXPECT_LE(f.cpu_ns(0), 2 * ms);
+  proc.pass(100);
+  f.look();
+  EXPECT_LE(f.cpu_ns(0), 2 * ms);
+}
+
 // Bug: what a full table could not keep is lost, and nobody is told that anything is missing, or how much.
 TEST(Follower, TimeForWhichTheMechanismHadNoRoomIsSaidInAll) {
   ScriptedProc proc;
