@@ -112,6 +112,12 @@ TEST(BusyByIdle, WorkThatNoTickEverMeetsIsCounted) {
   }
 }
 
+// Kills: ticks that are so wrong that the idle times are not believed, and the ticks are.
+TEST(BusyByIdle, TicksThatMissFourTenthsOfABusyMachineAreNotBelievedInstead) {
+  EXPECT_NEAR(Bench({.busy = 3, .seen = 0.6}).run(10), 30, 0.35);
+  EXPECT_NEAR(Bench({.busy = 2.5, .seen = 1.4}).run(10), 25, 0.45);
+}
+
 TEST(BusyByIdle, ATreeThatStandsStillIsNoBusyMachine) {
   Bench bench({});
   bench.machine().set_file("/proc/stat", std::string("cpu  100 0 0 4000 10 0 0 0 0 0\n"));
