@@ -366,9 +366,9 @@ bool Finder::find_throughput() {
     bytes.averaging_window = pcie_sampled_for;
     any = add_quietly({std::string(way == nvml::pcie_sent ? "PCIe bytes sent" : "PCIe bytes received") + " (samples)",
                        {bytes},
-                       [way = static_cast<int>(way)](NvmlGpu& gpu, std::span<Reading> out) {
+                       [direction = static_cast<int>(way)](NvmlGpu& gpu, std::span<Reading> out) {
                          unsigned kilobytes_per_s = 0;
-                         const Status status = gpu.call(&NvmlLibrary::pcie_throughput, way, &kilobytes_per_s);
+                         const Status status = gpu.call(&NvmlLibrary::pcie_throughput, direction, &kilobytes_per_s);
                          if (status == nvml::success) out[0] = checked(kilobytes_per_s, most_kilobytes_per_s);
                          return status;
                        }}) ||

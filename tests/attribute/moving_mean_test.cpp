@@ -298,7 +298,7 @@ TEST(MovingMean, AHoleInTheReadingsWidensTheWindowsThatHoldItAndNoOthers) {
     EXPECT_LE(one.gross->low, one.truth_j);
     EXPECT_GE(one.gross->high, one.truth_j);
   }
-  for (const std::size_t beside : {1, 2}) EXPECT_LT(told[beside].gross->high - told[beside].gross->low, 40);
+  for (const std::size_t beside : {1U, 2U}) EXPECT_LT(told[beside].gross->high - told[beside].gross->low, 40);
 }
 
 // Where neighbours say nothing of what ran inside, no number that pretends to.

@@ -211,7 +211,7 @@ TEST(TargetLaws, ABaselineThatIsOffTakesNobodysTruthOutOfItsDoubt) {
   office.options.known_idle = {{"test.package-0.energy", {20.25, 19.5, 21, EstimateKind::interval_95}}};
   const ChannelLedger told = office.attribute(8).energy[0];
   ASSERT_TRUE(told.targets[0].active);
-  for (std::size_t i : {0, 1}) {
+  for (const std::size_t i : {0U, 1U}) {
     const Estimate& active = *told.targets[i].active;
     EXPECT_LT(active.value, 0) << "shown, not clipped";
     EXPECT_LT(active.low, active.value - 0.9) << "half of 4 s of the baseline's 0.75 W is its doubt, too";
