@@ -255,7 +255,8 @@ TEST_F(LibraryMeter, TheProcessBesideMeasuresUntilItIsStoppedAndTellsItselfApart
   const RunHandle run = open_run(out);
   EXPECT_EQ(prony_run_state(run.get()), PRONY_RUN_COMPLETE);
   bool target = false, prony = false;
-  for (const prony_joules& row : joules_of(summary_of(run.get()).get()))
+  const SummaryHandle summary = summary_of(run.get());  // whose texts the rows show
+  for (const prony_joules& row : joules_of(summary.get()))
     if (row.present == 1) {
       target = target || (std::string(row.party) == "target" && row.value_j > 0);
       prony = prony || std::string(row.party) == "prony";
