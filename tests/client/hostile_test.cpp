@@ -17,23 +17,14 @@
 #include <functional>
 
 #include "../support/emulated.hpp"
+#include "../support/sanitizer.hpp"
 #include "../support/scratch.hpp"
 #include "ring_file.hpp"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
-#else
-constexpr bool sanitized = false;
-#endif
-
 namespace prony::test {
 namespace {
+
+constexpr bool sanitized = address_sanitizer || thread_sanitizer;
 
 // Runs `body` in a child; its exit code, or 128 + the signal that killed it.
 int in_child(const std::function<int()>& body) {

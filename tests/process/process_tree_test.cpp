@@ -1,6 +1,7 @@
 // Every rung against trees whose true CPU time is known. Bugs in mind stand in front of each test.
 #include "process/process_tree.hpp"
 #include "../support/emulated.hpp"
+#include "../support/sanitizer.hpp"
 #include "../support/scratch.hpp"
 
 #include <fcntl.h>
@@ -9,8 +10,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <algorithm>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
@@ -207,11 +208,8 @@ TEST_P(Rung, ResidentMemoryIsTheCommandsOwn) {
   const auto m = run("memory");
   if (!m) GTEST_SKIP() << reason_;
   constexpr std::uint64_t mebibyte = 1024 * 1024;
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  constexpr std::uint64_t most = 1024 * mebibyte;  // shadow memory
-#else
-  constexpr std::uint64_t most = 90 * mebibyte;
-#endif
+  constexpr bool sanitized = test::address_sanitizer || test::thread_sanitizer;
+  constexpr std::uint64_t most = (sanitized ? 1024U : 90U) * mebibyte;  // shadow memory
   EXPECT_GE(m->usage.rss_peak_bytes, 64 * mebibyte);
   EXPECT_LT(m->usage.rss_peak_bytes, most);
   ASSERT_TRUE(m->usage.pss_peak_bytes.has_value());
