@@ -12,8 +12,8 @@ namespace {
 constexpr double user_hz_s = 0.01;
 // So long must times add up before they are believed, and so often it is asked again.
 constexpr std::int64_t first_check_ns = 250'000'000, check_every_ns = 1'000'000'000;
-// Of CPUs × time: by so much the sum of sampled and stamped times may differ from it and still be of this machine. The
-// ticks alone were seen to be wrong by a third of the busy time; times of half or twice as many CPUs are another's.
+// Of CPUs × time: by so much the sum of sampled and stamped times may differ from it and still be of this machine. On a
+// busy one wrong ticks are a large part of it; times of half or twice as many CPUs are another's.
 constexpr double believable = 0.45;
 constexpr double slack_s = 0.05;  // of what is told in steps of 10 ms, and not of all at one instant
 

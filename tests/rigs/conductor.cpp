@@ -89,18 +89,19 @@ Party& Conductor::party(const std::string& name) {
   return parties_.back();
 }
 
-// CPUs × time − idle, of all CPUs since the machine was started; and what the kernel's ticks made of it.
+// CPUs × time − idle − stolen, of all CPUs since the machine was started; and what the kernel's ticks made of it. What
+// a hypervisor gave to others is in nobody's CPU clock: it must not draw power here either.
 Conductor::Busy Conductor::busy() {
   char text[512];
   const long bytes = read_from_start(stat_, text, sizeof text - 1);
   const auto line = std::string_view(text, static_cast<std::size_t>(std::max(bytes, 0L)));
   const auto fields =
-      split(line.substr(0, line.find('\n')), ' ');  // "cpu", "", user nice system idle iowait irq softirq
-  if (fields.size() < 9) return last_busy_;
+      split(line.substr(0, line.find('\n')), ' ');  // "cpu", "", user nice system idle iowait irq softirq steal
+  if (fields.size() < 10) return last_busy_;
   const double per_second = static_cast<double>(::sysconf(_SC_CLK_TCK));
   const auto field_s = [&](std::size_t i) { return parse_finite(fields[i]).value_or(0) / per_second; };
   const double all = static_cast<double>(last_ns_) * 1e-9 * static_cast<double>(::sysconf(_SC_NPROCESSORS_ONLN));
-  return {all - field_s(5) - field_s(6), field_s(2) + field_s(3) + field_s(4) + field_s(7) + field_s(8)};
+  return {all - field_s(5) - field_s(6) - field_s(9), field_s(2) + field_s(3) + field_s(4) + field_s(7) + field_s(8)};
 }
 
 double Conductor::watts(double at_s) const {
