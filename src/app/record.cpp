@@ -38,14 +38,6 @@ void add_storage(Machine& machine, const char* key, const std::string& path, Man
 
 constexpr SpanId run_span_id{1};
 
-// 20261120T225801, from the wall clock: for file names only.
-std::string compact_utc(std::int64_t wall_ns) {
-  std::string compact;
-  for (const char c : format_utc(wall_ns).substr(0, 19))
-    if (c != '-' && c != ':') compact += c;
-  return compact;
-}
-
 std::filesystem::path wanted_path(const RecordPlan& plan, std::int64_t wall_ns) {
   if (!plan.options.out.empty()) return plan.options.out;
   return std::filesystem::path("runs") / (compact_utc(wall_ns) + "-" + file_name_word(plan.name) + ".prony");

@@ -15,13 +15,6 @@ namespace {
 
 constexpr Duration retry_after = milliseconds(30'000);
 
-std::string compact_utc(std::int64_t wall_ns) {
-  std::string compact;
-  for (const char c : format_utc(wall_ns).substr(0, 19))
-    if (c != '-' && c != ':') compact += c;
-  return compact + "Z";
-}
-
 }  // namespace
 
 Result<std::unique_ptr<RunFiles>> RunFiles::open(const SinkSpec& spec, Machine& machine) {
@@ -29,7 +22,7 @@ Result<std::unique_ptr<RunFiles>> RunFiles::open(const SinkSpec& spec, Machine& 
   if (!turn_over) return Unexpected<Error>(turn_over.error());
   const std::int64_t wall_ns = machine.anchor().wall_ns;
   std::filesystem::path wanted = spec.target;
-  if (wanted.empty()) wanted = std::filesystem::path("runs") / (compact_utc(wall_ns) + "-monitor.prony");
+  if (wanted.empty()) wanted = std::filesystem::path("runs") / (compact_utc(wall_ns) + "Z-monitor.prony");
   std::unique_ptr<RunFiles> files(new RunFiles(machine, std::move(wanted), *turn_over));
   auto recorder = files->make(wall_ns);
   if (!recorder) return Unexpected<Error>(recorder.error());
@@ -43,7 +36,7 @@ RunFiles::~RunFiles() = default;
 Result<std::unique_ptr<Recorder>> RunFiles::make(std::int64_t wall_ns) {
   std::filesystem::path path = wanted_;
   if (turn_over_.bytes || turn_over_.age)
-    path.replace_filename(wanted_.stem().string() + "." + compact_utc(wall_ns) + wanted_.extension().string());
+    path.replace_filename(wanted_.stem().string() + "." + compact_utc(wall_ns) + "Z" + wanted_.extension().string());
   auto recorder =
       Recorder::create(path, RecorderOptions{.if_exists = IfExists::number, .commit_every = milliseconds(2000)});
   if (recorder) path_ = (*recorder)->path();

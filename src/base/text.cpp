@@ -209,6 +209,13 @@ std::string format_utc(std::int64_t wall_ns) {
          padded(ms / 60'000 % 60, 2) + ":" + padded(ms / 1000 % 60, 2) + "." + padded(ms % 1000, 3) + "Z";
 }
 
+std::string compact_utc(std::int64_t wall_ns) {
+  std::string compact;
+  for (const char c : format_utc(wall_ns).substr(0, 19))
+    if (c != '-' && c != ':') compact += c;
+  return compact;
+}
+
 std::string printable(std::string_view text, std::size_t columns) {
   std::string out;
   std::size_t used = 0;

@@ -37,6 +37,8 @@ void for_each_line(std::string_view text, const std::function<void(std::string_v
 [[nodiscard]] std::string csv_field(std::string_view text);
 // ISO 8601 UTC with milliseconds: 2026-11-20T22:58:01.250Z, from nanoseconds since 1970.
 [[nodiscard]] std::string format_utc(std::int64_t wall_ns);
+// The same to the second, for names of files: 20261120T225801.
+[[nodiscard]] std::string compact_utc(std::int64_t wall_ns);
 // Printable UTF-8 of at most `columns` columns; control characters and invalid bytes become U+FFFD.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t columns);
 // Columns that `text` takes on a terminal (combining marks 0, wide characters 2).

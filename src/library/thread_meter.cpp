@@ -46,10 +46,7 @@ class NoSignals {
 };
 
 std::filesystem::path default_path(std::int64_t wall_ns, const std::string& name) {
-  std::string utc;
-  for (const char c : format_utc(wall_ns).substr(0, 19))
-    if (c != '-' && c != ':') utc += c;
-  return std::filesystem::path("runs") / (utc + "-" + app::file_name_word(name) + ".prony");
+  return std::filesystem::path("runs") / (compact_utc(wall_ns) + "-" + app::file_name_word(name) + ".prony");
 }
 
 class ThreadMeter final : public Meter {

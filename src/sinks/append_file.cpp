@@ -19,14 +19,6 @@ namespace {
 constexpr std::int64_t sync_every_ns = 5'000'000'000;  // what a power cut may take; kill -9 takes nothing
 constexpr std::size_t header_limit = std::size_t{1} << 20;
 
-// 20261121T153000Z
-std::string compact_utc(std::int64_t wall_ns) {
-  std::string compact;
-  for (const char c : format_utc(wall_ns).substr(0, 19))
-    if (c != '-' && c != ':') compact += c;
-  return compact + "Z";
-}
-
 // "out.csv" → "out", ".csv": between the two goes the time at which a file was turned over.
 std::pair<std::string, std::string> stem_and_ending(const std::string& path) {
   const std::filesystem::path whole(path);
@@ -166,9 +158,9 @@ Result<void> AppendFile::put(std::string_view text) {
 
 Result<void> AppendFile::turn(std::int64_t wall_ns) {
   const auto [stem, ending] = stem_and_ending(path_);
-  std::string aside = stem + "." + compact_utc(wall_ns) + ending;
+  std::string aside = stem + "." + compact_utc(wall_ns) + "Z" + ending;
   for (int n = 2; std::filesystem::exists(aside); ++n)
-    aside = stem + "." + compact_utc(wall_ns) + "-" + std::to_string(n) + ending;
+    aside = stem + "." + compact_utc(wall_ns) + "Z-" + std::to_string(n) + ending;
   (void)::fdatasync(fd_.get());
   if (::rename(path_.c_str(), aside.c_str()) != 0) return failed_at(path_, "it could not be turned over");
   fd_.reset();
