@@ -123,6 +123,66 @@ std::optional<Search> search(const Grid& seen, const Grid& meter, std::int64_t f
   return found;
 }
 
+// What was seen, added up: so that its mean over any stretch of time can be told.
+class Climb {
+ public:
+  explicit Climb(const PowerSeries& seen) {
+    double sum = 0;
+    for (std::size_t i = 0; i < seen.at_s.size(); ++i) {
+      if (i > 0) sum += (seen.at_s[i] - seen.at_s[i - 1]) * (seen.value[i] + seen.value[i - 1]) / 2;
+      sum_.push_back(sum);
+    }
+    at_s_ = &seen.at_s;
+  }
+  // Not finite where nothing was seen.
+  double mean(double from_s, double to_s) const {
+    if (from_s < at_s_->front() || to_s > at_s_->back()) return std::numeric_limits<double>::quiet_NaN();
+    return (up_to(to_s) - up_to(from_s)) / (to_s - from_s);
+  }
+
+ private:
+  double up_to(double t) const {
+    const auto after = std::upper_bound(at_s_->begin(), at_s_->end(), t);
+    if (after == at_s_->end()) return sum_.back();
+    const auto i = static_cast<std::size_t>(after - at_s_->begin());
+    return sum_[i - 1] + (sum_[i] - sum_[i - 1]) * (t - (*at_s_)[i - 1]) / ((*at_s_)[i] - (*at_s_)[i - 1]);
+  }
+  const std::vector<double>* at_s_;
+  std::vector<double> sum_;
+};
+
+struct Fine {
+  double offset_s = 0;
+  Match told;
+};
+
+// The offset to a part of a cell. A grid knows of a reading only in which cell it lies: up to a whole cell may be
+// between two that share one. Here each reading of the meter is held against what was seen in its own stretch of time.
+Fine refined(const PowerSeries& seen, const PowerSeries& meter, double near_s, double fine_s) {
+  constexpr int parts = 16, reach = 3 * parts / 2;
+  const double width_s = spacing(meter), step_s = fine_s / parts;
+  const Climb climb(seen);
+  Grid mine{0, width_s, std::vector<double>(meter.value.size())};
+  const Grid its{0, width_s, meter.value};
+  const auto told_at = [&](double offset_s, bool whole) {
+    for (std::size_t i = 0; i < meter.at_s.size(); ++i) {
+      const double at_s = meter.at_s[i] + offset_s;
+      mine.value[i] = climb.mean(at_s - width_s / 2, at_s + width_s / 2);
+    }
+    return match(mine, its, 0, whole);
+  };
+  std::vector<double> all;
+  for (int i = -reach; i <= reach; ++i) all.push_back(told_at(near_s + i * step_s, false).correlation);
+  const auto best = static_cast<std::size_t>(std::max_element(all.begin(), all.end()) - all.begin());
+  double part = 0;  // the top of a parabola through the best and its neighbours
+  if (best > 0 && best + 1 < all.size()) {
+    const double bend = all[best - 1] - 2 * all[best] + all[best + 1];
+    if (bend < 0) part = std::clamp((all[best - 1] - all[best + 1]) / (2 * bend), -0.5, 0.5);
+  }
+  const double offset_s = near_s + (static_cast<double>(best) - reach + part) * step_s;
+  return {offset_s, told_at(offset_s, true)};
+}
+
 Unexpected<Error> not_unique(const Search& found) {
   const std::string r = format_fixed(found.correlation, 2), next = format_fixed(std::max(0.0, found.next), 2);
   return fail(
@@ -164,23 +224,20 @@ Result<Alignment> align(const PowerSeries& seen, const PowerSeries& meter, const
       both.correlation >= least_correlation &&
       1 - std::pow(std::max(0.0, both.next), 2) >= least_ratio * (1 - both.correlation * both.correlation);
   if (!unique) return not_unique(both);
-  // Between cells: the top of a parabola through the best and its neighbours.
-  const double before = match(fine_seen, fine_meter, fine->best - 1, false).correlation;
-  const double after = match(fine_seen, fine_meter, fine->best + 1, false).correlation;
-  const double bend = before - 2 * fine->correlation + after;
-  const double part = bend < 0 ? std::clamp((before - after) / (2 * bend), -0.5, 0.5) : 0;
-  const Match told = match(fine_seen, fine_meter, fine->best, true);
   // Where a cell of one grid lies in a cell of the other is not known better than to a rounding.
-  const double rounding_s =
-      (fine_meter.begin_s - fine_seen.begin_s) - std::round((fine_meter.begin_s - fine_seen.begin_s) / fine_s) * fine_s;
+  const double apart_s = fine_meter.begin_s - fine_seen.begin_s;
+  const double rounding_s = apart_s - std::round(apart_s / fine_s) * fine_s;
+  const double cell_s = near_s - rounding_s + static_cast<double>(fine->best) * fine_s;
+  const auto [offset_s, told] = refined(seen, meter, cell_s, fine_s);
   Alignment result;
-  result.offset_s = near_s - rounding_s + (static_cast<double>(fine->best) + part) * fine_s;
+  result.offset_s = offset_s;
   const double widened = std::sqrt((1 + told.follows) / (1 - told.follows));
   const double sigma_s = told.steepness > 0 ? told.residual * widened / told.steepness : fine_s;
-  result.doubt_s = 2 * std::sqrt(sigma_s * sigma_s + fine_s * fine_s / 6);
+  // A meter does not tell whether its stamp is of the beginning, the middle or the end of what it averaged.
+  result.doubt_s = 2 * std::sqrt(sigma_s * sigma_s + fine_s * fine_s / 12);
   result.correlation = both.correlation, result.next_correlation = std::max(0.0, both.next);
   result.residual_w = told.residual;
-  result.overlap_s = static_cast<double>(told.points) * fine_s;
+  result.overlap_s = static_cast<double>(told.points) * spacing(meter);
   return result;
 }
 

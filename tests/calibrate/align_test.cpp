@@ -62,6 +62,27 @@ TEST(Align, TheOffsetIsWithinItsDoubtForAnyLoadClockAndNoise) {
   EXPECT_GE(held, rounds - 2);  // 95 % of twenty
 }
 
+// Kills: an offset that is known to a whole cell of a grid only, when two series of one spacing lie unluckily in it.
+TEST(Align, TwoSeriesOfOneSpacingArePlacedToAFractionOfItWhereverTheirReadingsFall) {
+  const Curve steps = random_steps(21);
+  // Means over 50 ms, as counters give them.
+  const Curve load = [&](double t) {
+    double sum = 0;
+    for (int i = 0; i < 10; ++i) sum += steps(t - 0.0225 + 0.005 * i);
+    return sum / 10;
+  };
+  for (int i = 0; i < 20; ++i) {
+    const double phase_s = 0.0025 * i, clock_s = 1.25 + 0.0031 * i;
+    const auto told =
+        align(sampled(load, 0.001, 30, 0.05, 0, 0, 1),
+              sampled([&](double t) { return 8 + 1.15 * load(t); }, phase_s, 30, 0.05, clock_s, 0, 2), {0, 3});
+    ASSERT_TRUE(told) << phase_s;
+    EXPECT_LT(std::abs(told->offset_s - clock_s), 0.01) << phase_s;
+    EXPECT_LE(std::abs(told->offset_s - clock_s), told->doubt_s) << phase_s;
+    EXPECT_LE(told->doubt_s, 0.05) << phase_s;
+  }
+}
+
 // Kills: a load that repeats itself placed one period off, without a word.
 TEST(Align, ALoadThatRepeatsItselfIsRefused) {
   const Curve square = [](double t) { return std::fmod(t + 1000, 4.0) < 2 ? 100.0 : 40.0; };
