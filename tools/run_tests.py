@@ -6,190 +6,20 @@ usage: run_tests.py [--stages a,b,…] [--fuzz-seconds N] [--keep-going is the d
 """
 
 import argparse
-import json
+import concurrent.futures
 import os
 import platform
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
-import xml.etree.ElementTree as xml
 
 import run_mutations
 from stage_folder import StageFolder
+from tally import JOBS, ROOT, Tally, build, run, run_check, run_ctest, run_gtest, run_unittest, show_end, test_programs
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-JOBS = str(os.cpu_count() or 2)
 TSAN_PARTS = ["client", "sampler", "store", "process"]
-
-
-class Tally:
-    """Counts, and what to say about those that did not pass."""
-
-    def __init__(self):
-        self.passed = self.failed = self.skipped = 0
-        self.remarks = []
-
-    def add(self, passed=0, failed=0, skipped=0):
-        self.passed += passed
-        self.failed += failed
-        self.skipped += skipped
-
-    def fail(self, what):
-        self.failed += 1
-        self.remarks.append(f"FAILED  {what}")
-        print(f"FAILED  {what}", flush=True)
-
-    def skip(self, what):
-        self.skipped += 1
-        self.remarks.append(f"skipped {what}")
-        print(f"skipped {what}", flush=True)
-
-
-def run(command, timeout=None, **options):
-    """Exit code and everything printed, shown as it is when it fails."""
-    environment = {**os.environ, "CCACHE_BASEDIR": ROOT, "CCACHE_NOHASHDIR": "1", **options.pop("env", {})}
-    try:
-        done = subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=timeout, text=True, errors="replace", check=False, **options)
-    except subprocess.TimeoutExpired as late:
-        out = late.stdout or b""
-        return 124, (out.decode(errors="replace") if isinstance(out, bytes) else out) + f"\n(over {timeout} s)"
-    return done.returncode, done.stdout
-
-
-def show_end(text, lines=60):
-    print("\n".join(text.rstrip().splitlines()[-lines:]), flush=True)
-
-
-def build(tally, folder, configure, targets=()):
-    """Configures once, then builds. False when it failed (and is counted)."""
-    path = os.path.join(ROOT, "build", folder)
-    if not os.path.exists(os.path.join(path, "build.ninja")):
-        code, text = run(["cmake", *configure, "-B", path, "-S", ROOT])
-        if code != 0:
-            show_end(text)
-            tally.fail(f"{folder}: configure")
-            return False
-    command = ["cmake", "--build", path, "-j", JOBS]
-    if targets:
-        command += ["--target", *targets]
-    code, text = run(command)
-    if code != 0:
-        show_end(text, 100)
-        tally.fail(f"{folder}: build")
-        return False
-    return True
-
-
-# --- ways to count ---------------------------------------------------------------------------------------------------
-
-def run_ctest(tally, folder):
-    path = os.path.join(ROOT, "build", folder)
-    report = os.path.join(path, "ctest.xml")
-    if os.path.exists(report):
-        os.remove(report)
-    _, text = run(["ctest", "--test-dir", path, "-j", JOBS, "--output-on-failure", "--output-junit", report])
-    if not os.path.exists(report):
-        show_end(text)
-        tally.fail(f"{folder}: ctest wrote no report")
-        return
-    for case in xml.parse(report).getroot().iter("testcase"):
-        name = case.get("name")
-        if case.find("failure") is not None or case.get("status") == "fail":
-            out = case.findtext("system-out") or ""
-            show_end(out, 40)
-            tally.fail(f"{folder}: {name}")
-        elif case.find("skipped") is not None or case.get("status") in ("notrun", "disabled"):
-            tally.skip(f"{folder}: {name}: {skip_reason(case.findtext('system-out') or '')}")
-        else:
-            tally.add(passed=1)
-
-
-def skip_reason(text):
-    """The line that GTEST_SKIP printed: the one after "Skipped", or before the verdict."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for number, line in enumerate(lines):
-        if line.endswith("Skipped") and number + 1 < len(lines):
-            return lines[number + 1]
-    return "says no reason"
-
-
-def run_gtest(tally, stage, program, prefix=(), env=None, timeout=600):
-    """One test program as a whole, counted by its own JSON report."""
-    report = program + ".json"
-    if os.path.exists(report):
-        os.remove(report)
-    code, text = run([*prefix, program, f"--gtest_output=json:{report}"], timeout=timeout, env=env or {})
-    name = os.path.basename(program)
-    try:
-        with open(report, encoding="utf-8") as file:
-            suites = json.load(file)["testsuites"]
-    except (OSError, ValueError):
-        show_end(text)
-        tally.fail(f"{stage}: {name} ended with {code} and left no report")
-        return
-    failed = 0
-    for suite in suites:
-        for case in suite["testsuite"]:
-            if case.get("failures"):
-                failed += 1
-                tally.fail(f"{stage}: {suite['name']}.{case['name']}")
-                for failure in case["failures"]:
-                    show_end(failure.get("failure", ""), lines=12)
-            elif case.get("result") == "SKIPPED" or case.get("status") == "NOTRUN":
-                reason = (case.get("skipped") or [{}])[0].get("message", "").strip().splitlines()
-                tally.skip(f"{stage}: {suite['name']}.{case['name']}" + (f": {reason[-1]}" if reason else ""))
-            else:
-                tally.add(passed=1)
-    if failed or code != 0:
-        show_end(text)
-    if code != 0 and not failed:
-        tally.fail(f"{stage}: {name} ended with {code} (a sanitizer's complaint, or a crash at the end)")
-
-
-def run_unittest(tally, stage, command, timeout=1200):
-    """A Python unittest program, counted by its closing lines; 77 = cannot run here."""
-    code, text = run([sys.executable, *command], timeout=timeout)
-    if code == 77:
-        tally.skip(f"{stage}: {text.strip().splitlines()[-1] if text.strip() else command[0]}")
-        return
-    ran = re.search(r"^Ran (\d+) tests? in", text, re.M)
-    end = text[ran.end():] if ran else ""
-    counts = {key: int(number) for key, number in re.findall(r"(failures|errors|skipped)=(\d+)", end)}
-    bad = counts.get("failures", 0) + counts.get("errors", 0)
-    for name, reason in re.findall(r"^(\S+) \(.*?\)(?:\n.*?)? \.\.\. skipped ['\"](.*)['\"]$", text, re.M):
-        tally.remarks.append(f"skipped {stage}: {name}: {reason}")
-    tally.add(skipped=counts.get("skipped", 0))
-    if not ran or (code != 0 and bad == 0):
-        show_end(text)
-        tally.fail(f"{stage}: {command[0]} ended with {code}")
-        return
-    tally.add(passed=int(ran.group(1)) - bad - counts.get("skipped", 0))
-    if bad:
-        show_end(text, 120)
-        for name in re.findall(r"^(?:FAIL|ERROR): (\S+)", text, re.M)[:bad]:
-            tally.fail(f"{stage}: {name}")
-
-
-def run_check(tally, stage, command):
-    """A script that is one test: it passes when it exits 0."""
-    code, text = run(command)
-    if code == 0:
-        tally.add(passed=1)
-    else:
-        show_end(text)
-        tally.fail(f"{stage}: {os.path.basename(command[1] if len(command) > 1 else command[0])}")
-
-
-def test_programs(folder, parts=None):
-    where = os.path.join(ROOT, "build", folder, "tests")
-    names = [f"test_{p}" for p in parts] if parts else sorted(os.listdir(where))
-    paths = [os.path.join(where, n) for n in names]
-    return [p for p in paths if os.path.basename(p).startswith("test_") and os.path.isfile(p) and os.access(p, os.X_OK)
-            and not p.endswith(".json")]
 
 
 # --- stages ----------------------------------------------------------------------------------------------------------
@@ -256,12 +86,17 @@ def stage_e2e(tally, _options):
         run_unittest(tally, "e2e", [f"tests/e2e/{suite}", os.path.join(ROOT, "build/dev")])
 
 
-def stage_asan(tally, _options):
+def configure_asan():
+    """One tree for the unit tests and the fuzz targets: they want the same sanitizers."""
     # clang: half the time of GCC here, and so everything is compiled by both compilers.
-    configure = ["--preset", "asan", "-DPRONY_ENGINE_LLAMA=OFF"]
-    if not shutil.which("clang++-19"):
-        configure += ["-DCMAKE_C_COMPILER=gcc", "-DCMAKE_CXX_COMPILER=g++"]
-    if not build(tally, "asan", configure):
+    if shutil.which("clang++-19"):
+        return ["--preset", "asan", "-DPRONY_ENGINE_LLAMA=OFF", "-DPRONY_FUZZ=ON",
+                "-DPRONY_SANITIZE=fuzzer-no-link,address,undefined"]
+    return ["--preset", "asan", "-DPRONY_ENGINE_LLAMA=OFF", "-DCMAKE_C_COMPILER=gcc", "-DCMAKE_CXX_COMPILER=g++"]
+
+
+def stage_asan(tally, _options):
+    if not build(tally, "asan", configure_asan()):
         return
     env = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
     for program in test_programs("asan"):
@@ -283,26 +118,32 @@ def stage_fuzz(tally, options):
     if not shutil.which("clang++-19"):
         tally.skip("fuzz: clang-19 with libFuzzer is not installed")
         return
-    configure = ["--preset", "fuzz", "-DPRONY_SANITIZE=fuzzer-no-link,address,undefined"]
-    if not build(tally, "fuzz", configure, ["fuzzers"]):
+    folder, configure = "asan", configure_asan()
+    if options.fuzz_seconds > 10:  # a long run earns a build of its own, with optimisation
+        folder, configure = "fuzz", ["--preset", "fuzz", "-DPRONY_SANITIZE=fuzzer-no-link,address,undefined"]
+    if not build(tally, folder, configure, ["fuzzers"]):
         return
-    where = os.path.join(ROOT, "build/fuzz/tests/fuzz")
+    where = os.path.join(ROOT, "build", folder, "tests/fuzz")
     programs = sorted(f for f in os.listdir(where) if f.startswith("fuzz_") and os.access(os.path.join(where, f), os.X_OK)
                       and os.path.isfile(os.path.join(where, f)))
-    for name in programs:
-        corpus = os.path.join(where, "corpus", name)
-        os.makedirs(corpus, exist_ok=True)
-        seeds = os.path.join(ROOT, "tests/fuzz/seeds", name)
-        command = [os.path.join(where, name), f"-max_total_time={options.fuzz_seconds}", "-timeout=10", "-rss_limit_mb=2048",
-                   f"-artifact_prefix={where}/{name}-", corpus]
-        if os.path.isdir(seeds):
-            command.append(seeds)
-        code, text = run(command, timeout=options.fuzz_seconds + 120)
-        if code == 0:
-            tally.add(passed=1)
-        else:
-            show_end(text, 80)
-            tally.fail(f"fuzz: {name}: the input that broke it is below {where}")
+    with concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
+        for name, (code, text) in zip(programs, pool.map(lambda p: run_fuzzer(where, p, options.fuzz_seconds), programs)):
+            if code == 0:
+                tally.add(passed=1)
+            else:
+                show_end(text, 80)
+                tally.fail(f"fuzz: {name}: the input that broke it is below {where}")
+
+
+def run_fuzzer(where, name, seconds):
+    corpus = os.path.join(where, "corpus", name)
+    os.makedirs(corpus, exist_ok=True)
+    command = [os.path.join(where, name), f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
+               f"-artifact_prefix={where}/{name}-", corpus]
+    seeds = os.path.join(ROOT, "tests/fuzz/seeds", name)
+    if os.path.isdir(seeds):
+        command.append(seeds)
+    return run(command, timeout=seconds + 120)
 
 
 CROSS = {  # stage: (Debian's name, triplet, emulator)
@@ -324,7 +165,7 @@ def cross_build(tally, name, targets=()):
         tally.fail(f"{name}: the libraries for it could not be fetched")
         return False
     configure = ["-G", "Ninja", f"--toolchain={ROOT}/cmake/{name}.cmake", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-                 "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O2 -g0", "-DPRONY_ENGINE_LLAMA=OFF"]
+                 "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g0", "-DPRONY_ENGINE_LLAMA=OFF"]
     return build(tally, name, configure, targets)
 
 
