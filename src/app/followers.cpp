@@ -34,23 +34,26 @@ std::vector<DrmDomain> cards_of(const SensorSet& sensors) {
 
 }  // namespace
 
-Result<Followers> Followers::create(const RecordOptions& options, bool with_command, const SensorSet& sensors,
-                                    Machine& measured, Machine& live, bool inside_program) {
+Result<Followers> Followers::create(const RecordOptions& options, const FollowersFor& use, const SensorSet& sensors,
+                                    Machine& measured, Machine& live) {
   const auto rung = tree_rung_from(options.tree);
   if (!rung)
     return fail(ErrorCode::usage, "'" + printable(options.tree, 40) + "' is no way to follow a process tree", "--tree",
                 "It may be automatic, cgroup, exit-events, subreaper or polling.");
   Followers followers;
-  followers.inside_program_ = inside_program;
-  if (with_command) {
+  followers.inside_program_ = use.inside_program;
+  if (use.command) {
     auto tree = ProcessTree::create(live, *rung);
     if (!tree) return Unexpected<Error>(tree.error());
     followers.tree_ = std::move(*tree);
   }
-  if (!options.targets.choices.empty() || options.targets.each_process()) {
+  const bool each_process = use.writes_run && options.targets.each_process();
+  if (!options.targets.choices.empty() || each_process) {
     FollowOptions follow;
-    follow.each_process = options.targets.each_process();
-    if (inside_program) follow.own_pid = nobody;
+    follow.each_process = each_process;
+    follow.tells_processes = use.writes_run;
+    follow.sparing = use.monitor;
+    if (use.inside_program) follow.own_pid = nobody;
     Machine& where = measured.kind() == MachineKind::simulated ? live : measured;
     auto follower = ProcessFollower::create(where, options.targets.choices, std::move(follow));
     if (!follower) return Unexpected<Error>(follower.error());

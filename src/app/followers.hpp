@@ -23,14 +23,20 @@
 
 namespace prony::app {
 
+// What a recording is like that asks for followers.
+struct FollowersFor {
+  bool command = false;                  // it has one
+  bool inside_program = false;           // this very process is a target, not Prony's own
+  std::optional<Duration> monitor = {};  // it goes on for months and ticks this often: what it costs is spared
+  bool writes_run = true;                // who uses what, process by process, is written somewhere
+};
+
 class Followers {
  public:
   // A command runs on this machine (`live`). Others are looked for on the one that is `measured`, unless that is a
-  // simulated one. Where `sensors` count the machine's cycles, those of the targets are counted too. `inside_program`:
-  // this very process is a target, not Prony's own.
-  [[nodiscard]] static Result<Followers> create(const RecordOptions& options, bool with_command,
-                                                const SensorSet& sensors, Machine& measured, Machine& live,
-                                                bool inside_program = false);
+  // simulated one. Where `sensors` count the machine's cycles, those of the targets are counted too.
+  [[nodiscard]] static Result<Followers> create(const RecordOptions& options, const FollowersFor& use,
+                                                const SensorSet& sensors, Machine& measured, Machine& live);
 
   // Before watchers(): devices whose drivers tell who uses them are split by that.
   void watch_devices(Machine& measured, SensorSet& sensors);

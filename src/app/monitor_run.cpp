@@ -93,7 +93,12 @@ Result<void> Monitor::open_machine_and_sensors() {
   if (!sensors) return Unexpected<Error>(sensors.error());
   leave_out(*sensors);
   tell_missing_meters(*machine_, sensors->unavailable);
-  auto followers = Followers::create(o, false, *sensors, *machine_, *live_);
+  const bool writes_run = std::ranges::any_of(specs_, [](const SinkSpec& spec) {
+    const auto row = find_stream(spec.kind);
+    return row && (*row)->make == nullptr;
+  });
+  auto followers =
+      Followers::create(o, {.monitor = times_.interval, .writes_run = writes_run}, *sensors, *machine_, *live_);
   if (!followers) return Unexpected<Error>(followers.error());
   followers_ = std::move(*followers);
   for (const std::string& target : followers_.selected())

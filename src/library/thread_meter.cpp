@@ -126,7 +126,7 @@ Manifest ThreadMeter::describe(const Anchor& now) {
 }
 
 Result<void> ThreadMeter::begin() {
-  auto followers = app::Followers::create(record_, false, *sensors_, *machine_, *live_, true);
+  auto followers = app::Followers::create(record_, {.inside_program = true}, *sensors_, *machine_, *live_);
   if (!followers) return Unexpected<Error>(followers.error());
   followers_ = std::move(*followers);
   followers_.watch_devices(*machine_, *sensors_);

@@ -5,11 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
 
 #include "base/text.hpp"
+#include "process/look_pace.hpp"
 #include "process/nearby.hpp"
 #include "process/process_table.hpp"
 
@@ -39,7 +42,6 @@ Channel target_channel(std::uint32_t id, const std::string& target, const char* 
   return channel;
 }
 
-// The directory of a control group as the path that /proc/PID/cgroup shows, as far as selectors can tell.
 Unavailable hidden_processes() {
   return {"targets", "/proc hides the processes of other users (mount option hidepid)",
           "run as root, or in the group that the mount option gid= names"};
@@ -67,7 +69,10 @@ class Follower final : public ProcessFollower, private Sensor {
         options_(std::move(options)),
         why_not_better_(std::move(why_not_better)),
         match_(std::move(match)),
-        table_(machine, match_, {targets_.size(), options_.each_process, options_.own_pid, options_.events.get()}),
+        pace_(options_.look_period, options_.sparing),
+        table_(machine, match_,
+               {targets_.size(), options_.each_process, options_.own_pid, options_.events.get(),
+                options_.sparing.has_value()}),
         ever_seen_(std::make_unique<bool[]>(targets_.size() + 1)),
         present_(targets_.size(), false),
         hidden_(hides_processes(machine)) {
@@ -75,6 +80,7 @@ class Follower final : public ProcessFollower, private Sensor {
       const auto id = static_cast<std::uint32_t>(channels_.size());
       channels_.push_back(target_channel(id, target.name, "cpu", Measure::cpu_time, ChannelKind::counter));
       channels_.push_back(target_channel(id + 1, target.name, "rss", Measure::memory, ChannelKind::gauge));
+      if (options_.sparing) channels_.back().update_period = LookPace::longest;
     }
     const CpuPackages& packages = table_.packages();
     if (packages.several()) packages_ = packages.count();
@@ -154,7 +160,7 @@ class Follower final : public ProcessFollower, private Sensor {
   void survey() override {
     const std::lock_guard looking(look_mutex_);
     find_ports();
-    table_.gather_memory();
+    if (options_.tells_processes) table_.gather_memory();
   }
   void look_now() override {
     const std::lock_guard looking(look_mutex_);
@@ -196,6 +202,10 @@ class Follower final : public ProcessFollower, private Sensor {
   [[nodiscard]] Result<void> look(bool all);
   [[nodiscard]] Result<void> look_and_tell(bool all);
   void tell_members();
+  [[nodiscard]] std::optional<Instant> last_tick() const noexcept {
+    const auto ns = tick_ns_.load(std::memory_order_relaxed);
+    return ns == 0 ? std::nullopt : std::optional(Instant{ns});
+  }
   void note_presence(Instant now);
   void find_ports();
   void start_thread();
@@ -212,6 +222,8 @@ class Follower final : public ProcessFollower, private Sensor {
   mutable std::mutex look_mutex_;  // one look at a time; taken before mutex_
   TargetMatch match_;
   Instant next_look_;
+  const LookPace pace_;
+  std::atomic<std::int64_t> tick_ns_{0};                             // when the last one was; 0: there was none yet
   std::function<void(std::span<const TargetMember>)> tell_members_;  // of the thread that looks, as what follows
   std::size_t first_target_ = 0;
   std::vector<TargetMember> members_;
@@ -252,13 +264,14 @@ void Follower::tell_members() {
 
 Result<void> Follower::look(bool all) {
   const auto begin = machine_.now();
-  next_look_ = begin + options_.look_period;
+  next_look_ = begin + options_.look_period;  // should it fail
   auto gathered = table_.gather(begin, all);
   const std::lock_guard lock(mutex_);
   trouble_ = gathered ? std::string() : gathered.error().what;
   if (!gathered) return gathered;
   const auto now = machine_.now();
   table_.apply(now);
+  next_look_ = pace_.next(begin, now - begin, last_tick());
   note_presence(now);
   if (options_.each_process && waiting_ < most_looks && now > look_begin_) {
     table_.finish_look({look_begin_, now}, looks_[waiting_++]);
@@ -291,6 +304,7 @@ void Follower::find_ports() {
 
 void Follower::read(std::span<Reading> out) noexcept {
   const auto now = machine_.now();
+  tick_ns_.store(now.ns, std::memory_order_relaxed);
   if (!thread_.joinable() && now >= next_look_) {
     const std::lock_guard looking(look_mutex_);
     [[maybe_unused]] const auto looked = look_and_tell(false);
@@ -314,14 +328,16 @@ void Follower::start_thread() {
 }
 
 void Follower::run() {
-  // The kernel keeps a few megabytes of births and ends for us: they are fetched in time whatever the period.
-  const auto step = std::chrono::nanoseconds(std::min(options_.look_period, milliseconds(100)).ns);
-  auto deadline = std::chrono::steady_clock::now();
   while (true) {
-    deadline = std::max(deadline + step, std::chrono::steady_clock::now());
+    Duration wait = pace_.pump();
+    {
+      const std::lock_guard looking(look_mutex_);
+      const Duration until_look = std::max(next_look_ - machine_.now(), Duration{0});
+      wait = options_.events || !options_.sparing ? std::min(wait, until_look) : until_look;
+    }
     {
       std::unique_lock lock(stop_mutex_);
-      if (wake_.wait_until(lock, deadline, [this] { return stop_; })) return;
+      if (wake_.wait_for(lock, std::chrono::nanoseconds(wait.ns), [this] { return stop_; })) return;
     }
     const std::lock_guard looking(look_mutex_);
     if (machine_.now() + milliseconds(1) >= next_look_) {
@@ -373,6 +389,7 @@ Result<std::unique_ptr<ProcessFollower>> ProcessFollower::create(Machine& machin
   if (options.own_pid == 0) options.own_pid = ::getpid();
   for (const TargetChoice& choice : choices)
     options.each_process = options.each_process || choice.kind == SelectorKind::all;
+  options.each_process = options.each_process && options.tells_processes;
   std::string why;
   if (!options.events && options.kernel_events) {
     if (machine.kind() != MachineKind::live) {

@@ -28,10 +28,14 @@ namespace prony {
 struct FollowOptions {
   bool each_process = false;                 // make looks, of all processes of the machine
   Duration look_period = milliseconds(100);  // between two looks at the list of processes
-  bool kernel_events = true;                 // use exit events where the kernel gives them to this user
-  std::unique_ptr<LifeEvents> events = {};   // used in their place, if set
-  std::int64_t own_pid = 0;                  // Prony's own process, which belongs to no target; 0: this one
-  bool own_thread = true;                    // on a live machine look from a thread, else from the sensor's read()
+  // Set where the follower lives for months: ticks come this often. Looks then take about 1/1000 of the time, at most a
+  // second or a tick apart, and the last before a tick comes just before it, so that it knows who was born.
+  std::optional<Duration> sparing = {};
+  bool tells_processes = true;              // false: nobody takes looks and records; targets are counted all the same
+  bool kernel_events = true;                // use exit events where the kernel gives them to this user
+  std::unique_ptr<LifeEvents> events = {};  // used in their place, if set
+  std::int64_t own_pid = 0;                 // Prony's own process, which belongs to no target; 0: this one
+  bool own_thread = true;                   // on a live machine look from a thread, else from the sensor's read()
 };
 
 // A process of a target, as a look found it.

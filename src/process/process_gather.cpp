@@ -18,6 +18,7 @@ constexpr std::int64_t children_cost_factor = 100;       // reading children's t
 constexpr std::int64_t all_children_cost_factor = 1000;  // of those who are in no target
 constexpr std::int64_t resident_cost_factor = 200;
 constexpr std::int64_t places_cost_factor = 100;  // asking where threads ran may take 1/100 of the time
+constexpr std::int64_t sparing_factor = 5;        // each of these costs is so much less where it is to be spared
 constexpr Duration resident_period = milliseconds(100);
 
 // Second number of statm, in pages. −1: gone.
@@ -48,6 +49,10 @@ ProcessTable::ProcessTable(Machine& machine, TargetMatch& match, const Options& 
       expected_(placed_.size(), std::vector<double>(packages_.count())),
       most_open_files_(machine.most_open_files() / 4) {
   if (auto file = machine_.open("/proc/loadavg")) cursor_ = std::move(*file);
+}
+
+std::int64_t ProcessTable::spared(std::int64_t cost_factor) const noexcept {
+  return options_.sparing ? sparing_factor * cost_factor : cost_factor;
 }
 
 void ProcessTable::pump() {
@@ -108,8 +113,8 @@ void ProcessTable::gather_children_times(Instant now, bool all) {
     process.gave_birth = process.children > 0;
   }
   const auto after = machine_.now();
-  if (of_targets) read_children_again_ = after + children_cost_factor * (after - now);
-  if (of_all) read_all_children_again_ = after + all_children_cost_factor * (after - now);
+  if (of_targets) read_children_again_ = after + spared(children_cost_factor) * (after - now);
+  if (of_all) read_all_children_again_ = after + spared(all_children_cost_factor) * (after - now);
 }
 
 void ProcessTable::gather_newcomers() {
@@ -184,7 +189,7 @@ void ProcessTable::gather_residents(Instant now) {
     }
   }
   const auto after = machine_.now();
-  residents_again_ = now + std::max(resident_period, resident_cost_factor * (after - now));
+  residents_again_ = now + std::max(resident_period, spared(resident_cost_factor) * (after - now));
 }
 
 void ProcessTable::gather_places(Instant now, bool all) {
@@ -206,7 +211,7 @@ void ProcessTable::gather_places(Instant now, bool all) {
                   placed_[target]);
   }
   const auto after = machine_.now();
-  places_again_ = after + places_cost_factor * (after - now);
+  places_again_ = after + spared(places_cost_factor) * (after - now);
 }
 
 void ProcessTable::gather_memory() {
@@ -215,12 +220,17 @@ void ProcessTable::gather_memory() {
   for (const Place& place : order_) {
     FollowedProcess& process = slots_[place.slot];
     if (process.number == 0 && process.target < 0) continue;
+    // How its time divides is as it was if it has used none since, and of no use if it has used none at all.
+    const bool idle = process.own_ns == process.share_at_ns || process.own_ns == process.base_ns;
+    const bool sized = process.number == 0 || process.resident_bytes != 0;
+    if (idle && sized) continue;
     const auto text = machine_.read_text(file_of(place.pid, "stat"));
     const auto stat = text ? parse_process_stat(*text) : std::nullopt;
     if (!stat || stat->start_ticks != process.start_ticks) continue;
     const auto user = static_cast<double>(stat->user_ticks), all = user + static_cast<double>(stat->system_ticks);
     if (all > 0) shares_.emplace_back(place.slot, user / all);
-    if (process.number == 0 || process.resident_bytes != 0) continue;
+    process.share_at_ns = process.own_ns;
+    if (sized) continue;
     const auto memory = machine_.read_text(file_of(place.pid, "statm"));
     const auto pages = memory ? resident_pages(*memory) : -1;
     if (pages > 0) process.resident_bytes = static_cast<std::uint64_t>(pages) * page;

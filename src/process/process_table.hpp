@@ -61,6 +61,7 @@ struct FollowedProcess {
   std::int64_t unseen_ns = 0;         // and of what is left, already credited
   std::uint32_t children = 0;         // in this table
   double user_share = 1;              // of its CPU time
+  std::int64_t share_at_ns = -1;      // own_ns when that was read
   std::uint64_t check_gap = 1;        // looks until the next reading of its name and groups
   std::uint64_t inserted = 0;         // look at which it was seen first
   std::uint32_t threads = 0;          // that have not ended, where told or single-threaded
@@ -78,6 +79,7 @@ class ProcessTable {
     bool each_process = false;
     std::int64_t own_pid = 0;
     LifeEvents* events = nullptr;
+    bool sparing = false;  // FollowOptions::sparing
   };
   ProcessTable(Machine& machine, TargetMatch& match, const Options& options);
 
@@ -150,6 +152,7 @@ class ProcessTable {
   };
 
   // process_gather.cpp
+  [[nodiscard]] std::int64_t spared(std::int64_t cost_factor) const noexcept;
   [[nodiscard]] bool births_since_last_look();
   void gather_children_times(Instant now, bool all);
   void gather_newcomers();

@@ -112,7 +112,7 @@ Summary recorded(TwoClocks& machine, bool with_cycles, const std::function<void(
     options.targets.choices.push_back(*choice);
   }
   SensorSet set = sensors_of(machine, with_cycles);
-  auto followers = Followers::create(options, false, set, machine, machine);
+  auto followers = Followers::create(options, {}, set, machine, machine);
   EXPECT_TRUE(followers) << followers.error().what;
   Manifest manifest;
   followers->describe(manifest);
@@ -194,7 +194,7 @@ TEST(Followers, WhatIsMadeOfProcessesOfAnotherMachineIsSaid) {
   ASSERT_TRUE(choice);
   options.targets.choices.push_back(*choice);
   const SensorSet set = sensors_of(machine, true);
-  const auto followers = Followers::create(options, false, set, machine, other);
+  const auto followers = Followers::create(options, {}, set, machine, other);
   ASSERT_TRUE(followers);
   Manifest manifest;
   followers->describe(manifest);
