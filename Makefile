@@ -8,7 +8,7 @@ RELEASE := build/release
 DEV := build/dev
 PYTHON := python3
 
-.PHONY: help demo test check build bench lint format test-asan test-tsan fuzz test-aarch64 test-armhf test-qemu test-bugs install clean
+.PHONY: help demo test check build bench lint format test-asan test-tsan fuzz test-aarch64 test-armhf test-qemu test-bugs test-torch install clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -62,6 +62,10 @@ test-armhf: ## cross-build for 32-bit ARM and run the unit tests under qemu-user
 test-qemu: ## boot guests whose kernel drivers Prony measures, and hold it against what was written into them
 	@tools/setup.sh core qemu
 	@$(PYTHON) tools/run_tests.py --stages qemu
+
+test-torch: ## the hooks for PyTorch and transformers, with PyTorch itself (PRONY_TORCH_PYTHON: an interpreter that has one)
+	@[ -n "$(PRONY_TORCH_PYTHON)" ] && tools/setup.sh core || tools/setup.sh core torch
+	@$(PYTHON) tools/run_tests.py --stages torch
 
 install: build ## install into PREFIX (default /usr/local)
 	@cmake --install $(RELEASE) $(if $(PREFIX),--prefix $(PREFIX))

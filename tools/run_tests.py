@@ -215,10 +215,35 @@ def stage_bugs(tally, _options):
             tally.fail(f"bugs: {name}: {text.splitlines()[0]}")
 
 
+def stage_torch(tally, _options):
+    """The Python suite's tests that need PyTorch (test_torch*, and test_docs): too much to fetch for the everyday stages."""
+    if not build(tally, "dev", ["--preset", "dev"], ["python_native", "prony"]):
+        return
+    code, text = run(["sh", "tools/setup-torch.sh"], timeout=600)
+    if code != 0:
+        show_end(text, 6)
+        tally.skip("torch: PyTorch cannot be had here (see above)")
+        return
+    python = text.strip().splitlines()[-1]
+    print(run([python, "-c", TORCH_VERSIONS])[1].strip(), flush=True)
+    run_unittest(tally, "torch", ["-m", "unittest", "discover", "-v", "-s", "python/tests", "-p", "test_[dt]o*.py"],
+                 python=python, env={"PYTHONPATH": os.path.join(ROOT, "python"), "PYTHONDONTWRITEBYTECODE": "1",
+                                     "PRONY_LIBRARY_DIR": os.path.join(ROOT, "build/dev")})
+
+
+TORCH_VERSIONS = """
+from importlib import metadata
+for name in ("torch", "transformers", "torchinfo"):
+    try:
+        print(name, metadata.version(name))
+    except metadata.PackageNotFoundError:
+        print(name, "is not there")
+"""
+
 STAGES = {"house": stage_house, "format": stage_format, "unit": stage_unit, "rigs": stage_rigs, "e2e": stage_e2e,
           "asan": stage_asan, "tsan": stage_tsan, "fuzz": stage_fuzz, "aarch64": stage_aarch64,
           "armhf": stage_armhf, "qemu": stage_qemu, "bugs": stage_bugs}
-EXTRA = {"tidy": stage_tidy}
+EXTRA = {"tidy": stage_tidy, "torch": stage_torch}
 
 
 def main():

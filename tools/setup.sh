@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what Prony's build, demo and tests take from the distribution, by name (tools/packages.txt).
-#   tools/setup.sh [--check | --list] [GROUP…]     groups: core demo test qemu bench; default: core
+#   tools/setup.sh [--check | --list] [GROUP…]     groups: core demo test qemu bench torch; default: core
 #   --list   print the packages of the groups, one a line, and do nothing
 #   --check  say what is missing; exit 1 if anything is
 # A call that finds everything in place installs nothing and does not touch the network.
@@ -14,8 +14,8 @@ for word in "$@"; do
   case "$word" in
     --check) action=check ;;
     --list) action=list ;;
-    core | demo | test | qemu | bench) groups="$groups $word" ;;
-    *) echo "setup: what is \"$word\"? usage: tools/setup.sh [--check | --list] [core demo test qemu bench]" >&2; exit 2 ;;
+    core | demo | test | qemu | bench | torch) groups="$groups $word" ;;
+    *) echo "setup: what is \"$word\"? usage: tools/setup.sh [--check | --list] [core demo test qemu bench torch]" >&2; exit 2 ;;
   esac
 done
 [ -n "$groups" ] || groups=core

@@ -134,9 +134,9 @@ def run_gtest(tally, stage, program, prefix=(), env=None, timeout=600):
         tally.fail(f"{stage}: {name} ended with {code} (a sanitizer's complaint, or a crash at the end)")
 
 
-def run_unittest(tally, stage, command, timeout=1200):
+def run_unittest(tally, stage, command, timeout=1200, python=sys.executable, env=None):
     """A Python unittest program, counted by its closing lines; 77 = cannot run here."""
-    code, text = run([sys.executable, *command], timeout=timeout)
+    code, text = run([python, *command], timeout=timeout, env=env or {})
     if code == 77:
         tally.skip(f"{stage}: {text.strip().splitlines()[-1] if text.strip() else command[0]}")
         return

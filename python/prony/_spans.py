@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextvars
 import functools
 import inspect
+from ctypes import sizeof
+from dataclasses import dataclass
 from typing import Any, Callable, Dict, Optional, TypeVar, Union, cast
 
 from . import _library
+from ._library import ClockStruct
 
 Value = Union[int, float, str, bool]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -242,6 +245,31 @@ def complete_span(name: str, begin_ns: int, end_ns: int, *, kind: Union[str, int
     library = _library_opened()
     handle = library.prony_span_complete(_kind_of(kind), _cut(name), current_span() if parent is None else parent,
                                          begin_ns, end_ns)
+    if handle:
+        _write(library, handle, values)
+    return int(handle)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Another clock than CLOCK_MONOTONIC, of an accelerator say: its name, what to add to its stamps to have ns on
+    CLOCK_MONOTONIC, and how far that may be off to either side."""
+
+    name: str
+    offset_ns: int
+    doubt_ns: int
+
+
+def stamped_span(name: str, begin: int, end: int, clock: Clock, *, kind: Union[str, int] = "user",
+                 parent: Optional[int] = None, **values: Value) -> int:
+    """A span of asynchronous work that another clock stamped (ns on it); gives its id, 0: not recorded.
+
+    The Run has it on CLOCK_MONOTONIC, with ``clock`` "device", ``clock_name``, ``clock_offset_ns``, ``clock_doubt_ns``."""
+    library = _library_opened()
+    struct = ClockStruct(struct_size=sizeof(ClockStruct), name=_cut(clock.name), offset_ns=clock.offset_ns,
+                         doubt_ns=clock.doubt_ns)
+    handle = library.prony_span_stamped(_kind_of(kind), _cut(name), current_span() if parent is None else parent,
+                                        begin, end, struct)
     if handle:
         _write(library, handle, values)
     return int(handle)
