@@ -73,14 +73,15 @@ void charge_processes(const ProcessFold& fold, const ProcessShares& shares, cons
     return party == foreign ? row.foreign : row.targets[party].charged;
   };
   const double skew = std::min(1.0, 2e-9 * static_cast<double>(fold.width_ns()) / std::max(window_s, 1e-9));
-  const auto of_whole = [&](double value, const Estimate& whole) {
-    return part_of(value, whole, share_of(value, whole.value) * skew);
-  };
+  std::vector<double> party_s(count, 0.0);
+  for (std::size_t at = 0; at < shares.whole_s.size(); ++at) party_s[at % count] += shares.whole_s[at];
   std::vector<double> told(count, 0.0);
   for (std::size_t slot = 0; slot < joules.size(); ++slot) {
     const std::size_t party = shares.party[slot];
     if (!shares.has_row[slot] || !of_party(party)) continue;
-    row.processes.push_back({fold.numbers()[slot], shares.cpu_s[slot], of_whole(joules[slot], *of_party(party))});
+    const Estimate part =
+        part_by_time(joules[slot], *of_party(party), skew, share_of(shares.cpu_s[slot], party_s[party]));
+    row.processes.push_back({fold.numbers()[slot], shares.cpu_s[slot], part});
     told[party] += joules[slot];
   }
   std::ranges::sort(row.processes, [](const ProcessEnergy& a, const ProcessEnergy& b) {

@@ -68,6 +68,35 @@ TEST(Processes, EachGetsItsPartOfWhatItsTargetWasChargedWhileItRan) {
   }
 }
 
+// Kills: a process above zero told without a doubt because its target is below zero in all.
+TEST(Processes, OneAboveZeroInATargetBelowZeroHasTheDoubtOfTheIdlePower) {
+  Office office;
+  // Idle was 40 W in the mean, 38 W and 42 W by turns.
+  office.add_energy("package-0",
+                    Power{{origin, at_s(0.5), at_s(1), at_s(1.5), at_s(2), at_s(6)}, {38, 42, 38, 42, 44, 30}});
+  const Power one = between(2, 6, 0.6), two = between(6, 10, 0.6);
+  office.add_cpu(Scope::host, "", steady(0.7));
+  office.add_cpu(Scope::target, "a", plus(one, two));
+  office.baseline(0, 2);
+  office.window(2, 10);
+  office.looks = looks_at({{1, one}, {2, two}}, origin, at_s(11), 100 * millisecond);
+  office.follow(1, "a");
+  office.follow(2, "a");
+  const ChannelLedger row = office.attribute(11).energy[0];
+  const Estimate whole = *row.targets[0].charged;
+  ASSERT_LT(whole.high, 0);
+  ASSERT_GT(whole.high - whole.low, 0.1);
+  const ProcessEnergy* above = energy_of(row, 1);
+  ASSERT_TRUE(above);
+  ASSERT_GT(above->charged.value, 0);
+  const double half_w = (whole.high - whole.low) / 2, half = (above->charged.high - above->charged.low) / 2;
+  EXPECT_GE(half, 0.4 * half_w) << "half of the time has about half of the doubt";
+  EXPECT_LE(half, 0.8 * half_w);
+  const double truth = 4 * (44.0 - 40.0) * 0.6 / 0.7;
+  EXPECT_LE(above->charged.low, truth);
+  EXPECT_GE(above->charged.high, truth);
+}
+
 // Kills: what ended unseen given to those who happened to be seen.
 TEST(Processes, ShortLivesThatNobodySawStayInTheRest) {
   Office office = followed(100 * millisecond, 0);
