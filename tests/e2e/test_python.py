@@ -90,7 +90,7 @@ class Wheel(unittest.TestCase):
         with zipfile.ZipFile(wheel) as packed:
             names = set(packed.namelist())
         for name in ("prony/py.typed", "prony/_native/libprony.so.1", "prony/_native/libprony-meter.so.1",
-                     "prony/_native/prony", "prony/compat/heflwr/process_monitor.py"):
+                     "prony/_native/prony", "prony/compat/heflwr/process_monitor.py", "prony/torch.py", "prony/tensorrt.py"):
             self.assertIn(name, names)
         self.assertEqual([n for n in names if "__pycache__" in n or n.startswith("tests")], [])
         code, text = call(sys.executable, "-m", "venv", "--without-pip", self.at("clean"))
