@@ -244,6 +244,23 @@ if __name__ == '__main__':
         self.assertGreater(totals[-1], totals[0])
         beside.stop()
 
+    def test_nobody_else_is_listened_to_unless_it_is_asked_for(self):
+        for options, expected in (({}, "127.0.0.1"), ({"address": ""}, "0.0.0.0")):
+            monitor = thread_monitor.PrometheusMonitor(0, 1, simulate="laptop", **options)
+            monitor.start()
+            self.addCleanup(monitor.stop)
+            self.assertEqual(monitor._server.server_address[0], expected)
+            monitor.stop()
+
+    def test_memory_is_told_from_the_first_row_on(self):
+        for module in (thread_monitor, process_monitor):
+            monitor = module.FileMonitor(self.path(module.__name__), 0.1, simulate="laptop")
+            monitor.start()
+            time.sleep(0.5)
+            monitor.stop()
+            self.assertNotIn(None, monitor.stats()["memory_usage"])
+            self.assertTrue(monitor.stats()["memory_usage"])
+
     def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_running(self):
         first = thread_monitor.PrometheusMonitor(0, 1, address="127.0.0.1", simulate="laptop")
         first.start()
@@ -298,8 +315,16 @@ class Remote(Case):
         self.assertEqual([path for path, _ in receiver.forms], ["/simple_log"] * rows)
         self.assertEqual({tuple(sorted(form)) for _, form in receiver.forms}, {("identifier", "message")})
         messages = [form["message"] for _, form in receiver.forms]
-        self.assertEqual(messages, [_outputs.row_text(row, monitor._active) for row in monitor._rows])
-        self.assertRegex("\n".join(messages), r"Memory Usage: [\d.]+%")
+        self.assertEqual(messages, [_outputs.posted_text(row, monitor._active) for row in monitor._rows])
+        self.assertRegex("\n".join(messages), r"(?m)^Cpu Usage: [\d.e-]+%, Memory Usage: [\d.]+%, ")
+
+    def test_the_words_that_are_posted_are_not_those_of_the_log(self):
+        row = _outputs.Row(0.0, 1.0, 12.5, 1.25, 10, 20, 5000.0, None, 1200.5)
+        metrics = {"cpu": True, "memory": True, "network": True, "power": True}
+        self.assertEqual(_outputs.posted_text(row, metrics), "Cpu Usage: 12.5%, Memory Usage: 1.25%, Bytes Sent: 10, "
+                                                             "Bytes Recv: 20, VDD In: 5000.0, VDD soc: 1200.5, ")
+        self.assertEqual(_outputs.posted_text(row, {**metrics, "cpu": False, "network": False, "power": False}),
+                         "Memory Usage: 1.25%, ")
 
     def test_the_long_form_has_every_field_of_a_log_record(self):
         receiver = Receiver(self)

@@ -88,7 +88,7 @@ Result<void> ProcessTable::gather(Instant now, bool all) {
     gather_newcomers();
   }
   gather_rechecks();
-  gather_residents(now);
+  gather_residents(now, all);
   gather_places(now, all);
   return {};
 }
@@ -158,8 +158,9 @@ void ProcessTable::gather_rechecks() {
   }
 }
 
-void ProcessTable::gather_residents(Instant now) {
-  if (now < residents_again_) return;
+// `all`: also when it is not due, so that the memory of a tree whose root was named just now is known from the start.
+void ProcessTable::gather_residents(Instant now, bool all) {
+  if (!all && now < residents_again_) return;
   const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   std::fill(residents_read_.begin(), residents_read_.end(), std::optional<std::uint64_t>(0));
   for (const std::uint32_t slot : members_) {

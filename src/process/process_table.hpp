@@ -157,7 +157,7 @@ class ProcessTable {
   void gather_children_times(Instant now, bool all);
   void gather_newcomers();
   void gather_rechecks();
-  void gather_residents(Instant now);
+  void gather_residents(Instant now, bool all);
   void gather_places(Instant now, bool all);
   // process_table.cpp
   [[nodiscard]] FollowedProcess* row(std::int64_t pid) noexcept;

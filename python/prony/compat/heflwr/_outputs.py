@@ -30,6 +30,16 @@ def row_text(row: Row, active: Dict[str, bool]) -> str:
     return ", ".join(words.format(value) for metric, words, value in fields if active[metric] and value is not None)
 
 
+def posted_text(row: Row, active: Dict[str, bool]) -> str:
+    """A row in the words that are posted: not those of the text log, and figures as they are."""
+    fields: List[Tuple[str, str, Optional[float]]] = [
+        ("cpu", "Cpu Usage: {}%, ", row.cpu_percent), ("memory", "Memory Usage: {}%, ", row.memory_percent),
+        ("network", "Bytes Sent: {}, ", row.bytes_sent), ("network", "Bytes Recv: {}, ", row.bytes_recv),
+        ("power", "VDD In: {}, ", row.vdd_in_mw), ("power", "VDD cpu_gpu_cv: {}, ", row.vdd_cpu_gpu_cv_mw),
+        ("power", "VDD soc: {}, ", row.vdd_soc_mw)]
+    return "".join(words.format(value) for metric, words, value in fields if active[metric] and value is not None)
+
+
 class FileMonitor(Monitor):
     """Appends to a text log: the time at each start, then a line an interval, each written whole."""
 
@@ -74,10 +84,11 @@ class PrometheusMonitor(Monitor):
 
     The seven gauges are those of the package that this stands in for, of the last interval. Differences lose what comes
     between two scrapes, so there are counters too: ``prony_…_total``, which never go back while this program runs.
-    All addresses are listened on, for the server that scrapes is elsewhere; ``address="127.0.0.1"`` narrows that.
+    Only this machine is listened to: the numbers are without a password. A Prometheus elsewhere needs ``address=""`` (all
+    addresses, as there) or the address of one of this machine's networks.
     """
 
-    def __init__(self, port: int = 8003, interval: float = 5, *, address: str = "", run: Optional[str] = None,
+    def __init__(self, port: int = 8003, interval: float = 5, *, address: str = "127.0.0.1", run: Optional[str] = None,
                  simulate: Optional[str] = None) -> None:
         super().__init__(interval, run=run, simulate=simulate)
         self.port, self.address = port, address
@@ -228,7 +239,7 @@ class RemoteMonitor(Monitor):
 
     def _output(self, row: Row) -> None:
         assert self._sender is not None
-        message = row_text(row, self._active)
+        message = posted_text(row, self._active)
         if self.simple:
             self._sender.hand_over({"identifier": self.identifier, "message": message})
             return
