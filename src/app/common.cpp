@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "app/http_engine.hpp"
 #include "app/meter_options.hpp"
 #include "base/text.hpp"
 
@@ -152,6 +153,8 @@ std::vector<std::string> config_keys() {
       "budget",   "meter",      "sink",        "metrics"};
   const auto energy = energy_config_keys();
   keys.insert(keys.end(), energy.begin(), energy.end());
+  const auto engines = http_engine_config_keys();
+  keys.insert(keys.end(), engines.begin(), engines.end());
   const auto targets = target_config_keys();
   keys.insert(keys.end(), targets.begin(), targets.end());
   return keys;

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "app/common.hpp"
+#include "app/http_engine.hpp"
 #include "app/meter_options.hpp"
 #include "app/subcommand.hpp"
 #include "base/text.hpp"
@@ -46,6 +47,7 @@ constexpr Topic topics[] = {
     {"signs", "what ~, ≈, –, ± and (low…high) mean", [] { return std::string(signs_text); }},
     {"targets", "whose cost: a server, a container, a user, every process", target_options_text},
     {"meters", "meters at the wall: plugs", meter_options_text},
+    {"engines", "prony llm: language models in a process or behind HTTP", engines_help_text},
     {"energy", "baselines, carbon and money: options of run and llm", energy_options_text},
     {"recording", "options of run and llm that few need", rare_options_text}};
 

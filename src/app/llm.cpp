@@ -1,4 +1,5 @@
-// `prony llm --engine llama --model M.gguf`: prompts one after another to an engine in a worker process.
+// `prony llm --engine llama --model M.gguf`: prompts one after another to an engine in a worker process, or by one to a
+// server.
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
@@ -10,6 +11,7 @@
 #include <thread>
 
 #include "app/beside.hpp"
+#include "app/http_engine.hpp"
 #include "app/record.hpp"
 #include "app/subcommand.hpp"
 #include "base/text.hpp"
@@ -28,6 +30,7 @@ struct LlmOptions {
   std::string gap = "0ms";
   std::string timeout = "10m";
   WorkerOptions worker;
+  HttpEngineOptions http;
   std::int32_t threads = 0;
   std::int32_t context = 0;
 };
@@ -60,7 +63,8 @@ Result<std::vector<std::string>> worker_command(const std::string& engine, const
                 std::string(row.how_to_get));
   }
   return fail(ErrorCode::usage, "no engine is called '" + printable(engine, 40) + "'", "--engine",
-              "There is: llama. A worker of your own goes after two dashes:  prony llm --engine mine -- ./my-worker");
+              "There are: llama, " + http_engine_names() +
+                  ". A worker of your own goes after two dashes:  prony llm --engine mine -- ./my-worker");
 }
 
 Result<PromptSet> read_prompts(const std::string& where) {
@@ -70,9 +74,8 @@ Result<PromptSet> read_prompts(const std::string& where) {
   return parse_prompts(text, "-", prompt_format_of("-", text));
 }
 
-Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
-  if (auto resolved = options.settings.resolve(config_file(options.record), config_keys()); !resolved)
-    return Unexpected<Error>(resolved.error());
+// Durations and what is said of them; prompts and the worker's command line come after.
+Result<void> take_times(LlmOptions& options) {
   WorkerOptions& worker = options.worker;
   const auto gap = duration_setting(options.gap, "gap", Duration{0}, milliseconds(3'600'000));
   if (!gap) return Unexpected<Error>(gap.error());
@@ -84,33 +87,71 @@ Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
     if (!rest) return Unexpected<Error>(rest.error());
     worker.loaded_baseline_ns = rest->ns;
   }
+  worker.gap_ns = gap->ns;
+  worker.load_timeout_ns = worker.request_timeout_ns = timeout->ns;
+  return {};
+}
+
+Result<void> use_process(LlmOptions& options, const CommandWords& words) {
+  WorkerOptions& worker = options.worker;
   auto command = worker_command(options.engine, words);
   if (!command) return Unexpected<Error>(command.error());
   if (words.empty() && ::access(worker.model.c_str(), R_OK) != 0)
     return Unexpected<Error>(error_from_errno(errno, worker.model, "cannot read the model"));
+  worker.arguments = std::move(*command);
+  worker.threads = options.threads > 0 ? options.threads : default_threads();
+  return {};
+}
+
+// The server is looked for before anything is recorded. On this machine it becomes a target by its port, which requests
+// are charged from: the worker is but its client.
+Result<void> use_server(LlmOptions& options, RecordPlan& plan) {
+  WorkerOptions& worker = options.worker;
+  auto command = http_worker_command(options.engine, options.http);
+  if (!command) return Unexpected<Error>(command.error());
+  auto found = find_http_server(*command, options.http.url);
+  if (!found) return Unexpected<Error>(found.error());
+  // The worker gives up a request in time to say so itself; then the others go on.
+  const std::int64_t whole_s = std::max<std::int64_t>(1, worker.request_timeout_ns / 1'000'000'000);
+  command->insert(command->end(), {"--url", found->url, "--timeout-s", std::to_string(whole_s)});
+  worker.request_timeout_ns = (whole_s + 5) * 1'000'000'000;
+  worker.arguments = std::move(*command);
+  worker.load_advice = "see that the server has the model and memory for it:  prony help engines";
+  if (options.threads > 0) worker.threads = options.threads;
+  plan.facts.push_back({"engine.url", found->url, options.http.url.empty() ? "prony" : "flag"});
+  if (!found->elsewhere.empty()) {
+    plan.facts.push_back({"engine.elsewhere", found->elsewhere, "prony"});
+    return {};
+  }
+  const std::string target = options.engine == "openai" ? "server" : options.engine;
+  options.record.targets.choices.push_back({SelectorKind::port, target, std::to_string(found->port), true});
+  plan.facts.push_back({"requests.target", target, "prony"});
+  return {};
+}
+
+Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
+  if (auto resolved = options.settings.resolve(config_file(options.record), config_keys()); !resolved)
+    return Unexpected<Error>(resolved.error());
+  WorkerOptions& worker = options.worker;
+  if (auto taken = take_times(options); !taken) return Unexpected<Error>(taken.error());
   auto prompts = read_prompts(options.prompts);
   if (!prompts) return Unexpected<Error>(prompts.error());
+  RecordPlan plan;
+  const bool server = words.empty() && is_http_engine(options.engine);
+  if (auto used = server ? use_server(options, plan) : use_process(options, words); !used)
+    return Unexpected<Error>(used.error());
   for (const std::string& note : prompts->notes) print_note(note);
-
-  worker.arguments = std::move(*command);
   worker.prompts = std::move(prompts->prompts);
-  worker.gap_ns = gap->ns;
-  worker.load_timeout_ns = worker.request_timeout_ns = timeout->ns;
-  // One core stays free for the meter and the machine: engines spin at barriers, and a preempted thread stalls them
-  // all.
-  const auto cores = static_cast<std::int32_t>(std::max(1u, std::thread::hardware_concurrency()));
-  worker.threads = options.threads > 0 ? options.threads : std::max(1, cores - 1);
   if (options.context > 0) worker.ctx = options.context;
 
-  RecordPlan plan;
   plan.kind = "llm";
-  plan.name = std::filesystem::path(worker.model).stem().string();
+  plan.name = server ? file_name_word(worker.model) : std::filesystem::path(worker.model).stem().string();
   if (plan.name.empty()) plan.name = options.engine;
   plan.options = options.record;
   plan.interrupt_cancels = true;
-  plan.facts = options.settings.facts();
+  for (const Fact& fact : options.settings.facts()) plan.facts.push_back(fact);
   plan.facts.push_back({"run.command", "prony llm --engine " + options.engine + " --model " + worker.model, "flag"});
-  plan.facts.push_back({"model.path", worker.model, "flag"});
+  plan.facts.push_back({server ? "model.name" : "model.path", worker.model, "flag"});
   plan.facts.push_back({"prompts.source", options.prompts.empty() ? "built-in" : options.prompts, "prony"});
   plan.workload = make_worker_workload(worker);
   return plan;
@@ -146,8 +187,15 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
     settings.watch(name, option, default_text);
     return option;
   };
-  watch("engine", command.add_option("--engine", o.engine, "The engine: llama (default)")->type_name("NAME"), "llama");
-  watch("model", command.add_option("--model", o.worker.model, "The model file (GGUF)")->type_name("FILE"), "");
+  watch("engine",
+        command.add_option("--engine", o.engine, "llama (default), ollama, llama-server, openai (prony help engines)")
+            ->type_name("NAME"),
+        "llama");
+  watch("model",
+        command.add_option("--model", o.worker.model, "The model file (GGUF), or its name on a server")
+            ->type_name("MODEL"),
+        "");
+  add_http_engine_options(command, o.http, settings);
   watch("prompts",
         command.add_option("--prompts", o.prompts, "JSON Lines or text, - for standard input (default: 8 built in)")
             ->type_name("FILE"),
@@ -161,7 +209,9 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
   watch("top-k", command.add_option("--top-k", o.worker.top_k, "0 is off (default)")->check(at_least(0)), "0");
   watch("top-p", command.add_option("--top-p", o.worker.top_p, "1 is off (default)")->check(at_least(0, 1)), "1");
   watch("seed", command.add_option("--seed", o.worker.seed, "Of the sampler (default 1)"), "1");
-  watch("threads", command.add_option("--threads", o.threads, "Of the engine (default: cores − 1)")->check(at_least(1)),
+  watch("threads",
+        command.add_option("--threads", o.threads, "Of the engine (default: cores − 1; a server's own)")
+            ->check(at_least(1)),
         std::to_string(default_threads()));
   watch("ctx",
         command.add_option("--ctx", o.context, "Context length (default: as the prompts need, or the model's)")
@@ -187,7 +237,8 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
         "false");
   add_record_options(command, o.record, settings);
   return [options](const CommandWords& words) {
-    if (options->worker.model.empty() && words.empty() && options->settings.origin("model") == "default") {
+    if (options->worker.model.empty() && words.empty() && !is_http_engine(options->engine) &&
+        options->settings.origin("model") == "default") {
       const char* from_environment = std::getenv("PRONY_MODEL");
       if (from_environment == nullptr && config_file(options->record).empty()) {
         print_error({ErrorCode::usage, "no model given", "--model",

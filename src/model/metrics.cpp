@@ -46,11 +46,13 @@ RequestTimes request_times(const Span& request, std::span<const Span* const> chi
   r.begin = request.interval.begin;
   r.prompt_tokens = request.count("prompt_tokens");
   r.output_tokens = request.count("output_tokens");
+  r.cached_tokens = request.count("cached_tokens");
   std::optional<Instant> decode_end;
   for (const Span* child : children) {
     if (child->status == SpanStatus::unfinished) continue;  // its end is not the workload's
     if (child->kind == SpanKind::prefill) {
-      r.prefill_begin = child->interval.begin;
+      r.prefill_begin_untold = child->attribute("holds").has_value();
+      if (!r.prefill_begin_untold) r.prefill_begin = child->interval.begin;
       if (child->status == SpanStatus::ok) r.first_token = child->interval.end;
     } else if (child->kind == SpanKind::decode) {
       decode_end = child->interval.end;
@@ -93,11 +95,17 @@ Maybe<double> decode_tokens_per_s(const RequestTimes& r) {
 }
 
 Maybe<double> prefill_tokens_per_s(const RequestTimes& r) {
+  if (r.prefill_begin_untold)
+    return absent(
+        "the engine does not tell when prefill began: what came before the first token holds queue and network");
   if (!r.prefill_begin || !r.first_token) return absent("prefill was not seen to its end");
   if (!r.prompt_tokens) return absent("the worker gave no prompt_tokens");
+  // Tokens from a cache took no time here: with them the rate would grow without bound as the cache gets warmer.
+  const std::int64_t computed = *r.prompt_tokens - r.cached_tokens.value_or(0);
+  if (computed <= 0) return absent("every prompt token came from a cache");
   const double time = seconds(*r.first_token - *r.prefill_begin);
   if (time <= 0) return absent("the clock did not move during prefill");
-  return static_cast<double>(*r.prompt_tokens) / time;
+  return static_cast<double>(computed) / time;
 }
 
 std::vector<double> itl_s(const RequestTimes& r) {

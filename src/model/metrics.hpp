@@ -30,6 +30,9 @@ struct RequestTimes {
   std::optional<Instant> first_token;  // t1: the first output token is known
   std::optional<Instant> last_token;   // tn
   std::optional<std::int64_t> prompt_tokens, output_tokens;
+  std::optional<std::int64_t> cached_tokens;  // of the prompt's: taken from a cache, not computed
+  // The span of prefill holds more than prefill (its attribute "holds"): when prefill itself began is not known.
+  bool prefill_begin_untold = false;
   std::vector<Instant> token_ends;  // every output token, in order; may be empty
 };
 
@@ -41,7 +44,7 @@ struct RequestTimes {
 [[nodiscard]] Maybe<double> e2e_s(const RequestTimes& r);   // tn − t0
 [[nodiscard]] Maybe<double> tpot_s(
     const RequestTimes& r);  // (tn − t1) / (O − 1), O ≥ 2: the first token's time is TTFT's
-[[nodiscard]] Maybe<double> prefill_tokens_per_s(const RequestTimes& r);  // P / (t1 − begin of prefill)
+[[nodiscard]] Maybe<double> prefill_tokens_per_s(const RequestTimes& r);  // (P − cached) / (t1 − begin of prefill)
 // (O − 1) / (tn − t1). Dividing O by that time, as several servers do, is high by O/(O−1): the trap this name exists
 // for.
 [[nodiscard]] Maybe<double> decode_tokens_per_s(const RequestTimes& r);

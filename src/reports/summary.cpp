@@ -110,11 +110,19 @@ RequestRow request_row(const Gathering& all, const Span& span, const std::vector
   for (const Span* child : children) {
     const double length_s = child->interval.length().seconds().value();
     if (child->kind == SpanKind::tokenise) row.tokenise_s = length_s;
-    if (child->kind == SpanKind::prefill) {
+    if (child->kind == SpanKind::prefill && !child->attribute("holds")) {
       row.prefill_s = length_s;
       row.prefill_energy = all.joules_of(child->id);
     }
     if (child->kind == SpanKind::decode) row.decode_energy = all.joules_of(child->id);
+  }
+  // What this machine drew meanwhile is no cost of a model that another one runs.
+  if (const std::string host = all.summary.fact("engine.elsewhere"); !host.empty()) {
+    row.energy.clear();
+    row.prefill_energy.clear();
+    row.decode_energy.clear();
+    row.absent.push_back(
+        {"energy", "the engine is on another host (" + host + "): its joules are not this machine's", ""});
   }
   row.headline = headline_of(row.energy, all.summary.energy);
   row.prefill = headline_of(row.prefill_energy, all.summary.energy);

@@ -218,6 +218,11 @@ Result<void> WorkerWorkload::greet(WorkloadOutcome& outcome) {
   if (version != 1)
     return fail(ErrorCode::unavailable, "the worker speaks protocol " + version.dump() + ", this Prony speaks 1",
                 program, "use a worker and a Prony of one release");
+  // A worker that lists what it can is not asked for more; --ignore-eos changes what is measured.
+  const json can = words.value("capabilities", json());
+  if (options_.ignore_eos && can.is_array() && std::find(can.begin(), can.end(), "ignore_eos") == can.end())
+    return fail(ErrorCode::unavailable, "this engine cannot be told to go on past the model's own end", "--ignore-eos",
+                "Leave it out; answers then differ in length, and joules per token are the figure to compare.");
   for (const auto& [member, fact] :
        {std::pair{"engine", "engine.name"}, {"engine_version", "engine.version"}, {"worker", "engine.worker"}})
     if (words.contains(member)) outcome.facts.emplace_back(fact, plain(words[member]));
@@ -234,7 +239,9 @@ Result<void> WorkerWorkload::load(WorkloadOutcome& outcome) {
   if (reply.trouble || reply.message["type"] != "loaded")
     return fail(ErrorCode::unavailable, "the model was not loaded: " + describe(reply, options_.load_timeout_ns),
                 options_.model,
-                "check that the file is whole and of a kind that this engine knows, and that memory suffices");
+                !options_.load_advice.empty()
+                    ? options_.load_advice
+                    : "check that the file is whole and of a kind that this engine knows, and that memory suffices");
   if (const auto facts = reply.message.find("facts"); facts != reply.message.end() && facts->is_object())
     for (const auto& [key, value] : facts->items()) outcome.facts.emplace_back(key, plain(value));
   return {};

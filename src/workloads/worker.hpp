@@ -21,6 +21,7 @@ struct WorkerOptions {
   std::string model;
   std::optional<std::int32_t> threads, ctx, batch;
   bool use_mmap = true;
+  std::string load_advice;  // what to do if it does not load; empty: what there is to say of a file
   // prompts
   std::vector<Prompt> prompts;
   std::int32_t max_tokens = 128;  // where the prompt does not say

@@ -49,6 +49,22 @@ TEST(Metrics, ThePrefillRateLeavesTokenisationOut) {
   const Fixture f;
   EXPECT_NEAR(prefill_tokens_per_s(request_times(f.request, f.children)).value(), 140.0, 1e-9);
 }
+// Kills P / time: 14 tokens of which 10 were cached would be 140 tok/s, and ever more as the cache gets warmer.
+TEST(Metrics, TokensFromACacheAreNotInThePrefillRate) {
+  Fixture f;
+  f.request.counts.emplace_back("cached_tokens", 10);
+  EXPECT_NEAR(prefill_tokens_per_s(request_times(f.request, f.children)).value(), 40.0, 1e-9);
+  f.request.counts.back().second = 14;
+  EXPECT_FALSE(prefill_tokens_per_s(request_times(f.request, f.children)).has_value());
+}
+// Kills taking what came before the first token for prefill: a queue would look like slow prefill.
+TEST(Metrics, APrefillThatHoldsAQueueHasNoRateButItsEndIsTheFirstToken) {
+  Fixture f;
+  f.prefill.attributes.emplace_back("holds", "queue, network and prefill");
+  const auto r = request_times(f.request, f.children);
+  EXPECT_FALSE(prefill_tokens_per_s(r).has_value());
+  EXPECT_NEAR(ttft_s(r).value(), 0.110, 1e-12);
+}
 TEST(Metrics, GapsAreOneFewerThanTokensAndHoldNoTtft) {
   const Fixture f;
   const auto gaps = itl_s(request_times(f.request, f.children));

@@ -1,0 +1,103 @@
+// Dialect: how one kind of server wants to be asked and how it answers. One file each: ollama, llama_server, openai.
+// It builds calls and reads events; sockets, stamps and spans are not its business. What a server does not tell is
+// absent in Answer, never a guess. Times that the server tells are in ns, on its clock: durations only. Thread promise:
+// one thread. Errors: Failure, with the protocol's codes. Sources: Ollama docs/api.md; llama.cpp
+// tools/server/README.md; OpenAI's API reference (chat, completions).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "exchange.hpp"
+#include "failure.hpp"
+
+namespace prony_http {
+
+using nlohmann::json;
+
+struct LoadSettings {
+  std::string model;  // empty: the server's only one, where it has but one
+  std::optional<std::int64_t> threads, ctx, batch, seed;
+  std::string keep_alive;  // Ollama's; empty: the server's own
+  bool pull = false;       // Ollama: fetch the model if it is not there
+};
+
+struct PromptSettings {
+  std::string text;
+  std::int64_t max_tokens = 128;
+  double temperature = 0, top_p = 1;
+  std::int64_t top_k = 0, seed = 1;
+  bool ignore_eos = false;
+};
+
+// What the server told of one request, gathered over the events of its stream.
+struct Answer {
+  std::string text;                           // reasoning apart
+  std::string finish;                         // "length", "eos", or the server's own word; empty: not told
+  bool ended = false;                         // the event came after which nothing of the answer follows
+  std::optional<std::int64_t> prompt_tokens;  // with the cached ones
+  std::optional<std::int64_t> cached_tokens;  // of them, not computed again
+  std::optional<std::int64_t> output_tokens;
+  std::optional<std::int64_t> load_ns, queue_ns, prefill_ns, decode_ns, total_ns;
+  bool context_full = false;
+  std::optional<Failure> failure;  // told in the stream, under status 200
+};
+
+using Facts = std::vector<std::pair<std::string, json>>;  // names as in docs/worker-protocol.md
+struct Reply {
+  int status = 0;
+  std::string body;
+};
+// Makes a call and waits for its whole answer; `patience_ns` 0: the usual one.
+using Caller = std::function<Fallible<Reply>(const Call&, std::int64_t patience_ns)>;
+
+class Dialect {
+ public:
+  virtual ~Dialect() = default;
+  [[nodiscard]] virtual std::string_view name() const noexcept = 0;
+  // Words of docs/worker-protocol.md, and what the server tells: queue, prefill_time, decode_time, cached_tokens, pid.
+  [[nodiscard]] virtual std::vector<std::string> capabilities() const = 0;
+  // Whether the server that answers is of this kind: asked before anything else. Gives its version, "" if it tells
+  // none.
+  [[nodiscard]] virtual Fallible<std::string> greet(const Caller& call) = 0;
+  [[nodiscard]] virtual Fallible<Facts> load(const LoadSettings& settings, const Caller& call) = 0;
+  [[nodiscard]] virtual Call prompt(const PromptSettings& settings) const = 0;
+  // One event of the stream. True: it holds text of the answer, so that its stamp is that of output.
+  virtual bool read(const json& event, Answer& answer) const = 0;
+  // A refusal under another status than 200 may be for a field that this server does not know: false if there is no
+  // other way to ask, else prompt() now asks in it.
+  virtual bool ask_otherwise(int, const std::string&) { return false; }
+  // At the end, if load() brought something into the server that ought not to stay.
+  virtual void unload(const Caller&) {}
+};
+
+[[nodiscard]] std::unique_ptr<Dialect> make_ollama(bool hailo);
+[[nodiscard]] std::unique_ptr<Dialect> make_llama_server();
+[[nodiscard]] std::unique_ptr<Dialect> make_openai(bool chat);
+
+// Pieces that dialects share.
+// A count or a time in whole units; nullopt: absent, of another type, negative or beyond any sense.
+[[nodiscard]] std::optional<std::int64_t> whole(const json& object, const char* key);
+// A time in ms, whole or not, in ns.
+[[nodiscard]] std::optional<std::int64_t> ms_as_ns(const json& object, const char* key);
+[[nodiscard]] std::string text_of(const json& object, const char* key);             // "" if it is none
+[[nodiscard]] const json& member(const json& object, const char* key);              // null if it is not there
+[[nodiscard]] std::string one_line(std::string_view text, std::size_t most = 300);  // controls become blanks
+// The error that a body or an event tells, in any of the forms servers use; nullopt: it tells none.
+[[nodiscard]] std::optional<Failure> told_error(const json& message, int status);
+// What an answer with another status than 200 means. `retry_after`: that header, or "".
+[[nodiscard]] Failure refusal(int status, const std::string& body, const std::string& retry_after);
+// GET of a JSON document; any other status than 200 is a failure.
+[[nodiscard]] Fallible<json> get_json(const Caller& call, const std::string& path, std::int64_t patience_ns = 0);
+[[nodiscard]] Fallible<json> post_json(const Caller& call, const std::string& path, const json& body,
+                                       std::int64_t patience_ns = 0);
+[[nodiscard]] std::string dump(const json& value);  // whatever its bytes
+
+}  // namespace prony_http

@@ -1,0 +1,53 @@
+#include "exchange.hpp"
+
+#include <array>
+
+namespace prony_http {
+
+std::string request_bytes(const Call& call, const Url& url, const std::string& api_key) {
+  std::string text = call.method + " " + url.base + call.path + " HTTP/1.1\r\nHost: " + url.authority() +
+                     "\r\nUser-Agent: prony/" PRONY_VERSION
+                     "\r\nAccept: text/event-stream, application/x-ndjson, application/json\r\n";
+  if (!api_key.empty()) text += "Authorization: Bearer " + api_key + "\r\n";
+  if (!call.body.empty() || call.method == "POST")
+    text += "Content-Type: application/json\r\nContent-Length: " + std::to_string(call.body.size()) + "\r\n";
+  return text + "\r\n" + call.body;
+}
+
+Exchange::State Exchange::broken(std::string words) {
+  error_ = std::move(words);
+  return state_ = State::broken;
+}
+
+Exchange::State Exchange::advance(const Sink& sink) {
+  while (state_ == State::going && wants_to_write()) {
+    const auto sent = connection_->send(std::string_view(request_).substr(sent_));
+    // A server that refuses may answer and close before it has read everything: its answer is read all the same.
+    if (!sent) sent_ = request_.size();
+    if (!sent || *sent == 0) break;
+    sent_ += *sent;
+  }
+  std::array<char, 65536> buffer;
+  for (int reads = 0; reads < 4 && state_ == State::going; ++reads) {
+    const Received got = connection_->receive(buffer.data(), buffer.size());
+    if (got.kind == Received::Kind::nothing_yet) break;
+    if (got.kind == Received::Kind::broken)
+      return broken((response_.started() ? "the connection broke in mid-answer: " : "the connection broke: ") +
+                    got.words);
+    if (got.kind == Received::Kind::closed) {
+      if (!response_.close()) return broken(response_.error());
+      return state_ = State::complete;
+    }
+    response_.feed({buffer.data(), got.bytes},
+                   [&](std::string_view bytes) { sink({bytes, got.stamp_ns, got.kernel_stamped}); });
+    if (!response_.error().empty()) return broken(response_.error());
+    if (response_.complete()) state_ = State::complete;
+  }
+  return state_;
+}
+
+std::unique_ptr<Connection> Exchange::take_connection() {
+  return state_ == State::complete && !wants_to_write() && response_.keeps_alive() ? std::move(connection_) : nullptr;
+}
+
+}  // namespace prony_http

@@ -1,0 +1,195 @@
+// Ollama's own interface (/api/…) and that of hailo-ollama, which speaks it in part: no load, no options beyond the
+// usual, and of times and counts only total_duration and eval_count.
+#include "dialect.hpp"
+
+namespace prony_http {
+
+namespace {
+
+constexpr std::int64_t for_ever_ns = 24LL * 3600 * 1'000'000'000;  // the driver's patience ends before
+
+bool same_model(const std::string& asked, const std::string& listed) {
+  return asked == listed || asked + ":latest" == listed || asked == listed + ":latest";
+}
+
+class Ollama final : public Dialect {
+ public:
+  explicit Ollama(bool hailo) : hailo_(hailo) {}
+
+  [[nodiscard]] std::string_view name() const noexcept override { return hailo_ ? "hailo-ollama" : "ollama"; }
+
+  [[nodiscard]] std::vector<std::string> capabilities() const override {
+    std::vector<std::string> words = {"prompt", "phase", "cancel", "streams", "seed", "sampling"};
+    if (!hailo_) words.insert(words.end(), {"load_time", "queue_time", "prefill_time", "decode_time"});
+    return words;
+  }
+
+  [[nodiscard]] Fallible<std::string> greet(const Caller& call) override {
+    const auto version = get_json(call, "/api/version");
+    if (version) return text_of(*version, "version");
+    if (!hailo_ || version.error().code == "unreachable") return tl::unexpected<Failure>(version.error());
+    const auto tags = get_json(call, "/api/tags");  // without a version, its list must be there
+    if (!tags) return tl::unexpected<Failure>(tags.error());
+    return std::string();
+  }
+
+  [[nodiscard]] Fallible<Facts> load(const LoadSettings& settings, const Caller& call) override;
+  [[nodiscard]] Call prompt(const PromptSettings& settings) const override;
+  bool read(const json& event, Answer& answer) const override;
+
+  void unload(const Caller& call) override {
+    if (!hailo_ && brought_) (void)post_json(call, "/api/generate", {{"model", model_}, {"keep_alive", 0}});
+  }
+
+ private:
+  [[nodiscard]] Fallible<json> find_model(const LoadSettings& settings, const Caller& call) const;
+  void add_details(const Caller& call, Facts& facts) const;
+  [[nodiscard]] json running(const Caller& call) const;
+  [[nodiscard]] Fallible<void> verify(const LoadSettings& settings, const Caller& call, Facts& facts) const;
+
+  bool hailo_;
+  std::string model_, keep_alive_;
+  json options_ = json::object();  // the runner's: the same in every request, for another value loads the model anew
+  bool brought_ = false;           // it was not in memory before we came
+};
+
+// The model's row of /api/tags.
+Fallible<json> Ollama::find_model(const LoadSettings& settings, const Caller& call) const {
+  for (bool pulled = !settings.pull;; pulled = true) {
+    const auto tags = get_json(call, "/api/tags");
+    if (!tags) return tl::unexpected<Failure>(tags.error());
+    std::string names;
+    const json& models = member(*tags, "models");
+    for (const json& row : models.is_array() ? models : json::array()) {
+      const std::string listed = text_of(row, "name").empty() ? text_of(row, "model") : text_of(row, "name");
+      if (same_model(settings.model, listed)) return row;
+      names += (names.empty() ? "" : ", ") + listed;
+    }
+    if (pulled)
+      return failed("model", "the server has no model '" + one_line(settings.model, 80) +
+                                 "'; it has: " + (names.empty() ? "none" : one_line(names)) +
+                                 " (fetch it:  ollama pull " + one_line(settings.model, 80) + ", or --pull)");
+    const auto done = post_json(call, "/api/pull", {{"model", settings.model}, {"stream", false}}, for_ever_ns);
+    if (!done) return tl::unexpected<Failure>(done.error());
+    if (const auto told = told_error(*done, 200)) return tl::unexpected<Failure>(*told);
+  }
+}
+
+void Ollama::add_details(const Caller& call, Facts& facts) const {
+  const auto show = post_json(call, "/api/show", {{"model", model_}});
+  if (!show) return;  // what it would tell is absent
+  const json& details = member(*show, "details");
+  if (const std::string quant = text_of(details, "quantization_level"); !quant.empty())
+    facts.emplace_back("model.quant", quant);
+  const json& info = member(*show, "model_info");
+  if (const auto count = whole(info, "general.parameter_count")) facts.emplace_back("model.parameters", *count);
+  const std::string architecture = text_of(info, "general.architecture");
+  if (const auto trained = whole(info, (architecture + ".context_length").c_str()))
+    facts.emplace_back("model.ctx_trained", *trained);
+}
+
+json Ollama::running(const Caller& call) const {
+  const auto ps = get_json(call, "/api/ps");
+  if (!ps) return {};
+  const json& models = member(*ps, "models");
+  for (const json& row : models.is_array() ? models : json::array())
+    if (same_model(model_, text_of(row, "name")) || same_model(model_, text_of(row, "model"))) return row;
+  return {};
+}
+
+// What the server does with what was asked, as far as it shows it.
+Fallible<void> Ollama::verify(const LoadSettings& settings, const Caller& call, Facts& facts) const {
+  const json row = running(call);
+  if (row.is_null()) return {};
+  const auto context = whole(row, "context_length");
+  if (context) facts.emplace_back("engine.ctx", *context);
+  if (context && settings.ctx && *context != *settings.ctx)
+    return failed("refused", "a context of " + std::to_string(*settings.ctx) + " was asked for and the server took " +
+                                 std::to_string(*context) + " (leave --ctx out, or name that)");
+  const auto size = whole(row, "size"), on_gpu = whole(row, "size_vram");
+  if (size) facts.emplace_back("engine.memory_bytes", *size);
+  if (size && on_gpu && *size > 0) facts.emplace_back("engine.gpu_memory_bytes", *on_gpu);
+  return {};
+}
+
+Fallible<Facts> Ollama::load(const LoadSettings& settings, const Caller& call) {
+  if (settings.model.empty()) return failed("model", "no model is named (--model NAME; `ollama list` shows them)");
+  auto row = find_model(settings, call);
+  if (!row) return tl::unexpected<Failure>(row.error());
+  model_ = settings.model;
+  keep_alive_ = settings.keep_alive;
+  Facts facts = {{"model.name", model_}};
+  if (const std::string digest = text_of(*row, "digest"); !digest.empty()) facts.emplace_back("model.digest", digest);
+  if (const auto bytes = whole(*row, "size"); bytes && *bytes > 0) facts.emplace_back("model.size_bytes", *bytes);
+  const std::string host = text_of(*row, "remote_host");
+  if (!host.empty() || !text_of(*row, "remote_model").empty())
+    facts.emplace_back("engine.elsewhere", host.empty() ? "a cloud" : one_line(host, 120));
+  if (hailo_ || !host.empty()) return facts;
+  add_details(call, facts);
+  for (const auto& [key, value] :
+       {std::pair{"num_thread", settings.threads}, {"num_ctx", settings.ctx}, {"num_batch", settings.batch}})
+    if (value) options_[key] = *value;
+  brought_ = running(call).is_null();
+  facts.emplace_back("engine.was_loaded", brought_ ? "no" : "yes");
+  json body = {{"model", model_}, {"stream", false}, {"options", options_}};  // no prompt: it loads and nothing else
+  if (!keep_alive_.empty()) body["keep_alive"] = keep_alive_;
+  const auto loaded = post_json(call, "/api/generate", body, for_ever_ns);
+  if (!loaded) return tl::unexpected<Failure>(loaded.error());
+  if (const auto told = told_error(*loaded, 200)) return tl::unexpected<Failure>(*told);
+  if (auto verified = verify(settings, call, facts); !verified) return tl::unexpected<Failure>(verified.error());
+  return facts;
+}
+
+Call Ollama::prompt(const PromptSettings& settings) const {
+  json options = options_;
+  options["num_predict"] = settings.max_tokens;
+  options["temperature"] = settings.temperature;
+  options["seed"] = settings.seed;
+  if (settings.top_k > 0) options["top_k"] = settings.top_k;
+  if (settings.top_p < 1) options["top_p"] = settings.top_p;
+  json body = {{"model", model_}, {"stream", true}, {"options", options}};
+  if (!keep_alive_.empty()) body["keep_alive"] = keep_alive_;
+  if (hailo_) {
+    body["messages"] = json::array({{{"role", "user"}, {"content", settings.text}}});
+    return {"POST", "/api/chat", dump(body)};
+  }
+  body["prompt"] = settings.text;
+  // A prompt that does not fit is an error and never cut in silence (older servers do not know these and cut it).
+  body["truncate"] = false;
+  return {"POST", "/api/generate", dump(body)};
+}
+
+bool Ollama::read(const json& event, Answer& answer) const {
+  if (const auto told = told_error(event, 200)) {
+    answer.failure = told;
+    return false;
+  }
+  const json& message = member(event, "message");
+  const std::string text = text_of(event, "response") + text_of(message, "content");
+  const bool output = !text.empty() || !text_of(event, "thinking").empty() || !text_of(message, "thinking").empty();
+  answer.text += text;
+  const json& done = member(event, "done");
+  if (!done.is_boolean() || !done.get<bool>()) return output;
+  answer.ended = true;
+  const std::string reason = text_of(event, "done_reason");
+  answer.finish = reason == "stop" ? "eos" : reason;
+  answer.prompt_tokens = whole(event, "prompt_eval_count");
+  answer.cached_tokens = whole(event, "prompt_eval_cached_count");
+  answer.output_tokens = whole(event, "eval_count");
+  answer.load_ns = whole(event, "load_duration");
+  answer.prefill_ns = whole(event, "prompt_eval_duration");
+  answer.decode_ns = whole(event, "eval_duration");
+  answer.total_ns = whole(event, "total_duration");
+  // Waiting for the model's turn is in no component: what the total has beyond them.
+  if (answer.total_ns && answer.prefill_ns && answer.decode_ns) {
+    const std::int64_t rest = *answer.total_ns - answer.load_ns.value_or(0) - *answer.prefill_ns - *answer.decode_ns;
+    if (rest >= 0) answer.queue_ns = rest;
+  }
+  return output;
+}
+
+}  // namespace
+
+std::unique_ptr<Dialect> make_ollama(bool hailo) { return std::make_unique<Ollama>(hailo); }
+
+}  // namespace prony_http

@@ -1,0 +1,53 @@
+// Server: one address with its kept connections, and calls that wait for their whole answer while the driver's input is
+// listened to. Thread promise: one thread. Ownership: owns idle connections; the Input must outlive it.
+// Errors: Failure; "cancelled" where the driver called the work off.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dialect.hpp"
+#include "exchange.hpp"
+#include "input.hpp"
+
+namespace prony_http {
+
+struct ServerSettings {
+  Url url;
+  std::string api_key, ca_file;
+  std::int64_t connect_timeout_ns = 10'000'000'000;
+  std::int64_t call_timeout_ns = 30'000'000'000;  // of calls about the server, not of prompts
+};
+
+class Server {
+ public:
+  Server(ServerSettings settings, Input& input) : settings_(std::move(settings)), input_(input) {}
+
+  [[nodiscard]] Fallible<Reply> call(const Call& call, std::int64_t patience_ns);
+  [[nodiscard]] Caller caller() {
+    return [this](const Call& what, std::int64_t patience_ns) { return call(what, patience_ns); };
+  }
+
+  // A connection for a request: one that was kept (`reused`: the server may have closed it meanwhile) or a new one.
+  struct Begun {
+    std::unique_ptr<Exchange> exchange;
+    bool reused = false;
+  };
+  [[nodiscard]] Fallible<Begun> begin(const Call& call, bool fresh = false);
+  void give_back(Exchange& exchange);
+
+  [[nodiscard]] const Url& url() const noexcept { return settings_.url; }
+  // The address of the host that the server is on, if it is another than this; known once something was called.
+  [[nodiscard]] const std::string& elsewhere_host() const noexcept { return elsewhere_; }
+
+ private:
+  [[nodiscard]] Fallible<Reply> finish(Exchange& exchange, std::int64_t patience_ns);
+
+  ServerSettings settings_;
+  Input& input_;
+  std::vector<std::unique_ptr<Connection>> idle_;
+  std::string elsewhere_;
+};
+
+}  // namespace prony_http

@@ -1,0 +1,192 @@
+#include "stream.hpp"
+
+#include <algorithm>
+
+namespace prony_http {
+
+namespace {
+
+constexpr std::size_t most_refusal_bytes = 1U << 20;
+// They are written in one go, and no more fit into a ring between two looks of the recorder.
+constexpr std::size_t most_token_spans = 4096;
+
+}  // namespace
+
+void Stream::begin() {
+  span_ = request_.warm_up ? prony_span_begin(PRONY_PHASE, "warm-up", 0)
+                           : prony_span_begin(PRONY_REQUEST, request_.id.c_str(), 0);
+  sent_ns_ = prony_now_ns();
+  send(false);
+}
+
+void Stream::send(bool fresh) {
+  parser_.reset();
+  refused_body_.clear();
+  auto begun = server_.begin(dialect_.prompt(request_.settings), fresh);
+  if (!begun) return fail(begun.error());
+  exchange_ = std::move(begun->exchange);
+  reused_ = begun->reused;
+  advance();
+}
+
+void Stream::fail(Failure failure) {
+  if (over_) return;
+  failure_ = std::move(failure);
+  over_ = true;
+}
+
+void Stream::cancel() {
+  if (over_) return;
+  stopped_ = over_ = true;
+  exchange_.reset();  // the server sees the connection go and ends its work
+}
+
+std::unique_ptr<StreamParser> Stream::parser_for_answer() const {
+  const std::string type = exchange_->response().header("content-type").value_or("");
+  if (type.find("text/event-stream") != std::string::npos) return std::make_unique<SseParser>();
+  // Ollama says ndjson; who says plain JSON or nothing has one document a line, or one altogether.
+  return std::make_unique<NdjsonParser>();
+}
+
+void Stream::take(const Exchange::Piece& piece) {
+  if (exchange_->response().status() != 200) {
+    refused_body_.append(
+        piece.bytes.substr(0, most_refusal_bytes - std::min(most_refusal_bytes, refused_body_.size())));
+    return;
+  }
+  if (!parser_) parser_ = parser_for_answer();
+  parser_->feed(piece.bytes, [&](StreamEvent&& event) { take_event(std::move(event), piece); });
+}
+
+void Stream::take_event(StreamEvent&& event, const Exchange::Piece& piece) {
+  if (answer_.failure) return;
+  if (event.too_long) {
+    answer_.failure = Failure{"stream", "a line of the stream is longer than 8 MiB"};
+    return;
+  }
+  if (event.data == "[DONE]") {
+    has_done_ = true;
+    return;
+  }
+  const json message = json::parse(event.data, nullptr, false);
+  if (event.name == "error") {
+    const auto told =
+        told_error(message.is_object() && !message.contains("error") ? json{{"error", message}} : message, 500);
+    answer_.failure = told ? *told : Failure{"internal", one_line(event.data)};
+    return;
+  }
+  if (!message.is_object()) {
+    answer_.failure =
+        Failure{"stream", "the stream holds what is no JSON object: \"" + one_line(event.data, 60) + "\""};
+    return;
+  }
+  if (!dialect_.read(message, answer_)) return;
+  chunks_.push_back(piece.stamp_ns);
+  all_kernel_stamped_ = all_kernel_stamped_ && piece.kernel_stamped;
+}
+
+void Stream::advance() {
+  if (over_ || !exchange_) return;
+  const auto state = exchange_->advance([&](const Exchange::Piece& piece) { take(piece); });
+  if (state == Exchange::State::going) {
+    if (answer_.failure) return fail(*answer_.failure);  // nothing good comes after it
+    if (deadline_ns() > 0 && prony_now_ns() >= deadline_ns())
+      fail({"timeout",
+            "the server did not finish within " + std::to_string(request_.timeout_ns / 1'000'000'000) + " s"});
+    return;
+  }
+  if (state == Exchange::State::broken && reused_ && !exchange_->response().started())
+    return send(true);  // the server had closed the kept connection before it got anything
+  if (state == Exchange::State::broken && !(answer_.ended && exchange_->response().status() == 200))
+    return fail(answer_.failure ? *answer_.failure : Failure{"unreachable", exchange_->error()});
+  end_of_answer();
+}
+
+void Stream::end_of_answer() {
+  const HttpResponse& response = exchange_->response();
+  if (parser_) parser_->finish([&](StreamEvent&& event) { take_event(std::move(event), {{}, prony_now_ns(), false}); });
+  server_.give_back(*exchange_);
+  if (response.status() != 200) {
+    if (resent_ < 4 && dialect_.ask_otherwise(response.status(), refused_body_)) {
+      ++resent_;
+      return send(false);
+    }
+    return fail(refusal(response.status(), refused_body_, response.header("retry-after").value_or("")));
+  }
+  if (answer_.failure) return fail(*answer_.failure);
+  if (!answer_.ended)
+    return fail({"stream", has_done_ ? "the stream says [DONE] and not why the answer ended"
+                                     : "the stream ended before the answer did"});
+  if (chunks_.empty()) return fail({"stream", "the answer holds no text"});
+  over_ = true;
+}
+
+void Stream::write_counts(prony_span span) const {
+  const auto count = [&](const char* key, const std::optional<std::int64_t>& value) {
+    if (value) prony_span_count(span, key, *value);
+  };
+  count("prompt_tokens", answer_.prompt_tokens);
+  count("cached_tokens", answer_.cached_tokens);
+  count("output_tokens", answer_.output_tokens);
+  count("server_load_ns", answer_.load_ns);
+  count("server_queue_ns", answer_.queue_ns);
+  count("server_prefill_ns", answer_.prefill_ns);
+  count("server_decode_ns", answer_.decode_ns);
+  count("server_total_ns", answer_.total_ns);
+  count("scheduled_ns", request_.scheduled_ns);
+  prony_span_count(span, "chunks", static_cast<std::int64_t>(chunks_.size()));
+  if (request_.repeat > 1) prony_span_count(span, "repeat", request_.repeat);
+  if (resent_ > 0) prony_span_count(span, "asked_again", resent_);
+}
+
+void Stream::write_spans(prony_span span) const {
+  if (chunks_.empty()) return;
+  const std::int64_t first = std::max(chunks_.front(), sent_ns_), last = std::max(chunks_.back(), first);
+  // The server tells how long prefill took; when it began is that long before the first text. Without it the span is of
+  // all that came before, and says so.
+  const bool told = answer_.prefill_ns && *answer_.prefill_ns > 0 && *answer_.prefill_ns <= first - sent_ns_;
+  const prony_span prefill =
+      prony_span_complete(PRONY_PREFILL, nullptr, span, told ? first - *answer_.prefill_ns : sent_ns_, first);
+  if (!told) prony_span_attribute(prefill, "holds", "queue, network and prefill");
+  // Of no length where all came in one piece: the last token is known then too.
+  if (answer_.output_tokens != 1) prony_span_complete(PRONY_DECODE, nullptr, span, first, last);
+  // A piece of the stream is not a token: only where they are as many is each taken for one.
+  if (answer_.output_tokens != static_cast<std::int64_t>(chunks_.size()) || chunks_.size() > most_token_spans) return;
+  std::int64_t from = sent_ns_;
+  for (const std::int64_t stamp : chunks_) {
+    const std::int64_t to = std::max(stamp, from);
+    prony_span_complete(PRONY_TOKEN, nullptr, span, from, to);
+    from = to;
+  }
+}
+
+json Stream::record() {
+  const bool failed_here = failure_.has_value();
+  const std::string finish = failed_here ? "error" : stopped_ ? "stop" : answer_.finish;
+  if (span_ != 0 && !request_.warm_up) {
+    write_spans(span_);
+    write_counts(span_);
+    prony_span_attribute(span_, "prompt", request_.settings.text.c_str());
+    prony_span_attribute(span_, "finish", finish.c_str());
+    prony_span_attribute(span_, "stamps", all_kernel_stamped_ ? "kernel" : "read");
+    if (failed_here) prony_span_attribute(span_, "error", failure_->message.c_str());
+    if (request_.keep_output) {
+      const std::string quoted = dump(json(answer_.text));  // valid UTF-8 whatever came
+      prony_span_attribute(span_, "answer", json::parse(quoted).get<std::string>().c_str());
+    }
+  }
+  prony_span_end(span_, failed_here ? PRONY_FAILED : PRONY_OK);
+  if (failed_here)
+    return {{"type", "error"},
+            {"error", {{"code", failure_->code}, {"message", failure_->message}, {"id", request_.id}}}};
+  json result = {{"type", "result"}, {"id", request_.id}, {"finish", finish}};
+  if (answer_.prompt_tokens) result["prompt_tokens"] = *answer_.prompt_tokens;
+  if (answer_.output_tokens) result["output_tokens"] = *answer_.output_tokens;
+  if (!chunks_.empty()) result["ttft_ns"] = chunks_.front() - sent_ns_;
+  if (chunks_.size() > 1) result["decode_ns"] = chunks_.back() - chunks_.front();
+  if (answer_.context_full) result["context_full"] = true;
+  if (request_.keep_output) result["text"] = answer_.text;
+  return result;
+}
+
+}  // namespace prony_http

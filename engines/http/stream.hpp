@@ -1,0 +1,75 @@
+// Stream: one prompt's way through a server: asked, its events read as they come, its outcome told once. Stamps are
+// taken at the read, before any JSON. What of it becomes spans is record()'s business. Thread promise: one thread.
+// Ownership: owns its exchange; server and dialect must outlive it. Errors: outcome() holds the failure; a stream
+// without text, without its end, or with an error in it is one.
+#pragma once
+
+#include <prony/prony.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dialect.hpp"
+#include "server.hpp"
+#include "stream_parsers.hpp"
+
+namespace prony_http {
+
+struct StreamRequest {
+  std::string id;
+  PromptSettings settings;
+  bool warm_up = false, keep_output = false;
+  std::int64_t repeat = 1;
+  std::int64_t timeout_ns = 0;               // 0: none
+  std::optional<std::int64_t> scheduled_ns;  // when it was to be sent, on CLOCK_MONOTONIC
+};
+
+class Stream {
+ public:
+  Stream(StreamRequest request, Server& server, Dialect& dialect)
+      : request_(std::move(request)), server_(server), dialect_(dialect) {}
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  // Begins the span and sends the request, as far as the socket takes it.
+  void begin();
+  // To be called when its socket is ready, or its time is over.
+  void advance();
+  void cancel();
+  [[nodiscard]] bool over() const noexcept { return over_; }
+  [[nodiscard]] int fd() const noexcept { return exchange_ ? exchange_->fd() : -1; }
+  [[nodiscard]] bool wants_to_write() const noexcept { return exchange_ && exchange_->wants_to_write(); }
+  [[nodiscard]] std::int64_t deadline_ns() const noexcept {  // 0: none
+    return request_.timeout_ns > 0 ? sent_ns_ + request_.timeout_ns : 0;
+  }
+  // Once over(): writes the spans and gives the protocol's reply.
+  [[nodiscard]] json record();
+
+ private:
+  void send(bool fresh);
+  void take(const Exchange::Piece& piece);
+  void take_event(StreamEvent&& event, const Exchange::Piece& piece);
+  void end_of_answer();
+  [[nodiscard]] std::unique_ptr<StreamParser> parser_for_answer() const;
+  void fail(Failure failure);
+  void write_spans(prony_span span) const;
+  void write_counts(prony_span span) const;
+
+  StreamRequest request_;
+  Server& server_;
+  Dialect& dialect_;
+  std::unique_ptr<Exchange> exchange_;
+  std::unique_ptr<StreamParser> parser_;
+  std::string refused_body_;
+  Answer answer_;
+  std::vector<std::int64_t> chunks_;  // stamps of events with text
+  bool all_kernel_stamped_ = true, reused_ = false, over_ = false, stopped_ = false, has_done_ = false;
+  std::int64_t sent_ns_ = 0, resent_ = 0;
+  prony_span span_ = 0;
+  std::optional<Failure> failure_;
+};
+
+}  // namespace prony_http

@@ -1,0 +1,290 @@
+#include "worker.hpp"
+
+#include <poll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <limits>
+
+namespace prony_http {
+
+namespace {
+
+constexpr std::int64_t ms = 1'000'000;
+constexpr std::size_t most_waiting = 100'000;
+
+// What the driver sent is not what the protocol says; caught where a line is handled, never further.
+struct BadMessage {
+  std::string code, message;
+};
+
+std::optional<std::int64_t> integer(const json& message, const char* key, std::int64_t least, std::int64_t most) {
+  const json& found = member(message, key);
+  if (found.is_null()) return std::nullopt;
+  const auto value = found.is_number_integer() ? whole(message, key) : std::nullopt;
+  if (!value || *value < least || *value > most)
+    throw BadMessage{"protocol", std::string(key) + " must be a whole number from " + std::to_string(least) + " to " +
+                                     std::to_string(most)};
+  return value;
+}
+
+double number(const json& message, const char* key, double otherwise) {
+  const json& found = member(message, key);
+  if (found.is_null()) return otherwise;
+  if (!found.is_number()) throw BadMessage{"protocol", std::string(key) + " must be a number"};
+  return found.get<double>();
+}
+
+bool yes(const json& message, const char* key) {
+  const json& found = member(message, key);
+  if (found.is_null()) return false;
+  if (!found.is_boolean()) throw BadMessage{"protocol", std::string(key) + " must be true or false"};
+  return found.get<bool>();
+}
+
+std::string text(const json& message, const char* key) {
+  const json& found = member(message, key);
+  if (!found.is_string()) throw BadMessage{"protocol", std::string(key) + " is missing or not a text"};
+  return found.get<std::string>();
+}
+
+[[noreturn]] void crash() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);  // it is meant: no core file
+  std::abort();
+}
+
+}  // namespace
+
+Worker::Worker(WorkerSettings settings, std::unique_ptr<Dialect> dialect, Input& input, int out)
+    : settings_(std::move(settings)), dialect_(std::move(dialect)), input_(input), out_(out) {
+  if (const char* fault = std::getenv("PRONY_ENGINE_FAULT")) fault_ = fault;
+}
+
+int Worker::run() {
+  say({{"type", "hello"},
+       {"protocol", 1},
+       {"worker", "prony-engine-http"},
+       {"version", PRONY_VERSION},
+       {"engine", dialect_->name()},
+       {"capabilities", dialect_->capabilities()}});
+  while (!stopped_) {
+    while (!stopped_ && input_.has_line() && may_take_a_line()) handle(input_.next());
+    if (stopped_ || (input_.ended() && !input_.has_line() && active_.empty() && waiting_.empty())) break;
+    start_what_is_due();
+    if (!input_.has_line() || !may_take_a_line()) wait();
+    settle();
+  }
+  if (server_ && loaded_) dialect_->unload(server_->caller());
+  return write_failed_ ? 1 : 0;
+}
+
+// One at a time, and everything in order, unless more streams were asked for; then prompts go in beside others, and
+// what is not a prompt waits for all of them.
+bool Worker::may_take_a_line() const {
+  if (active_.empty() && waiting_.empty()) return true;
+  return streams_ > 1 && waiting_.size() < most_waiting && input_.front().text.find("\"prompt\"") != std::string::npos;
+}
+
+void Worker::handle(const Line& line) {
+  if (line.too_long) return error("protocol", "the line is longer than 16 MiB");
+  if (line.text.find_first_not_of(" \t\r") == std::string::npos) return;
+  const json message = json::parse(line.text, nullptr, false);
+  if (!message.is_object()) return error("protocol", "the line is not a JSON object");
+  std::optional<std::string> id;
+  if (const json& found = member(message, "id"); found.is_string()) id = found.get<std::string>();
+  try {
+    dispatch(text(message, "type"), message);
+  } catch (const BadMessage& bad) {
+    error(bad.code, bad.message, id);
+  }
+}
+
+void Worker::dispatch(const std::string& type, const json& message) {
+  if (type == "load") return load(message);
+  if (type == "prompt") return prompt(message);
+  if (type == "phase") return phase(message);
+  if (type == "batch") return error("unsupported", "a server makes its own batches: ask for streams");
+  if (type != "stop") return error("protocol", "unknown type \"" + one_line(type, 40) + "\"");
+  if (server_ && loaded_) dialect_->unload(server_->caller());
+  loaded_ = false;
+  say({{"type", "bye"}});
+  stopped_ = true;
+}
+
+Fallible<Facts> Worker::connect_and_load(const LoadSettings& load_settings) {
+  const auto found = find_server(settings_.address, *dialect_, settings_.server, input_);
+  if (!found) return tl::unexpected<Failure>(found.error());
+  settings_.server.url = found->url;
+  server_ = std::make_unique<Server>(settings_.server, input_);
+  for (;;) {
+    auto facts = dialect_->load(load_settings, server_->caller());
+    // A server that says 503 loads its model; the driver knows how long it will wait for that.
+    if (!facts && facts.error().code == "busy") {
+      pollfd ready{input_.ended() ? -1 : input_.fd(), POLLIN, 0};
+      ::poll(&ready, 1, 100);
+      if (ready.revents != 0) input_.read_some();
+      if (!input_.cancelled()) continue;
+    }
+    if (!facts) return facts;
+    facts->emplace_back("engine.url", found->url.text());
+    if (!found->version.empty()) facts->emplace_back("engine.version", found->version);
+    const bool told = std::any_of(facts->begin(), facts->end(), [](auto& f) { return f.first == "engine.elsewhere"; });
+    if (!told && !server_->elsewhere_host().empty()) facts->emplace_back("engine.elsewhere", server_->elsewhere_host());
+    return facts;
+  }
+}
+
+void Worker::load(const json& message) {
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  LoadSettings load_settings;
+  load_settings.model = text(message, "model");
+  load_settings.threads = integer(message, "threads", 1, 4096);
+  load_settings.ctx = integer(message, "ctx", 8, most);
+  load_settings.batch = integer(message, "batch", 1, most);
+  load_settings.keep_alive = settings_.keep_alive;
+  load_settings.pull = settings_.pull;
+  seed_ = integer(message, "seed", 0, std::numeric_limits<std::uint32_t>::max()).value_or(1);
+  streams_ = static_cast<std::size_t>(integer(message, "streams", 1, 4096).value_or(1));
+  const prony_span span = prony_span_begin(PRONY_PHASE, "load", 0);
+  const auto facts = connect_and_load(load_settings);
+  prony_span_end(span, facts ? PRONY_OK : PRONY_FAILED);
+  if (!facts) return error(facts.error().code, facts.error().message);
+  loaded_ = true;
+  json told = json::object();
+  for (const auto& [name, value] : *facts) told[name] = value;
+  say({{"type", "loaded"}, {"facts", told}});
+}
+
+void Worker::prompt(const json& message) {
+  if (!loaded_) throw BadMessage{"state", "no model is loaded"};
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  StreamRequest request;
+  request.id = text(message, "id");
+  PromptSettings& settings = request.settings;
+  settings.text = text(message, "text");
+  settings.max_tokens = integer(message, "max_tokens", 1, most).value_or(128);
+  settings.temperature = number(message, "temperature", 0);
+  settings.top_k = integer(message, "top_k", 0, most).value_or(0);
+  settings.top_p = number(message, "top_p", 1);
+  settings.seed = integer(message, "seed", 0, std::numeric_limits<std::uint32_t>::max()).value_or(seed_);
+  settings.ignore_eos = yes(message, "ignore_eos");
+  const auto words = dialect_->capabilities();
+  if (settings.ignore_eos && std::find(words.begin(), words.end(), "ignore_eos") == words.end())
+    throw BadMessage{"unsupported", std::string(dialect_->name()) + " cannot be told to go on past the model's end"};
+  request.warm_up = yes(message, "warm_up");
+  request.keep_output = yes(message, "keep_output");
+  request.repeat = integer(message, "repeat", 1, most).value_or(1);
+  request.scheduled_ns = integer(message, "at_ns", 0, std::numeric_limits<std::int64_t>::max());
+  request.timeout_ns = settings_.timeout_ns;
+  const auto later = [](const StreamRequest& a, const StreamRequest& b) {
+    return a.scheduled_ns.value_or(0) < b.scheduled_ns.value_or(0);
+  };
+  waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), request, later), std::move(request));
+}
+
+void Worker::phase(const json& message) {
+  const std::string name = text(message, "name");
+  const auto length_ms = integer(message, "ms", 0, 86'400'000);
+  if (!length_ms) throw BadMessage{"protocol", "ms is missing"};
+  const prony_span span = prony_span_begin(PRONY_PHASE, name.c_str(), 0);
+  const std::int64_t end_ns = prony_now_ns() + *length_ms * ms;
+  while (!input_.cancelled()) {
+    const std::int64_t left = end_ns - prony_now_ns();
+    if (left <= 0) break;
+    pollfd ready{input_.fd(), POLLIN, 0};
+    ::poll(&ready, 1, static_cast<int>(left / ms + 1));
+    if (ready.revents != 0) input_.read_some();
+  }
+  prony_span_end(span, PRONY_OK);
+  say({{"type", "done"}, {"name", name}});
+}
+
+// True if the prompt's answer was replaced by a fault: see "Test hooks" in the protocol page.
+bool Worker::misbehaves(const StreamRequest& request) {
+  if (request.warm_up) return false;
+  ++prompts_;
+  const std::string at = "-at:" + std::to_string(prompts_);
+  if (fault_ != "crash" + at && fault_ != "hang" + at && fault_ != "garbage" + at && fault_ != "error" + at)
+    return false;
+  const prony_span span = prony_span_begin(PRONY_REQUEST, request.id.c_str(), 0);
+  if (fault_.starts_with("crash")) crash();
+  while (fault_.starts_with("hang")) ::pause();
+  prony_span_attribute(span, "finish", "error");
+  prony_span_end(span, PRONY_FAILED);
+  if (fault_.starts_with("error"))
+    error("internal", "a fault was asked for", request.id);
+  else
+    write_line("this is not JSON");
+  return true;
+}
+
+void Worker::start_what_is_due() {
+  while (!waiting_.empty() && active_.size() < streams_ &&
+         waiting_.front().scheduled_ns.value_or(0) <= prony_now_ns()) {
+    StreamRequest request = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (misbehaves(request)) continue;
+    active_.push_back(std::make_unique<Stream>(std::move(request), *server_, *dialect_));
+    active_.back()->begin();
+  }
+}
+
+// Until a socket or the driver has something, a prompt is due, or one has taken too long.
+void Worker::wait() {
+  std::vector<pollfd> ready{{input_.ended() ? -1 : input_.fd(), POLLIN, 0}};
+  std::int64_t until_ns = prony_now_ns() + 60'000 * ms;
+  if (!waiting_.empty() && active_.size() < streams_)
+    until_ns = std::min(until_ns, waiting_.front().scheduled_ns.value_or(0));
+  for (const auto& stream : active_) {
+    if (stream->over()) return;
+    ready.push_back({stream->fd(), static_cast<short>(stream->wants_to_write() ? POLLIN | POLLOUT : POLLIN), 0});
+    if (stream->deadline_ns() > 0) until_ns = std::min(until_ns, stream->deadline_ns());
+  }
+  const std::int64_t left = std::max<std::int64_t>(0, until_ns - prony_now_ns());
+  ::poll(ready.data(), ready.size(), static_cast<int>((left + ms - 1) / ms));
+  for (std::size_t i = 0; i < active_.size(); ++i)
+    if (ready[i + 1].revents != 0 || prony_now_ns() >= until_ns) active_[i]->advance();
+  if (ready[0].revents != 0) input_.read_some();
+}
+
+// Replies of what is over; a cancel ends all that run.
+void Worker::settle() {
+  if (input_.cancelled()) {
+    for (const auto& stream : active_) stream->cancel();
+    for (const StreamRequest& request : waiting_) say({{"type", "result"}, {"id", request.id}, {"finish", "stop"}});
+    waiting_.clear();
+    input_.forget_cancel();
+  }
+  for (const auto& stream : active_)
+    if (stream->over()) say(stream->record());
+  std::erase_if(active_, [](const auto& stream) { return stream->over(); });
+}
+
+void Worker::error(const std::string& code, const std::string& message, const std::optional<std::string>& id) {
+  json what = {{"code", code}, {"message", message}};
+  if (id) what["id"] = *id;
+  say({{"type", "error"}, {"error", what}});
+}
+
+void Worker::say(const json& message) { write_line(dump(message)); }
+
+void Worker::write_line(std::string line) {
+  line.push_back('\n');
+  std::size_t done = 0;
+  while (done < line.size()) {
+    const ssize_t got = ::write(out_, line.data() + done, line.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {  // nobody listens any more
+      write_failed_ = stopped_ = true;
+      return;
+    }
+    done += static_cast<std::size_t>(got);
+  }
+}
+
+}  // namespace prony_http

@@ -1,0 +1,386 @@
+"""`prony llm` with engines behind HTTP: scripted servers for dialects and faults, real ones where they are installed.
+
+A failure must never look like a success: each fault's request fails, with words that name it, and its neighbours do not.
+"""
+
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+
+import fake_llm
+import harness
+from harness import Case, program
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+class HttpCase(Case):
+    def setUp(self):
+        super().setUp()
+        self.assertIsNotNone(program("prony-engine-http"), "it is built beside prony")
+
+    def fake(self, kind, **options):
+        server = kind(**options)
+        self.addCleanup(server.close)
+        return server
+
+    def prompts(self, *faults):
+        with open(self.path("p.jsonl"), "w", encoding="utf-8") as file:
+            for fault in faults:
+                file.write(json.dumps({"prompt": f"[{fault}] Say something.", "id": fault}) + "\n")
+        return self.path("p.jsonl")
+
+    def llm(self, engine, *options, code=0, env=None, name="x", model="tiny"):
+        done = self.prony("llm", "--engine", engine, *(["--model", model] if model else []), "--out",
+                          self.path(name + ".prony"), "--json", self.path(name + ".json"), *options, env=env)
+        self.assertEqual(done.returncode, code, done.err)
+        self.err = done.err
+        return self.load(name + ".json") if os.path.exists(self.path(name + ".json")) else None
+
+    def faults(self, engine, server, expected, *options):
+        """One run with a prompt for each fault. `expected`: fault → words of its failure, or None: it succeeds."""
+        summary = self.llm(engine, "--url", server.url, "--prompts", self.prompts(*expected), *options,
+                           code=1 if any(expected.values()) else 0)
+        rows = {row["id"]: row for row in summary["requests"]}
+        self.assertEqual(list(rows), list(expected))
+        for fault, words in expected.items():
+            self.assertEqual(rows[fault]["status"], "failed" if words else "ok", (fault, self.err))
+            if words:
+                self.assertRegex(self.err, rf"request {fault}: [^\n]*{words}")
+        return rows
+
+    def spans(self, kind, name="x"):
+        return [span for span in self.table(name + ".prony", "spans") if span["kind"] == kind]
+
+
+class OllamaDialect(HttpCase):
+    def test_ollamas_stream_is_read_however_it_is_cut_and_each_fault_is_named(self):
+        server = self.fake(fake_llm.Ollama)
+        rows = self.faults("ollama", server, {
+            "plain": None, "crlf": None, "cut-anywhere": None, "cached": None,
+            "error-in-stream": "out of memory", "closes-in-mid-stream": "closed the connection in mid-answer",
+            "ends-in-mid-stream": "ended before the answer did", "rubbish": "no JSON object", "no-text": "holds no text",
+            "too-long": "longer than 8 MiB", "busy": r"503[^\n]*server busy[^\n]*after 7 s",
+            "overflow": r"400[^\n]*context length[^\n]*\(context\)", "close-at-once": "closed the connection without an answer",
+            "no-http": "no HTTP", "hang": "did not finish within 1 s", "last": None}, "--timeout", "1s")
+        for name in ("plain", "crlf", "cut-anywhere", "cached", "last"):
+            self.assertEqual((rows[name]["prompt_tokens"], rows[name]["output_tokens"]), (20, 6), name)
+            self.assertGreaterEqual(rows[name]["e2e_s"], rows[name]["ttft_s"])
+        spans = {span["name"]: span for span in self.spans("request")}
+        # 9 ms in all, of which 1 + 2 + 5 are told: the rest is waiting for a turn.
+        self.assertEqual(spans["plain"]["server_queue_ns"], 1_000_000)
+        self.assertEqual(spans["cached"]["cached_tokens"], 18)
+        self.assertNotIn("cached_tokens", spans["plain"])  # absent is absent
+        self.assertNotIn("output_tokens", spans["closes-in-mid-stream"])  # what came is no count
+        self.assertEqual(spans["closes-in-mid-stream"]["chunks"], 3)
+
+    def test_options_go_out_as_asked_and_the_model_is_loaded_before_the_first_prompt(self):
+        server = self.fake(fake_llm.Ollama)
+        self.llm("ollama", "--url", server.url, "--prompts", self.prompts("plain"), "--max-tokens", "6", "--ctx", "1024",
+                 "--threads", "1", "--seed", "7", "--keep-alive", "30m", "--keep-output")
+        message = server.prompts()[0]
+        self.assertEqual(message["options"], {"num_predict": 6, "num_ctx": 1024, "num_thread": 1, "seed": 7, "temperature": 0.0})
+        self.assertEqual((message["keep_alive"], message["truncate"], message["stream"]), ("30m", False, True))
+        loads = [m for _, path, m, _ in server.seen if path == "/api/generate" and "prompt" not in m]
+        self.assertEqual(loads[0]["options"], {"num_ctx": 1024, "num_thread": 1})  # the runner's, or it loads again
+        self.assertEqual(loads[-1]["keep_alive"], 0)  # it was not in memory before: it does not stay
+        self.assertEqual(self.load("x.json")["requests"][0]["answer"], "".join(fake_llm.WORDS))
+
+    def test_a_cloud_models_joules_are_nobodys_here(self):
+        server = self.fake(fake_llm.Ollama)
+        summary = self.llm("ollama", "--url", server.url, "--prompts", self.prompts("plain"), model="big-cloud")
+        self.assertEqual(summary["requests"][0]["status"], "ok")
+        self.assertFalse(summary["requests"][0]["energy"])
+        self.assertIn("another host (https://ollama.com:443)", json.dumps(summary, ensure_ascii=False))
+
+    def test_the_dialect_of_hailo_is_chat_and_what_it_does_not_tell_is_absent(self):
+        server = self.fake(fake_llm.Ollama)
+        self.llm("hailo-ollama", "--url", server.url, "--prompts", self.prompts("plain"))
+        self.assertEqual([path for method, path, _, _ in server.seen if method == "POST"], ["/api/chat"])
+
+    def test_a_model_that_is_not_there_and_a_server_that_is_down_are_told_before_anything_is_recorded(self):
+        server = self.fake(fake_llm.Ollama)
+        done = self.prony("llm", "--engine", "ollama", "--url", server.url, "--model", "huge", "--out", self.path("n.prony"))
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("it has: tiny:latest, big-cloud", done.err)
+        self.assertIn("ollama pull huge", done.err)
+        done = self.prony("llm", "--engine", "ollama", "--url", f"http://127.0.0.1:{free_port()}", "--model", "tiny", "--out",
+                          self.path("d.prony"))
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("nobody listens there", done.err)
+        self.assertFalse(os.path.exists(self.path("d.prony")))
+
+    def test_without_a_url_the_place_that_ollamas_own_client_obeys_is_asked(self):
+        server = self.fake(fake_llm.Ollama)
+        self.llm("ollama", "--prompts", self.prompts("plain"), env={"OLLAMA_HOST": f"127.0.0.1:{server.port}"})
+        self.assertEqual(len(server.prompts()), 1)
+
+    def test_what_an_engine_cannot_do_is_refused_by_name(self):
+        server = self.fake(fake_llm.Ollama)
+        self.llm("ollama", "--url", server.url, "--prompts", self.prompts("plain"), "--ignore-eos", code=125)
+        self.assertIn("--ignore-eos", self.err)
+        self.assertEqual(server.prompts(), [])
+
+
+class OpenAiDialect(HttpCase):
+    def test_openais_stream_is_read_however_it_is_cut_and_each_fault_is_named(self):
+        server = self.fake(fake_llm.OpenAi)
+        rows = self.faults("openai", server, {
+            "plain": None, "crlf": None, "cut-anywhere": None, "many-lines": None, "no-done": None, "no-usage": None,
+            "closes-after-the-last": None, "slow-first-token": None,
+            "error-in-stream": "invalid content", "closes-in-mid-stream": "closed the connection in mid-answer",
+            "ends-in-mid-stream": "ended before the answer did", "done-in-mid-stream": "not why the answer ended",
+            "no-text": "holds no text", "too-many": r"429[^\n]*Rate limit reached[^\n]*after 2 s",
+            "overflow": r"400[^\n]*available context size[^\n]*\(context\)", "error-under-200": r"context length[^\n]*\(context\)",
+            "last": None})
+        for name in ("plain", "crlf", "cut-anywhere", "many-lines", "no-done", "last"):
+            self.assertEqual((rows[name]["prompt_tokens"], rows[name]["output_tokens"]), (20, 6), name)
+        # Without usage there is no count: pieces of the stream are not tokens.
+        self.assertNotIn("output_tokens", rows["no-usage"])
+        self.assertNotIn("decode_tokens_per_s", rows["no-usage"])
+        # A chunk that names the role alone is no token: the first one is 0.2 s later.
+        self.assertGreater(rows["slow-first-token"]["ttft_s"], 0.2)
+        # Nobody told when prefill began.
+        self.assertNotIn("prefill_tokens_per_s", rows["plain"])
+        spans = {span["name"]: span for span in self.spans("request")}
+        self.assertEqual(spans["plain"]["cached_tokens"], 4)
+        self.assertEqual(spans["plain"]["stamps"], "kernel")
+        self.assertEqual(len([s for s in self.spans("token") if s["parent"] == spans["plain"]["id"]]), 6)
+
+    def test_a_field_that_the_server_does_not_know_is_left_out_and_the_request_goes_on(self):
+        server = self.fake(fake_llm.OpenAi)
+        server.strict = True
+        self.llm("openai", "--url", server.url + "/v1", "--prompts", self.prompts("plain", "crlf"), "--completions")
+        asked = ["stream_options" in message for message in server.prompts()]
+        self.assertEqual(asked, [True, False, False])  # learned once
+        self.assertEqual({s["name"]: s.get("asked_again") for s in self.spans("request")}, {"plain": 1, "crlf": None})
+
+    def test_the_key_of_a_file_goes_out_and_a_wrong_one_is_told_without_being_printed(self):
+        server = self.fake(fake_llm.OpenAi, key="sk-right")
+        for key in ("sk-right", "sk-wrong"):
+            with open(self.path(key), "w", encoding="utf-8") as file:
+                file.write(key + "\n")
+        self.llm("openai", "--url", server.url, "--prompts", self.prompts("plain"), "--api-key-file", self.path("sk-right"))
+        self.llm("openai", "--url", server.url, "--prompts", self.prompts("plain"), "--api-key-file", self.path("sk-wrong"),
+                 code=125, name="w")
+        self.assertRegex(self.err, r"401[^\n]*Incorrect API key[^\n]*--api-key-file")
+        with open(self.path("x.prony"), "rb") as file:
+            self.assertNotIn(b"sk-right\n", file.read().replace(self.path("sk-right").encode(), b""))
+
+    def test_ipv6_and_tls_with_a_private_authority(self):
+        if socket.has_ipv6 and os.path.exists("/proc/net/if_inet6") and os.path.getsize("/proc/net/if_inet6"):
+            server = self.fake(fake_llm.OpenAi, host="::1")
+            self.llm("openai", "--url", server.url, "--prompts", self.prompts("plain"), name="six")
+        if shutil.which("openssl") is None:
+            self.skipTest("no openssl to make a certificate with")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+                        self.path("key.pem"), "-out", self.path("cert.pem"), "-days", "2", "-subj", "/CN=localhost", "-addext",
+                        "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path("cert.pem"), self.path("key.pem"))
+        server = self.fake(fake_llm.OpenAi, tls=context)
+        self.llm("openai", "--url", server.url, "--prompts", self.prompts("plain"), code=125, name="no")
+        self.assertIn("--ca-file", self.err)
+        self.faults("openai", server, {"plain": None, "closes-in-mid-stream": "mid-answer", "last": None}, "--ca-file",
+                    self.path("cert.pem"))
+        self.assertEqual(self.spans("request")[0]["stamps"], "read")  # libcurl reads: no stamp of the kernel's
+
+
+class LlamaServerDialect(HttpCase):
+    def test_llama_servers_own_interface_has_times_and_cached_tokens(self):
+        server = self.fake(fake_llm.OpenAi)
+        rows = self.faults("llama-server", server, {
+            "plain": None, "cut-anywhere": None, "error-line": "context shift is disabled",
+            "closes-in-mid-stream": "mid-answer", "last": None}, "--ignore-eos")
+        message = server.prompts()[0]
+        self.assertEqual((message["cache_prompt"], message["ignore_eos"], message["n_predict"]), (False, True, 128))
+        span = next(s for s in self.spans("request") if s["name"] == "plain")
+        self.assertEqual((span["server_prefill_ns"], span["server_decode_ns"], span["cached_tokens"]), (250_000, 1_500_000, 15))
+        self.assertEqual(rows["plain"]["output_tokens"], 7)
+        # Six pieces for seven tokens: none of them is taken for a token.
+        self.assertEqual([s for s in self.spans("token") if s["parent"] == span["id"]], [])
+
+    def test_another_model_than_the_server_runs_is_refused_and_its_own_need_not_be_named(self):
+        server = self.fake(fake_llm.OpenAi)
+        self.llm("llama-server", "--url", server.url, "--prompts", self.prompts("plain"), model="other.gguf", code=125)
+        self.assertIn("the server runs 'tiny.gguf'", self.err)
+        self.llm("llama-server", "--url", server.url, "--prompts", self.prompts("plain"), model=None, name="own")
+
+
+class Charging(HttpCase):
+    def test_requests_are_charged_from_the_servers_processes_and_not_from_the_clients(self):
+        """The server is a process of its own that burns: its tree is found by its port and has the cost."""
+        script = self.path("server.py")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write("import sys, time\n"
+                       f"sys.path.insert(0, {harness.HERE!r})\n"
+                       "import fake_llm\n"
+                       "class Burning(fake_llm.Ollama):\n"
+                       "    def stream(self, out, fault, chat):\n"
+                       "        end = time.process_time() + 0.3\n"
+                       "        while time.process_time() < end: pass\n"
+                       "        return super().stream(out, fault, chat)\n"
+                       "print(Burning().port, flush=True)\n"
+                       "time.sleep(120)\n")
+        with subprocess.Popen(["python3", script], stdout=subprocess.PIPE, text=True) as server:
+            self.addCleanup(server.kill)
+            port = server.stdout.readline().strip()
+            summary = self.llm("ollama", "--url", f"http://127.0.0.1:{port}", "--prompts", self.prompts("plain", "again"))
+            self.assert_charges_close("x.prony")
+            server.kill()
+        rows = {row["target"]: row for row in self.table("x.prony", "targets") if row.get("cpu_s") is not None}
+        self.assertGreater(rows["ollama"]["cpu_s"], 0.5)
+        self.assertLess(rows["command"]["cpu_s"], 0.2)
+        channel = summary["energy"][0]["channel"]
+        charged = sum(r["charged_j"] for request in summary["requests"] for r in request["energy"] if r["channel"] == channel)
+        of_server = next(r["charged_j"] for r in self.table("x.prony", "targets")
+                         if r.get("target") == "ollama" and r.get("channel") == channel)
+        self.assertGreater(charged, 0.5 * of_server)
+        self.assertLessEqual(charged, of_server * 1.000001)
+
+
+class ManyStreams(HttpCase):
+    """The worker by itself: what a load generator will ask of it."""
+
+    def worker(self, server, dialect="openai"):
+        process = subprocess.Popen([program("prony-engine-http"), "--dialect", dialect, "--url", server.url],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.environment())
+        for clean in (process.wait, process.stdout.close, process.stdin.close, process.kill):
+            self.addCleanup(clean)
+        return process
+
+    @staticmethod
+    def tell(process, **message):
+        process.stdin.write(json.dumps(message) + "\n")
+        process.stdin.flush()
+
+    def test_many_prompts_are_under_way_at_once_and_each_has_its_own_reply(self):
+        server = self.fake(fake_llm.OpenAi)
+        worker = self.worker(server)
+        self.assertIn("streams", json.loads(worker.stdout.readline())["capabilities"])
+        self.tell(worker, type="load", model="tiny", streams=100)
+        self.assertEqual(json.loads(worker.stdout.readline())["type"], "loaded")
+        begun = time.monotonic()
+        for number in range(100):
+            self.tell(worker, type="prompt", id=f"n{number}", text="[slow-first-token] x")
+        self.tell(worker, type="prompt", id="quick", text="[plain] x")
+        replies = [json.loads(worker.stdout.readline()) for _ in range(101)]
+        self.assertEqual({r["id"] for r in replies}, {f"n{n}" for n in range(100)} | {"quick"})
+        self.assertEqual({r["finish"] for r in replies}, {"length"})
+        self.assertLess(time.monotonic() - begun, 0.2 * 100)  # one after another they would take twenty seconds
+        self.tell(worker, type="stop")
+        self.assertEqual(json.loads(worker.stdout.readline())["type"], "bye")
+
+    def test_a_prompt_waits_for_its_time_and_a_cancel_ends_what_runs_and_what_waits(self):
+        server = self.fake(fake_llm.OpenAi)
+        worker = self.worker(server)
+        worker.stdout.readline()
+        self.tell(worker, type="load", model="tiny", streams=4)
+        worker.stdout.readline()
+        at = time.monotonic_ns() + 300_000_000
+        self.tell(worker, type="prompt", id="later", text="[plain] x", at_ns=at)
+        self.tell(worker, type="prompt", id="now", text="[plain] x")
+        self.assertEqual([json.loads(worker.stdout.readline())["id"] for _ in range(2)], ["now", "later"])
+        self.assertGreaterEqual(time.monotonic_ns(), at)
+        self.tell(worker, type="prompt", id="hangs", text="[hang] x")
+        self.tell(worker, type="prompt", id="far", text="[plain] x", at_ns=at + 3_600_000_000_000)
+        deadline = time.monotonic() + 10
+        while not any(self.fake_fault(m) == "hang" for m in server.prompts()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.tell(worker, type="cancel")
+        replies = [json.loads(worker.stdout.readline()) for _ in range(2)]
+        self.assertEqual({(r["id"], r["finish"]) for r in replies}, {("hangs", "stop"), ("far", "stop")})
+
+    @staticmethod
+    def fake_fault(message):
+        return fake_llm.Fake.fault_of(message)
+
+
+class RealServer(HttpCase):
+    """Against servers as they are published; skipped, with the reason, where none is installed."""
+
+    def model(self):
+        path = os.path.join(harness.BUILD, "e2e-160k.gguf")
+        if not os.path.exists(path):
+            done = self.prony("synth", "llama", "--params", "160k", "--seed", "1", "-o", path)
+            self.assertEqual(done.returncode, 0, done.err)
+        return path
+
+    def installed(self, name):
+        for place in (os.path.join(harness.ROOT, "build/deps", name, "bin", name), shutil.which(name) or ""):
+            if os.access(place, os.X_OK) and os.path.isfile(place):
+                return place
+        self.skipTest(f"no {name} here (tools/setup-{name}.sh puts one into build/deps)")
+        return None
+
+    def start(self, command, env, port):
+        log = open(self.path("server.log"), "wb")  # pylint: disable=consider-using-with
+        self.addCleanup(log.close)
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.terminate)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return
+            except OSError:
+                self.assertIsNone(server.poll(), "the server ended")
+                time.sleep(0.05)
+        self.fail("the server did not listen within a minute")
+
+    def check(self, summary, engine, spans_of):
+        self.assertEqual(len(summary["requests"]), 8)
+        for request in summary["requests"]:
+            self.assertEqual(request["status"], "ok")
+            self.assertGreater(request["prompt_tokens"], 0)
+            self.assertTrue(1 <= request["output_tokens"] <= 16)
+            self.assertGreaterEqual(request["e2e_s"], request["ttft_s"])
+        rows = {row["target"]: row for row in self.table("x.prony", "targets") if row.get("cpu_s") is not None}
+        self.assertGreater(rows[engine]["cpu_s"], 0)
+        self.assert_charges_close("x.prony")
+        for span in spans_of:
+            self.assertEqual(span["stamps"], "kernel")
+
+    def test_a_real_llama_server(self):
+        program_path, port = self.installed("llama-server"), free_port()
+        self.start([program_path, "-m", self.model(), "--host", "127.0.0.1", "--port", str(port), "-t", "1", "-c", "2048"],
+                   self.environment(), port)
+        url = f"http://127.0.0.1:{port}"
+        summary = self.llm("llama-server", "--url", url, "--max-tokens", "16", "--ignore-eos", model=None)
+        self.check(summary, "llama-server", self.spans("request"))
+        self.assertEqual({r["output_tokens"] for r in summary["requests"]}, {16})
+        self.assertEqual({s["cached_tokens"] for s in self.spans("request")}, {0})
+        with open(self.path("long.jsonl"), "w", encoding="utf-8") as file:
+            file.write(json.dumps({"prompt": "word " * 3000, "id": "long"}) + "\n" + json.dumps({"prompt": "hi", "id": "short"}) + "\n")
+        summary = self.llm("openai", "--url", url, "--max-tokens", "8", "--prompts", self.path("long.jsonl"), code=1, name="o",
+                           model=None)
+        self.assertEqual([r["status"] for r in summary["requests"]], ["failed", "ok"])
+        self.assertRegex(self.err, r"request long: [^\n]*\(context\)")
+
+    def test_a_real_ollama(self):
+        program_path, port = self.installed("ollama"), free_port()
+        env = self.environment(OLLAMA_HOST=f"127.0.0.1:{port}", OLLAMA_MODELS=self.path("models"))
+        self.start([program_path, "serve"], env, port)
+        with open(self.path("Modelfile"), "w", encoding="utf-8") as file:
+            file.write(f"FROM {self.model()}\n")
+        made = subprocess.run([program_path, "create", "tiny", "-f", self.path("Modelfile")], env=env, capture_output=True,
+                              timeout=120, check=False)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        summary = self.llm("ollama", "--max-tokens", "16", "--threads", "1", "--ctx", "2048",
+                           env={"OLLAMA_HOST": f"127.0.0.1:{port}"})
+        self.check(summary, "ollama", self.spans("request"))
+        for span in self.spans("request"):
+            parts = span["server_load_ns"] + span["server_prefill_ns"] + span["server_decode_ns"] + span["server_queue_ns"]
+            self.assertEqual(parts, span["server_total_ns"])
+
+
+if __name__ == "__main__":
+    harness.main()
