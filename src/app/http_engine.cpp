@@ -64,14 +64,11 @@ void add_http_engine_options(CLI::App& command, HttpEngineOptions& options, Sett
                  command.add_option("--url", options.url, "Of a server (default: looked for on its usual ports)")
                      ->type_name("URL"),
                  "");
-  settings.watch("api-key-file",
-                 command.add_option("--api-key-file", options.api_key_file, "Its first line is the server's key")
-                     ->type_name("FILE"),
-                 "");
   const auto rare = [&](CLI::Option* option, const char* name, const std::string& otherwise) {
     option->group("");
     settings.watch(name, option, otherwise);
   };
+  rare(command.add_option("--api-key-file", options.api_key_file), "api-key-file", "");
   rare(command.add_option("--ca-file", options.ca_file), "ca-file", "");
   rare(command.add_option("--keep-alive", options.keep_alive), "keep-alive", "");
   rare(command.add_flag("--completions", options.completions), "completions", "false");
@@ -99,6 +96,9 @@ std::string engines_help_text() {
   line("  --completions", "openai: /v1/completions with the bare prompt, in place of /v1/chat/completions");
   line("  --keep-alive TIME", "ollama: how long the model stays loaded after a request (30m, -1: for ever)");
   line("  --pull", "ollama: fetch the model if the server does not have it");
+  text += "\nOf the sampler, beside --temperature and --seed\n\n";
+  line("  --top-k N", "Of the N likeliest tokens; 0 is off (default)");
+  line("  --top-p P", "Of the likeliest that together have P; 1 is off (default)");
   return text +
          "\nA server on this machine is found by its port and is a target of its own: requests are charged from its\n"
          "process tree, not from the client's. One on another host has times and tokens, and no joules. What each "
