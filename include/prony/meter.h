@@ -184,7 +184,7 @@ size_t prony_summary_count(const prony_summary* summary);
 int prony_summary_joules(const prony_summary* summary, size_t index, prony_joules* joules);
 /* All headline channels together: party "gross", channel "headline". PRONY_ERROR_ABSENT: no channel gives joules. */
 int prony_summary_headline(const prony_summary* summary, prony_joules* joules);
-/* The measured window. */
+/* The measured window. PRONY_ERROR_ABSENT: nothing of it is on record yet. */
 int prony_summary_window(const prony_summary* summary, int64_t* begin_ns, int64_t* end_ns);
 /* How the command or the watched process ended: its exit code (128 + signal where one killed it) and the signal (0:
  * none). PRONY_ERROR_ABSENT: it had not ended, or nobody could tell. */

@@ -30,7 +30,8 @@ def summary_html(summary: Summary) -> str:
     absent = sorted({f"{row.party}: {row.absent}" for row in summary.rows if row.value_j is None})
     head = "no channel gives joules here" if summary.headline is None else str(summary.headline)
     state = " · provisional" if summary.provisional else ""
-    parts = [f"<p><b>{escape(head)}</b> · {summary.wall_s:.4g} s{state}</p>"]
+    length = "nothing on record yet" if summary.wall_s is None else f"{summary.wall_s:.4g} s"
+    parts = [f"<p><b>{escape(head)}</b> · {length}{state}</p>"]
     if rows:
         parts.append("<table><tr><th>channel</th><th>party</th><th>energy</th><th>low…high</th><th>origin</th></tr>"
                      + "".join(map(_cells, rows)) + "</table>")
@@ -45,7 +46,7 @@ def power_svg(summary: Summary) -> str:
     from ._run import open_run
 
     entry = next((e for e in summary.data.get("energy", []) if e.get("headline")), None)
-    if entry is None:
+    if entry is None or summary.begin_ns is None:
         return ""
     try:
         with open_run(summary.path) as run:
@@ -54,7 +55,8 @@ def power_svg(summary: Summary) -> str:
     except (PronyError, StopIteration):
         return ""
     stamps = [b / 2 + e / 2 for b, e in zip(read["begin_ns"], read["end_ns"])]
-    seconds = [(stamp - summary.begin_ns) / 1e9 for stamp in stamps]
+    begin_ns = summary.begin_ns
+    seconds = [(stamp - begin_ns) / 1e9 for stamp in stamps]
     points = watts(seconds, read["value"], channel.is_counter, entry.get("model"))
     return _svg(points, f"{channel.name}, {channel.origin}")
 

@@ -50,12 +50,16 @@ def _joules_of(struct: JoulesStruct) -> Joules:
 
 @dataclass(frozen=True)
 class Summary:
-    """The same numbers as `prony show`. ``provisional``: measuring went on when they were told."""
+    """The same numbers as `prony show`. ``provisional``: measuring went on when they were told.
+
+    ``begin_ns``, ``end_ns`` and ``wall_s`` are of the measured window; None where nothing of it is on record yet, which
+    is so for up to a second after a start.
+    """
 
     rows: Tuple[Joules, ...]
     headline: Optional[Joules]
-    begin_ns: int
-    end_ns: int
+    begin_ns: Optional[int]
+    end_ns: Optional[int]
     exit_code: Optional[int]
     exit_signal: Optional[int]
     provisional: bool
@@ -63,8 +67,10 @@ class Summary:
     json_text: str = field(repr=False)
 
     @property
-    def wall_s(self) -> float:
+    def wall_s(self) -> Optional[float]:
         """Length of the measured window."""
+        if self.begin_ns is None or self.end_ns is None:
+            return None
         return (self.end_ns - self.begin_ns) / 1e9
 
     @property
@@ -102,11 +108,12 @@ def take_summary(handle: ctypes.c_void_p, path: str, provisional: bool) -> Summa
         struct = JoulesStruct(struct_size=ctypes.sizeof(JoulesStruct))
         headline = None if _absent(library.prony_summary_headline(handle, struct)) else _joules_of(struct)
         begin, end = ctypes.c_int64(), ctypes.c_int64()
-        check(library.prony_summary_window(handle, begin, end))
+        begun = not _absent(library.prony_summary_window(handle, begin, end))
         code, signal = ctypes.c_int(), ctypes.c_int()
         ended = not _absent(library.prony_summary_exit(handle, code, signal))
         text = decode(library.prony_summary_json(handle)) or "{}"
-        return Summary(tuple(rows), headline, begin.value, end.value, code.value if ended else None,
+        return Summary(tuple(rows), headline, begin.value if begun else None,
+                       end.value if begun else None, code.value if ended else None,
                        signal.value if ended and signal.value else None, provisional, path, text)
     finally:
         library.prony_summary_free(handle)

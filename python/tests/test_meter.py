@@ -43,6 +43,21 @@ class Meters(Case):
             self.assertIn("baseline", row.absent)
             self.assertIn("baseline", str(row))
 
+    def test_right_after_the_start_nothing_is_on_record_and_no_number_is_told(self):
+        # Not started with a block: what is asked here is what the first instant has, or a later one that has all.
+        with self.meter() as meter:
+            early = meter.summary()
+            for row in [*early.of("recorded"), *early.of("unattributed")]:
+                if row.absent is not None:
+                    self.assertIsNone(row.value_j, row)
+                elif row.party == "recorded":
+                    self.assertGreater(row.high_j, 0, row)
+            if early.wall_s is None:
+                self.assertEqual((early.begin_ns, early.end_ns, early.headline.value_j), (None, None, None))
+                self.assertIn("nothing on record yet", early._repr_html_())
+            burn()
+        self.assertGreater(meter.summary().wall_s, 0)
+
     def test_both_modes_make_a_run_of_this_program(self):
         for mode in ("thread", "process"):
             with self.subTest(mode):

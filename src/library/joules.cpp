@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reports/rows_table.hpp"
+#include "reports/was_read.hpp"
 
 namespace prony::library {
 
@@ -53,7 +54,8 @@ std::vector<JoulesRow> joules_of(const Summary& summary) {
   for (const EnergyRow& row : summary.energy) {
     const ChannelLedger& ledger = row.ledger;
     Rows of(row, rows);
-    of.add("recorded", ledger.recorded, ledger.absent, "recorded", "nothing was read");
+    of.add("recorded", was_read(ledger) ? std::optional(ledger.recorded) : std::nullopt, ledger.absent, "recorded",
+           "nothing was read");
     of.add("gross", ledger.gross, ledger.absent, "gross",
            ledger.resolvable ? "nothing was read" : "the window is too short for this sensor");
     of.add("active", ledger.active, ledger.absent, "active", no_baseline);
@@ -65,7 +67,8 @@ std::vector<JoulesRow> joules_of(const Summary& summary) {
     of.add("foreign", ledger.foreign, ledger.absent, "foreign", unsplit);
     of.add("prony", ledger.prony, ledger.absent, "prony", unsplit);
     of.add("idle", ledger.idle, ledger.absent, "idle", no_baseline);
-    of.add("unattributed", ledger.unattributed, ledger.absent, "unattributed", unsplit);
+    of.add("unattributed", was_read(ledger) ? std::optional(ledger.unattributed) : std::nullopt, ledger.absent,
+           "unattributed", was_read(ledger) ? unsplit : "never read");
   }
   return rows;
 }

@@ -263,6 +263,9 @@ PRONY_EXPORT int prony_summary_headline(const prony_summary* summary, prony_joul
 PRONY_EXPORT int prony_summary_window(const prony_summary* summary, int64_t* begin_ns, int64_t* end_ns) {
   return guard([&] {
     if (summary == nullptr || begin_ns == nullptr || end_ns == nullptr) return tell_missing("summary, begin or end");
+    if (summary->summary.window == prony::Interval{})
+      return tell(prony::Error{prony::ErrorCode::absent, "nothing of the measured window is on record yet",
+                               summary->summary.path, "Ask again: a Run lags by up to a second."});
     *begin_ns = summary->summary.window.begin.ns;
     *end_ns = summary->summary.window.end.ns;
     return 0;

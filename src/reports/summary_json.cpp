@@ -10,6 +10,7 @@
 #include "reports/json_put.hpp"
 #include "reports/passport_rows.hpp"
 #include "reports/target_json.hpp"
+#include "reports/was_read.hpp"
 
 namespace prony {
 
@@ -92,12 +93,12 @@ Json energy_json(const EnergyRow& row) {
   put(out, "idle_before_w", l.idle_before_w);
   put(out, "idle_after_w", l.idle_after_w);
   if (l.idle_before_w && l.idle_after_w) out["idle_drifted"] = l.idle_drifted;
-  Json ledger = estimate_json(l.recorded, "recorded_j");
+  Json ledger = was_read(l) ? estimate_json(l.recorded, "recorded_j") : Json::object();
   put_party(ledger, "target", l.target);
   put_party(ledger, "foreign", l.foreign);
   put_party(ledger, "prony", l.prony);
   put_party(ledger, "idle", l.idle);
-  put_party(ledger, "unattributed", l.unattributed);
+  if (was_read(l)) put_party(ledger, "unattributed", l.unattributed);
   out["ledger"] = std::move(ledger);
   out["wraps"] = l.wraps;
   out["resets"] = l.resets;

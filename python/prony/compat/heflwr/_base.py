@@ -251,11 +251,11 @@ class Monitor:
         with self._meter.run() as run:
             if self._sources is None:
                 summary = run.summary()
-                if summary.wall_s <= 0 and not last:
+                if summary.wall_s is None and not last:
                     return  # nothing is on record yet
                 self._sources = Sources(run, self._active, summary)
             self._sources.read(run)
-            end_s = run.summary().end_ns / 1e9 if last else self._sources.recorded_until()
+            end_s = (run.summary().end_ns or 0) / 1e9 if last else self._sources.recorded_until()
         while self._next_s + self.interval <= end_s:
             # From the begin, so that rounding does not pile up.
             count = round((self._next_s - self._begin_s) / self.interval) + 1
