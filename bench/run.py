@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 
+import collectors
 import exporters
 import machine_tree
 
@@ -215,6 +216,13 @@ def span(build, scratch):
              f"into a ring that is emptied; {busy['lost']} lost; median of 21 rounds of 8000")]
 
 
+def fleet(build, scratch):
+    try:
+        return collectors.measure(program(build, "prony"), scratch)
+    except collectors.NotMeasured as why:
+        raise NotMeasured(str(why)) from why
+
+
 def cpu_model():
     with open("/proc/cpuinfo", encoding="utf-8") as info:
         for line in info:
@@ -236,7 +244,8 @@ def rows_of(build, scratch):
                           (lanes, "the fast lane's lateness beside a sensor that blocks"), (record_live, "recording 1 kHz × 20 channels"),
                           (record_bytes, "bytes per reading"), (run_true, "`prony run -- true`"),
                           (own_cost, "`prony run` itself"), (replay, "`prony show` of an hour"),
-                          (follow, "a look at 1000 followed processes ÷ the floor"), (span, "span begin + end")):
+                          (follow, "a look at 1000 followed processes ÷ the floor"), (span, "span begin + end"),
+                          (fleet, "1000 clients × 1 Hz into `prony collect`")):
         try:
             yield from measure(build, scratch)
         except (NotMeasured, OSError, ValueError, sqlite3.Error, subprocess.SubprocessError) as why:

@@ -14,7 +14,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 14> rows{{
+constexpr std::array<Subcommand, 15> rows{{
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -27,6 +27,9 @@ constexpr std::array<Subcommand, 14> rows{{
      "  prony monitor --sink csv:out.csv --metrics power,cpu\n  prony monitor --port 8080 --sink "
      "prometheus:9788\n",
      &add_monitor},
+    {"collect", "Receive what monitors of other machines send, keep it and show it",
+     "  prony collect --out fleet.sqlite\n  prony collect --listen :9787 --token-file token --web-config web.yml\n",
+     &add_collect},
     {"sensors", "What can be measured here, and why not the rest", "  prony sensors\n  prony sensors --json\n",
      &add_sensors},
     {"doctor", "One screen: how well this machine measures, and what mends what is missing",

@@ -38,6 +38,7 @@ struct Subcommand {
 [[nodiscard]] std::function<int(const CommandWords&)> add_llm(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_sensors(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_monitor(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_collect(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_doctor(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_setup(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_probe(CLI::App& command);

@@ -66,7 +66,7 @@ class Network {
 using HttpFunction = std::function<Result<HttpResponse>(const HttpRequest&)>;
 using TcpFunction = std::function<Result<std::string>(const TcpRequest&)>;
 [[nodiscard]] std::unique_ptr<Network> make_function_network(HttpFunction http, TcpFunction tcp = {});
-// libcurl's. Only machine's own files call it. Errors: unavailable.
+// libcurl's. Called by machine's own files, and by the sink that sends to another machine. Errors: unavailable.
 [[nodiscard]] Result<std::unique_ptr<Network>> open_live_network();
 
 }  // namespace prony

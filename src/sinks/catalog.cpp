@@ -14,11 +14,13 @@ constexpr std::array<SinkRow, 2> rows{
     {{"csv", "comma-separated values, RFC 4180, with a header row; an absent value is an empty field", make_csv_sink},
      {"jsonl", "one JSON object per line; an absent value is left out", make_jsonl_sink}}};
 
-constexpr std::array<StreamRow, 4> streams{
+constexpr std::array<StreamRow, 5> streams{
     {{"csv", "csv:FILE", "a row each interval, units in the header", make_csv_stream},
      {"jsonl", "jsonl:FILE", "a JSON object each interval", make_jsonl_stream},
      {"prometheus", "prometheus:[ADDRESS:]PORT", "scraped by Prometheus: OpenMetrics over HTTP(S)",
       make_prometheus_stream},
+     {"remote", "remote:https://HOST:PORT",
+      "sent to `prony collect` on another machine; waits on disk while that is away", make_remote_stream},
      {"run", "run:FILE.prony", "the Run file: every reading, for show, export and replay", nullptr}}};
 
 }  // namespace

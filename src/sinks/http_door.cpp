@@ -1,16 +1,12 @@
 #include "sinks/http_door.hpp"
 
-#include <arpa/inet.h>
-#include <netdb.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <utility>
 
 #include "base/text.hpp"
 #include "sinks/microhttpd.hpp"
@@ -27,6 +23,11 @@ constexpr std::size_t pem_limit = std::size_t{1} << 20;
 
 std::int64_t steady_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+std::int64_t wall_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
       .count();
 }
 
@@ -67,104 +68,62 @@ Result<Functions> open_library() {
               "Install it:  sudo apt install libmicrohttpd12   (Ubuntu 24.04: libmicrohttpd12t64)");
 }
 
-// "example: address already in use".
-Unexpected<Error> not_bound(const std::string& where) {
-  const int number = errno;
-  Error error = error_from_errno(number, where);
-  if (number == EADDRINUSE) {
-    error = {ErrorCode::usage, "somebody listens there already", where,
-             "Another monitor? Give this one a port of its own:  --sink prometheus:9789"};
-  } else if (number == EADDRNOTAVAIL) {
-    error = {ErrorCode::usage, "this machine has no such address", where, "`ip address` lists those it has."};
-  }
-  return Unexpected<Error>(std::move(error));
-}
-
-// SO_REUSEADDR: taken again at once after a stop, while connections of the one before fade away. Two listeners at once
-// it does not allow.
-Result<Fd> listen_on(const DoorPlan& plan) {
-  const std::string where = (plan.address.empty() ? "every address" : plan.address) + ":" + std::to_string(plan.port);
-  addrinfo hints{};
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_family = plan.address.empty() ? AF_INET6 : AF_UNSPEC;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(plan.address.empty() ? nullptr : plan.address.c_str(), std::to_string(plan.port).c_str(), &hints,
-                    &found) != 0)
-    return fail(ErrorCode::usage, "this is no numeric address", where, "Write for example 127.0.0.1 or [::1]");
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, ::freeaddrinfo);
-  Fd socket(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket.valid()) return not_bound(where);
-  const int on = 1, off = 0;
-  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (plan.address.empty()) (void)::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  if (::bind(socket.get(), found->ai_addr, found->ai_addrlen) != 0) return not_bound(where);
-  if (::listen(socket.get(), 64) != 0) return not_bound(where);
-  return socket;
-}
-
-std::uint16_t port_of(int socket) {
-  sockaddr_storage address{};
-  socklen_t length = sizeof address;
-  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length) != 0) return 0;
-  return address.ss_family == AF_INET6 ? ntohs(reinterpret_cast<sockaddr_in6*>(&address)->sin6_port)
-                                       : ntohs(reinterpret_cast<sockaddr_in*>(&address)->sin_port);
-}
-
 }  // namespace
 
-bool DoorAddress::loopback() const { return address.starts_with("127.") || address == "::1"; }
-
-Result<DoorAddress> parse_door_address(std::string_view text, std::uint16_t port) {
-  DoorAddress door{"127.0.0.1", port};
-  const auto wrong = [&] {
-    return fail(ErrorCode::usage, "'" + printable(text, 60) + "' is no address to listen on", "--sink",
-                "Write PORT, ADDRESS:PORT or [V6]:PORT with numbers; :PORT is every address of this machine");
-  };
-  if (text.empty()) return door;
-  const std::size_t colon = text.rfind(':');
-  const std::string_view digits = colon == std::string_view::npos ? text : text.substr(colon + 1);
-  const auto number = parse_u64(digits);
-  if (!number || *number > 65535 || digits.empty() || digits.front() < '0' || digits.front() > '9') return wrong();
-  door.port = static_cast<std::uint16_t>(*number);
-  if (colon == std::string_view::npos) return door;
-  std::string_view host = text.substr(0, colon);
-  if (host == "localhost") return door;
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  std::array<unsigned char, 16> bytes{};
-  door.address = std::string(host);
-  const bool numeric = host.empty() || ::inet_pton(AF_INET, door.address.c_str(), bytes.data()) == 1 ||
-                       ::inet_pton(AF_INET6, door.address.c_str(), bytes.data()) == 1;
-  if (!numeric) return wrong();
-  return door;
-}
+// A request while it comes in; libmicrohttpd carries the pointer from call to call.
+struct Coming {
+  std::string body;
+  std::int64_t received_ns = 0;
+  bool refused = false;
+};
 
 struct HttpDoor::State {
   Functions http;
   DoorPlan plan;
   std::function<HttpAnswer(const HttpQuestion&)> answer;
   Gate gate;
+  RateLimit rate;
   mhd::Daemon* daemon = nullptr;
   std::uint16_t port = 0;
-  double left = 0;  // requests that may come now; the door's thread alone
-  std::int64_t refilled_ns = 0;
+  std::size_t bodies_bytes = 0;  // of all requests that are coming in; the door's thread alone
   struct Line {
     int fd;
+    std::string peer;
     std::int64_t since_ns;  // its begin, or the end of its last request
   };
   std::mutex mutex;
   std::map<mhd::Connection*, Line> lines;
 
-  explicit State(Gate&& checked) : gate(std::move(checked)) {}
-  [[nodiscard]] HttpAnswer decide(mhd::Connection* connection, std::string_view path, std::string_view method);
+  State(Gate&& checked, DoorPlan&& planned)
+      : plan(std::move(planned)), gate(std::move(checked)), rate(plan.requests, plan.requests_of_an_address) {}
+  [[nodiscard]] std::optional<HttpAnswer> refusal(mhd::Connection* connection, std::string_view path,
+                                                  std::string_view method);
+  [[nodiscard]] std::optional<HttpAnswer> stranger(const char* authorization, std::int64_t now_ns);
+  [[nodiscard]] HttpAnswer ask(mhd::Connection* connection, std::string_view path, std::string_view method,
+                               const Coming& coming);
   int respond(mhd::Connection* connection, const HttpAnswer& told);
-  [[nodiscard]] bool may_come(std::int64_t now_ns);
+  int take(Coming& coming, const char* upload, std::size_t* size);
+  [[nodiscard]] std::string peer(mhd::Connection* connection);
 
-  // What libmicrohttpd calls.
+  // What libmicrohttpd calls: once with the headers, for each part of a body, and once when all of it is here.
   static int access(void* object, mhd::Connection* connection, const char* url, const char* method, const char*,
-                    const char*, std::size_t*, void**) {
+                    const char* upload, std::size_t* size, void** request) {
     auto* state = static_cast<State*>(object);
-    return state->respond(connection, state->decide(connection, url, method));
+    if (*request == nullptr) {
+      auto coming = std::make_unique<Coming>();
+      coming->received_ns = wall_ns();
+      const auto refused = state->refusal(connection, url, method);
+      coming->refused = refused.has_value();
+      const Coming& kept = *coming;
+      *request = coming.release();
+      if (refused) return state->respond(connection, *refused);
+      if (std::string_view(method) == "POST") return mhd::yes;
+      return state->respond(connection, state->ask(connection, url, method, kept));
+    }
+    auto& coming = *static_cast<Coming*>(*request);
+    if (*size > 0) return state->take(coming, upload, size);
+    if (coming.refused) return mhd::yes;  // its answer is on the way
+    return state->respond(connection, state->ask(connection, url, method, coming));
   }
   static void changed(void* object, mhd::Connection* connection, void**, int code) {
     auto* state = static_cast<State*>(object);
@@ -174,47 +133,91 @@ struct HttpDoor::State {
       return;
     }
     const int* fd = state->http.info(connection, mhd::info_connection_fd);
-    if (fd != nullptr) state->lines[connection] = {*fd, steady_ns()};
+    if (fd != nullptr) state->lines[connection] = {*fd, peer_of(*fd), steady_ns()};
   }
-  static void completed(void* object, mhd::Connection* connection, void**, int) {
+  static void completed(void* object, mhd::Connection* connection, void** request, int) {
     auto* state = static_cast<State*>(object);
+    if (const std::unique_ptr<Coming> coming(static_cast<Coming*>(*request)); coming)
+      state->bodies_bytes -= coming->body.size();
+    *request = nullptr;
     const std::scoped_lock lock(state->mutex);
     if (const auto line = state->lines.find(connection); line != state->lines.end())
       line->second.since_ns = steady_ns();
   }
 };
 
-bool HttpDoor::State::may_come(std::int64_t now_ns) {
-  if (refilled_ns == 0) left = plan.requests_at_once;
-  if (refilled_ns != 0)
-    left =
-        std::min(plan.requests_at_once, left + static_cast<double>(now_ns - refilled_ns) * 1e-9 * plan.requests_per_s);
-  refilled_ns = now_ns;
-  if (left < 1) return false;
-  left -= 1;
-  return true;
+std::string HttpDoor::State::peer(mhd::Connection* connection) {
+  const std::scoped_lock lock(mutex);
+  const auto line = lines.find(connection);
+  return line == lines.end() ? std::string() : line->second.peer;
 }
 
-HttpAnswer HttpDoor::State::decide(mhd::Connection* connection, std::string_view path, std::string_view method) {
-  const std::int64_t now = steady_ns();
-  if (!may_come(now)) return {429, "text/plain; charset=utf-8", "too many requests\n"};
-  switch (gate.ask(http.look_up(connection, mhd::kind_header, "Authorization"), now)) {
-    case Gate::Answer::refuse: return {401, "text/plain; charset=utf-8", "Unauthorized\n"};
-    case Gate::Answer::too_often: return {429, "text/plain; charset=utf-8", "too many passwords\n"};
+// A part of a body. Too much of it cannot be answered any more, so the connection is cut.
+int HttpDoor::State::take(Coming& coming, const char* upload, std::size_t* size) {
+  const std::size_t more = std::exchange(*size, 0);
+  if (coming.refused) return mhd::yes;
+  if (coming.body.size() + more > plan.most_body_bytes || bodies_bytes + more > plan.most_bodies_bytes) return mhd::no;
+  coming.body.append(upload, more);
+  bodies_bytes += more;
+  return mhd::yes;
+}
+
+// By the header Authorization; nullopt: may pass.
+std::optional<HttpAnswer> HttpDoor::State::stranger(const char* authorization, std::int64_t now_ns) {
+  constexpr const char* text = "text/plain; charset=utf-8";
+  if (plan.tokens.empty() && gate.open()) return std::nullopt;
+  const std::string_view given = authorization == nullptr ? std::string_view() : std::string_view(authorization);
+  const bool bearer = given.size() > 7 && !nearest_names(given.substr(0, 7), {"bearer "}, 1, 0).empty();
+  if (bearer && !plan.tokens.empty()) {
+    bool known = false;  // each is looked at, whichever it is
+    for (const std::string& token : plan.tokens) known = same_secret(token, given.substr(7)) || known;
+    if (known) return std::nullopt;
+    return HttpAnswer{401, text, "Unauthorized\n"};
+  }
+  if (gate.open()) return HttpAnswer{401, text, "Unauthorized\n"};
+  switch (gate.ask(authorization, now_ns)) {
+    case Gate::Answer::refuse: return HttpAnswer{401, text, "Unauthorized\n"};
+    case Gate::Answer::too_often: return HttpAnswer{429, text, "too many passwords\n"};
     case Gate::Answer::pass: break;
   }
-  if (method != "GET" && method != "HEAD") return {405, "text/plain; charset=utf-8", "only GET and HEAD\n"};
+  return std::nullopt;
+}
+
+// What can be said before a body is read; nullopt: it may come.
+std::optional<HttpAnswer> HttpDoor::State::refusal(mhd::Connection* connection, std::string_view path,
+                                                   std::string_view method) {
+  constexpr const char* text = "text/plain; charset=utf-8";
+  const std::int64_t now = steady_ns();
+  if (!rate.may(peer(connection), now)) return HttpAnswer{429, text, "too many requests\n"};
+  if (!plan.for_anybody || !plan.for_anybody(path))
+    if (auto refused = stranger(http.look_up(connection, mhd::kind_header, "Authorization"), now)) return refused;
+  if (method == "GET" || method == "HEAD") return std::nullopt;
+  if (plan.most_body_bytes == 0) return HttpAnswer{405, text, "only GET and HEAD\n"};
+  if (method != "POST") return HttpAnswer{405, text, "only GET, HEAD and POST\n"};
+  const char* length = http.look_up(connection, mhd::kind_header, "Content-Length");
+  const auto bytes = length == nullptr ? std::optional<std::uint64_t>(0) : parse_u64(length);
+  if (!bytes || *bytes > plan.most_body_bytes)
+    return HttpAnswer{413, text, "at most " + std::to_string(plan.most_body_bytes) + " bytes\n"};
+  if (bodies_bytes + *bytes > plan.most_bodies_bytes) return HttpAnswer{503, text, "too much is coming in\n"};
+  return std::nullopt;
+}
+
+HttpAnswer HttpDoor::State::ask(mhd::Connection* connection, std::string_view path, std::string_view method,
+                                const Coming& coming) {
   const char* accept = http.look_up(connection, mhd::kind_header, "Accept");
-  return answer({path, accept == nullptr ? std::string_view() : std::string_view(accept)});
+  return answer({path, accept == nullptr ? std::string_view() : std::string_view(accept),
+                 method == "POST" ? "POST" : "GET", coming.body, coming.received_ns});
 }
 
 int HttpDoor::State::respond(mhd::Connection* connection, const HttpAnswer& told) {
   mhd::Response* response = http.create(told.body.size(), const_cast<char*>(told.body.data()), mhd::respmem_must_copy);
   if (response == nullptr) return mhd::no;
   (void)http.add_header(response, "Content-Type", told.content_type.c_str());
-  if (told.status == 401) (void)http.add_header(response, "WWW-Authenticate", "Basic realm=\"prony\"");
-  if (told.status == 405) (void)http.add_header(response, "Allow", "GET, HEAD");
-  if (told.status == 429) (void)http.add_header(response, "Retry-After", "1");
+  if (told.status == 401)
+    (void)http.add_header(response, "WWW-Authenticate", gate.open() ? "Bearer" : "Basic realm=\"prony\"");
+  if (told.status == 405)
+    (void)http.add_header(response, "Allow", plan.most_body_bytes == 0 ? "GET, HEAD" : "GET, HEAD, POST");
+  if (told.status == 429 || told.status == 503) (void)http.add_header(response, "Retry-After", "1");
   const int queued = http.queue(connection, told.status, response);
   http.destroy(response);
   return queued;
@@ -237,13 +240,12 @@ Result<std::unique_ptr<HttpDoor>> HttpDoor::open(DoorPlan plan, std::function<Ht
     if (functions->has(mhd::feature_tls) != mhd::yes)
       return fail(ErrorCode::unavailable, "this libmicrohttpd was built without TLS", "tls_server_config");
   }
-  auto socket = listen_on(plan);
+  auto socket = listen_on(plan.at, plan.when_taken);
   if (!socket) return Unexpected<Error>(socket.error());
-  auto state = std::make_unique<State>(std::move(*gate));
+  auto state = std::make_unique<State>(std::move(*gate), std::move(plan));
   state->http = std::move(*functions);
   state->answer = std::move(answer);
   state->port = port_of(socket->get());
-  state->plan = std::move(plan);
   const DoorPlan& p = state->plan;
   const unsigned flags = mhd::use_internal_polling_thread | mhd::use_auto | (tls ? mhd::use_tls : 0U);
   const char* versions =
@@ -262,7 +264,7 @@ Result<std::unique_ptr<HttpDoor>> HttpDoor::open(DoorPlan plan, std::function<Ht
   if (state->daemon == nullptr)
     return fail(ErrorCode::unavailable,
                 tls ? "TLS did not start: are certificate and key a pair, in PEM?" : "HTTP did not start",
-                tls ? p.web.certificate_file : p.address + ":" + std::to_string(p.port));
+                tls ? p.web.certificate_file : p.at.text());
   (void)socket->release();  // the daemon closes it
   return std::unique_ptr<HttpDoor>(new HttpDoor(std::move(state)));
 }
@@ -272,6 +274,11 @@ HttpDoor::HttpDoor(std::unique_ptr<State> state) : state_(std::move(state)) {}
 HttpDoor::~HttpDoor() { state_->http.stop(state_->daemon); }
 
 std::uint16_t HttpDoor::port() const noexcept { return state_->port; }
+
+std::string HttpDoor::url() const {
+  return (state_->plan.web.certificate_file.empty() ? "http://" : "https://") +
+         DoorAddress{state_->plan.at.address, state_->port}.text();
+}
 
 // A line's descriptor is open as long as it is in the list: closing waits for the lock.
 void HttpDoor::sweep() {

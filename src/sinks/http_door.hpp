@@ -1,9 +1,9 @@
-// HttpDoor: answers HTTP GET on one address, made to be left open to strangers: bounded connections (also from one
-// address), request sizes, rate, and time for a request to come; anything but GET and HEAD is refused unread. HTTP
-// itself, and TLS, are GNU libmicrohttpd's, opened while Prony runs. The port can be taken again at once after a stop.
-// Thread promise: open, sweep and destruction by one thread; `answer` is called from the door's own thread, one call at
-// a time. Errors: usage (address taken, or no address), denied (a port below 1024), unavailable (no libmicrohttpd),
-// those of the web configuration. Source: libmicrohttpd's manual; RFC 9110.
+// HttpDoor: answers HTTP on one address, made to be left open to strangers: bounded connections (also from one
+// address), sizes, rates (also of one address), and time for a request to come. Who may ask is decided before a body is
+// read. HTTP itself, and TLS, are GNU libmicrohttpd's, opened while Prony runs. The port can be taken again at once
+// after a stop. Thread promise: open, sweep and destruction by one thread; `answer` is called from the door's own
+// thread, one call at a time. Errors: usage (address taken, or no address), denied (a port below 1024), unavailable (no
+// libmicrohttpd), those of the web configuration. Source: libmicrohttpd's manual; RFC 9110.
 #pragma once
 
 #include <cstdint>
@@ -11,15 +11,21 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
+#include "sinks/door_socket.hpp"
+#include "sinks/rate_limit.hpp"
 #include "sinks/web_config.hpp"
 
 namespace prony {
 
 struct HttpQuestion {
-  std::string_view path;    // "/metrics", without what follows a '?'
-  std::string_view accept;  // content of the header Accept; "": none
+  std::string_view path;            // "/metrics", without what follows a '?'
+  std::string_view accept;          // content of the header Accept; "": none
+  std::string_view method = "GET";  // HEAD is told as GET; POST where the plan takes bodies
+  std::string_view body = {};       // of a POST
+  std::int64_t received_ns = 0;     // wall clock, when its first line and headers were here
 };
 struct HttpAnswer {
   unsigned status = 200;
@@ -28,21 +34,17 @@ struct HttpAnswer {
 };
 
 struct DoorPlan {
-  std::string address = "127.0.0.1";  // numeric, v4 or v6; "": every one
-  std::uint16_t port = 0;             // 0: any free one
+  DoorAddress at = {"127.0.0.1", 0};  // port 0: any free one
   WebConfig web = {};
+  std::vector<std::string> tokens = {};  // whoever shows one of them (Authorization: Bearer) may pass, too
+  std::function<bool(std::string_view)> for_anybody = {};  // paths that ask for neither; none if empty
+  std::string when_taken = {};                             // what to do where somebody listens already
   unsigned most_connections = 32, most_per_address = 16;
-  double requests_per_s = 20, requests_at_once = 40;
-  std::int64_t most_request_ns = 60'000'000'000;  // a connection that completes no request for so long is cut
+  Rate requests = {20, 40}, requests_of_an_address = {};
+  std::int64_t most_request_ns = 60'000'000'000;          // a connection that completes no request for so long is cut
+  std::size_t most_body_bytes = 0;                        // 0: GET and HEAD alone
+  std::size_t most_bodies_bytes = std::size_t{64} << 20;  // of all that are coming in at one time
 };
-
-// "9788", "127.0.0.1:9788", "[::1]:9788", ":9788" (every address), "localhost:9788"; "": 127.0.0.1 and `port`.
-struct DoorAddress {
-  std::string address;
-  std::uint16_t port = 0;
-  [[nodiscard]] bool loopback() const;
-};
-[[nodiscard]] Result<DoorAddress> parse_door_address(std::string_view text, std::uint16_t port);
 
 class HttpDoor {
  public:
@@ -53,6 +55,8 @@ class HttpDoor {
   HttpDoor& operator=(const HttpDoor&) = delete;
 
   [[nodiscard]] std::uint16_t port() const noexcept;
+  // "https://127.0.0.1:9788"
+  [[nodiscard]] std::string url() const;
   // Cuts connections whose request does not come to an end; call about once a second.
   void sweep();
 

@@ -30,14 +30,8 @@ class PrometheusSink final : public StreamSink {
     auto door = HttpDoor::open(plan_, [this](const HttpQuestion& question) { return answer(question); });
     if (!door) return Unexpected<Error>(door.error());
     door_ = std::move(*door);
-    const bool tls = !plan_.web.certificate_file.empty();
-    const bool v6 = plan_.address.find(':') != std::string::npos;
-    notes_.push_back(std::string("answers at ") + (tls ? "https" : "http") + "://" +
-                     (plan_.address.empty() ? "*"
-                      : v6                  ? "[" + plan_.address + "]"
-                                            : plan_.address) +
-                     ":" + std::to_string(door_->port()) + "/metrics");
-    if (!DoorAddress{plan_.address, plan_.port}.loopback() && plan_.web.users.empty())
+    notes_.push_back("answers at " + door_->url() + "/metrics");
+    if (!plan_.at.loopback() && plan_.web.users.empty())
       notes_.push_back("whoever reaches this address may read it; web-config=FILE asks for a password");
     return {};
   }
@@ -96,8 +90,8 @@ Result<std::unique_ptr<StreamSink>> make_prometheus_stream(const SinkSpec& spec)
   auto address = parse_door_address(spec.target, usual_port);
   if (!address) return Unexpected<Error>(address.error());
   DoorPlan plan;
-  plan.address = address->address;
-  plan.port = address->port;
+  plan.at = *address;
+  plan.when_taken = "Another monitor? Give this one a port of its own:  --sink prometheus:9789";
   if (const auto file = spec.options.find("web-config"); file != spec.options.end()) {
     auto web = read_web_config(file->second);
     if (!web) return Unexpected<Error>(web.error());

@@ -85,6 +85,7 @@ using StreamMaker = Result<std::unique_ptr<StreamSink>> (*)(const SinkSpec& spec
 [[nodiscard]] Result<std::unique_ptr<StreamSink>> make_csv_stream(const SinkSpec& spec);
 [[nodiscard]] Result<std::unique_ptr<StreamSink>> make_jsonl_stream(const SinkSpec& spec);
 [[nodiscard]] Result<std::unique_ptr<StreamSink>> make_prometheus_stream(const SinkSpec& spec);
+[[nodiscard]] Result<std::unique_ptr<StreamSink>> make_remote_stream(const SinkSpec& spec);
 
 struct StreamRow {
   std::string_view name;  // what --sink takes before its colon

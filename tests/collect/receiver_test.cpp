@@ -1,0 +1,220 @@
+// The collector without its door. Bugs in mind: a frame that comes twice counted twice, one that comes late taken for
+// the newest, frames of a request that failed half kept, a machine that two monitors watch added to itself, a stream of
+// somebody else written to, what was taken away by age taken in again.
+#include "collect/receiver.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "../support/scratch.hpp"
+
+namespace prony::collect {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+constexpr std::int64_t second = 1'000'000'000, noon = 1'795'262'400'000'000'000;
+
+struct Sender {
+  std::string client = "me", stream = std::string(32, 'a'), host = "box", boot = "boot-1", simulated;
+  std::int64_t begun_ns = noon;
+  [[nodiscard]] std::string body(std::vector<std::pair<int, double>> frames, bool with_head = true,
+                                 json more = json::object()) const {
+    json head = {{"prony_remote", 1}, {"client", client}, {"stream", stream}, {"sent_wall_ns", noon}};
+    head.update(more);
+    if (with_head)
+      head["head"] = {{"host", host},
+                      {"boot", boot},
+                      {"begun_wall_ns", begun_ns},
+                      {"interval_ns", second},
+                      {"simulated", simulated},
+                      {"series",
+                       {{{"name", "p.gross_j"}, {"unit", "J"}, {"kind", "counter"}, {"origin", "measured"}},
+                        {{"name", "p.power_w"}, {"unit", "W"}, {"kind", "gauge"}, {"origin", "measured"}}}}};
+    std::string text = head.dump() + "\n";
+    for (const auto& [n, joules] : frames)
+      text += json{{"sequence", n},
+                   {"wall_ns", begun_ns + n * second},
+                   {"monotonic_ns", n * second},
+                   {"values", {joules, nullptr}}}
+                  .dump() +
+              "\n";
+    return text;
+  }
+};
+
+struct Collectors : ::testing::Test {
+  ScratchFolder scratch{"collect"};
+  std::optional<Answers> answers;
+  std::int64_t now = second;
+
+  void SetUp() override { reopen(); }
+  void reopen() {
+    answers.reset();
+    auto archive = Archive::open(scratch.file("c.sqlite"));
+    ASSERT_TRUE(archive) << archive.error().what;
+    answers.emplace(std::move(*archive));
+  }
+  HttpAnswer post(const std::string& body, const std::string& path = "/v1/frames") {
+    now += second;
+    return answers->answer({path, "", "POST", body, noon + now}, now, noon + now);
+  }
+  json got(const std::string& path) {
+    now += 2 * second;
+    const HttpAnswer answer = answers->answer({path, "", "GET", "", noon + now}, now, noon + now);
+    EXPECT_EQ(answer.status, 200u) << answer.body;
+    return json::parse(answer.body);
+  }
+};
+
+TEST_F(Collectors, WhatComesTwiceIsKeptOnceAlsoAfterARestart) {
+  const Sender me;
+  auto told = json::parse(post(me.body({{1, 1.0}, {2, 2.0}})).body);
+  EXPECT_EQ(told["stored"], 2);
+  told = json::parse(post(me.body({{2, 2.0}, {3, 3.0}}, false)).body);
+  EXPECT_EQ(told["stored"], 1);
+  EXPECT_EQ(told["doubled"], 1);
+  reopen();
+  told = json::parse(post(me.body({{3, 3.0}, {4, 4.0}}, false)).body);
+  EXPECT_EQ(told["stored"], 1);
+  const json row = got("/v1/clients")["clients"][0];
+  EXPECT_EQ(row["frames"], 4);
+  EXPECT_EQ(row["doubled_frames"], 2);
+  EXPECT_EQ(row["missing_frames"], 0);
+}
+
+TEST_F(Collectors, AStreamIsDescribedOnceAndAskedForWhereItIsNotKnown) {
+  const Sender me;
+  EXPECT_EQ(post(me.body({{1, 1.0}}, false)).status, 409u);
+  EXPECT_EQ(post(me.body({})).status, 200u);
+  EXPECT_EQ(post(me.body({{1, 1.0}}, false)).status, 200u);
+}
+
+TEST_F(Collectors, ALateFrameIsKeptAndIsNotTheNewestAndGapsAreTold) {
+  const Sender me;
+  ASSERT_EQ(post(me.body({{1, 1.0}, {5, 5.0}})).status, 200u);
+  json row = got("/v1/clients/me");
+  EXPECT_EQ(row["missing_frames"], 3);
+  EXPECT_EQ(row["streams"][0]["values"].size(), 1u);  // absent is absent
+  ASSERT_EQ(post(me.body({{3, 3.0}}, false, {{"lost_frames", 2}})).status, 200u);
+  row = got("/v1/clients/me");
+  EXPECT_EQ(row["streams"][0]["values"][0]["value"], 5.0);
+  EXPECT_EQ(row["missing_frames"], 2);
+  EXPECT_EQ(row["lost_frames"], 2);
+}
+
+TEST_F(Collectors, ARequestThatFailsLeavesNothingBehind) {
+  const Sender me;
+  std::string body = me.body({{1, 1.0}});
+  body += R"({"sequence":2,"wall_ns":8,"monotonic_ns":2,"values":[1]})";
+  const HttpAnswer answer = post(body);
+  EXPECT_EQ(answer.status, 422u);
+  EXPECT_THAT(answer.body, HasSubstr("frame 2 has 1 values, and its stream 2 series"));
+  EXPECT_EQ(got("/v1/clients")["clients"].size(), 0u);
+  EXPECT_EQ(json::parse(post(me.body({{1, 1.0}})).body)["stored"], 1);
+  EXPECT_EQ(post("{}").status, 400u);
+}
+
+TEST_F(Collectors, NobodyWritesToTheStreamOfAnother) {
+  Sender me;
+  ASSERT_EQ(post(me.body({{1, 1.0}})).status, 200u);
+  me.client = "mallory";
+  EXPECT_EQ(post(me.body({{2, 9.0}})).status, 400u);
+  EXPECT_EQ(got("/v1/clients")["clients"].size(), 1u);
+}
+
+TEST_F(Collectors, TotalsAddStreamsAndHostsAndCountAMachineOnce) {
+  Sender first, later, twice, other, toy;
+  later.stream = std::string(32, 'b');
+  later.begun_ns = noon + 100 * second;  // the same machine, after the first
+  twice.stream = std::string(32, 'c');
+  twice.client = "second monitor";
+  twice.begun_ns = noon + 101 * second;  // while `later` runs
+  other.stream = std::string(32, 'd');
+  other.client = "other";
+  other.boot = "boot-2";
+  toy.stream = std::string(32, 'e');
+  toy.client = "toy";
+  toy.simulated = "laptop";
+  ASSERT_EQ(post(first.body({{1, 5.0}, {10, 10.0}})).status, 200u);
+  ASSERT_EQ(post(later.body({{1, 1.0}, {10, 7.0}})).status, 200u);
+  ASSERT_EQ(post(twice.body({{8, 6.0}})).status, 200u);
+  ASSERT_EQ(post(other.body({{9, 100.0}})).status, 200u);
+  ASSERT_EQ(post(toy.body({{9, 1000.0}})).status, 200u);
+  const json totals = got("/v1/totals")["totals"];
+  ASSERT_EQ(totals.size(), 2u);  // a gauge has none; what is simulated is never added to what is real
+  EXPECT_EQ(totals[0]["sum"], 10.0 + 7.0 + 100.0);
+  EXPECT_EQ(totals[0]["hosts"], 2);
+  EXPECT_EQ(totals[0]["streams_left_out_as_seen_twice"], 1);
+  EXPECT_EQ(totals[1]["simulated"], true);
+  EXPECT_EQ(totals[1]["sum"], 1000.0);
+}
+
+TEST_F(Collectors, ClockOffsetsAreShownWithTheirDoubtAndOnlyWhereThereIsOne) {
+  const Sender me;
+  ASSERT_EQ(post(me.body({{1, 1.0}})).status, 200u);
+  EXPECT_FALSE(got("/v1/clients")["clients"][0].contains("clock_offset_s"));
+  ASSERT_EQ(post(me.body({}, false, {{"clock", {{"offset_ns", -1'500'000'000}, {"doubt_ns", 250'000'000}}}})).status,
+            200u);
+  ASSERT_EQ(post(me.body({{2, 1.0}}, false)).status, 200u);
+  const json row = got("/v1/clients")["clients"][0];
+  EXPECT_EQ(row["clock_offset_s"], -1.5);
+  EXPECT_EQ(row["clock_offset_doubt_s"], 0.25);
+}
+
+TEST_F(Collectors, WhatWasTakenAwayByAgeIsNotTakenInAgainAndCountsStay) {
+  const Sender me;
+  ASSERT_EQ(post(me.body({{1, 1.0}, {2, 2.0}})).status, 200u);
+  const std::int64_t between = noon + now + 1;
+  ASSERT_EQ(post(me.body({{3, 3.0}})).status, 200u);
+  ASSERT_TRUE(answers->forget_before(between));
+  EXPECT_EQ(json::parse(post(me.body({{1, 1.0}, {2, 2.0}, {3, 3.0}})).body)["doubled"], 3);
+  EXPECT_EQ(got("/v1/clients")["clients"][0]["frames"], 3);
+  auto file = Database::open(scratch.file("c.sqlite"), SQLITE_OPEN_READONLY, "c");
+  ASSERT_TRUE(file);
+  EXPECT_EQ(*file->integer("SELECT group_concat(sequence) FROM frame"), 3);
+}
+
+TEST_F(Collectors, HeflwrsClientsAreStoredAndCountedAndKnownAgainByTheirNumbers) {
+  for (int n = 0; n < 2; ++n)
+    EXPECT_EQ(post("identifier=edge+1&message=Cpu+Usage%3A+1.5%25%2C+Bytes+Sent%3A+100", "/simple_log").status, 200u);
+  for (int n = 0; n < 2; ++n)
+    EXPECT_EQ(post("identifier=edge+1&message=VDD+In%3A+5000&stream=s&sequence=1", "/log").status, 200u);
+  EXPECT_EQ(post("message=x", "/log").status, 400u);
+  const json row = got("/v1/clients")["clients"][0];
+  EXPECT_EQ(row["dialect"], "heflwr");
+  EXPECT_EQ(row["messages"], 3);  // the first two have no number: nobody can say that they are one
+  EXPECT_EQ(row["doubled_messages"], 1);
+  EXPECT_EQ(row["sent_bytes"], 200);
+  EXPECT_EQ(row["last_vdd_in_w"], 5.0);
+  EXPECT_EQ(got("/v1/clients/edge 1")["heflwr"]["last_message"], "VDD In: 5000");
+}
+
+TEST_F(Collectors, OneClientThatSendsTooOftenIsToldToWaitAndOthersAreNot) {
+  Sender me, other;
+  other.stream = std::string(32, 'b');
+  other.client = "other";
+  unsigned refused = 0;
+  for (int n = 0; n < 100; ++n)
+    refused += answers->answer({"/v1/frames", "", "POST", me.body({}), noon}, second, noon).status == 429 ? 1 : 0;
+  EXPECT_EQ(refused, 40u);
+  EXPECT_EQ(answers->answer({"/v1/frames", "", "POST", other.body({}), noon}, second, noon).status, 200u);
+  EXPECT_EQ(answers->answer({"/v1/frames", "", "POST", me.body({}), noon}, 2 * second, noon).status, 200u);
+}
+
+TEST_F(Collectors, AnotherCollectorAndAnotherProgramsFileAreLeftAlone) {
+  EXPECT_THAT(Archive::open(scratch.file("c.sqlite")).error().what, HasSubstr("another prony collect"));
+  {
+    auto foreign = Database::open(scratch.file("f.sqlite"), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "f");
+    ASSERT_TRUE(foreign->execute("CREATE TABLE mine (x)"));
+  }
+  EXPECT_EQ(Archive::open(scratch.file("f.sqlite")).error().code, ErrorCode::usage);
+  EXPECT_FALSE(Archive::open(scratch.file("no/such/folder.sqlite")));
+}
+
+}  // namespace
+}  // namespace prony::collect
