@@ -60,14 +60,11 @@ bool is_http_engine(std::string_view engine) noexcept {
 }
 
 void add_http_engine_options(CLI::App& command, HttpEngineOptions& options, Settings& settings) {
-  settings.watch("url",
-                 command.add_option("--url", options.url, "Of a server (default: looked for on its usual ports)")
-                     ->type_name("URL"),
-                 "");
   const auto rare = [&](CLI::Option* option, const char* name, const std::string& otherwise) {
     option->group("");
     settings.watch(name, option, otherwise);
   };
+  rare(command.add_option("--url", options.url), "url", "");
   rare(command.add_option("--api-key-file", options.api_key_file), "api-key-file", "");
   rare(command.add_option("--ca-file", options.ca_file), "ca-file", "");
   rare(command.add_option("--keep-alive", options.keep_alive), "keep-alive", "");
@@ -96,9 +93,6 @@ std::string engines_help_text() {
   line("  --completions", "openai: /v1/completions with the bare prompt, in place of /v1/chat/completions");
   line("  --keep-alive TIME", "ollama: how long the model stays loaded after a request (30m, -1: for ever)");
   line("  --pull", "ollama: fetch the model if the server does not have it");
-  text += "\nOf the sampler, beside --temperature and --seed\n\n";
-  line("  --top-k N", "Of the N likeliest tokens; 0 is off (default)");
-  line("  --top-p P", "Of the likeliest that together have P; 1 is off (default)");
   return text +
          "\nA server on this machine is found by its port and is a target of its own: requests are charged from its\n"
          "process tree, not from the client's. One on another host has times and tokens, and no joules. What each "

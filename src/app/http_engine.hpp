@@ -32,7 +32,7 @@ struct FoundServer {
 // Names of engines behind HTTP, "ollama, …": for messages and help.
 [[nodiscard]] std::string http_engine_names();
 [[nodiscard]] bool is_http_engine(std::string_view engine) noexcept;
-// --url shows in --help; the rest on the page `prony help engines`.
+// Not in --help, which has to fit a screen: they stand on the page `prony help engines`.
 void add_http_engine_options(CLI::App& command, HttpEngineOptions& options, Settings& settings);
 [[nodiscard]] std::string engines_help_text();
 [[nodiscard]] std::vector<std::string> http_engine_config_keys();

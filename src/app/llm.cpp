@@ -188,7 +188,8 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
     return option;
   };
   watch("engine",
-        command.add_option("--engine", o.engine, "llama (default), ollama, llama-server, openai (prony help engines)")
+        command
+            .add_option("--engine", o.engine, "llama (default), or a server's: ollama, openai, … (prony help engines)")
             ->type_name("NAME"),
         "llama");
   watch("model",
@@ -206,8 +207,8 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
         "128");
   watch("temperature",
         command.add_option("--temperature", o.worker.temperature, "0 is greedy (default)")->check(at_least(0)), "0");
-  watch("top-k", command.add_option("--top-k", o.worker.top_k)->check(at_least(0))->group(""), "0");
-  watch("top-p", command.add_option("--top-p", o.worker.top_p)->check(at_least(0, 1))->group(""), "1");
+  watch("top-k", command.add_option("--top-k", o.worker.top_k, "0 is off (default)")->check(at_least(0)), "0");
+  watch("top-p", command.add_option("--top-p", o.worker.top_p, "1 is off (default)")->check(at_least(0, 1)), "1");
   watch("seed", command.add_option("--seed", o.worker.seed, "Of the sampler (default 1)"), "1");
   watch("threads",
         command.add_option("--threads", o.threads, "Of the engine (default: cores − 1; a server's own)")

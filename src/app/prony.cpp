@@ -19,7 +19,8 @@ constexpr std::array<Subcommand, 15> rows{{
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
     {"llm", "Ask a language model and say what every prompt cost",
-     "  prony llm --engine ollama --model llama3.2:3b\n  prony llm --model model.gguf --prompts prompts.jsonl "
+     "  prony llm --engine ollama --url http://127.0.0.1:11434 --model llama3.2:3b\n  prony llm --model model.gguf "
+     "--prompts prompts.jsonl "
      "--max-tokens "
      "256 --repeat 5\n",
      &add_llm},
