@@ -40,7 +40,7 @@ if [ "$found" != "$llama_sha512_source" ]; then
   exit 1
 fi
 tar -xzf "$work"/*.tgz -C "$work" package/llama/gitRelease.bundle
-git clone --quiet "$work/package/llama/gitRelease.bundle" "$work/source"
+git -c advice.detachedHead=false clone --quiet "$work/package/llama/gitRelease.bundle" "$work/source"
 
 # Without what would be fetched (a web page, TLS), and without instructions that this processor may lack.
 launcher=

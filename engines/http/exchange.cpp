@@ -28,7 +28,8 @@ Exchange::State Exchange::advance(const Sink& sink) {
     sent_ += *sent;
   }
   std::array<char, 65536> buffer;
-  for (int reads = 0; reads < 4 && state_ == State::going; ++reads) {
+  // Until there is nothing more: TLS may hold bytes that no poll of the socket tells of.
+  while (state_ == State::going) {
     const Received got = connection_->receive(buffer.data(), buffer.size());
     if (got.kind == Received::Kind::nothing_yet) break;
     if (got.kind == Received::Kind::broken)

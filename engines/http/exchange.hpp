@@ -37,7 +37,7 @@ class Exchange {
   Exchange(std::unique_ptr<Connection> connection, std::string request)
       : connection_(std::move(connection)), request_(std::move(request)) {}
 
-  // Sends what can be sent and reads what is there, at most a few buffers a call.
+  // Sends what can be sent and reads what is there.
   State advance(const Sink& sink);
   [[nodiscard]] bool wants_to_write() const noexcept { return sent_ < request_.size(); }
   [[nodiscard]] int fd() const noexcept { return connection_->fd(); }

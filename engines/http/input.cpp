@@ -13,6 +13,7 @@ void Input::push(Line line) {
     const auto message = nlohmann::json::parse(line.text, nullptr, false);
     if (message.is_object() && message.contains("type") && message["type"] == "cancel") {
       cancelled_ = true;
+      for (Line& waiting : lines_) waiting.cancelled = true;
       return;
     }
   }
@@ -25,6 +26,7 @@ void Input::read_some() {
   if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (got <= 0) {
     if (!line_.text.empty()) push(std::exchange(line_, {}));
+    for (Line& waiting : lines_) waiting.cancelled = true;
     ended_ = cancelled_ = true;
     return;
   }

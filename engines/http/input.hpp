@@ -12,6 +12,7 @@ namespace prony_http {
 struct Line {
   std::string text;
   bool too_long = false;
+  bool cancelled = false;  // a cancel came after it, before anybody took it
 };
 
 class Input {

@@ -91,6 +91,7 @@ bool Worker::may_take_a_line() const {
 }
 
 void Worker::handle(const Line& line) {
+  line_cancelled_ = line.cancelled;
   if (line.too_long) return error("protocol", "the line is longer than 16 MiB");
   if (line.text.find_first_not_of(" \t\r") == std::string::npos) return;
   const json message = json::parse(line.text, nullptr, false);
@@ -150,6 +151,7 @@ void Worker::load(const json& message) {
   load_settings.pull = settings_.pull;
   seed_ = integer(message, "seed", 0, std::numeric_limits<std::uint32_t>::max()).value_or(1);
   streams_ = static_cast<std::size_t>(integer(message, "streams", 1, 4096).value_or(1));
+  if (line_cancelled_) return error("cancelled", "cancelled");
   const prony_span span = prony_span_begin(PRONY_PHASE, "load", 0);
   const auto facts = connect_and_load(load_settings);
   prony_span_end(span, facts ? PRONY_OK : PRONY_FAILED);
@@ -181,6 +183,7 @@ void Worker::prompt(const json& message) {
   request.repeat = integer(message, "repeat", 1, most).value_or(1);
   request.scheduled_ns = integer(message, "at_ns", 0, std::numeric_limits<std::int64_t>::max());
   request.timeout_ns = settings_.timeout_ns;
+  if (line_cancelled_) return say({{"type", "result"}, {"id", request.id}, {"finish", "stop"}});
   const auto later = [](const StreamRequest& a, const StreamRequest& b) {
     return a.scheduled_ns.value_or(0) < b.scheduled_ns.value_or(0);
   };
@@ -193,7 +196,7 @@ void Worker::phase(const json& message) {
   if (!length_ms) throw BadMessage{"protocol", "ms is missing"};
   const prony_span span = prony_span_begin(PRONY_PHASE, name.c_str(), 0);
   const std::int64_t end_ns = prony_now_ns() + *length_ms * ms;
-  while (!input_.cancelled()) {
+  while (!input_.cancelled() && !line_cancelled_) {
     const std::int64_t left = end_ns - prony_now_ns();
     if (left <= 0) break;
     pollfd ready{input_.fd(), POLLIN, 0};

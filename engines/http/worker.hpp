@@ -56,6 +56,7 @@ class Worker {
   std::int64_t seed_ = 1;
   std::string fault_;  // "hang-at:2", from PRONY_ENGINE_FAULT
   int prompts_ = 0;
+  bool line_cancelled_ = false;  // the line in hand was called off while it waited
   bool loaded_ = false, stopped_ = false, write_failed_ = false;
 };
 

@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
 
 import fake_llm
@@ -252,7 +253,9 @@ class ManyStreams(HttpCase):
     def worker(self, server, dialect="openai"):
         process = subprocess.Popen([program("prony-engine-http"), "--dialect", dialect, "--url", server.url],
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.environment())
-        for clean in (process.wait, process.stdout.close, process.stdin.close, process.kill):
+        watch = threading.Timer(60, process.kill)  # a reply that never comes is a failure, not a test that hangs
+        watch.start()
+        for clean in (watch.join, watch.cancel, process.wait, process.stdout.close, process.stdin.close, process.kill):
             self.addCleanup(clean)
         return process
 
@@ -295,8 +298,25 @@ class ManyStreams(HttpCase):
         while not any(self.fake_fault(m) == "hang" for m in server.prompts()) and time.monotonic() < deadline:
             time.sleep(0.01)
         self.tell(worker, type="cancel")
+        self.tell(worker, type="prompt", id="after", text="[plain] x")
         replies = [json.loads(worker.stdout.readline()) for _ in range(2)]
         self.assertEqual({(r["id"], r["finish"]) for r in replies}, {("hangs", "stop"), ("far", "stop")})
+        self.assertEqual(json.loads(worker.stdout.readline())["finish"], "length")  # what comes after it is not called off
+
+    def test_a_cancel_calls_off_prompts_that_came_with_it(self):
+        """All in one write: whoever takes lines one by one must not forget which of them the cancel was for."""
+        server = self.fake(fake_llm.OpenAi)
+        worker = self.worker(server)
+        worker.stdout.readline()
+        lines = [{"type": "load", "model": "tiny"}, {"type": "prompt", "id": "a", "text": "[hang] x"},
+                 {"type": "prompt", "id": "b", "text": "[hang] x"}, {"type": "phase", "name": "gap", "ms": 3_600_000}]
+        self.tell(worker, **lines[0])
+        worker.stdout.readline()
+        worker.stdin.write("".join(json.dumps(line) + "\n" for line in [*lines[1:], {"type": "cancel"}, {"type": "stop"}]))
+        worker.stdin.flush()
+        replies = [json.loads(worker.stdout.readline()) for _ in range(4)]
+        self.assertEqual([(r["type"], r.get("finish")) for r in replies],
+                         [("result", "stop"), ("result", "stop"), ("done", None), ("bye", None)])
 
     @staticmethod
     def fake_fault(message):
