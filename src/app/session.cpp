@@ -78,6 +78,8 @@ Result<SensorSet> open_sensors(Machine& machine, const std::string& only, const 
     set.unavailable.insert(set.unavailable.end(), probe.unavailable.begin(), probe.unavailable.end());
     set.unavailable.insert(set.unavailable.end(), probe.notes.begin(), probe.notes.end());
     if (!probe.sensor) continue;
+    for (Fact& fact : probe.facts)
+      set.facts.push_back({std::string(row.name) + "." + fact.key, std::move(fact.value), std::move(fact.origin)});
     set.within.insert(set.within.end(), probe.within.begin(), probe.within.end());
     energy = energy || measures_cpu_energy(probe.sensor->channels(), probe.doubted);
     set.sensors.push_back(std::move(probe.sensor));
@@ -151,6 +153,7 @@ void Session::control(ControlOptions options) { control_.emplace(machine_, lanes
 Manifest Session::with_unavailable(const Manifest& manifest) const {
   Manifest whole = manifest;
   whole.unavailable.insert(whole.unavailable.end(), set_.unavailable.begin(), set_.unavailable.end());
+  whole.facts.insert(whole.facts.end(), set_.facts.begin(), set_.facts.end());
   return whole;
 }
 

@@ -31,6 +31,7 @@ struct SensorSet {
   std::vector<std::unique_ptr<Sensor>> sensors;
   std::vector<Unavailable> unavailable;
   std::vector<Within> within = {};  // channels that lie in another sensor's
+  std::vector<Fact> facts = {};     // of devices, for the manifest
 };
 // `only`: comma-separated catalogue names, empty = all. Unknown names are an error with the nearest name.
 [[nodiscard]] Result<SensorSet> open_sensors(Machine& machine, const std::string& only, const SensorOptions& options);

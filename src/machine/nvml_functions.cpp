@@ -152,8 +152,15 @@ struct NvmlFunctions {
     return number(object, "temperature", device, out,
                   [](const auto& call) { return 35 + 40 * call.gpu->load(call.t); });
   }
+  static Status fan(void* object, Device device, unsigned* out) {
+    return number(object, "fan", device, out, [](const auto& call) { return 30 + 60 * call.gpu->load(call.t); });
+  }
+  // What an operator sets; the largest that may be set stays.
   static Status limit(void* object, Device device, unsigned* out) {
-    return number(object, "limit", device, out, [](const auto& call) { return call.gpu->limit_w * 1e3; });
+    return number(object, "limit", device, out, [](const auto& call) {
+      const auto& lowered = call.gpu->lowered_limit;
+      return 1e3 * (lowered && call.t >= lowered->first ? lowered->second : call.gpu->limit_w);
+    });
   }
   static Status limits(void* object, Device device, unsigned* least, unsigned* most) {
     const Status status =
@@ -164,8 +171,9 @@ struct NvmlFunctions {
   }
   static Status reasons(void* object, Device device, unsigned long long* out) {
     return number(object, "reasons", device, out, [](const auto& call) {
+      if (call.gpu->reasons) return call.gpu->reasons(call.t);
       const double watts = call.gpu->power.watts(call.t).value();
-      return watts >= call.gpu->limit_w ? nvml::reason_power_cap : watts <= call.gpu->idle_w ? nvml::reason_idle : 0;
+      return watts >= call.gpu->limit_w ? nvml::reason_power_cap : watts <= call.gpu->idle_w ? nvml::reason_idle : 0ULL;
     });
   }
   static Status link_generation(void* object, Device device, unsigned* out) {
@@ -280,9 +288,11 @@ LibraryTable SimulatedNvml::table() {
   table.add("nvmlDeviceGetMemoryInfo", F::memory);
   table.add("nvmlDeviceGetClockInfo", F::clock);
   table.add("nvmlDeviceGetTemperature", F::temperature);
+  table.add("nvmlDeviceGetFanSpeed", F::fan);
   table.add("nvmlDeviceGetEnforcedPowerLimit", F::limit);
   table.add("nvmlDeviceGetPowerManagementLimitConstraints", F::limits);
   table.add("nvmlDeviceGetCurrentClocksEventReasons", F::reasons);
+  table.add("nvmlDeviceGetCurrentClocksThrottleReasons", F::reasons);  // its name before driver 535
   table.add("nvmlDeviceGetCurrPcieLinkGeneration", F::link_generation);
   table.add("nvmlDeviceGetCurrPcieLinkWidth", F::link_width);
   table.add("nvmlDeviceGetPcieReplayCounter", F::replays);
@@ -290,6 +300,8 @@ LibraryTable SimulatedNvml::table() {
   table.add("nvmlDeviceGetPcieThroughput", F::pcie_throughput);
   table.add("nvmlDeviceGetComputeRunningProcesses_v3", F::processes);
   table.add("nvmlDeviceGetGraphicsRunningProcesses_v3", F::no_processes);
+  table.add("nvmlDeviceGetComputeRunningProcesses_v2", F::processes);
+  table.add("nvmlDeviceGetGraphicsRunningProcesses_v2", F::no_processes);
   table.add("nvmlDeviceGetProcessUtilization", F::process_use);
   table.add("nvmlDeviceGetMigMode", F::mig_mode);
   table.add("nvmlDeviceGetMaxMigDeviceCount", F::mig_count);

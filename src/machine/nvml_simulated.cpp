@@ -136,6 +136,7 @@ void SimulatedNvml::field(const Call& call, nvml::FieldValue& value) const {
       }
       value.type = nvml::value_unsigned_long_long;
       value.value.ull = static_cast<unsigned long long>(std::max<std::int64_t>(0, call.t.ns) / 10);  // 100 MB a second
+      if (value.field == nvml::field_pcie_rx_bytes) value.value.ull *= 4;
       break;
     default: value.status = nvml::not_supported;
   }

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "machine/library.hpp"
@@ -45,7 +46,9 @@ struct SimulatedGpu {
   std::uint64_t energy_start_mj = 0;
   std::optional<GaugeView> average = GaugeView{{milliseconds(100), {}, {}}, milliseconds(1000), 1e3};
   std::optional<GaugeView> instant = GaugeView{{milliseconds(100), {}, {}}, milliseconds(25), 1e3};
-  double limit_w = 700, idle_w = 70;  // busy: by how much power is above idle
+  double limit_w = 700, idle_w = 70;                              // busy: by how much power is above idle
+  std::optional<std::pair<Duration, double>> lowered_limit = {};  // when, and to how many watts
+  std::function<unsigned long long(Duration)> reasons = {};       // in place of those that the curve gives
   std::uint64_t memory_bytes = 80ULL << 30, memory_used_bytes = 1ULL << 30;
   std::vector<std::string> instances = {};  // UUIDs of MIG devices; not empty: MIG is on
   bool driver_fields = true;                // nvmlDeviceGetFieldValues knows violations and PCIe counters

@@ -12,6 +12,7 @@
 // lane        a thread of its own: NVML calls may wait for the driver's lock. What costs over 1 ms is read once a
 // second source      NVML API Reference Guide; Yang, Adamek, Armour, "Part-time Power Measurements", SC24
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "base/text.hpp"
@@ -76,6 +77,19 @@ void say(const NvmlGpuFacts& facts, const NvmlFound& found, Sentences& sentences
   if (!slow.empty()) sentences.add(facts.domain, "costly to ask, read once a second: " + slow);
 }
 
+void describe(const std::vector<std::shared_ptr<NvmlGpu>>& gpus, NvmlLibrary& library, std::vector<Fact>& facts) {
+  std::array<char, 96> version{};  // NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE is 80
+  if (library.driver_version && library.driver_version(version.data(), version.size() - 1) == nvml::success)
+    facts.push_back({"driver", version.data(), "machine"});
+  for (const auto& gpu : gpus) {
+    const std::string& key = gpu->facts().domain;
+    facts.push_back({key + ".name", gpu->facts().name, "machine"});
+    unsigned milliwatts = 0;
+    if (gpu->call(&NvmlLibrary::enforced_limit, &milliwatts) == nvml::success && !nvml_blank(milliwatts))
+      facts.push_back({key + ".power_limit_w", format_number(milliwatts * 1e-3), "machine"});
+  }
+}
+
 }  // namespace
 
 Probe make_nvml(Machine& machine, const SensorOptions&) {
@@ -122,6 +136,7 @@ Probe make_nvml(Machine& machine, const SensorOptions&) {
     if (!one.slow.empty())
       sensors.push_back(
           std::make_unique<NvmlSensorWithUsers>(machine, one.gpu, std::move(one.slow), slow_lane, slow_interval));
+  describe(gpus, **library, probe.facts);
   for (auto& note : sentences.take()) probe.notes.push_back(std::move(note));
   if (sensors.empty()) return probe;
   probe.sensor = std::move(sensors.front());

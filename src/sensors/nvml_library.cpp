@@ -3,6 +3,8 @@
 #include <array>
 #include <mutex>
 
+#include "sensors/cpu_family.hpp"
+
 namespace prony {
 
 namespace {
@@ -111,7 +113,9 @@ Result<std::shared_ptr<NvmlLibrary>> NvmlLibrary::open(Machine& machine) {
     if (error.code == ErrorCode::absent) {
       error.what = std::string(subject) + " is not there";
       error.where.clear();
-      error.fix = "install the NVIDIA driver, or ignore this if there is no NVIDIA GPU";
+      const bool board = !processor_id(machine).board.empty();
+      error.fix = board ? "on a board this is usual: its own GPU and rails are read by other sensors"
+                        : "install the NVIDIA driver, or ignore this if there is no NVIDIA GPU";
     }
     return Unexpected<Error>(error);
   }

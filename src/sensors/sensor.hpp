@@ -77,6 +77,8 @@ struct Probe {
   // Names of channels that were not seen to count while they were probed: they are recorded, and a stand-in beside
   // them.
   std::vector<std::string> doubted = {};
+  // What the Run should keep of the devices: "gpu-0.name"; keys get the row's name before them.
+  std::vector<Fact> facts = {};
 };
 
 struct SensorRow {

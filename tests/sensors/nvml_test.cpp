@@ -199,20 +199,6 @@ TEST(Nvml, ADriverThatOverlooksTheScopeMakesNoModuleOfAnOrdinaryGpu) {
   for (const Channel& channel : rig.channels) EXPECT_THAT(channel.name, Not(HasSubstr("module")));
 }
 
-TEST(Nvml, WhyClocksAreHeldDownIsToldWhenItBeginsAndWhenItIsOver) {
-  auto gpu = NvmlRig::gpu(first, "steps:0=300,20=700,25=300");
-  NvmlRig rig({gpu});
-  rig.probe();
-  std::vector<std::string> told;
-  for (double s = 15; s < 40; s += 1) {
-    rig.read_at(s);
-    for (const auto& event : rig.events())
-      if (event.starts_with("throttle")) told.push_back(event);
-  }
-  EXPECT_THAT(told, ElementsAre("throttle nvml.GPU-8f1c2d3e gpu-0: slowed by its power limit",
-                                "throttle nvml.GPU-8f1c2d3e gpu-0: no longer slowed by its power limit"));
-}
-
 TEST(Nvml, ACallThatCostsMuchIsMadeOnceASecondAndTheOthersAsOftenAsTheirCostAllows) {
   NvmlRig rig({NvmlRig::gpu(first, "constant:100")});
   rig.nvml->before_calls([&](std::string_view function) {
@@ -230,74 +216,6 @@ TEST(Nvml, ACallThatCostsMuchIsMadeOnceASecondAndTheOthersAsOftenAsTheirCostAllo
       }
     }
   EXPECT_THAT(rig.notes(), HasSubstr("costly to ask, read once a second: average and instant power (fields) 4.5 ms"));
-}
-
-// Kills: microseconds of the reference time taken for the nanoseconds slowed; power's policy asked for heat.
-TEST(Nvml, ADriverWithoutFieldsForViolationsIsAskedByItsOlderFunction) {
-  auto gpu = NvmlRig::gpu(first, "steps:0=300,10=700,14=300");  // at its limit of 700 W for 4 s
-  std::map<std::string, Reading> by_fields, by_function;
-  for (const bool fields : {true, false}) {
-    gpu.driver_fields = fields;
-    NvmlRig rig({gpu});
-    rig.probe();
-    (fields ? by_fields : by_function) = rig.read_at(30);
-    const Channel* slowed = rig.channel("nvml.GPU-8f1c2d3e.slowed-by-power");
-    ASSERT_NE(slowed, nullptr) << fields;
-    EXPECT_EQ(slowed->kind, ChannelKind::counter);
-    EXPECT_EQ(slowed->measure, Measure::time);
-    EXPECT_EQ(slowed->scale, 1e-9);
-    EXPECT_THAT(rig.notes(), Not(HasSubstr("violations")));  // nothing of them is missing
-    EXPECT_EQ(rig.channel("nvml.GPU-8f1c2d3e.slowed-by-board"), nullptr);
-  }
-  for (const auto& readings : {by_fields, by_function}) {
-    EXPECT_EQ(readings.at("nvml.GPU-8f1c2d3e.slowed-by-power").raw, 4'000'000'000);
-    EXPECT_EQ(readings.at("nvml.GPU-8f1c2d3e.slowed-by-heat").raw, 0);
-  }
-}
-
-TEST(Nvml, ViolationsThatNeitherWayGivesAreNamedOnceAndBlankOnesAreNoChannel) {
-  auto gpu = NvmlRig::gpu(first, "constant:300");
-  gpu.driver_fields = false;
-  gpu.blank = {"violation", "pcie_throughput"};
-  NvmlRig rig({gpu});
-  rig.probe();
-  EXPECT_EQ(rig.channel("nvml.GPU-8f1c2d3e.slowed-by-power"), nullptr);
-  EXPECT_EQ(rig.channel("nvml.GPU-8f1c2d3e.pcie-sent-in-20-ms"), nullptr);
-  EXPECT_THAT(rig.notes(), HasSubstr("violations (time slowed by power, heat, board, reliability) (this GPU or driver "
-                                     "does not give it)"));
-  EXPECT_THAT(rig.notes(), HasSubstr("PCIe bytes (this GPU or driver does not give it)"));
-}
-
-// Kills: KB taken for bytes; sent and received exchanged; a call of 20 ms made on the lane of the energy counter.
-TEST(Nvml, WhereTheDriverCountsNoPcieBytesItsSamplesAreReadOnceASecondInTheSlowLane) {
-  auto gpu = NvmlRig::gpu(first, "constant:385");  // half of the way from idle to the limit
-  gpu.driver_fields = false;
-  NvmlRig rig({gpu});
-  int calls = 0;
-  rig.nvml->before_calls([&](std::string_view function) {
-    if (function != "pcie_throughput") return;
-    ++calls;
-    rig.machine.advance(milliseconds(20));
-  });
-  rig.probe();
-  EXPECT_EQ(calls, 2);  // one trial of each way: 20 ms are enough to know what it costs
-  const std::string sent = "nvml.GPU-8f1c2d3e.pcie-sent-in-20-ms",
-                    received = "nvml.GPU-8f1c2d3e.pcie-received-in-20-ms";
-  const auto readings = rig.read_at(30);
-  ASSERT_NE(rig.channel(sent), nullptr);
-  EXPECT_EQ(rig.channel(sent)->measure, Measure::data);
-  EXPECT_EQ(rig.channel(sent)->averaging_window, milliseconds(20));
-  EXPECT_DOUBLE_EQ(static_cast<double>(readings.at(sent).raw) * rig.channel(sent)->scale, 0.5e9 * 0.02);
-  EXPECT_DOUBLE_EQ(static_cast<double>(readings.at(received).raw) * rig.channel(received)->scale, 2e9 * 0.02);
-  EXPECT_EQ(rig.channel("nvml.GPU-8f1c2d3e.pcie-sent"), nullptr);
-  for (Sensor* sensor : rig.sensors)
-    for (const Channel& channel : sensor->channels())
-      if (channel.name == sent || channel.name == received) {
-        EXPECT_EQ(sensor->lane_name(), "nvml-slow");
-        EXPECT_EQ(sensor->pace(), milliseconds(1000));
-      }
-  EXPECT_THAT(rig.notes(), HasSubstr("costly to ask, read once a second: PCIe bytes sent (samples) 20.0 ms"));
-  EXPECT_THAT(rig.notes(), Not(HasSubstr("PCIe bytes (this")));
 }
 
 TEST(Nvml, WhatIsMissingSaysWhatItTakes) {
