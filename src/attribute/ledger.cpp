@@ -74,6 +74,11 @@ Users Builder::users_of(const Basis& basis) const {
   if (basis.weight == Weight::cycles || basis.weight == Weight::cache_misses)  // each is read when it can be
     for (const Curve* curve : users.targets)
       if (curve != nullptr) users.staleness_s = std::max(users.staleness_s, curve->period_s());
+  // What a followed process used is told by looks. Where they come late it is known how much, and not when.
+  const std::int64_t longest_ns = state_.process_fold.longest_ns();
+  const bool followed = std::ranges::any_of(targets_, [](const std::string& name) { return name != command_target; });
+  if (basis.weight == Weight::cpu_time && followed && longest_ns > 2 * state_.plan.step_ns)
+    users.late_s = static_cast<double>(longest_ns) * 1e-9;
   return users;
 }
 

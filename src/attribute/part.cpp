@@ -24,7 +24,8 @@ Estimate part_of(double value, const Estimate& whole, double share_doubt) noexce
 
 Estimate part_by_time(double value, const Estimate& whole, double share_doubt, double time_share) noexcept {
   const bool is_share = whole.value != 0 && value / whole.value >= 0 && value / whole.value <= 1;
-  if (is_share || value == 0 || whole.low >= 0) return part_of(value, whole, share_doubt * share_of(value, whole.value));
+  if (is_share || value == 0 || whole.low >= 0)
+    return part_of(value, whole, share_doubt * share_of(value, whole.value));
   const double beyond = share_doubt * std::abs(value);
   return {value, value - time_share * (whole.value - whole.low) - beyond,
           value + time_share * (whole.high - whole.value) + beyond, weaker(whole.kind, EstimateKind::interval_95)};

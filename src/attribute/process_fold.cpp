@@ -45,6 +45,7 @@ void ProcessFold::push(const ProcessLook& look) {
   last_end_ns_ = end;
   const std::int64_t from = window_ ? std::clamp(begin, window_->begin.ns, window_->end.ns) : begin;
   const std::int64_t to = window_ ? std::clamp(end, window_->begin.ns, window_->end.ns) : end;
+  if (looks_ > 1) longest_ns_ = std::max(longest_ns_, to - from);  // the first one begins when following began
   const bool moment = begin == end && (!window_ || window_->contains(Instant{begin}));
   if (look.uses.empty() || (from >= to && !moment)) return;
   while ((to - from) / width_ns_ > most_stretches_of_a_look) coarsen();

@@ -29,6 +29,8 @@ class ProcessFold {
 
   [[nodiscard]] bool any() const noexcept { return looks_ > 0; }
   [[nodiscard]] std::int64_t width_ns() const noexcept { return width_ns_; }
+  // The longest look in the window: for so long it is not known when somebody used what the look told.
+  [[nodiscard]] std::int64_t longest_ns() const noexcept { return longest_ns_; }
   [[nodiscard]] std::size_t entries() const noexcept { return slots_.size() + touched_.size(); }
   [[nodiscard]] std::span<const std::uint32_t> numbers() const noexcept { return numbers_; }  // by slot
 
@@ -56,7 +58,7 @@ class ProcessFold {
   std::optional<Interval> window_;
   std::size_t most_entries_ = 0;
   std::uint64_t looks_ = 0;
-  std::int64_t last_end_ns_ = 0;
+  std::int64_t last_end_ns_ = 0, longest_ns_ = 0;
   std::unordered_map<std::uint32_t, std::uint32_t> slot_;
   std::vector<std::uint32_t> numbers_;
   std::vector<Stretch> stretches_;  // closed ones

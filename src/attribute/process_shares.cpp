@@ -72,7 +72,9 @@ void charge_processes(const ProcessFold& fold, const ProcessShares& shares, cons
   const auto of_party = [&](std::size_t party) -> const std::optional<Estimate>& {
     return party == foreign ? row.foreign : row.targets[party].charged;
   };
-  const double skew = std::min(1.0, 2e-9 * static_cast<double>(fold.width_ns()) / std::max(window_s, 1e-9));
+  const bool late = fold.longest_ns() > 2 * fold.width_ns();
+  const std::int64_t late_ns = late ? fold.longest_ns() : fold.width_ns();
+  const double skew = std::min(1.0, 2e-9 * static_cast<double>(late_ns) / std::max(window_s, 1e-9));
   std::vector<double> party_s(count, 0.0);
   for (std::size_t at = 0; at < shares.whole_s.size(); ++at) party_s[at % count] += shares.whole_s[at];
   std::vector<double> told(count, 0.0);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/text.hpp"
+
 namespace prony::attribution {
 
 namespace {
@@ -81,14 +83,14 @@ namespace {
 
 // Targets that used more in a cell than the machine did were credited late: what is too much was used in the cells just
 // before, where it looks like foreign use.
-void move_to_where_it_was_used(Split& split, std::size_t cell, double too_much) {
+void move_to_where_it_was_used(Split& split, std::size_t cell, double too_much, std::int64_t latest_ns) {
   const auto use = [&split](std::size_t i) { return &split.used[i * split.parties()]; };
   double* const here = use(cell);
   double of_targets = 0;
   for (std::size_t target = 0; target < split.targets; ++target) of_targets += here[target];
   for (std::size_t i = cell; i > 0 && too_much > 0 && of_targets > 0; --i) {
     double* const before = use(i - 1);
-    if (split.edges[cell] - split.edges[i] > latest_credit_ns) break;
+    if (split.edges[cell] - split.edges[i] > latest_ns) break;
     const double moved = std::min({too_much, before[split.foreign()], of_targets});
     if (moved <= 0) continue;
     for (std::size_t target = 0; target < split.targets; ++target) {
@@ -112,10 +114,11 @@ Split split_by_use(const Basis& basis, const Users& users, Interval window, cons
   for (const Curve* target : users.targets) split.target_known.push_back(known(target));
   split.prony_known = known(users.prony);
   if (!split.prony_known) split.prony_absent = why_not_prony(basis);
-  split.staleness_s = users.staleness_s;
+  split.staleness_s = std::max(users.staleness_s, users.late_s);
   split.absent = basis.weight == Weight::none ? basis.text : why_none(users, window);
   if (!split.absent.empty()) return split;
   split.method = basis.text + ", in windows of " + std::to_string(plan.step_ns / 1'000'000) + " ms";
+  if (users.late_s > 0) split.method += "; looks came up to " + format_fixed(users.late_s, 1) + " s apart";
   split.edges = cell_edges(window, plan);
   const std::size_t cells = split.edges.size() - 1;
   split.used.resize(cells * split.parties());
@@ -129,12 +132,13 @@ Split split_by_use(const Basis& basis, const Users& users, Interval window, cons
   for (std::size_t target = 0; target < split.targets; ++target) fill(users.targets[target], target);
   fill(users.prony, split.prony());
   const auto host = differences(users.host, split.edges, plan);
+  const std::int64_t latest_ns = latest_credit_ns + static_cast<std::int64_t>(users.late_s * 1e9);
   Debt debt;
   for (std::size_t i = 0; i < cells; ++i) {
     double* const used = &split.used[i * split.parties()];
     const auto own_use = [&] { return std::accumulate(used, used + split.foreign(), 0.0); };
     const double too_much = own_use() - debt.available(host[i]);
-    if (too_much > 0) move_to_where_it_was_used(split, i, too_much);
+    if (too_much > 0) move_to_where_it_was_used(split, i, too_much, latest_ns);
     const double own = own_use();
     const double length_s = static_cast<double>(split.edges[i + 1] - split.edges[i]) * 1e-9;
     const double most = most_debt_ticks * users.staleness_s * std::max(1.0, own / length_s);

@@ -18,6 +18,7 @@ struct Users {
   std::vector<const Curve*> targets;
   const Curve* prony = nullptr;
   double staleness_s = 0;  // how far the host's may lag behind the others'
+  double late_s = 0;       // for how long it is not known when a target used what was told late
 };
 
 struct Split {

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/text.hpp"
+#include "base/thread_priority.hpp"
 #include "process/look_pace.hpp"
 #include "process/nearby.hpp"
 #include "process/process_table.hpp"
@@ -328,6 +329,8 @@ void Follower::start_thread() {
 }
 
 void Follower::run() {
+  // Looks that come late tell less well when somebody used the CPU.
+  go_before_most();
   while (true) {
     Duration wait = pace_.pump();
     {

@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +11,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <limits>
+
+#include "base/thread_priority.hpp"
 
 namespace prony::sampler {
 namespace {
@@ -43,19 +44,6 @@ void raise_to(std::atomic<std::int64_t>& worst, std::int64_t value) noexcept {
 // Counters have one writer, so a load and a store do; fetch_add would lock the bus for nothing.
 void add(std::atomic<std::uint64_t>& counter, std::uint64_t n) noexcept {
   counter.store(counter.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-}
-
-// An engine keeps every core busy, and a reading that waits for it is a blurred window edge. A lane needs microseconds
-// where a workload needs seconds, so it goes first where that is allowed. Nice alone counts only within a session (the
-// kernel's autogroups share the CPUs between sessions first), so that beside somebody's compiler every tenth tick came
-// too late; a real-time thread is outside of that. Both belong to the thread on Linux: the command never inherits them,
-// for it is not started from here. Source: sched(7), "The autogroup feature", "SCHED_FIFO".
-constexpr int lane_nice = -15;
-void go_before_most() noexcept { setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), lane_nice); }
-bool set_policy(int policy, int priority) noexcept {
-  struct sched_param param{};
-  param.sched_priority = priority;
-  return sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &param) == 0;
 }
 
 // A real-time thread that is never done leaves its CPU to nobody: a lane whose readings take most of its interval for
@@ -157,8 +145,10 @@ Lane::~Lane() {
 
 void Lane::run() noexcept {
   prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);  // the default lets the kernel be 50 µs late to save wake-ups
-  if (!blocking_) go_before_most();              // what is left where the next is refused, and after step_back()
-  real_time_ = all_fast(plan_) && set_policy(SCHED_FIFO, 1);
+  // An engine keeps every core busy, and a reading that waits for it is a blurred window edge. Beside somebody's
+  // compiler in another session nice alone left every tenth tick too late.
+  if (!blocking_) go_before_most();  // what is left where the next is refused, and after step_back()
+  real_time_ = all_fast(plan_) && set_real_time(true);
   if (plan_.cpu) stay_on(*plan_.cpu);
   clockid_t clock{};
   if (pthread_getcpuclockid(pthread_self(), &clock) == 0) cpu_clock_.store(clock, std::memory_order_release);
@@ -216,7 +206,7 @@ void Lane::wait_and_tick(std::int64_t& deadline) noexcept {
 void Lane::step_back_if_long(std::int64_t length_ns) noexcept {
   if (!real_time_) return;
   long_ticks_ = 2 * length_ns > interval_ns_ ? long_ticks_ + 1 : 0;
-  if (long_ticks_ >= most_long_ticks) real_time_ = !set_policy(SCHED_OTHER, 0);
+  if (long_ticks_ >= most_long_ticks) real_time_ = !set_real_time(false);
 }
 
 std::int64_t Lane::tick(std::int64_t deadline) noexcept {

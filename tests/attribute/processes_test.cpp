@@ -97,6 +97,35 @@ TEST(Processes, OneAboveZeroInATargetBelowZeroHasTheDoubtOfTheIdlePower) {
   EXPECT_GE(above->charged.high, truth);
 }
 
+// Kills: joules of a target told as if it were known when it used the CPU, though looks came seconds late.
+TEST(Processes, LooksThatCameLateAreInTheDoubtOfTheirTargetsAndSaid) {
+  for (const double every_s : {0.1, 2.0}) {
+    Office office;
+    office.add_energy("package-0", Power{{origin, at_s(3), at_s(5), at_s(7)}, {20, 80, 20, 80}});
+    const Power used = plus(between(3, 5, 0.8), between(7, 8, 0.8));  // while power is dear, only
+    office.add_cpu(Scope::host, "", steady(1));
+    const std::int64_t every = static_cast<std::int64_t>(every_s * 1e9);
+    office.add(use_channel(Scope::target, "a"), [used, every](std::int64_t t) {
+      return Reading{static_cast<std::int64_t>(used.energy(origin + (t - origin) / every * every) * 1e9), Quality::ok};
+    });
+    office.window(0, 10);
+    office.looks = looks_at({{1, used}}, origin, at_s(10), every);
+    office.follow(1, "a");
+    const Ledger ledger = office.attribute(11);
+    const Estimate charged = *ledger.energy[0].targets[0].charged;
+    const double truth = 0.8 * 80 * 3;
+    EXPECT_LE(charged.low, truth) << every_s;
+    EXPECT_GE(charged.high, truth) << every_s;
+    if (every_s < 1) {
+      EXPECT_LT(charged.high - charged.low, 0.1 * truth);
+      EXPECT_EQ(ledger.cpu_split.find("apart"), std::string::npos) << ledger.cpu_split;
+    } else {
+      EXPECT_GT(charged.high - charged.low, 0.2 * truth);
+      EXPECT_NE(ledger.cpu_split.find("; looks came up to 2.0 s apart"), std::string::npos) << ledger.cpu_split;
+    }
+  }
+}
+
 // Kills: what ended unseen given to those who happened to be seen.
 TEST(Processes, ShortLivesThatNobodySawStayInTheRest) {
   Office office = followed(100 * millisecond, 0);
