@@ -185,7 +185,8 @@ def stage_aarch64(tally, _options):
         tally.skip("aarch64: this machine is one: the unit tests above ran natively")
     else:
         run_emulated(tally, "aarch64")
-    run_unittest(tally, "aarch64", ["tests/arm64/test_setup_pi.py", os.path.join(ROOT, "build/dev")])
+    for suite in ("pi", "jetson"):
+        run_unittest(tally, "aarch64", [f"tests/arm64/test_setup_{suite}.py", os.path.join(ROOT, "build/dev")])
 
 
 def stage_armhf(tally, _options):

@@ -91,7 +91,9 @@ do_step() {
     packages) "$here/setup.sh" core ;;
     perf)
       lay "$perf_file" "# Written by tools/setup-$board.sh; --undo takes it away.\\nkernel.perf_event_paranoid = 1\\n"
-      remember perf
+      before=
+      ! here_only || before=$(sysctl -n kernel.perf_event_paranoid 2>/dev/null) || before=
+      remember perf "$before"
       ! here_only || sysctl -q -p "$perf_file" ;;
     swap)
       [ ! -e "$swap_file" ] || fail "$swap_file is there and was not made by this script"
@@ -116,7 +118,10 @@ do_step() {
 
 undo_step() {
   case "$1" in
-    perf) rm -f "$perf_file" ;;
+    perf)
+      rm -f "$perf_file"
+      before=$(head -n 1 "$done_folder/perf")
+      case "$before" in '' | *[!0-9-]*) ;; *) ! here_only || sysctl -q -w "kernel.perf_event_paranoid=$before" ;; esac ;;
     swap)
       ! here_only || swapoff "$swap_file" 2>/dev/null || true
       rm -f "$swap_file"

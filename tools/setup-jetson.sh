@@ -25,6 +25,7 @@ board_options "$@"
 
 debug_file=$root/etc/systemd/system/sys-kernel-debug.mount.d/prony.conf
 power_file=$root/etc/systemd/system/prony-max-power.service
+clocks_file=$root/var/lib/prony-setup-clocks # of jetson_clocks, as they were
 power_link=$root/etc/systemd/system/multi-user.target.wants/prony-max-power.service
 
 own_what() {
@@ -46,7 +47,9 @@ own_do() {
       lay "$power_file" '[Unit]\nDescription=Largest power mode and clocks, for comparable runs\n[Service]\nType=oneshot\nExecStart=/usr/sbin/nvpmodel -m 0\nExecStart=/usr/bin/jetson_clocks\n[Install]\nWantedBy=multi-user.target\n'
       mkdir -p "$(dirname "$power_link")"
       ln -s ../prony-max-power.service "$power_link"
-      remember max-power
+      before= # nvpmodel -q ends with the number of the mode
+      ! here_only || { before=$(nvpmodel -q 2>/dev/null | tail -n 1) && jetson_clocks --store "$clocks_file"; } || before=
+      remember max-power "$before"
       ! here_only || { systemctl daemon-reload && systemctl start prony-max-power.service; } ;;
   esac
 }
@@ -58,7 +61,13 @@ own_undo() {
       ! here_only || { systemctl daemon-reload; mount -o remount,mode=700 /sys/kernel/debug; } ;;
     max-power)
       rm -f "$power_link" "$power_file"; rmdir "$(dirname "$power_link")" 2>/dev/null || true
-      ! here_only || systemctl daemon-reload ;;
+      ! here_only || systemctl daemon-reload
+      before=$(head -n 1 "$done_folder/max-power")
+      case "$before" in
+        '' | *[!0-9]*) ! here_only || say "which power mode it was is not known: nvpmodel -m MODE, then restart" ;;
+        *) ! here_only || { jetson_clocks --restore "$clocks_file" && nvpmodel -m "$before"; } ;;
+      esac
+      rm -f "$clocks_file" ;;
   esac
 }
 
