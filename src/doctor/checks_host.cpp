@@ -111,6 +111,7 @@ Finding check_energy(const Patient& patient) {
   for (const SensorReport& report : patient.sensors)
     if (report.name == "rapl" && report.state == SensorState::not_here && !report.unavailable.empty())
       finding.remedy = report.unavailable.front().remedy;
+  if (finding.remedy.empty()) finding.remedy = "a plug or a meter that tells watts: `prony help meters`";
   return finding;
 }
 

@@ -11,6 +11,7 @@
 #include <map>
 
 #include "machine/machine.hpp"
+#include "sensors/cpu_family.hpp"
 #include "sensors/file_sensor.hpp"
 #include "sensors/machine_facts.hpp"
 #include "sensors/rapl_limits.hpp"
@@ -314,6 +315,12 @@ void explain(Machine& machine, const RaplSources& sources, const std::vector<Una
     }
     probe.unavailable.push_back({"rapl", sources.refused->where + ": " + sources.refused->what,
                                  perf_denied ? setup_perf : sources.refused->fix});
+    return;
+  }
+  const ProcessorId processor = processor_id(machine);
+  if (!processor.board.empty() || processor.vendor.starts_with("0x")) {
+    probe.unavailable.push_back(
+        {"rapl", "not on this machine: only processors of Intel and AMD have these counters", {}});
     return;
   }
   probe.unavailable.push_back(

@@ -167,7 +167,9 @@ Columns columns_of(const SensorReport& report, const MachinePassport& learned) {
   std::vector<std::string> domains, units, periods, steps;
   for (const auto& channel : report.channels) {
     std::string domain = channel.domain;
-    if (channel.part_of) domain += " (in " + report.channels[channel.part_of->value].domain + ")";
+    // A gauge of the same thing that a counter counts is no part of it for who reads this.
+    if (channel.part_of && report.channels[channel.part_of->value].domain != domain)
+      domain += " (in " + report.channels[channel.part_of->value].domain + ")";
     add_once(domains, std::move(domain));
     add_once(units, short_unit(channel.measure));
     const bool modelled = channel.model.has_value();  // its readings are CPU seconds, not watts

@@ -60,7 +60,7 @@ class Simulate(Case):
                 self.assertIn("SIMULATED", self.summary_text)
                 self.assertIn(f"{name}: {NOTE}", self.summary_text)
 
-    def test_the_counters_of_eight_gpus_hold_the_truth_and_power_in_step_with_its_sampling_does_not(self):
+    def test_the_counters_of_eight_gpus_and_their_power_hold_the_truth(self):
         summary = self.simulate("h100x8", "5")
         names = [f"nvml.GPU-{'abcdefab'[i]}51{i}0000.energy" for i in range(8)]
         for name in names:
@@ -75,6 +75,17 @@ class Simulate(Case):
         self.assertLessEqual(summary["headline"]["low_j"], summary["headline"]["true_j"])
         self.assertLessEqual(summary["headline"]["true_j"], summary["headline"]["high_j"])
         self.assertTrue([e for e in summary["events"] if e["kind"] == "throttle" and "gpu-7" in e["text"]])
+
+        # Power is a mean of the last second, or of a quarter of the time: what it tells of 5 s is wide, and holds the truth.
+        for kind in ("power-average", "power-instant"):
+            rows = [row for row in summary["energy"] if row["channel"].endswith(kind)]
+            self.assertEqual(len(rows), 8)
+            told = [row for row in rows if "gross_j" in row]
+            self.assertTrue(told or kind == "power-instant", rows)
+            for row in told:
+                self.assertFalse(row["headline"])
+                self.assertLessEqual(row["low_j"], row["true_j"], row)
+                self.assertLessEqual(row["true_j"], row["high_j"], row)
 
     def test_gpus_that_vanish_are_told_and_draw_no_joules_afterwards(self):
         summary = self.simulate("h100x8,fault=vanish,at=2", "4")
@@ -229,6 +240,40 @@ class Simulate(Case):
         listed = json.loads(self.prony("sensors", "--simulate", "vm", "--json").out)
         self.assertEqual(listed["simulated"], {"machine": "vm", "note": NOTE})
         self.assertNotIn("simulated", json.loads(self.prony("sensors", "--json").out))
+
+    def test_sensors_of_each_machine_are_what_its_user_expects(self):
+        """Kills: a device that is not seen, advice that cannot help there, a channel called a part of its own namesake."""
+        energy_of = {  # machine → sensors that tell its energy → domains
+            "laptop": {"rapl": ["psys", "package-0", "core-0", "uncore-0"], "power_supply": ["supply-BAT0"]},
+            "epyc-2s": {"rapl": ["package-0", "core-0", "package-1", "core-1"],
+                        "hwmon": ["amd_energy-Esocket0", "amd_energy-Esocket1"]},
+            "intel-2s": {"rapl": ["psys", "package-0", "dram-0", "package-1", "dram-1"]},
+            "h100x8": {"rapl": ["package-0", "dram-0", "package-1", "dram-1"],
+                       "nvml": [f"gpu-{n}{kind}" for n in range(8) for kind in ("", "-average", "-instant")]},
+            "board": {}, "vm": {}, "pi4": {},
+            "pi5": {"raspberry": ["rails", "dram", "3v7-wl-sw", "3v3-sys", "1v8-sys", "ddr-vdd2", "ddr-vddq", "1v1-sys",
+                                  "0v8-sw", "core", "3v3-dac", "3v3-adc", "0v8-aon", "hdmi"]},
+            "jetson-orin": {"hwmon": ["ina3221-VDD_IN", "ina3221-VDD_CPU_GPU_CV", "ina3221-VDD_SOC"]},
+            "xavier": {"jetson": ["GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"]},
+            "mi300": {"rapl": ["package-0", "package-1"], "amdgpu": [f"amdgpu-{n}" for n in range(4)] * 2},
+            "arc": {"rapl": ["package-0", "core-0"], "intel-gpu": ["i915"]},
+        }
+        energy_of["pi5-hailo"] = energy_of["pi5"]
+        boards = ("board", "pi4", "pi5", "pi5-hailo", "jetson-orin", "xavier")
+        for name, expected in energy_of.items():
+            with self.subTest(name):
+                told = self.prony("sensors", "--simulate", name)
+                self.assertEqual(told.returncode, 0, told.err)
+                listed = json.loads(self.prony("sensors", "--simulate", name, "--json").out)["sensors"]
+                found = {s["name"]: [c["domain"] for c in s.get("channels", []) if c["measure"] in ("energy", "power")]
+                         for s in listed if s["state"] != "stand-in"}
+                self.assertEqual({sensor: domains for sensor, domains in found.items() if domains}, expected)
+                stand_in = next(s for s in listed if s["name"] == "cpu-model")
+                self.assertEqual("used: nothing above" in told.out, not expected or stand_in["in_use"], told.out)
+                self.assertNotRegex(told.out, r"(?s)(\S+) \(in \1\)")
+                if name in boards:
+                    self.assertNotIn("intel_rapl_msr", told.out)
+                    self.assertNotIn("install the NVIDIA driver", told.out)
 
     def test_the_list_names_every_machine_and_a_slip_the_nearest(self):
         for words in (["run"], ["llm"], ["sensors"]):
