@@ -100,4 +100,4 @@ class DeviceStamps:
     @staticmethod
     def before(mark: Any, event: Any) -> int:
         """When an event was, in ns on the clock whose zero is ``mark``: below 0."""
-        return -round(event.elapsed_time(mark) * 1e6)
+        return -round(float(event.elapsed_time(mark)) * 1e6)

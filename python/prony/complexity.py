@@ -190,7 +190,7 @@ class _Count:
             if any(word in name for word in _HEAVY) and "backward" not in name:
                 self.uncounted[name] = None
             return
-        count = formula(given, out)
+        count = int(formula(given, out))  # type: ignore[no-untyped-call]
         self.operators[name] = self.operators.get(name, 0) + count
         for layer in {id(one): one for one in self._open}.values():  # once, also where a module calls itself
             layer.multiply_adds += count
@@ -215,13 +215,19 @@ def _operators_counted(count: _Count) -> Any:
     """A context in which every operator is told to ``count``."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    class Mode(TorchDispatchMode):  # type: ignore[misc]
+    base: Any = TorchDispatchMode
+
+    class Mode(base):  # type: ignore[misc]
         def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             out = function(*args, **(kwargs or {}))
             count.operator(getattr(function, "_overloadpacket", function).__name__, args, out)
             return out
 
     return Mode()
+
+
+def _generator(torch: Any) -> Any:
+    return torch.Generator().manual_seed(0)
 
 
 def _made_inputs(model: Any, input_size: Sequence[Any], dtype: Any) -> Tuple[Any, ...]:
@@ -237,8 +243,7 @@ def _made_inputs(model: Any, input_size: Sequence[Any], dtype: Any) -> Tuple[Any
         if device.type == "meta":
             made.append(torch.empty(tuple(size), device=device, dtype=dtype))
         elif dtype.is_floating_point:
-            generator = torch.Generator().manual_seed(0)
-            made.append(torch.rand(tuple(size), generator=generator).to(device=device, dtype=dtype))
+            made.append(torch.rand(tuple(size), generator=_generator(torch)).to(device=device, dtype=dtype))
         else:
             made.append(torch.zeros(tuple(size), device=device, dtype=dtype))  # a token that every vocabulary has
     return tuple(made)

@@ -14,7 +14,7 @@ another one) no layer is placed. A profiler makes TensorRT wait after every laye
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ._spans import Clock, now_ns, span, stamped_span
 
@@ -68,7 +68,7 @@ class Profiler(_Base):  # type: ignore[misc]
             self._told.append((layer_name, ms))
 
     @contextlib.contextmanager
-    def inference(self, name: str = "inference", **values: Union[int, float, str, bool]) -> Iterator[span]:
+    def inference(self, name: str = "inference", **values: Any) -> Iterator[span]:
         """Around one execution that is over when the block ends (``execute_v2``, or ``execute_async_v3`` and a wait for
         its stream). A span of kind "batch", whose layers are inside; ``unattributed_ns`` is what no layer explains."""
         if self._told is not None:

@@ -20,7 +20,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from . import _accelerator
 from ._accelerator import DeviceStamps, first_tensor, is_host
-from ._spans import Value, complete_span, current_span, now_ns, recording, span, stamped_span
+from ._spans import complete_span, current_span, now_ns, recording, span, stamped_span
 
 __all__ = ["Layers", "layers"]
 
@@ -52,7 +52,7 @@ class _Call:
 
     __slots__ = ("module", "name", "values", "live", "device", "begin", "end", "outer", "clock", "error_before")
 
-    def __init__(self, module: Any, name: str, values: Dict[str, Value], outer: "Optional[_Call]") -> None:
+    def __init__(self, module: Any, name: str, values: Dict[str, Any], outer: "Optional[_Call]") -> None:
         self.module, self.name, self.values, self.outer = module, name, values, outer
         self.live: Optional[span] = None
         self.device: Any = None
@@ -136,7 +136,7 @@ class Layers:
         outer = opened[-1] if opened else None
         tensor = first_tensor(given) if given else None
         tensor = first_tensor(named) if tensor is None and named else tensor
-        values: Dict[str, Value] = {"type": type(module).__name__, "parameters": self._parameters[id(module)]}
+        values: Dict[str, Any] = {"type": type(module).__name__, "parameters": self._parameters[id(module)]}
         if self._shapes and tensor is not None:
             values["input_shape"] = shape_text(tensor)
         call = _Call(module, name_inside(names, outer.name if outer else None), values, outer)
