@@ -109,9 +109,10 @@ Finding check_energy(const Patient& patient) {
                                 : "nothing here measures joules or CPU time: there will be none";
   // Where a zone is there and denied, the sensor's own finding has the command.
   for (const SensorReport& report : patient.sensors)
-    if (report.name == "rapl" && report.state == SensorState::not_here && !report.unavailable.empty())
+    if (report.name == "rapl" && report.state == SensorState::not_here && !report.unavailable.empty()) {
       finding.remedy = report.unavailable.front().remedy;
-  if (finding.remedy.empty()) finding.remedy = "a plug or a meter that tells watts: `prony help meters`";
+      if (finding.remedy.empty()) finding.remedy = "a plug or a meter that tells watts: `prony help meters`";
+    }
   return finding;
 }
 
