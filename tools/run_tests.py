@@ -86,6 +86,17 @@ def stage_e2e(tally, _options):
         run_unittest(tally, "e2e", [f"tests/e2e/{suite}", os.path.join(ROOT, "build/dev")])
 
 
+def stage_engines(tally, _options):
+    """Real servers of language models, which are built once and kept in build/deps."""
+    if not build(tally, "dev", ["--preset", "dev"]):
+        return
+    for script in ("tools/setup-llama-server.sh", "tools/setup-ollama.sh"):
+        code, text = run(["sh", script], timeout=1800)
+        if code != 0:  # its test says that it is skipped, and is counted so
+            show_end(text, 6)
+    run_unittest(tally, "engines", ["tests/engines/test_real_servers.py", os.path.join(ROOT, "build/dev")], timeout=600)
+
+
 def configure_asan():
     """One tree for the unit tests and the fuzz targets: they want the same sanitizers."""
     # clang: half the time of GCC here, and so everything is compiled by both compilers.
@@ -242,6 +253,7 @@ for name in ("torch", "transformers", "torchinfo"):
 """
 
 STAGES = {"house": stage_house, "format": stage_format, "unit": stage_unit, "rigs": stage_rigs, "e2e": stage_e2e,
+          "engines": stage_engines,
           "asan": stage_asan, "tsan": stage_tsan, "fuzz": stage_fuzz, "aarch64": stage_aarch64,
           "armhf": stage_armhf, "qemu": stage_qemu, "bugs": stage_bugs}
 EXTRA = {"tidy": stage_tidy, "torch": stage_torch}

@@ -53,7 +53,7 @@ say "building it"
 if ! { cmake -S "$work/source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release $launcher -DBUILD_SHARED_LIBS=OFF \
   -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_BUILD_UI=OFF \
   -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF -DGGML_NATIVE=OFF -DGGML_OPENMP=OFF &&
-  cmake --build "$work/build" --target llama-server; } >"$prefix/build.log" 2>&1; then
+  cmake --build "$work/build" -j "$(nproc)" --target llama-server; } >"$prefix/build.log" 2>&1; then
   tail -n 20 "$prefix/build.log" >&2
   say "it was not built; all of it is in $prefix/build.log"
   exit 1

@@ -81,6 +81,7 @@ void Stream::take_event(StreamEvent&& event, const Exchange::Piece& piece) {
     return;
   }
   if (!dialect_.read(message, answer_)) return;
+  if (!chunks_.empty() && chunks_.back() == piece.stamp_ns) ++stamped_together_;
   chunks_.push_back(piece.stamp_ns);
   all_kernel_stamped_ = all_kernel_stamped_ && piece.kernel_stamped;
 }
@@ -135,6 +136,7 @@ void Stream::write_counts(prony_span span) const {
   count("server_total_ns", answer_.total_ns);
   count("scheduled_ns", request_.scheduled_ns);
   prony_span_count(span, "chunks", static_cast<std::int64_t>(chunks_.size()));
+  if (stamped_together_ > 0) prony_span_count(span, "chunks_stamped_together", stamped_together_);
   if (request_.repeat > 1) prony_span_count(span, "repeat", request_.repeat);
   if (resent_ > 0) prony_span_count(span, "asked_again", resent_);
 }

@@ -68,6 +68,7 @@ class Stream {
   std::vector<std::int64_t> chunks_;  // stamps of events with text
   bool all_kernel_stamped_ = true, reused_ = false, over_ = false, stopped_ = false, has_done_ = false;
   std::int64_t sent_ns_ = 0, resent_ = 0;
+  std::int64_t stamped_together_ = 0;  // chunks that came in one read with a later one: its stamp is theirs
   prony_span span_ = 0;
   std::optional<Failure> failure_;
 };
