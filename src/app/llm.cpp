@@ -149,7 +149,8 @@ Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
   if (plan.name.empty()) plan.name = options.engine;
   plan.options = options.record;
   plan.interrupt_cancels = true;
-  for (const Fact& fact : options.settings.facts()) plan.facts.push_back(fact);
+  for (const Fact& fact : options.settings.facts())  // a server has as many threads as it has, not our default
+    if (!server || fact.key != "setting.threads" || options.threads > 0) plan.facts.push_back(fact);
   plan.facts.push_back({"run.command", "prony llm --engine " + options.engine + " --model " + worker.model, "flag"});
   plan.facts.push_back({server ? "model.name" : "model.path", worker.model, "flag"});
   plan.facts.push_back({"prompts.source", options.prompts.empty() ? "built-in" : options.prompts, "prony"});
