@@ -73,8 +73,14 @@ void attend(collect::Receiver& receiver, std::counting_semaphore<8>& end, std::o
     if (wait.count() <= 0 || end.try_acquire_for(wait)) return;
     const bool due = keep && second % forget_every_s == 0;
     const auto swept = receiver.sweep(due ? std::optional(wall_ns() - keep->ns) : std::nullopt);
-    if (!swept && swept.error().what != trouble) print_error(swept.error());
-    trouble = swept ? std::string() : swept.error().what;
+    auto wrong = receiver.received().trouble;
+    if (!swept) wrong = swept.error();
+    if (wrong && wrong->what != trouble) {
+      wrong->fix = "What cannot be kept is refused, and waits at those who send it. Free some space, or --keep less.";
+      print_error(*wrong);
+    }
+    if (!wrong && !trouble.empty()) print_note("keeps again what comes");
+    trouble = wrong ? wrong->what : std::string();
   }
 }
 

@@ -35,7 +35,9 @@ void SinkRunner::State::say(const Error& error) {
   trouble = error.what;
   Error said = error;
   said.what = name + ": " + error.what;
-  tell(error_text(said));
+  const std::string text = error_text(said);  // "prony: …\n", both of which whoever tells puts there
+  constexpr std::size_t begin = std::string_view("prony: ").size();
+  tell(text.substr(begin, text.size() - begin - 1));
 }
 
 void SinkRunner::State::write(const Frame& frame, std::uint64_t dropped) {

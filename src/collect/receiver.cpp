@@ -46,6 +46,7 @@ constexpr const char* index_page =
 
 HttpAnswer Answers::refuse(unsigned status, const Error& error) {
   ++received_.refused;
+  if (status == 503) received_.trouble = error;
   return said(status, {{"error", error.what}, {"what_to_do", error.fix}});
 }
 
@@ -56,6 +57,7 @@ HttpAnswer Answers::take_batch(const HttpQuestion& question, std::int64_t now_ns
     return refuse(429, {ErrorCode::full, "this client sends too often", {}, "Send more frames at once."});
   const auto stored = archive_.store(*batch, question.received_ns);
   if (!stored) return refuse(status_of(stored.error()), stored.error());
+  received_.trouble.reset();
   received_.frames += stored->fresh;
   received_.doubled += stored->doubled;
   return said(200, {{"stored", stored->fresh},
@@ -72,6 +74,7 @@ HttpAnswer Answers::take_log(const HttpQuestion& question, std::int64_t now_ns) 
     return refuse(429, {ErrorCode::full, "this client sends too often", {}, {}});
   const auto stored = archive_.store(*entry, question.received_ns);
   if (!stored) return refuse(status_of(stored.error()), stored.error());
+  received_.trouble.reset();
   received_.messages += *stored ? 1 : 0;
   return {200, text_type, "ok\n"};
 }

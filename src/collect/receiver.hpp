@@ -18,6 +18,7 @@ namespace prony::collect {
 
 struct Received {
   std::uint64_t requests = 0, frames = 0, doubled = 0, messages = 0, refused = 0;
+  std::optional<Error> trouble;  // why nothing can be kept now: the disk is full
 };
 
 // The answers, without the door: what tests and the fuzzer meet. One thread at a time.

@@ -20,7 +20,7 @@ import urllib.parse
 import urllib.request
 import uuid
 
-from harness import Case, main, program
+from harness import Case, Tmpfs, main, needs_root, program
 
 PASSWORD = "pass word:1"
 HASH = "$2b$05$ujSmYdI8vqtwuebJJoS.DOu.0Apl98/LOKtjAgWv0W7lYqPrIyPr6"  # bcrypt of it
@@ -247,7 +247,8 @@ class RemoteTest(CollectCase):
         monitor = self.monitor(length="1s")
         self.assertEqual(monitor.wait(60), 0)
         self.assertRegex(self.said("monitor"), r"\d+ frames are not delivered yet")
-        self.assertIn("the next monitor that sends from there delivers them", self.said("monitor"))
+        self.assertIn("the next monitor that sends from there delivers them.\nprony: remote:", self.said("monitor"))
+        self.assertNotIn("prony: prony", self.said("monitor"))
 
     def test_a_tenth_of_all_connections_cut_loses_and_doubles_nothing(self):
         collector = self.collect()
@@ -335,6 +336,24 @@ class StrangersTest(CollectCase):
         self.assertEqual(self.post(header("me", "a" * 32) + frame(2, [2, None])), 200)
         self.assertEqual(sorted(self.frames()), [("a" * 32, 1), ("a" * 32, 2)])
         self.stop(collector)
+
+    @needs_root
+    def test_a_full_disk_is_said_and_every_receipt_is_kept(self):
+        with Tmpfs(self.path("small"), "size=1m"):
+            os.symlink(self.path("small", "c.sqlite"), self.path("c.sqlite"))
+            collector = self.collect()
+            receipts, status = [], 200
+            for number in range(1, 200):
+                status = self.post(header("me", "a" * 32, series=1000) + frame(number, [number + i / 7 for i in range(1000)]))
+                if status != 200:
+                    break
+                receipts.append(("a" * 32, number))
+            self.assertEqual(status, 503)
+            self.assertTrue(receipts)
+            self.assertTrue(wait_until(lambda: "no space left" in self.said() or "full" in self.said()), self.said())
+            self.assertIn("waits at those who send it", self.said())
+            self.assertEqual(sorted(self.frames()), receipts)
+            self.stop(collector)
 
     def test_slow_and_many_connections_do_not_keep_others_out(self):
         collector = self.collect("--connections", "300", "--connections-per-address", "200")
