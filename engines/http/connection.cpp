@@ -24,11 +24,15 @@ std::int64_t clock_ns(clockid_t clock) {
   return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
 }
 
+void ask_for_stamps(int socket) {
+  const int flags = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+  (void)::setsockopt(socket, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags);  // without it: the read's stamps
+}
+
 class PlainConnection final : public Connection {
  public:
   explicit PlainConnection(int socket) : socket_(socket) {
-    const int flags = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
-    (void)::setsockopt(socket_, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags);  // without it: the read's stamps
+    ask_for_stamps(socket_);
     const int at_once = 1;
     (void)::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
   }
@@ -122,6 +126,12 @@ bool same_address(const sockaddr* a, const sockaddr* b) {
 }
 
 }  // namespace
+
+int keep_kernel_stamps_on() {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (socket >= 0) ask_for_stamps(socket);
+  return socket;
+}
 
 std::int64_t monotonic_ns() { return clock_ns(CLOCK_MONOTONIC); }
 

@@ -46,6 +46,10 @@ class Connection {
 [[nodiscard]] Fallible<std::unique_ptr<Connection>> connect_tls(const Url& url, const std::string& ca_file,
                                                                 std::int64_t timeout_ns);
 
+// The kernel begins to stamp some time after the first socket asks for it, and ends with the last one: a socket of no
+// other use, held as long as the worker lives, keeps it on between connections. −1: there is none, and stamps may lack.
+[[nodiscard]] int keep_kernel_stamps_on();
+
 [[nodiscard]] std::int64_t monotonic_ns();
 
 }  // namespace prony_http

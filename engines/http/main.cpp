@@ -120,7 +120,8 @@ int main(int count, char** words) {
   if (out < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) return 1;
   // Ctrl-C reaches the whole process group; the driver then cancels, and spans get their ends.
   if (::isatty(STDIN_FILENO) == 0) std::signal(SIGINT, SIG_IGN);
-  (void)prony_open(nullptr);  // nobody recording is no failure
+  (void)keep_kernel_stamps_on();  // until the process ends
+  (void)prony_open(nullptr);      // nobody recording is no failure
   Input input(STDIN_FILENO);
   Worker worker(std::move(line.settings), std::move(dialect), input, out);
   const int status = worker.run();
