@@ -266,7 +266,7 @@ void Builder::begin_row(const Curve& curve, ChannelLedger& row) const {
   row.headline = std::ranges::any_of(headline_, [&](std::size_t i) { return &curves_[i] == &curve; });
   if (!curve.any()) {
     row.resolvable = false;
-    for (const char* field : {"recorded", "gross", "target", "foreign", "prony", "idle"})
+    for (const char* field : {"recorded", "gross", "target", "foreign", "prony", "idle", "unattributed"})
       row.absent.emplace_back(field, "never read");
     return;
   }

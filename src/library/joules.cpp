@@ -83,6 +83,11 @@ std::optional<JoulesRow> headline_of(const Summary& summary) {
   row.origin = std::string(to_string(summary.headline_origin()));
   if (row.joules) {
     row.kind = std::string(to_string(row.joules->kind));
+  } else if (std::ranges::none_of(summary.energy, [](const EnergyRow& e) { return was_read(e.ledger); })) {
+    row.resolvable = false;
+    row.absent = summary.state == RunState::recording
+                     ? "no reading is in the Run yet: it lags by up to a second while it is recorded"
+                     : "none of its channels was ever read";
   } else {
     row.absent = "a domain of it has no joules in this window";
     row.resolvable = std::ranges::all_of(summary.energy,

@@ -16,7 +16,7 @@ std::string_view words_for(Quality quality) {
   return quality == Quality::ok ? "ok" : quality == Quality::late ? "late" : "gap";
 }
 
-// A Run hands out blocks by call-back only, so each batch visits from the beginning and skips what was had.
+// A Run hands out blocks by call-back only, so each batch goes on at the time of the last row of the one before.
 class Readings {
  public:
   Readings(const Run& run, const Channel& channel, const Group& group, std::size_t column, Interval during,
@@ -39,28 +39,35 @@ class Readings {
     out = ArrowArray{};
     if (done_) return {};
     std::vector<ArrowColumn> batch = columns();
-    std::int64_t index = 0, rows = 0;
+    std::int64_t rows = 0;
+    std::int64_t had = had_at_from_;  // of the ticks that begin at from_
     bool stopped = false;
     std::optional<Error> trouble;
-    const auto visited = run_.for_each_block(group_.id, [&](const TickBlock& block) {
-      if (index++ < blocks_had_) return true;
-      for (; tick_ < block.ticks(); ++tick_) {
-        if (block.begin(tick_) >= during_.end) return false;
-        if (block.begin(tick_) < during_.begin || column_ >= block.channels()) continue;
-        if (rows == batch_rows_) {
-          stopped = true;
-          return false;
-        }
-        if (auto added = add(batch, block, tick_); !added) return trouble = added.error(), false;
-        ++rows;
-      }
-      ++blocks_had_;
-      tick_ = 0;
-      return true;
-    });
+    const auto visited = run_.for_each_block(
+        group_.id,
+        [&](const TickBlock& block) {
+          for (std::size_t tick = 0; tick < block.ticks(); ++tick) {
+            const Instant begin = block.begin(tick);
+            if (begin >= during_.end) return false;
+            if (begin < from_ || column_ >= block.channels()) continue;
+            if (begin == from_ && had > 0) {
+              --had;
+              continue;
+            }
+            if (rows == batch_rows_) return !(stopped = true);
+            if (auto added = add(batch, block, tick); !added) return trouble = added.error(), false;
+            ++rows;
+            had_at_last_ = begin == last_ ? had_at_last_ + 1 : 1;
+            last_ = begin;
+          }
+          return true;
+        },
+        from_);
     if (trouble) return Unexpected<Error>(*trouble);
     if (!visited) return visited;
     done_ = !stopped;
+    from_ = last_;
+    had_at_from_ = had_at_last_;
     if (rows > 0) hand_over(std::move(batch), rows, out);
     return {};
   }
@@ -90,8 +97,8 @@ class Readings {
   std::size_t column_;
   Interval during_;
   std::int64_t batch_rows_;
-  std::int64_t blocks_had_ = 0;
-  std::size_t tick_ = 0;  // of the next block
+  Instant from_ = during_.begin, last_ = during_.begin;  // of the last row
+  std::int64_t had_at_from_ = 0, had_at_last_ = 0;       // rows that begin then
   bool done_ = false;
 };
 

@@ -215,7 +215,8 @@ void gather_repeated(Summary& summary) {
 
 // The ledger's fields of joules, as the JSON calls them.
 std::string json_name(const std::string& field) {
-  for (const char* joules : {"gross", "idle", "active", "marginal", "target", "foreign", "prony", "target_active"})
+  for (const char* joules : {"gross", "idle", "active", "marginal", "target", "foreign", "prony", "target_active",
+                             "recorded", "unattributed"})
     if (field == joules) return field + "_j";
   return field;
 }

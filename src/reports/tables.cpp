@@ -10,6 +10,7 @@
 #include "reports/samples_table.hpp"
 #include "reports/summary.hpp"
 #include "reports/target_tables.hpp"
+#include "reports/was_read.hpp"
 
 namespace prony {
 
@@ -169,7 +170,7 @@ std::unique_ptr<Table> channels_table(const Run& run, const Summary& summary) {
                            part_of,
                            std::int64_t{channel.coverage_known ? 1 : 0},
                            row ? Cell{std::int64_t{row->ledger.headline ? 1 : 0}} : Cell{},
-                           row ? Cell{row->ledger.recorded.value} : Cell{},
+                           row && was_read(row->ledger) ? Cell{row->ledger.recorded.value} : Cell{},
                            value_of(gross),
                            low_of(gross),
                            high_of(gross),

@@ -154,12 +154,13 @@ Result<TickBlock> decode_row(const Statement& row, const Group& group) {
   return block;
 }
 
-Result<void> read_chunks(Database& database, const Group& group, std::optional<Instant> until, const Visit& visit,
-                         const std::string& where) {
+Result<void> read_chunks(Database& database, const Group& group, Instant from, std::optional<Instant> until,
+                         const Visit& visit, const std::string& where) {
   auto rows = database.prepare(
-      "SELECT first_tick, ticks, first_ns, last_ns, codec, data FROM chunk WHERE group_id = ? ORDER BY first_tick");
+      "SELECT first_tick, ticks, first_ns, last_ns, codec, data FROM chunk WHERE group_id = ? AND last_ns >= ? "
+      "ORDER BY first_tick");
   if (!rows) return Unexpected<Error>(rows.error());
-  rows->bind_all(group.id.value);
+  rows->bind_all(group.id.value, from.ns);
   std::string first_damage;
   std::size_t damaged = 0;
   for (auto row = rows->step();; row = rows->step()) {
@@ -186,11 +187,13 @@ Result<void> read_chunks(Database& database, const Group& group, std::optional<I
               "the rest of the Run was read; its time there is a gap");
 }
 
-Result<void> read_rows(Database& database, const Group& group, std::optional<Instant> until, const Visit& visit) {
+Result<void> read_rows(Database& database, const Group& group, Instant from, std::optional<Instant> until,
+                       const Visit& visit) {
   auto rows = database.prepare(
-      "SELECT tick, channel_id, begin_ns, end_ns, raw, quality FROM sample WHERE group_id = ? ORDER BY tick");
+      "SELECT tick, channel_id, begin_ns, end_ns, raw, quality FROM sample WHERE group_id = ? AND begin_ns >= ? "
+      "ORDER BY tick");
   if (!rows) return Unexpected<Error>(rows.error());
-  rows->bind_all(group.id.value);
+  rows->bind_all(group.id.value, from.ns);
   std::unordered_map<std::uint32_t, std::size_t> places;
   for (std::size_t c = 0; c < group.channels.size(); ++c) places.emplace(group.channels[c].value, c);
   TickBlock block(group.id, group.channels.size(), row_block_ticks);
@@ -225,9 +228,10 @@ Result<void> read_rows(Database& database, const Group& group, std::optional<Ins
 
 }  // namespace
 
-Result<void> read_group(Database& database, const Group& group, std::optional<Instant> until, const Visit& visit,
-                        const std::string& where) {
-  return is_slow(group) ? read_rows(database, group, until, visit) : read_chunks(database, group, until, visit, where);
+Result<void> read_group(Database& database, const Group& group, Instant from, std::optional<Instant> until,
+                        const Visit& visit, const std::string& where) {
+  return is_slow(group) ? read_rows(database, group, from, until, visit)
+                        : read_chunks(database, group, from, until, visit, where);
 }
 
 }  // namespace prony

@@ -46,11 +46,12 @@ class GroupWriter {
   std::uint64_t bytes_ = 0;
 };
 
-// Blocks of the group in time order; ticks that begin after `until` are left out (nothing: none). A damaged chunk is
-// visited as two ticks of gaps at its first and last time, the others are read on, and the answer is an error naming
-// it.
-[[nodiscard]] Result<void> read_group(Database& database, const Group& group, std::optional<Instant> until,
-                                      const std::function<bool(const TickBlock&)>& visit, const std::string& where);
+// Blocks of the group in time order, but for whole ones before `from`; ticks that begin after `until` are left out
+// (nothing: none). A damaged chunk is visited as two ticks of gaps at its first and last time, the others are read on,
+// and the answer is an error naming it.
+[[nodiscard]] Result<void> read_group(Database& database, const Group& group, Instant from,
+                                      std::optional<Instant> until, const std::function<bool(const TickBlock&)>& visit,
+                                      const std::string& where);
 
 [[nodiscard]] constexpr bool is_slow(const Group& group) noexcept { return group.interval >= slow_interval; }
 

@@ -33,7 +33,8 @@ class SqliteRun final : public Run {
   const std::vector<ChannelPassport>& passports() const noexcept override { return records_.passports; }
   const std::vector<Span>& spans() const noexcept override { return spans_; }
   std::uint64_t spans_lost() const noexcept override { return spans_lost_; }
-  Result<void> for_each_block(GroupId group, const std::function<bool(const TickBlock&)>& visit) const override;
+  Result<void> for_each_block(GroupId group, const std::function<bool(const TickBlock&)>& visit,
+                              Instant from) const override;
   Result<void> for_each_look(const std::function<bool(const ProcessLook&)>& visit) const override;
 
  private:
@@ -95,14 +96,15 @@ Result<void> SqliteRun::load() {
   return done;
 }
 
-Result<void> SqliteRun::for_each_block(GroupId id, const std::function<bool(const TickBlock&)>& visit) const {
+Result<void> SqliteRun::for_each_block(GroupId id, const std::function<bool(const TickBlock&)>& visit,
+                                       Instant from) const {
   for (std::size_t g = 0; g < records_.groups.size(); ++g) {
     const auto& group = records_.groups[g];
     if (group.id != id) continue;
     if (!ends_[g]) return {};
     // What is recorded after the opening is not part of what was opened.
     const auto until = opened_.state == RunState::recording ? ends_[g] : std::nullopt;
-    return read_group(opened_.database, group, until, visit, path_.string());
+    return read_group(opened_.database, group, from, until, visit, path_.string());
   }
   return fail(ErrorCode::usage, "no group " + std::to_string(id.value), path_.string());
 }

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -43,9 +44,12 @@ class Run {
   // Spans that the rings dropped, and slots found half written.
   [[nodiscard]] virtual std::uint64_t spans_lost() const noexcept = 0;
 
-  // Blocks of one group in time order; return false from `visit` to stop.
-  [[nodiscard]] virtual Result<void> for_each_block(GroupId group,
-                                                    const std::function<bool(const TickBlock&)>& visit) const = 0;
+  // Blocks of one group in time order; return false from `visit` to stop. Whole blocks before `from` are not even
+  // decoded; the first block may begin before it.
+  [[nodiscard]] virtual Result<void> for_each_block(GroupId group, const std::function<bool(const TickBlock&)>& visit,
+                                                    Instant from = of_all) const = 0;
+  static constexpr Instant of_all{std::numeric_limits<std::int64_t>::min()};
+
   // Looks at single processes in time order; none where they were not followed one by one. Errors: malformed where some
   // of them cannot be read (after all others were visited).
   [[nodiscard]] virtual Result<void> for_each_look(const std::function<bool(const ProcessLook&)>& visit) const = 0;

@@ -140,6 +140,31 @@ TEST_F(LibraryMeter, StatsAreColumnsOfOneLengthWithTimeStampsAlsoBeforeItStops) 
 }
 
 // Kills: a thread of the meter that takes the program's signals, so that its handler runs where nobody expects it.
+// Kills: 0 J, of 0 to 0 J, for a time of which nothing was read.
+TEST_F(LibraryMeter, BeforeAnythingWasReadThereAreNoJoulesAndAReason) {
+  options.interval_ns = 60'000'000'000;
+  const MeterHandle meter = open();
+  ASSERT_EQ(prony_meter_start(meter.get()), 0) << prony_last_error();
+  prony_summary* made = nullptr;
+  ASSERT_EQ(prony_meter_summary(meter.get(), &made), 0) << prony_last_error();
+  const SummaryHandle summary(made);
+  const auto rows = joules_of(summary.get());
+  ASSERT_FALSE(rows.empty());
+  for (const prony_joules& row : rows) {
+    if (row.present == 1) {
+      EXPECT_GT(row.high_j, 0) << row.channel << " " << row.party << ": of nothing read no bounds are known";
+    } else {
+      EXPECT_NE(row.absent, nullptr) << row.channel << " " << row.party;
+    }
+  }
+  prony_joules all{};
+  all.struct_size = sizeof all;
+  ASSERT_EQ(prony_summary_headline(summary.get(), &all), 0) << prony_last_error();
+  ASSERT_EQ(all.present, 0U);
+  EXPECT_EQ(all.resolvable, 0U);
+  EXPECT_NE(std::string(all.absent).find("no reading is in the Run yet"), std::string::npos) << all.absent;
+}
+
 TEST_F(LibraryMeter, ItsThreadsLeaveAllSignalsToTheProgram) {
   const MeterHandle meter = open();
   const rlimit before = [] {

@@ -44,10 +44,12 @@ class FakeRun final : public Run {
   const std::vector<ChannelPassport>& passports() const noexcept override { return passport_list; }
   const std::vector<Span>& spans() const noexcept override { return span_list; }
   std::uint64_t spans_lost() const noexcept override { return lost; }
-  Result<void> for_each_block(GroupId group, const std::function<bool(const TickBlock&)>& visit) const override {
+  Result<void> for_each_block(GroupId group, const std::function<bool(const TickBlock&)>& visit,
+                              Instant from) const override {
     ++visits;
     for (std::size_t i = 0; i < blocks.size(); ++i) {
       if (blocks[i].group() != group) continue;
+      if (blocks[i].ticks() > 0 && blocks[i].begin(blocks[i].ticks() - 1) < from) continue;
       if (i == fail_at_block) return fail(fail_with, "chunk is damaged", file.string());
       if (!visit(blocks[i])) break;
     }
