@@ -165,6 +165,39 @@ TEST_F(LibraryMeter, BeforeAnythingWasReadThereAreNoJoulesAndAReason) {
   EXPECT_NE(std::string(all.absent).find("no reading is in the Run yet"), std::string::npos) << all.absent;
 }
 
+// Kills: what two meters share by mistake (a clock, a name, the place of spans), and a second one that ends the first.
+TEST_F(LibraryMeter, SeveralAtOnceEachMakeARunOfTheirOwn) {
+  const MeterHandle first = open();
+  const std::string inner_out = scratch.file("inner.prony");
+  options.out = inner_out.c_str();
+  const MeterHandle inner = open();
+  ASSERT_EQ(prony_meter_start(first.get()), 0) << prony_last_error();
+  ASSERT_EQ(prony_meter_start(inner.get()), 0) << prony_last_error();
+  burn(std::chrono::milliseconds(300));
+  ASSERT_EQ(prony_meter_stop(inner.get()), 0) << prony_last_error();
+  burn(std::chrono::milliseconds(300));
+  ASSERT_EQ(prony_meter_stop(first.get()), 0) << prony_last_error();
+  std::vector<double> joules;
+  std::vector<std::pair<std::int64_t, std::int64_t>> windows;
+  for (const prony_meter* meter : {first.get(), inner.get()}) {
+    const RunHandle run = open_run(prony_meter_path(meter));
+    EXPECT_EQ(prony_run_state(run.get()), PRONY_RUN_COMPLETE);
+    const SummaryHandle summary = summary_of(run.get());
+    prony_joules all{};
+    all.struct_size = sizeof all;
+    ASSERT_EQ(prony_summary_headline(summary.get(), &all), 0) << prony_last_error();
+    ASSERT_EQ(all.present, 1U) << all.absent;
+    joules.push_back(all.value_j);
+    std::int64_t begin = 0, end = 0;
+    ASSERT_EQ(prony_summary_window(summary.get(), &begin, &end), 0);
+    windows.emplace_back(begin, end);
+  }
+  EXPECT_LT(windows[0].first, windows[1].first);
+  EXPECT_GT(windows[0].second, windows[1].second);
+  EXPECT_GT(joules[0], joules[1]) << "the outer one measured the inner one's time and more";
+  EXPECT_GT(joules[1], 0);
+}
+
 TEST_F(LibraryMeter, ItsThreadsLeaveAllSignalsToTheProgram) {
   const MeterHandle meter = open();
   const rlimit before = [] {
