@@ -8,7 +8,7 @@ RELEASE := build/release
 DEV := build/dev
 PYTHON := python3
 
-.PHONY: help demo test check build bench lint format test-asan test-tsan fuzz test-aarch64 test-armhf test-qemu test-bugs test-torch install clean
+.PHONY: help demo test check build bench lint format test-asan test-tsan fuzz test-aarch64 test-armhf test-qemu test-bugs test-torch bench-monitors install clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -34,6 +34,14 @@ bench: ## measure what Prony itself costs; rewrites the table in docs/performanc
 	@[ -f build/bench/build.ninja ] || cmake --preset bench
 	@cmake --build build/bench -j$(JOBS)
 	@$(PYTHON) bench/run.py build/bench
+
+bench-monitors: ## what monitors cost and how many joules they count, beside others; rewrites the table in docs/monitor.md
+	@tools/setup.sh core demo bench
+	@[ -f build/dev/build.ninja ] || cmake --preset dev
+	@cmake --build build/dev -j$(JOBS) --target prony fakesysfs
+	@[ -x build/deps/monitors/bin/python ] || $(PYTHON) -m venv build/deps/monitors
+	@build/deps/monitors/bin/python -m pip install -q codecarbon==3.3.2 heflwr==0.1.91
+	@$(PYTHON) bench/monitors.py build/dev
 
 lint: ## include table, rules of the house, formatting, clang-tidy
 	@$(PYTHON) tools/run_tests.py --stages house,format,tidy
