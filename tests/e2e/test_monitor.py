@@ -8,6 +8,8 @@ import http.client
 import json
 import math
 import os
+import re
+import shlex
 import signal
 import socket
 import ssl
@@ -164,6 +166,48 @@ class FilesTest(MonitorCase):
         self.assertRegex(self.said(), r"jsonl:pipe: \d+ of \d+ frames, \d+ dropped; it hangs")
         times = [int(row["monotonic_ns"]) for row in rows]
         self.assertEqual(times, sorted(times))
+
+
+class PageTest(MonitorCase):
+    """What docs/monitor.md tells people to type, typed."""
+
+    def page(self):
+        with open(os.path.join(ROOT, "docs/monitor.md"), encoding="utf-8") as page:
+            return page.read()
+
+    def commands(self):
+        blocks = re.findall(r"^```\n(.*?)^```", self.page(), re.M | re.S)
+        lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+        return [re.split(r"\s{2,}", line)[0] for line in lines if line.startswith("prony monitor")]
+
+    def test_every_command_of_the_page_runs(self):
+        commands = self.commands()
+        self.assertEqual(len(commands), 5)
+        with open(self.path("token"), "w", encoding="utf-8") as file:
+            file.write("0123456789abcdef\n")
+        os.chmod(self.path("token"), 0o600)
+        for command in commands:
+            words = shlex.split(command.replace("$$", str(os.getpid())))[2:]
+            words = [word.replace("prometheus:9788", "prometheus:0").replace("https://collector:", "https://127.0.0.1:")
+                     for word in words]
+            words += [] if "--simulate" in words else ["--simulate", "laptop"]
+            words += [] if "--for" in words else ["--for", "1s"]
+            done = self.prony("monitor", *words)
+            self.assertEqual(done.returncode, 0, f"{command}\n{done.err}")
+        self.assertTrue(os.path.exists(self.path("power.csv")))
+        days = [name for name in os.listdir(self.folder) if name.startswith("day") and name.endswith(".prony")]
+        self.assertEqual(len(days), 1, days)
+        self.assertEqual(json.loads(self.prony("show", self.path(days[0]), "--json").out)["state"], "complete")
+
+    def test_the_columns_that_the_page_shows_are_those_of_the_file(self):
+        shown = self.page().split("some of its columns:")[1].split("* `gross_j`")[0]
+        columns = re.findall(r"^\| `([^`]+)` \|", shown, re.M)
+        self.assertGreater(len(columns), 5)
+        command = next(line for line in self.commands() if "csv:a.csv" in line)
+        done = self.prony("monitor", *shlex.split(command.replace("$$", str(os.getpid())))[2:])
+        self.assertEqual(done.returncode, 0, done.err)
+        for column in columns:
+            self.assertTrue(self.rows("a.csv")[-1].get(column), column)
 
 
 class ScrapedCase(MonitorCase):
