@@ -18,7 +18,6 @@ namespace {
 namespace mhd = microhttpd;
 
 constexpr std::size_t connection_bytes = 32768;  // request line and all headers together
-constexpr unsigned idle_s = 60;
 constexpr std::size_t pem_limit = std::size_t{1} << 20;
 
 std::int64_t steady_ns() {
@@ -247,6 +246,7 @@ Result<std::unique_ptr<HttpDoor>> HttpDoor::open(DoorPlan plan, std::function<Ht
   state->answer = std::move(answer);
   state->port = port_of(socket->get());
   const DoorPlan& p = state->plan;
+  const auto idle_s = static_cast<unsigned>(std::max<std::int64_t>(1, p.most_request_ns / 1'000'000'000));
   const unsigned flags = mhd::use_internal_polling_thread | mhd::use_auto | (tls ? mhd::use_tls : 0U);
   const char* versions =
       p.web.tls13_only ? "NORMAL:-VERS-ALL:+VERS-TLS1.3" : "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
