@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 import warnings
+from unittest import mock
 
 import prony
-from prony.compat.aipowermeter import experiment, parsers
+from prony.compat.aipowermeter import _records, experiment, parsers
 from prony.compat.aipowermeter.parsers import windows
 from support import Case
 
@@ -127,25 +128,69 @@ exp_result.print()
         with self.assertRaisesRegex(ValueError, "one tree"):
             experiment.Experiment(self.parser()).measure_from_pid_list([child.pid, os.getpid()])
 
-    def test_a_program_that_was_killed_has_its_results(self):
+    def killed(self):
+        """A program that records into the folder and dies of it; when this returns, its recorder has ended by itself."""
         program = self.path("killed.py")
         with open(program, "w", encoding="utf-8") as file:
             file.write("import os, signal, time\nfrom prony.compat.aipowermeter import experiment, parsers\n"
-                       f"driver = parsers.JsonParser({self.path('output')!r})\n"
+                       f"driver = parsers.JsonParser({self.path('output')!r}, cont=True)\n"
                        "experiment.Experiment(driver, simulate='laptop').measure_yourself(period=0.5)\n"
                        "time.sleep(2.5)\nos.kill(os.getpid(), signal.SIGKILL)\n")
         home = os.path.dirname(os.path.dirname(os.path.abspath(prony.__file__)))
         done = subprocess.run([sys.executable, program], env={**os.environ, "PYTHONPATH": home}, check=False)
         self.assertEqual(done.returncode, -signal.SIGKILL)
         deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:  # the recorder ends by itself
+        while time.monotonic() < deadline:
             try:
-                results = experiment.ExpResults(self.parser())
-                break
-            except (ValueError, prony.PronyError):
-                time.sleep(0.2)
+                with prony.open_run(parsers.runs_in(self.path("output"))[-1]) as run:
+                    if run.state != "recording":
+                        return
+            except prony.PronyError:
+                pass
+            time.sleep(0.2)
+
+    def test_a_program_that_was_killed_has_its_results(self):
+        self.killed()
+        results = experiment.ExpResults(self.parser())
         self.assertGreater(results.total_("intel_power"), 0)
         self.assertGreater(results.get_exp_duration(), 1)
+
+    def test_what_was_set_aside_is_in_no_joules_and_kept_whole(self):
+        first = self.recorded(seconds=0.9).charged()
+        second = self.recorded(seconds=0.4)
+        whole, charged = second.total_("intel_power"), second.charged()["intel_power"]
+        self.assertLess(abs(whole / charged["total_j"] - 1), 0.05, (whole, charged, first))
+        self.assertEqual(sorted(n for n in os.listdir(self.path("output")) if n.startswith(("recording", "power"))),
+                         ["power_metrics.json", "power_metrics.json.1", "recording-1.prony", "recording-1.prony.1"])
+        with prony.open_run(self.path("output/recording-1.prony.1")) as run:
+            self.assertEqual(_records.charges(run), first)
+
+    def test_a_killed_recording_is_set_aside_too(self):
+        self.killed()
+        with prony.open_run(self.path("output/recording-1.prony")) as run:
+            lost = _records.charges(run)["intel_power"]["total_j"]
+        results = self.recorded(seconds=0.4)
+        whole, charged = results.total_("intel_power"), results.charged()["intel_power"]["total_j"]
+        self.assertLess(abs(whole / charged - 1), 0.05, (whole, charged, lost))
+        self.assertIn("recording-1.prony.1", os.listdir(self.path("output")))
+
+    def test_with_cont_a_killed_recording_is_a_segment_among_the_others(self):
+        self.recorded(seconds=0.4)
+        self.killed()
+        results = self.recorded(seconds=0.4, cont=True)
+        segments = self.parser().segments()
+        self.assertEqual([{record["run"] for record in segment} for segment in segments],
+                         [{f"recording-{number}.prony"} for number in (1, 2, 3)])
+        whole, charged = results.total_("intel_power"), results.charged()["intel_power"]["total_j"]
+        self.assertLess(abs(whole / charged - 1), 0.05, (whole, charged))
+
+    def test_a_run_that_somebody_still_writes_is_not_set_aside(self):
+        _, first = experiment.Experiment(self.parser(), simulate="laptop").measure_yourself(period=0.25)
+        with mock.patch.object(parsers, "PATIENCE_S", 0.2), self.assertRaisesRegex(RuntimeError, "recording-1.prony"):
+            experiment.Experiment(self.parser(), simulate="laptop").measure_yourself(period=0.25)
+        burn(0.3)
+        first.put(experiment.STOP_MESSAGE)
+        self.assertGreater(experiment.ExpResults(self.parser()).total_("intel_power"), 0)
 
 
 class Reading(Folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from ..._run import Channel, Run
@@ -132,8 +133,9 @@ class Sources:
 
 
 def records(run: Run, pid: Union[int, str], period_s: float) -> Iterator[Dict[str, Any]]:
-    """The records of a Run, one a period from its begin; the last one is shorter. Their windows leave nothing out."""
-    summary = run.summary()
+    """The records of a Run, one a period from its begin; the last one is shorter. Their windows leave nothing out. Each
+    names its Run, so that a Run that none names is known to be one whose program did not live to write its records."""
+    summary, name = run.summary(), os.path.basename(run.path)
     if summary.begin_ns is None or summary.end_ns is None:
         return
     sources = Sources(run, pid)
@@ -146,7 +148,7 @@ def records(run: Run, pid: Union[int, str], period_s: float) -> Iterator[Dict[st
             continue
         date = started + datetime.timedelta(seconds=window[1] - begin_s)
         yield {"date": str(date.astimezone()), "begin_ns": round(window[0] * 1e9), "end_ns": round(window[1] * 1e9),
-               "metrics": sources.metrics(window)}
+               "run": name, "metrics": sources.metrics(window)}
 
 
 def charges(run: Run) -> Dict[str, Dict[str, float]]:

@@ -237,8 +237,8 @@ class ExpResults:
         return found or None
 
     def charged(self) -> Dict[str, Dict[str, float]]:
-        """Of the folder's Runs together, by power: total_j, and charged_j that Prony gives to the experiment by CPU time
-        on each package."""
+        """Of the folder's Runs together, without those that were set aside, by power: total_j, and charged_j that Prony
+        gives to the experiment by CPU time on each package."""
         found: Dict[str, Dict[str, float]] = {}
         for path in runs_in(self.db_driver.folder):
             with open_run(path) as run:

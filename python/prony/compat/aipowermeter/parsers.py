@@ -7,19 +7,22 @@ import datetime
 import json
 import os
 import re
+import time
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
+from ..._errors import PronyError
 from ..._run import open_run
 from . import _records
 
 Metrics = Dict[str, Dict[str, List[Any]]]  # name -> dates, values, and begin_s, end_s of each value's window
 SEGMENT_END = "END OF RECORDING SEGMENT"
+PATIENCE_S = 10.0  # for a Run to come to its end; that of a program that was killed takes about a second
 
 
 class JsonParser:
     """The folder of an experiment. ``meta_data``: a text or a dict, kept in metadata.json. ``cont``: new recordings are
-    added to those that are there, as a segment of their own; else those are kept under another name (…json.1), for
-    nothing that was measured is deleted here."""
+    added to those that are there, as a segment of their own; else those are kept under other names (…json.1 and
+    recording-….prony.1), for nothing that was measured is deleted here."""
 
     def __init__(self, location: "Union[str, os.PathLike[str]]", meta_data: Union[str, Dict[str, Any], None] = None,
                  cont: bool = False) -> None:
@@ -45,11 +48,24 @@ class JsonParser:
     def new_run_file(self) -> str:
         """Where the Run of a new recording goes; what was recorded before is set aside unless it goes on."""
         os.makedirs(self.folder, exist_ok=True)
-        if not self.cont and os.path.exists(self.power_metric_filename):
-            os.rename(self.power_metric_filename, _free(self.power_metric_filename + "."))
+        if not self.cont:
+            self._set_aside()
         elif os.path.exists(self.power_metric_filename):
             self._write(self.power_metric_filename, [SEGMENT_END], "a")
         return _free(os.path.join(self.folder, "recording-"), ".prony")
+
+    def _set_aside(self) -> None:
+        """Gives records and Runs of earlier recordings one number, or they would be added to what is measured next."""
+        runs = runs_in(self.folder)
+        for path in runs:
+            _wait_for_the_end(path)
+        there, number = os.listdir(self.folder), 1
+        while any(re.fullmatch(rf"(power_metrics\.json|recording-\d+\.prony)\.{number}", name) for name in there):
+            number += 1
+        for path in [*runs, self.power_metric_filename]:
+            for rest in ("", ".spans", "-wal", "-journal", "-shm"):  # a damaged Run has them beside it still
+                if os.path.exists(path + rest):
+                    os.rename(path + rest, f"{path}.{number}{rest}")
 
     def save_records(self, records: Any) -> None:
         """Appends records, each with its date already."""
@@ -77,22 +93,21 @@ class JsonParser:
     def segments(self) -> List[List[Dict[str, Any]]]:
         """The records, by recording. A last line that was torn is left out. Where a program did not live to write them
         they are made of its Runs, a second each."""
-        if not os.path.isfile(self.power_metric_filename):
-            return self._recovered()
         segments: List[List[Dict[str, Any]]] = [[]]
-        for document in _documents(self.power_metric_filename):
-            if document == SEGMENT_END:
-                segments.append([])
-            elif isinstance(document, dict) and "metrics" in document:
-                segments[-1].append(document)
-        return [segment for segment in segments if segment]
-
-    def _recovered(self) -> List[List[Dict[str, Any]]]:
-        found = []
+        if os.path.isfile(self.power_metric_filename):
+            for document in _documents(self.power_metric_filename):
+                if document == SEGMENT_END:
+                    segments.append([])
+                elif isinstance(document, dict) and "metrics" in document:
+                    segments[-1].append(document)
+        told = {record.get("run") for segment in segments for record in segment}
+        recovered = []
         for path in runs_in(self.folder):
-            with open_run(path) as run:
-                found.append(list(_records.records(run, "experiment", 1.0)))
-        return [segment for segment in found if segment]
+            if os.path.basename(path) not in told:
+                with open_run(path) as run:
+                    recovered.append(list(_records.records(run, "experiment", 1.0)))
+        known = [segment for segment in [*segments, *recovered] if segment]
+        return sorted(known, key=lambda segment: _date(segment[0]).timestamp()) if recovered else known
 
     def _load(self, part: str) -> Optional[Metrics]:
         metrics: Metrics = {}
@@ -163,6 +178,22 @@ def runs_in(folder: str) -> List[str]:
     names = os.listdir(folder) if os.path.isdir(folder) else []
     numbers = sorted(int(name[10:-6]) for name in names if re.fullmatch(r"recording-\d+\.prony", name))
     return [os.path.join(folder, f"recording-{number}.prony") for number in numbers]
+
+
+def _wait_for_the_end(path: str) -> None:
+    """A Run that somebody still writes must keep its name."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            with open_run(path) as run:
+                if run.state != "recording":
+                    return
+        except PronyError:
+            return  # it is damaged, and kept as it is
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{path} is still being written: end that recording first, take another folder, or go on in "
+                               "this one with cont=True")
+        time.sleep(0.1)
 
 
 def windows(segment: List[Dict[str, Any]]) -> List[Optional[Tuple[float, float]]]:
