@@ -103,7 +103,10 @@ void ProcessTable::apply_end(const End& told, Instant now) {
   process->seen.end = now;
   // A look that came between fork and exec saw its parent's name: short lives go by the one that they ended with.
   const TargetMask named = match_.named_by_comm(told.name.data());
-  if (process->target < 0 && named != 0 && look_ - process->inserted <= 2) {
+  const bool of_command = process->target == static_cast<int>(options_.targets);
+  // The first that names it has it, also where its parent's tree had it before.
+  const TargetMask earlier = process->target < 0 ? named : named & ((TargetMask{1} << process->target) - 1);
+  if (!of_command && earlier != 0 && is_newborn(*process)) {
     process->named |= named;
     process->clocked = true;  // since it was born, or since it was seen first
     choose_target(*process);

@@ -153,6 +153,8 @@ void ProcessTable::insert(Newcomer& newcomer, Instant now) {
   if (first_) {  // what it used before we came is nobody's
     process.own_ns = process.base_ns = std::max<std::int64_t>(0, read_clock(process));
     process.children_base_ns = children_ns(stat);
+  } else {
+    process.first_ns = std::max<std::int64_t>(0, read_clock(process));
   }
   changed_ = true;
 }
@@ -203,8 +205,10 @@ void ProcessTable::choose_target(FollowedProcess& process) {
       process.pid != options_.own_pid &&
       (options_.each_process || (target >= 0 && static_cast<std::size_t>(target) < options_.targets));
   if (is_clocked && !process.clocked && process.inserted != look_) {
-    // It becomes a target's in the middle of its life: what it used until now is not the target's.
-    process.own_ns = process.base_ns = std::max(process.own_ns, read_clock(process));
+    // It becomes a target's in the middle of its life: what it used until now is not the target's. One that was met
+    // between fork and exec has used what it did since then under its own name.
+    const std::int64_t before = is_newborn(process) ? process.first_ns : read_clock(process);
+    process.own_ns = process.base_ns = std::max(process.own_ns, before);
   }
   process.clocked = process.clocked || is_clocked;
   if (target == process.target) return;

@@ -56,6 +56,7 @@ struct FollowedProcess {
   TargetMask trees = 0;  // targets it belongs to by descent
   bool of_command = false;
   std::int64_t base_ns = 0;           // of own_ns, what it used before it was followed
+  std::int64_t first_ns = 0;          // its clock when it was seen first, where others were seen before
   std::int64_t children_base_ns = 0;  // of its waited-for children: when first seen,
   std::int64_t accounted_ns = 0;      // since then of children that were in this table,
   std::int64_t unseen_ns = 0;         // and of what is left, already credited
@@ -166,6 +167,11 @@ class ProcessTable {
   void add_newcomers(Instant now);
   bool inherit(FollowedProcess& process);  // true: from its parent came something new
   void choose_target(FollowedProcess& process);
+  // Of those that were born since the looks began: seen first at this look or one of the two before, and so, perhaps,
+  // under its parent's name, which it bears until it takes its own.
+  [[nodiscard]] bool is_newborn(const FollowedProcess& process) const noexcept {
+    return process.inserted > 1 && look_ - process.inserted <= 2;
+  }
   void apply_rechecks();
   void mark_missing();
   void end_missing();

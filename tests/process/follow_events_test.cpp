@@ -100,6 +100,39 @@ TEST(Follower, AShortLifeThatWasSeenUnderItsParentsNameGoesByTheOneItEndedWith) 
   }
 }
 
+// Bug: one that a look met under its parent's name stays with whom its parent belongs to; or what it used until its
+// name was read again is nobody's.
+TEST(Follower, ALifeThatALookMetBeforeItTookItsNameIsWhollyOfWhomTheNameSays) {
+  for (const bool ends_at_once : {true, false}) {
+    for (const bool in_a_tree : {true, false}) {
+      ScriptedProc proc;
+      proc.add({.pid = 10, .name = "shell"});
+      std::vector<TargetChoice> choices{choice(SelectorKind::comm, "spark")};
+      if (in_a_tree) choices.push_back(choice(SelectorKind::pid, "rest=10"));
+      auto [events, f] = follow_told(proc, choices, false);
+      proc.add({.pid = 50, .parent = 10, .name = "shell", .start_ticks = 200});
+      events->next.births = {{10, 50, 50, {1}}};
+      proc.pass(100);
+      f.look();
+      if (!ends_at_once) {
+        proc.end(50);
+        proc.add({.pid = 50, .parent = 10, .name = "spark", .start_ticks = 200, .cpu_ns = 20 * ms});
+        proc.pass(100);
+        f.look();
+      }
+      proc.end(50);
+      events->next.ends = {{50, 30 * ms, {"spark"}}};
+      proc.pass(100);
+      f.look();
+      f.look();
+      EXPECT_EQ(f.cpu_ns(0), 30 * ms) << ends_at_once << in_a_tree;
+      if (in_a_tree) {
+        EXPECT_EQ(f.cpu_ns(1), 0) << ends_at_once;
+      }
+    }
+  }
+}
+
 // Bug: the look saw it before its birth was told, and the telling makes it a second process.
 TEST(Follower, ABirthThatIsToldAfterTheLookSawItIsTheSameProcess) {
   ScriptedProc proc;
