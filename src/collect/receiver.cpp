@@ -47,7 +47,9 @@ constexpr const char* index_page =
 HttpAnswer Answers::refuse(unsigned status, const Error& error) {
   ++received_.refused;
   if (status == 503) received_.trouble = error;
-  return said(status, {{"error", error.what}, {"what_to_do", error.fix}});
+  nlohmann::ordered_json body = {{"error", error.what}, {"what_to_do", error.fix}};
+  if (status == 422) body["frame_never_fits"] = true;  // a proxy's 422 says no such thing
+  return said(status, body);
 }
 
 HttpAnswer Answers::take_batch(const HttpQuestion& question, std::int64_t now_ns, std::int64_t wall_ns) {

@@ -16,6 +16,7 @@ namespace prony {
 
 namespace {
 
+constexpr std::int64_t turn_again_after_ns = 60'000'000'000;
 constexpr std::int64_t sync_every_ns = 5'000'000'000;  // what a power cut may take; kill -9 takes nothing
 constexpr std::size_t header_limit = std::size_t{1} << 20;
 
@@ -90,6 +91,12 @@ Result<AppendFile> AppendFile::open(std::string path, std::string header, std::s
 }
 
 Result<void> AppendFile::open_file(std::int64_t wall_ns) {
+  auto opened = open_and_begin(wall_ns);
+  if (!opened) fd_.reset();  // a file without its header gets no rows
+  return opened;
+}
+
+Result<void> AppendFile::open_and_begin(std::int64_t wall_ns) {
   bytes_ = 0;
   began_ns_ = synced_ns_ = wall_ns;
   if (is_stdout()) {
@@ -159,7 +166,8 @@ Result<void> AppendFile::put(std::string_view text) {
 Result<void> AppendFile::turn(std::int64_t wall_ns) {
   const auto [stem, ending] = stem_and_ending(path_);
   std::string aside = stem + "." + compact_utc(wall_ns) + "Z" + ending;
-  for (int n = 2; std::filesystem::exists(aside); ++n)
+  std::error_code ignored;
+  for (int n = 2; std::filesystem::exists(aside, ignored); ++n)
     aside = stem + "." + compact_utc(wall_ns) + "Z-" + std::to_string(n) + ending;
   (void)::fdatasync(fd_.get());
   if (::rename(path_.c_str(), aside.c_str()) != 0) return failed_at(path_, "it could not be turned over");
@@ -199,8 +207,14 @@ Result<void> AppendFile::append(std::string_view line, std::int64_t wall_ns) {
   const bool holds_rows = bytes_ > header_.size() + line_end_.size();
   const bool large = turn_over_.bytes && bytes_ + buffer_.size() > *turn_over_.bytes;
   const bool old = turn_over_.age && wall_ns - began_ns_ >= turn_over_.age->ns;
-  if (!is_stdout() && holds_rows && (large || old))
-    if (auto turned = turn(wall_ns); !turned) return turned;
+  if (!is_stdout() && holds_rows && (large || old) && wall_ns >= turn_again_ns_) {
+    auto turned = turn(wall_ns);
+    if (!turned && !fd_.valid()) return turned;
+    if (!turned) {  // the rows go on in the file that there is
+      notes_.push_back(turned.error().what + ": " + path_ + " goes on");
+      turn_again_ns_ = wall_ns + turn_again_after_ns;
+    }
+  }
   if (auto written = put(buffer_); !written) return written;
   if (!is_stdout() && wall_ns - synced_ns_ >= sync_every_ns) {
     (void)::fdatasync(fd_.get());

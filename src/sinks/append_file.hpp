@@ -41,6 +41,7 @@ class AppendFile {
  private:
   AppendFile() = default;
   [[nodiscard]] Result<void> open_file(std::int64_t wall_ns);
+  [[nodiscard]] Result<void> open_and_begin(std::int64_t wall_ns);
   [[nodiscard]] Result<void> mend(std::int64_t wall_ns);
   [[nodiscard]] Result<void> put(std::string_view text);
   [[nodiscard]] Result<void> turn(std::int64_t wall_ns);
@@ -51,8 +52,9 @@ class AppendFile {
   TurnOver turn_over_;
   Fd fd_;
   std::uint64_t bytes_ = 0;
-  std::int64_t began_ns_ = 0;   // wall clock: when the file got its first line
-  std::int64_t synced_ns_ = 0;  // wall clock
+  std::int64_t began_ns_ = 0;       // wall clock: when the file got its first line
+  std::int64_t synced_ns_ = 0;      // wall clock
+  std::int64_t turn_again_ns_ = 0;  // not before, after one that was refused
   std::string buffer_;
   std::vector<std::string> notes_;
 };

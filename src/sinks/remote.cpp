@@ -191,6 +191,9 @@ std::string option(const SinkSpec& spec, const char* name) {
 
 // "https://collector:9787" without what may follow; usage errors name the form.
 Result<std::string> checked_url(const SinkSpec& spec) {
+  if (spec.target.find('@') != std::string::npos)  // before anything else is said, which would repeat it
+    return fail(ErrorCode::usage, "a name or password does not belong into an address", "--sink remote",
+                "Use token-file=FILE, or user=NAME,password-file=FILE");
   const std::string where = "--sink " + spec.text;
   std::string url = spec.target;
   while (url.ends_with('/')) url.pop_back();
@@ -199,9 +202,6 @@ Result<std::string> checked_url(const SinkSpec& spec) {
   const std::string_view host = rest.substr(0, rest.find('/'));
   if ((!tls && !plain) || host.empty() || url.find_first_of("?# \t\r\n\\") != std::string::npos)
     return fail(ErrorCode::usage, "this is no address of a receiver", where, "Write --sink remote:https://HOST:9787");
-  if (host.find('@') != std::string_view::npos)
-    return fail(ErrorCode::usage, "a name or password does not belong into an address", "--sink remote",
-                "Use token-file=FILE, or user=NAME,password-file=FILE");
   const std::string_view name =
       host.starts_with('[') ? host.substr(0, host.find(']') + 1) : host.substr(0, host.find(':'));
   const bool here = name == "localhost" || name == "[::1]" ||

@@ -26,6 +26,12 @@ std::optional<std::int64_t> number(const nlohmann::json& answer, const char* key
   return found->get<std::int64_t>();
 }
 
+// Only prony collect itself knows that a frame does not fit its stream.
+bool says_never(const HttpResponse& answer) {
+  const auto body = nlohmann::json::parse(answer.body, nullptr, false);
+  return body.is_object() && body.value("frame_never_fits", nlohmann::json()) == nlohmann::json(true);
+}
+
 std::string words_of(const HttpResponse& answer) {
   const auto body = nlohmann::json::parse(answer.body, nullptr, false);
   std::string said;
@@ -167,7 +173,12 @@ RemoteSender::Outcome RemoteSender::judge(const SpoolBatch& batch, const HttpRes
     spool_.give_back();
     return Outcome::again;
   }
-  if (answer.status == 413 || answer.status == 422) return refused(batch, words_of(answer));
+  if (answer.status == 422 && says_never(answer)) return refused(batch, words_of(answer));
+  if (answer.status == 413 && batch.frames > 1) {  // whoever it is takes less at once; one that is too large waits
+    most_frames_ = batch.frames / 2;
+    spool_.give_back();
+    return Outcome::again;
+  }
   if (answer.status != 200) return fail_with(words_of(answer), parse_finite(answer.header("retry-after")));
   const auto body = nlohmann::json::parse(answer.body, nullptr, false);
   const auto stored = number(body, "stored"), doubled = number(body, "doubled");

@@ -52,6 +52,13 @@ std::optional<std::string> lines_at(const std::string& path, std::uint64_t offse
   return text;
 }
 
+// Whole, though it could not be read just now (no descriptor left, an error of the disk).
+bool is_there(const std::string& path, std::uint64_t size) {
+  struct stat facts{};
+  if (::stat(path.c_str(), &facts) != 0) return errno != ENOENT && errno != ENOTDIR;
+  return static_cast<std::uint64_t>(facts.st_size) >= size;
+}
+
 Result<void> make_folder(const std::string& path) {
   std::error_code error;
   fs::create_directories(fs::path(path).parent_path(), error);
@@ -93,7 +100,7 @@ Result<void> Spool::begin(const std::string& stream, const std::string& head) {
   if (!file) return Unexpected<Error>(file.error());
   (void)::flock(file->get(), LOCK_EX | LOCK_NB);
   if (::write(file->get(), head.data(), head.size()) != static_cast<ssize_t>(head.size()) ||
-      ::rename((place + "/head.new").c_str(), (place + "/head").c_str()) != 0) {
+      ::fdatasync(file->get()) != 0 || ::rename((place + "/head.new").c_str(), (place + "/head").c_str()) != 0) {
     const Error error = error_from_errno(errno, place, "the buffer cannot be begun");
     ::unlink((place + "/head.new").c_str());
     ::rmdir(place.c_str());
@@ -212,7 +219,10 @@ Result<void> Spool::open_segment(std::uint64_t number) {
 Result<void> Spool::append(std::uint64_t number, std::string_view line, Instant now) {
   const std::scoped_lock lock(mutex_);
   const std::string text = std::string(line) + "\n";
-  if (file_.valid() && streams_.back().segments.back().size + text.size() > segment_bytes) file_.reset();
+  if (file_.valid() && streams_.back().segments.back().size + text.size() > segment_bytes) {
+    (void)::fdatasync(file_.get());
+    file_.reset();
+  }
   if (auto room = make_room(text.size()); !room) return room;
   if (!file_.valid())
     if (auto opened = open_segment(number); !opened) return opened;
@@ -221,7 +231,13 @@ Result<void> Spool::append(std::uint64_t number, std::string_view line, Instant 
   if (put != static_cast<ssize_t>(text.size())) {  // never half a line
     const int code = put < 0 ? errno : ENOSPC;
     if (put > 0) (void)::ftruncate(file_.get(), static_cast<off_t>(segment.size));
-    return Unexpected<Error>(error_from_errno(code, path(streams_.back(), segment.first), "the frame cannot be kept"));
+    const std::string where = path(streams_.back(), segment.first);
+    if (segment.size == 0) {  // nobody may find it there when its number comes again
+      file_.reset();
+      ::unlink(where.c_str());
+      streams_.back().segments.pop_back();
+    }
+    return Unexpected<Error>(error_from_errno(code, where, "the frame cannot be kept"));
   }
   segment.size += text.size();
   segment.frames += 1;
@@ -244,6 +260,7 @@ std::optional<SpoolBatch> Spool::peek(std::size_t most_bytes, std::uint64_t most
         continue;
       }
       auto lines = lines_at(path(stream, segment->first), segment->read, most_bytes);
+      if (!lines && is_there(path(stream, segment->first), segment->size)) return std::nullopt;  // not now
       if (!lines) {  // somebody took the file away: what was in it is lost, and said to be
         stream.lost += segment->frames;
         lost_ += segment->frames;

@@ -114,6 +114,7 @@ TEST_F(Collectors, ARequestThatFailsLeavesNothingBehind) {
   const HttpAnswer answer = post(body);
   EXPECT_EQ(answer.status, 422u);
   EXPECT_THAT(answer.body, HasSubstr("frame 2 has 1 values, and its stream 2 series"));
+  EXPECT_EQ(json::parse(answer.body)["frame_never_fits"], true);
   EXPECT_EQ(got("/v1/clients")["clients"].size(), 0u);
   EXPECT_EQ(json::parse(post(me.body({{1, 1.0}})).body)["stored"], 1);
   EXPECT_EQ(post("{}").status, 400u);

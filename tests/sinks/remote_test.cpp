@@ -266,7 +266,7 @@ TEST_F(Senders, AFrameThatWillNeverBeTakenIsGivenUpAloneAndTold) {
   std::vector<std::uint64_t> kept;
   receiver = [&](const HttpRequest& request) {
     const auto some = numbers(request.body.substr(request.body.find('\n') + 1));
-    if (std::ranges::find(some, 6u) != some.end()) return status(422, R"({"error":"frame 6"})");
+    if (std::ranges::find(some, 6u) != some.end()) return status(422, R"({"error":"frame 6","frame_never_fits":true})");
     kept.insert(kept.end(), some.begin(), some.end());
     return taken(request);
   };
@@ -276,6 +276,26 @@ TEST_F(Senders, AFrameThatWillNeverBeTakenIsGivenUpAloneAndTold) {
   EXPECT_EQ(spool->lost_frames(), 1u);
   EXPECT_EQ(header(asked.back())["lost_frames"], 1);
   EXPECT_THAT(sender->notes(), ::testing::Contains(HasSubstr("refused and is lost")));
+}
+
+// Kills: a proxy in between that refuses requests and so empties the buffer.
+TEST_F(Senders, WhatAProxyRefusesWaitsAndOnlyASmallerRequestIsTried) {
+  for (const unsigned code : {413u, 422u}) {
+    fill(*spool, code * 10, code * 10 + 8);
+    receiver = [&](const HttpRequest&) { return status(code, "<html>too large</html>"); };
+    start();
+    for (int i = 0; i < 50; ++i) {
+      (void)sender->step();
+      now_ns += 1'000'000'000;
+    }
+    EXPECT_EQ(spool->lost_frames(), 0u) << code;
+    receiver = [&](const HttpRequest& request) { return taken(request); };
+    for (int i = 0; i < 50; ++i) {
+      (void)sender->step(true);
+      now_ns += 1'000'000'000;
+    }
+    EXPECT_EQ(sender->counts().frames, 9u) << code;
+  }
 }
 
 TEST_F(Senders, TheClocksOffsetLiesBetweenWhatTheAnswersAllowAndAStepBeginsAnew) {

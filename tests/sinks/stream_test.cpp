@@ -194,6 +194,41 @@ TEST_F(Files, AFullDiskLosesTheLineAndNeverHalfOfItAndLaterLinesWork) {
   EXPECT_TRUE(content(path("f.csv")).starts_with(before + "2026-11-21T12:00:03"));
 }
 
+// Kills: rows without their header, after a disk that was full while a file was turned over; a file that is then
+// refused.
+TEST_F(Files, ADiskThatIsFullWhileAFileIsTurnedOverLeavesNoFileWithoutItsHeader) {
+  auto sink = made("csv:" + path("t.csv").string() + ",rotate-every=2s");
+  ASSERT_TRUE(sink->open(head()));
+  ASSERT_TRUE(sink->write(frame(1)));
+  struct rlimit old{};
+  ::getrlimit(RLIMIT_FSIZE, &old);
+  const auto was = ::signal(SIGXFSZ, SIG_IGN);
+  struct rlimit small = old;
+  small.rlim_cur = 20;  // less than a header
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  EXPECT_FALSE(sink->write(frame(4)));
+  EXPECT_FALSE(sink->write(frame(5)));
+  ::setrlimit(RLIMIT_FSIZE, &old);
+  ::signal(SIGXFSZ, was);
+  ASSERT_TRUE(sink->write(frame(6)));
+  const std::string text = content(path("t.csv"));
+  EXPECT_NE(text.find("2026-11-21T12:00:06"), std::string::npos);
+  EXPECT_FALSE(text.starts_with("2026")) << "the header is first";
+  ASSERT_TRUE(sink->close());
+  EXPECT_TRUE(made("csv:" + path("t.csv").string())->open(head()));
+}
+
+// Kills: rows lost, or the whole monitor, because a file could not be turned over.
+TEST_F(Files, WhereAFileCannotBeTurnedOverItsRowsGoOnInItAndThatIsSaid) {
+  const std::string name = std::string(248, 'n') + ".csv";  // a longer one is none
+  auto sink = made("csv:" + path(name).string() + ",rotate-every=2s");
+  ASSERT_TRUE(sink->open(head()));
+  for (int s = 1; s < 9; ++s) ASSERT_TRUE(sink->write(frame(s))) << s;
+  const std::string text = content(path(name));
+  for (int s = 1; s < 9; ++s) EXPECT_NE(text.find("T12:00:0" + std::to_string(s)), std::string::npos) << s;
+  EXPECT_THAT(sink->notes(), ::testing::ElementsAre(HasSubstr("could not be turned over")));
+}
+
 TEST_F(Files, TwoMonitorsDoNotWriteOneFile) {
   auto first = made("jsonl:" + path("one.jsonl").string());
   ASSERT_TRUE(first->open(head()));
