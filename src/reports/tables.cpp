@@ -188,7 +188,7 @@ Cell gauge_of(const RequestRow& row, Measure measure, double SpanGauge::* field)
   std::optional<double> most;
   for (const SpanGaugeRow& gauge : row.gauges)
     if (gauge.channel.measure == measure && gauge.gauge.readings > 0 && gauge.channel.scope != Scope::prony &&
-        (measure != Measure::memory || gauge.channel.scope == Scope::target))
+        (measure != Measure::memory || (gauge.channel.scope == Scope::target && gauge.channel.domain == "target")))
       most = std::max(most.value_or(gauge.gauge.*field), gauge.gauge.*field);
   return maybe(most);
 }

@@ -58,8 +58,8 @@ void gather_use(const Summary& summary, TargetRow& row) {
     for (const CpuUse::OfTarget& use : summary.cpu->targets)
       if (use.target == row.target.name) row.cpu_s = use.cpu_s;
   const std::string_view own = row.target.selector.empty() ? std::string_view() : row.target.name;
-  for (const GaugeRow& gauge : summary.gauges)
-    if (gauge.channel.scope == Scope::target && gauge.channel.target == own &&
+  for (const GaugeRow& gauge : summary.gauges)  // of the machine's memory: a GPU's is another domain
+    if (gauge.channel.domain == "target" && gauge.channel.scope == Scope::target && gauge.channel.target == own &&
         gauge.channel.measure == Measure::memory && gauge.ledger.readings > 0)
       row.rss_peak_bytes = gauge.ledger.max;
 }
