@@ -36,10 +36,17 @@ int run_monitor(MonitorOptions& options) {
 }
 
 std::string sink_help() {
-  std::string help = "Where to, may be repeated:\n";
-  for (const StreamRow& row : stream_catalogue()) help += std::string(row.form) + " ";
-  help.pop_back();
-  return help;
+  constexpr std::size_t width = 68;  // what a screen leaves beside the options
+  std::string help = "Where to, may be repeated:", line;
+  for (const StreamRow& row : stream_catalogue()) {
+    if (line.empty() || line.size() + 1 + row.form.size() > width) {
+      help += line + "\n";
+      line = row.form;
+    } else {
+      line += " " + std::string(row.form);
+    }
+  }
+  return help + line;
 }
 
 }  // namespace
