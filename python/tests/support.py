@@ -10,9 +10,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import prony
+
+
+def until_memory_is_told(monitor):
+    """What belongs to a program is looked for beside the sampling: on a busy machine that takes a while."""
+    deadline = time.monotonic() + 60
+    while not any(monitor.stats()["memory_usage"]) and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 class Case(unittest.TestCase):

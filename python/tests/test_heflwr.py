@@ -1,30 +1,19 @@
-"""The stand-in for heflwr: keys, defaults and errors as there; series aligned, power told, bytes counted, energy by stamps."""
+"""The stand-in for heflwr: keys, defaults and errors as there; series aligned, power told, bytes counted, energy by stamps.
+What is sent to a server is in test_heflwr_remote.py."""
 
-import http.client
-import http.server
 import os
 import re
-import threading
 import time
-import urllib.parse
 import urllib.request
-import warnings
 
-from prony.compat.heflwr import _outputs, process_monitor, thread_monitor
+from prony.compat.heflwr import process_monitor, thread_monitor
 from prony.compat.heflwr._series import Curve, add_up
-from support import Case
+from support import Case, until_memory_is_told
 
 KEYS = ["cpu_usage", "memory_usage", "network_bytes_sent", "network_bytes_recv", "power_vdd_in", "power_vdd_cpu_gpu_cv",
         "power_vdd_soc"]
 TOTALS = ["avg_cpu_usage", "avg_memory_usage", "total_network_bytes_sent", "total_network_bytes_recv",
           "total_power_vdd_in", "total_power_vdd_cpu_gpu_cv", "total_power_vdd_soc"]
-
-
-def until_memory_is_told(monitor):
-    """What belongs to a program is looked for beside the sampling: on a busy machine that takes a while."""
-    deadline = time.monotonic() + 60
-    while not any(monitor.stats()["memory_usage"]) and time.monotonic() < deadline:
-        time.sleep(0.1)
 
 
 class Curves(Case):
@@ -270,97 +259,3 @@ if __name__ == '__main__':
             second.start()
         second.stop()
         self.assertEqual(second.stats()["cpu_usage"], [])
-
-
-class Receiver:
-    """A server of the two forms. `fail`: how many posts it refuses first."""
-
-    def __init__(self, test, fail=0):
-        self.forms, receiver = [], self
-        self.left_to_fail = fail
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                receiver.left_to_fail -= 1
-                if receiver.left_to_fail < 0:
-                    receiver.forms.append((self.path, dict(urllib.parse.parse_qsl(body, keep_blank_values=True))))
-                self.send_response(200 if receiver.left_to_fail < 0 else 503)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.host = f"127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        test.addCleanup(self.server.server_close)
-        test.addCleanup(self.server.shutdown)
-
-
-class Remote(Case):
-    def monitored(self, host, **options):
-        monitor = thread_monitor.RemoteMonitor(host, 0.2, **options, simulate="jetson-orin")
-        monitor.start()
-        until_memory_is_told(monitor)
-        monitor.stop()
-        return monitor
-
-    def test_simple_rows_come_once_each_in_order_though_the_server_refused_at_first(self):
-        receiver = Receiver(self, fail=2)
-        monitor = self.monitored(receiver.host, identifier="client-a")
-        self.assertEqual(monitor.undelivered, 0)
-        rows = len(monitor.stats()["memory_usage"])
-        self.assertEqual([path for path, _ in receiver.forms], ["/simple_log"] * rows)
-        self.assertEqual({tuple(sorted(form)) for _, form in receiver.forms}, {("identifier", "message")})
-        messages = [form["message"] for _, form in receiver.forms]
-        self.assertEqual(messages, [_outputs.posted_text(row, monitor._active) for row in monitor._rows])
-        self.assertRegex("\n".join(messages), r"(?m)^Cpu Usage: [\d.e-]+%, Memory Usage: [\d.]+%, ")
-
-    def test_the_words_that_are_posted_are_not_those_of_the_log(self):
-        row = _outputs.Row(0.0, 1.0, 12.5, 1.25, 10, 20, 5000.0, None, 1200.5)
-        metrics = {"cpu": True, "memory": True, "network": True, "power": True}
-        self.assertEqual(_outputs.posted_text(row, metrics), "Cpu Usage: 12.5%, Memory Usage: 1.25%, Bytes Sent: 10, "
-                                                             "Bytes Recv: 20, VDD In: 5000.0, VDD soc: 1200.5, ")
-        self.assertEqual(_outputs.posted_text(row, {**metrics, "cpu": False, "network": False, "power": False}),
-                         "Memory Usage: 1.25%, ")
-
-    def test_the_long_form_has_every_field_of_a_log_record(self):
-        receiver = Receiver(self)
-        self.monitored(receiver.host, identifier="b", simple=False)
-        path, form = receiver.forms[0]
-        self.assertEqual((path, form["identifier"], form["levelname"], form["name"]), ("/log", "b", "INFO", "HeFlwr"))
-        self.assertTrue({"pathname", "lineno", "created", "process", "threadName", "message"} <= set(form))
-
-    def test_a_server_that_is_not_there_costs_no_row_of_stats_and_is_told(self):
-        with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
-            host = f"127.0.0.1:{server.server_address[1]}"
-        with self.assertWarnsRegex(UserWarning, "could not be delivered"):
-            monitor = self.monitored(host)
-        self.assertEqual(monitor.undelivered, len(monitor.stats()["memory_usage"]))
-        with self.assertRaisesRegex(ValueError, "host="):
-            thread_monitor.RemoteMonitor("")
-
-    def test_the_logger_posts_what_is_logged_and_twice_configured_posts_once(self):
-        receiver = Receiver(self)
-        text = self.python("""
-import sys
-from prony.compat.heflwr.log import log, logger, configure
-from logging import INFO
-configure(identifier="client-A", host=sys.argv[1], simple=True)
-configure(identifier="client-A", host=sys.argv[1], simple=True, file="app.log")
-log(INFO, "hello, %s!", "world")
-""", receiver.host)
-        self.assertEqual(receiver.forms, [("/simple_log", {"identifier": "client-A", "message": "hello, world!"})])
-        self.assertRegex(text, r"client-A \| INFO HeFlwr .* \| program.py:7 \| hello, world!")
-        with open(self.path("app.log"), encoding="utf-8") as file:
-            self.assertIn("hello, world!", file.read())
-
-    def test_simple_without_a_host_warns(self):
-        from prony.compat.heflwr import log
-
-        with warnings.catch_warnings(record=True) as seen:
-            warnings.simplefilter("always")
-            log.configure(identifier="x", simple=True)
-        self.assertEqual([w.category for w in seen], [UserWarning])

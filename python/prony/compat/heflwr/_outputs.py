@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import collections
 import datetime
-import http.client
 import http.server
 import logging
 import os
 import sys
 import threading
-import urllib.parse
 import uuid
 import warnings
-from typing import Any, Deque, Dict, List, Optional, Tuple, Union
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 from ._base import Monitor, Row
+from ._sender import Path, Sender, server_of
 
 
 def row_text(row: Row, active: Dict[str, bool]) -> str:
@@ -147,95 +145,25 @@ class PrometheusMonitor(Monitor):
             server.server_close()
 
 
-def parse_host(host: str) -> Tuple[str, int]:
-    """"127.0.0.1:5000" (port 80 where none is said)."""
-    parts = urllib.parse.urlsplit("//" + host if "//" not in host else host)
-    if not parts.hostname or parts.scheme not in ("", "http"):
-        raise ValueError(f"host={host!r}: a name or address and a port, like 127.0.0.1:5000")
-    return parts.hostname, parts.port or 80
-
-
-class Sender:
-    """Posts forms to a server from a thread of its own; what cannot be sent waits, up to ``most``, then the oldest goes.
-
-    Whoever hands over never waits. ``close`` tries for ``patience_s`` to send what is left and tells how much was not.
-    """
-
-    def __init__(self, host: str, path: str, most: int = 10_000) -> None:
-        self._address, self._path, self._most = parse_host(host), path, most
-        self._waiting: Deque[bytes] = collections.deque()
-        self._changed = threading.Condition()
-        self._closing = False
-        self.dropped = self.sent = 0
-        self._thread = threading.Thread(target=self._work, name="prony-remote", daemon=True)
-        self._thread.start()
-
-    def hand_over(self, form: Dict[str, Any]) -> None:
-        """Takes a form along."""
-        with self._changed:
-            if len(self._waiting) >= self._most:
-                self._waiting.popleft()
-                self.dropped += 1
-            self._waiting.append(urllib.parse.urlencode(form).encode())
-            self._changed.notify()
-
-    def close(self, patience_s: float = 5.0) -> int:
-        """How many were never taken by the server."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        self._thread.join(patience_s)
-        with self._changed:
-            return len(self._waiting) + self.dropped
-
-    def _work(self) -> None:
-        pause_s = 0.2
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closing)
-                if not self._waiting:
-                    return
-                form = self._waiting[0]
-            if self._post(form):
-                pause_s = 0.2
-                with self._changed:
-                    self.sent += 1
-                    if self._waiting and self._waiting[0] is form:
-                        self._waiting.popleft()
-                continue
-            with self._changed:
-                self._changed.wait_for(lambda: self._closing, pause_s)
-                if self._closing and pause_s > 2:
-                    return
-            pause_s = min(30.0, pause_s * 2)
-
-    def _post(self, form: bytes) -> bool:
-        connection = http.client.HTTPConnection(*self._address, timeout=5)
-        try:
-            connection.request("POST", self._path, form, {"Content-Type": "application/x-www-form-urlencoded"})
-            return 200 <= connection.getresponse().status < 300
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-
-
 class RemoteMonitor(Monitor):
     """Posts each row to http://HOST/simple_log (identifier, message) or, with ``simple=False``, to /log with all fields
-    of a log record. A thread of its own sends and tries again; measuring never waits for it. ``undelivered`` tells after
-    the stop how many rows the server never took."""
+    of a log record, each with ``stream`` and ``sequence``, by which ``prony collect`` knows a row that comes twice. A thread
+    of its own sends and tries again; measuring never waits for it. ``undelivered`` tells after the stop how many rows the
+    server never took. ``host`` may be https://…, with certificates to trust in ``ca``; the first line of ``token_file`` is
+    shown as a token, which goes over https alone, or to this machine."""
 
     def __init__(self, host: str, interval: float = 5, identifier: Optional[str] = None, simple: bool = True, *,
-                 run: Optional[str] = None, simulate: Optional[str] = None) -> None:
+                 token_file: Optional[Path] = None, ca: Optional[Path] = None, run: Optional[str] = None,
+                 simulate: Optional[str] = None) -> None:
         super().__init__(interval, run=run, simulate=simulate)
-        parse_host(host)
+        self._server = server_of(host, token_file, ca)
         self.host, self.simple = host, simple
         self.identifier = f"remote-monitor-{uuid.uuid4().hex}" if identifier is None else identifier
         self.undelivered = 0
         self._sender: Optional[Sender] = None
 
     def _begin_output(self) -> None:
-        self._sender = Sender(self.host, "/simple_log" if self.simple else "/log")
+        self._sender = Sender(self._server, "/simple_log" if self.simple else "/log")
 
     def _output(self, row: Row) -> None:
         assert self._sender is not None
@@ -253,5 +181,5 @@ class RemoteMonitor(Monitor):
             return
         self.undelivered = sender.close()
         if self.undelivered:
-            warnings.warn(f"{self.undelivered} rows could not be delivered to {self.host}: they are in stats()",
-                          stacklevel=4)
+            warnings.warn(f"{self.undelivered} rows could not be delivered to {self.host} ({sender.trouble}): they are in "
+                          "stats()", stacklevel=4)

@@ -11,7 +11,7 @@ import sys
 import warnings
 from typing import Any, Dict, Optional
 
-from ._outputs import Sender
+from ._sender import Path, Sender, Server, server_of
 
 _FORMAT = "%(identifier)s | %(levelname)s %(name)s %(asctime)s | %(filename)s:%(lineno)d | %(message)s"
 
@@ -29,10 +29,10 @@ class _Identified(logging.Formatter):
 class _Posting(logging.Handler):
     """Posts records from a thread of its own; whoever logs never waits."""
 
-    def __init__(self, identifier: str, host: str, simple: bool) -> None:
+    def __init__(self, identifier: str, server: Server, simple: bool) -> None:
         super().__init__()
         self._identifier, self._simple = identifier, simple
-        self._sender = Sender(host, "/simple_log" if simple else "/log")
+        self._sender = Sender(server, "/simple_log" if simple else "/log")
 
     def emit(self, record: logging.LogRecord) -> None:
         fields: Dict[str, Any] = {"identifier": self._identifier}
@@ -67,18 +67,20 @@ _configured: Dict[str, logging.Handler] = {}
 
 
 def configure(identifier: str, file: Optional[str] = None, host: Optional[str] = None,
-              simple: Optional[bool] = None) -> None:
+              simple: Optional[bool] = None, *, token_file: Optional[Path] = None, ca: Optional[Path] = None) -> None:
     """Names this program in its messages, and has them written to ``file`` and posted to ``host`` too. Called again for
-    the same file or host it replaces what was there, so that no message comes twice."""
+    the same file or host it replaces what was there, so that no message comes twice. ``token_file``, ``ca``: as for a
+    RemoteMonitor."""
     if simple is not None and host is None:
         warnings.warn("simple says how messages are posted, and without host none are", UserWarning, stacklevel=2)
+    server = None if host is None else server_of(host, token_file, ca)
     _console.setFormatter(_Identified(identifier))
     if file is not None:
         handler: logging.Handler = logging.FileHandler(file)
         handler.setFormatter(_Identified(identifier))
         _attach("file", handler)
-    if host is not None:
-        _attach("host", _Posting(identifier, host, bool(simple)))
+    if server is not None:
+        _attach("host", _Posting(identifier, server, bool(simple)))
 
 
 def _attach(place: str, handler: logging.Handler) -> None:
