@@ -30,7 +30,7 @@ void ProcessTable::publish() {
   next_page_.clocks.clear();
   for (const std::uint32_t slot : members_) {
     const FollowedProcess& process = slots_[slot];
-    if (process.pid == 0) continue;
+    if (process.pid == 0 || is_undecided(process)) continue;
     next_page_.clocks.push_back({process.pid, process.start_ticks, process.own_ns, process.own_ns, slot,
                                  static_cast<std::uint32_t>(process.target), process.stat});
   }
@@ -70,7 +70,7 @@ void ProcessTable::read_all_clocks(Instant now) {
       process.missing = 1;
       any_missing_ = true;
       moved_ = true;  // look at the list again: the number may be another's by now
-    } else {
+    } else if (!is_undecided(process)) {
       credit(process, clock);
     }
   }

@@ -172,6 +172,12 @@ class ProcessTable {
   [[nodiscard]] bool is_newborn(const FollowedProcess& process) const noexcept {
     return process.inserted > 1 && look_ - process.inserted <= 2;
   }
+  // A newborn that has its target from its parent, while one before it goes by names: its time waits for the next look,
+  // which reads its name once more. What was credited cannot be taken back.
+  [[nodiscard]] bool is_undecided(const FollowedProcess& process) const noexcept {
+    if (process.inserted != look_ || process.inserted <= 1 || process.target < 0) return false;
+    return (~match_.inherited() & ((TargetMask{1} << process.target) - 1)) != 0;
+  }
   void apply_rechecks();
   void mark_missing();
   void end_missing();

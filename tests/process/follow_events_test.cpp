@@ -115,8 +115,12 @@ TEST(Follower, ALifeThatALookMetBeforeItTookItsNameIsWhollyOfWhomTheNameSays) {
       proc.pass(100);
       f.look();
       if (!ends_at_once) {
-        proc.end(50);
-        proc.add({.pid = 50, .parent = 10, .name = "spark", .start_ticks = 200, .cpu_ns = 20 * ms});
+        proc.use(50, 15 * ms);
+        f.read();  // a tick that comes before the next look
+        auto process = proc.processes.at(50);
+        process.name = "spark";
+        process.cpu_ns = 20 * ms;
+        proc.set(process);
         proc.pass(100);
         f.look();
       }
