@@ -176,7 +176,7 @@ def cross_build(tally, name, targets=()):
         tally.fail(f"{name}: the libraries for it could not be fetched")
         return False
     configure = ["-G", "Ninja", f"--toolchain={ROOT}/cmake/{name}.cmake", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-                 "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g0", "-DPRONY_ENGINE_LLAMA=OFF"]
+                 "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O2 -g0", "-DPRONY_ENGINE_LLAMA=OFF"]
     return build(tally, name, configure, targets)
 
 
@@ -253,10 +253,10 @@ for name in ("torch", "transformers", "torchinfo"):
 """
 
 STAGES = {"house": stage_house, "format": stage_format, "unit": stage_unit, "rigs": stage_rigs, "e2e": stage_e2e,
-          "engines": stage_engines,
           "asan": stage_asan, "tsan": stage_tsan, "fuzz": stage_fuzz, "aarch64": stage_aarch64,
           "armhf": stage_armhf, "qemu": stage_qemu, "bugs": stage_bugs}
-EXTRA = {"tidy": stage_tidy, "torch": stage_torch}
+# Heavy ones: a server that takes minutes to build, PyTorch.
+EXTRA = {"tidy": stage_tidy, "engines": stage_engines, "torch": stage_torch}
 
 
 def main():

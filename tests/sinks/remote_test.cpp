@@ -222,7 +222,7 @@ TEST_F(Senders, FailuresKeepEveryFrameAndWaitLongerEachTimeWithJitterUpToHalfAMi
        {status(400), status(401), status(404), status(500), status(503), status(200, "<html>log in</html>"),
         status(200, R"({"stored":1,"doubled":0})"), status(302), status(409),
         Result<HttpResponse>(fail(ErrorCode::unavailable, "no connection"))}) {
-    receiver = [&](const HttpRequest&) { return answer; };
+    receiver = [answer](const HttpRequest&) { return answer; };
     start();
     (void)sender->step();
     EXPECT_NE(sender->trouble(), "");
