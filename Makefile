@@ -8,7 +8,7 @@ RELEASE := build/release
 DEV := build/dev
 PYTHON := python3
 
-.PHONY: help demo test check build bench lint format test-asan test-tsan fuzz test-aarch64 test-armhf test-qemu test-bugs test-engines test-torch bench-monitors install clean
+.PHONY: help demo test check build bench lint format test-asan test-tsan fuzz test-aarch64 test-armhf test-qemu test-bugs test-engines test-torch bench-monitors archive install clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -70,6 +70,10 @@ test-armhf: ## cross-build for 32-bit ARM and run the unit tests under qemu-user
 test-qemu: ## boot guests whose kernel drivers Prony measures, and hold it against what was written into them
 	@tools/setup.sh core qemu
 	@$(PYTHON) tools/run_tests.py --stages qemu
+
+archive: ## Prony and its libraries for an aarch64 board whose compiler is too old: build/archive/prony-*.tar.gz
+	@tools/setup.sh core test
+	@$(PYTHON) tools/make_archive.py aarch64
 
 test-engines: ## prony llm against a real llama-server, built once, and a real Ollama
 	@tools/setup.sh core demo test

@@ -35,7 +35,7 @@ class Client:
         values = [round(self.sequence * 17.123456 + i, 6) for i in range(SERIES)]
         frame = {"sequence": self.sequence, "wall_ns": time.time_ns(), "monotonic_ns": time.monotonic_ns(), "dropped": 0, "values": values}
         body = (json.dumps(header) + "\n" + json.dumps(frame) + "\n").encode()
-        self.line.sendall(b"POST /v1/frames HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        self.line.sendall(b"POST /v1/frames HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         self.sent_at, self.waits, self.got = time.monotonic(), True, b""
 
     def receive(self):

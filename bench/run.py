@@ -17,9 +17,11 @@ import sys
 import tempfile
 import time
 
+import client
 import collectors
 import exporters
 import machine_tree
+import proxy
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = os.path.join(ROOT, "docs", "performance.md")
@@ -223,6 +225,21 @@ def fleet(build, scratch):
         raise NotMeasured(str(why)) from why
 
 
+def http_client(build, scratch):
+    try:
+        return client.rows(build, scratch)
+    except client.NotMeasured as why:
+        raise NotMeasured(str(why)) from why
+
+
+def passing_on(build, scratch):
+    program(build, "prony-proxy")
+    try:
+        return proxy.measure(program(build, "prony"), scratch)
+    except proxy.NotMeasured as why:
+        raise NotMeasured(str(why)) from why
+
+
 def cpu_model():
     with open("/proc/cpuinfo", encoding="utf-8") as info:
         for line in info:
@@ -245,6 +262,7 @@ def rows_of(build, scratch):
                           (record_bytes, "bytes per reading"), (run_true, "`prony run -- true`"),
                           (own_cost, "`prony run` itself"), (replay, "`prony show` of an hour"),
                           (follow, "a look at 1000 followed processes ÷ the floor"), (span, "span begin + end"),
+                          (http_client, "the client of servers"), (passing_on, "what `prony proxy` adds to a request, p50"),
                           (fleet, "1000 clients × 1 Hz into `prony collect`")):
         try:
             yield from measure(build, scratch)

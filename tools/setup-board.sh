@@ -76,14 +76,38 @@ is_there() {
   esac
 }
 
+# newer A B: version A is newer than B.
+newer() { [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$1" ]; }
+
+# What the archive's own list says that it needs, held against this board. One without a list is taken as it is.
+check_manifest() {
+  told=$(tar -xzOf "$archive" share/prony/MANIFEST 2>/dev/null) || return 0
+  machine=$(printf '%s\n' "$told" | awk '$1 == "machine" { print $2 }')
+  least=$(printf '%s\n' "$told" | awk '$1 == "glibc" { print $2 }')
+  here_only || return 0
+  [ -z "$machine" ] || [ "$machine" = "$(uname -m)" ] || fail "$archive is for $machine, and this is $(uname -m)"
+  have=$(getconf GNU_LIBC_VERSION 2>/dev/null | awk '{ print $2 }')
+  if [ -n "$have" ] && [ -n "$least" ] && newer "$least" "$have"; then
+    fail "$archive needs glibc $least, and this system has $have: an older system than it can run on (JetPack 6 and Debian 12 are new enough)"
+  fi
+}
+
 unpack_prony() {
   [ -f "$archive" ] || fail "--archive: $archive is not there"
+  if [ -f "$archive.sha256" ]; then
+    (cd "$(dirname "$archive")" && sha256sum -c --status "$(basename "$archive").sha256") ||
+      fail "$archive is not what $archive.sha256 says: fetch both again"
+  fi
+  check_manifest
   mkdir -p "$root/usr/local"
   list=$(tar -tzf "$archive") || fail "$archive is no tar.gz"
   printf '%s\n' "$list" | grep -Eq '^/|(^|/)\.\.(/|$)' && fail "$archive holds paths that lead out of /usr/local"
   for file in $list; do case "$file" in */) ;; *) [ ! -e "$root/usr/local/$file" ] || fail "$root/usr/local/$file is there already" ;; esac; done
   remember prony "$list" # first: what is unpacked halfway can be undone
   tar -xzf "$archive" -C "$root/usr/local" --no-same-owner
+  if here_only && [ -n "${told:-}" ] && ! /usr/local/bin/prony --version >/dev/null 2>&1; then
+    fail "it is unpacked and does not start: $(/usr/local/bin/prony --version 2>&1 | tail -n 1)"
+  fi
 }
 
 do_step() {
@@ -128,7 +152,8 @@ undo_step() {
       [ ! -f "$root/etc/fstab" ] || sed -i '/^\/var\/prony\.swap .*# prony$/d' "$root/etc/fstab" ;;
     prony) while IFS= read -r file; do
         case "$file" in '' | */) ;; *) rm -f "$root/usr/local/$file" ;; esac
-      done <"$done_folder/prony" ;;
+      done <"$done_folder/prony"
+      for folder in lib/prony share/prony; do rmdir "$root/usr/local/$folder" 2>/dev/null || true; done ;;
     *) own_undo "$1" ;;
   esac
   rm -f "$done_folder/$1"

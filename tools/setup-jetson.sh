@@ -3,7 +3,7 @@
 # undone; what is there already is left alone.
 #   tools/setup-jetson.sh [--dry-run | --check | --undo] [--root DIR] [STEP…]
 #   always, unless steps are named:
-#     packages          what Prony's build takes from the distribution (tools/setup.sh)
+#     packages          what Prony's build takes from the distribution (tools/setup.sh); not with --archive
 #     perf              perf events for everybody's own processes: kernel.perf_event_paranoid = 1
 #     prony             builds Prony and installs it to /usr/local (or unpacks: --archive FILE.tar.gz)
 #   only when named:
@@ -21,7 +21,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 board=jetson own_steps="memory-load max-power" undo_order="max-power swap memory-load prony perf"
 . "$here/setup-board.sh"
 board_options "$@"
-[ -n "$steps" ] || steps="packages perf prony"
+[ -n "$archive" ] || packages=packages # what is unpacked needs nothing to be built with
+[ -n "$steps" ] || steps="${packages:-} perf prony"
 
 debug_file=$root/etc/systemd/system/sys-kernel-debug.mount.d/prony.conf
 power_file=$root/etc/systemd/system/prony-max-power.service

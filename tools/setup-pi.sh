@@ -3,7 +3,7 @@
 # is done once, and can be undone; what is there already is left alone.
 #   tools/setup-pi.sh [--dry-run | --check | --undo] [--root DIR] [STEP…]
 #   always, unless steps are named:
-#     packages    what Prony's build takes from the distribution (tools/setup.sh)
+#     packages    what Prony's build takes from the distribution (tools/setup.sh); not with --archive
 #     perf        perf events for everybody's own processes: kernel.perf_event_paranoid = 1
 #     access      a udev rule: group video asks the firmware (/dev/vcio), everybody reads hwmon; you join group video
 #     prony       builds Prony and installs it to /usr/local (or unpacks: --archive FILE.tar.gz)
@@ -27,7 +27,8 @@ own_option() {
   case "$2" in hailo-all | hailo-h10-all) hailo_package=$2 ;; *) return 1 ;; esac
 }
 board_options "$@"
-[ -n "$steps" ] || steps="packages perf access prony"
+[ -n "$archive" ] || packages=packages # what is unpacked needs nothing to be built with
+[ -n "$steps" ] || steps="${packages:-} perf access prony"
 
 rule_file=$root/etc/udev/rules.d/60-prony.rules
 # Raspberry Pi OS 12 has it here; before, it lay in /boot itself.

@@ -18,6 +18,8 @@ namespace prony_http {
 
 namespace {
 
+constexpr const char* nobody_listens = " (nobody listens there: is the server up?)";
+
 std::int64_t clock_ns(clockid_t clock) {
   timespec now{};
   ::clock_gettime(clock, &now);
@@ -44,10 +46,16 @@ class PlainConnection final : public Connection {
 
   [[nodiscard]] std::optional<std::size_t> send(std::string_view bytes) override {
     const ssize_t got = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (got >= 0) return static_cast<std::size_t>(got);
+    if (got >= 0) {
+      connected_ = true;
+      return static_cast<std::size_t>(got);
+    }
     if (errno == EAGAIN || errno == EINTR) return 0;
+    trouble_ = errno;  // told once by the socket, and asked for by receive()
     return std::nullopt;
   }
+
+  [[nodiscard]] bool short_means_empty() const noexcept override { return true; }
 
   [[nodiscard]] Received receive(char* buffer, std::size_t size) override {
     iovec piece{buffer, size};
@@ -62,7 +70,9 @@ class PlainConnection final : public Connection {
     if (got < 0) {
       if (errno == EAGAIN || errno == EINTR) return result;
       result.kind = Received::Kind::broken;
-      result.words = std::strerror(errno);
+      const int why = trouble_ != 0 ? trouble_ : errno;
+      result.words = std::strerror(why);
+      if (why == ECONNREFUSED && !connected_) result.words += nobody_listens;
       return result;
     }
     result.kind = got == 0 ? Received::Kind::closed : Received::Kind::data;
@@ -88,13 +98,17 @@ class PlainConnection final : public Connection {
       const std::int64_t ago =
           clock_ns(CLOCK_REALTIME) - (static_cast<std::int64_t>(arrived.tv_sec) * 1'000'000'000 + arrived.tv_nsec);
       const std::int64_t stamp = monotonic_ns() - ago;
-      if (stamp > read_ns || stamp < last_ns_) return std::nullopt;
-      return stamp;
+      // A piece that is read in parts has one stamp, and what the two clocks show apart differs by a little each time.
+      constexpr std::int64_t jitter_ns = 100'000;
+      if (stamp > read_ns || stamp < last_ns_ - jitter_ns) return std::nullopt;
+      return std::max(stamp, last_ns_);
     }
     return std::nullopt;
   }
 
   int socket_;
+  bool connected_ = false;  // something was sent
+  int trouble_ = 0;         // errno of a send
   std::int64_t last_ns_ = monotonic_ns();
 };
 
@@ -158,6 +172,23 @@ std::string elsewhere(int socket) {
   return name.data();
 }
 
+Address peer_of(int socket) {
+  Address address;
+  address.size = sizeof address.name;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address.name), &address.size) != 0) address.size = 0;
+  return address;
+}
+
+Fallible<std::unique_ptr<Connection>> connect_begun(const Address& address) {
+  const int socket = ::socket(address.name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (socket < 0) return failed("unreachable", std::string("no socket: ") + std::strerror(errno));
+  auto connection = std::make_unique<PlainConnection>(socket);
+  const auto* name = reinterpret_cast<const sockaddr*>(&address.name);
+  if (::connect(socket, name, address.size) != 0 && errno != EINPROGRESS)
+    return failed("unreachable", std::string(std::strerror(errno)) + (errno == ECONNREFUSED ? nobody_listens : ""));
+  return connection;
+}
+
 Fallible<std::unique_ptr<Connection>> connect_to(const Url& url, const std::string& ca_file, std::int64_t timeout_ns) {
   if (url.tls) return connect_tls(url, ca_file, timeout_ns);
   const std::int64_t deadline_ns = monotonic_ns() + timeout_ns;
@@ -178,8 +209,7 @@ Fallible<std::unique_ptr<Connection>> connect_to(const Url& url, const std::stri
     if (last == 0) return std::make_unique<PlainConnection>(socket);
     ::close(socket);
   }
-  return failed("unreachable", url.text() + ": " + std::strerror(last) +
-                                   (last == ECONNREFUSED ? " (nobody listens there: is the server up?)" : ""));
+  return failed("unreachable", url.text() + ": " + std::strerror(last) + (last == ECONNREFUSED ? nobody_listens : ""));
 }
 
 }  // namespace prony_http

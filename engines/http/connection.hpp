@@ -7,6 +7,8 @@
 // Documentation/networking/timestamping.rst, tcp(7), libcurl's ABI (curl/curl.h).
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -35,6 +37,8 @@ class Connection {
   // How many bytes were taken, 0: none now; nullopt: the connection is broken.
   [[nodiscard]] virtual std::optional<std::size_t> send(std::string_view bytes) = 0;
   [[nodiscard]] virtual Received receive(char* buffer, std::size_t size) = 0;
+  // A receive() that filled less than its buffer took all that there was; what comes later makes the socket ready.
+  [[nodiscard]] virtual bool short_means_empty() const noexcept { return false; }
 };
 
 // Where the other end of a connected socket is, if not on this host: its address in digits; empty: on this host.
@@ -45,6 +49,15 @@ class Connection {
                                                                std::int64_t timeout_ns);
 [[nodiscard]] Fallible<std::unique_ptr<Connection>> connect_tls(const Url& url, const std::string& ca_file,
                                                                 std::int64_t timeout_ns);
+
+// Where a connected socket's other end is, to come back there without a look-up.
+struct Address {
+  sockaddr_storage name{};
+  socklen_t size = 0;  // 0: none
+};
+[[nodiscard]] Address peer_of(int socket);
+// Begins to connect and waits for nothing: whether it came about, the first send or receive tells. Plain TCP.
+[[nodiscard]] Fallible<std::unique_ptr<Connection>> connect_begun(const Address& address);
 
 // The kernel begins to stamp some time after the first socket asks for it, and ends with the last one: a socket of no
 // other use, held as long as the worker lives, keeps it on between connections. −1: there is none, and stamps may lack.

@@ -136,4 +136,17 @@ Fallible<json> post_json(const Caller& call, const std::string& path, const json
   return document(call({"POST", path, dump(body)}, patience_ns), path);
 }
 
+json messages_of(const PromptSettings& settings) {
+  json messages = json::array();
+  for (const auto& [role, content] : settings.before) messages.push_back({{"role", role}, {"content", content}});
+  messages.push_back({{"role", "user"}, {"content", settings.text}});
+  return messages;
+}
+
+std::string joined_text(const PromptSettings& settings) {
+  std::string all;
+  for (const auto& [role, content] : settings.before) all += content + "\n";
+  return all + settings.text;
+}
+
 }  // namespace prony_http

@@ -31,10 +31,14 @@ struct LoadSettings {
 
 struct PromptSettings {
   std::string text;
+  std::vector<std::pair<std::string, std::string>> before;  // of a conversation: role and content of what came before
   std::int64_t max_tokens = 128;
   double temperature = 0, top_p = 1;
   std::int64_t top_k = 0, seed = 1;
   bool ignore_eos = false;
+  std::int64_t min_tokens = 0;                  // 0: none
+  std::optional<std::int64_t> truncate_tokens;  // a longer prompt is cut to its last so many
+  bool cache_prompt = false;                    // what the server has of it in its cache may be used
 };
 
 // What the server told of one request, gathered over the events of its stream.
@@ -99,5 +103,8 @@ class Dialect {
 [[nodiscard]] Fallible<json> post_json(const Caller& call, const std::string& path, const json& body,
                                        std::int64_t patience_ns = 0);
 [[nodiscard]] std::string dump(const json& value);  // whatever its bytes
+// A conversation for chat interfaces, and as one text for others.
+[[nodiscard]] json messages_of(const PromptSettings& settings);
+[[nodiscard]] std::string joined_text(const PromptSettings& settings);
 
 }  // namespace prony_http

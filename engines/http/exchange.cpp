@@ -1,5 +1,6 @@
 #include "exchange.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace prony_http {
@@ -30,7 +31,11 @@ Exchange::State Exchange::advance(const Sink& sink) {
   std::array<char, 65536> buffer;
   // Until there is nothing more: TLS may hold bytes that no poll of the socket tells of.
   while (state_ == State::going) {
-    const Received got = connection_->receive(buffer.data(), buffer.size());
+    // No further than to the end of a chunk: the kernel tells when the last of what is read arrived, and a client that
+    // was kept from its socket for a while would give several pieces the stamp of the last.
+    const bool plain = connection_->short_means_empty();
+    const std::size_t most = plain ? std::min(buffer.size(), response_.wanted()) : buffer.size();
+    const Received got = connection_->receive(buffer.data(), most);
     if (got.kind == Received::Kind::nothing_yet) break;
     if (got.kind == Received::Kind::broken)
       return broken((response_.started() ? "the connection broke in mid-answer: " : "the connection broke: ") +
@@ -43,6 +48,8 @@ Exchange::State Exchange::advance(const Sink& sink) {
                    [&](std::string_view bytes) { sink({bytes, got.stamp_ns, got.kernel_stamped}); });
     if (!response_.error().empty()) return broken(response_.error());
     if (response_.complete()) state_ = State::complete;
+    // Asking again would cost a system call for each piece of the stream, to be told that there is nothing.
+    if (plain && (got.bytes < most || response_.between_chunks())) break;
   }
   return state_;
 }

@@ -1,34 +1,14 @@
 #include "http_response.hpp"
 
 #include <algorithm>
-#include <charconv>
+
+#include "header_text.hpp"
 
 namespace prony_http {
 
 namespace {
 
 constexpr std::size_t most_header_bytes = 64 * 1024;
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-// ASCII only, whatever the locale.
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
-}
-
-std::optional<std::uint64_t> whole_number(std::string_view text, int base) {
-  std::uint64_t value = 0;
-  const auto [end, trouble] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (trouble != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
-  return value;
-}
 
 }  // namespace
 
@@ -41,6 +21,17 @@ std::optional<std::string> HttpResponse::header(std::string_view name) const {
   for (const auto& [key, value] : headers_)
     if (key == name) return value;
   return std::nullopt;
+}
+
+std::size_t HttpResponse::wanted() const noexcept {
+  constexpr std::size_t least_size_line = 5, line_end = 2;  // the shortest chunk with content has six bytes
+  if (state_ == State::chunk_data)
+    return static_cast<std::size_t>(std::min<std::uint64_t>(left_, std::uint64_t{1} << 30)) + line_end;
+  // The pieces of a stream are much of a size: most are taken by one read of the least that one ever had.
+  if (between_chunks() && least_chunk_ > 0) return least_chunk_;
+  if (state_ == State::chunk_size) return line_.size() < least_size_line ? least_size_line - line_.size() : 1;
+  if (state_ == State::chunk_end) return line_.size() < line_end ? line_end - line_.size() : 1;
+  return std::size_t{1} << 30;
 }
 
 bool HttpResponse::keeps_alive() const {
@@ -83,7 +74,7 @@ void HttpResponse::end_of_headers() {
   }
   const auto coding = header("transfer-encoding");
   const auto length = header("content-length");
-  if (status_ == 204 || status_ == 304) {
+  if (status_ == 204 || status_ == 304 || bodiless_) {
     state_ = State::complete;
   } else if (coding) {
     if (lower(*coding) != "chunked")
@@ -104,6 +95,9 @@ void HttpResponse::take_chunk_size(std::string_view line) {
   if (!size) return fail("a chunk of the answer has no length");
   left_ = *size;
   state_ = left_ == 0 ? State::trailers : State::chunk_data;
+  constexpr std::size_t line_ends = 4;
+  const auto whole = static_cast<std::size_t>(std::min<std::uint64_t>(*size, 65536)) + line.size() + line_ends;
+  if (left_ > 0) least_chunk_ = least_chunk_ == 0 ? whole : std::min(least_chunk_, whole);
 }
 
 // Gives what is left of `bytes` for the next state.
@@ -119,7 +113,7 @@ std::string_view HttpResponse::take_content(std::string_view bytes, const BodySi
   return bytes.substr(part);
 }
 
-void HttpResponse::feed(std::string_view bytes, const BodySink& body) {
+std::string_view HttpResponse::feed(std::string_view bytes, const BodySink& body) {
   started_ = started_ || !bytes.empty();
   while (!bytes.empty() && state_ != State::failed && state_ != State::complete) {
     if (state_ == State::length || state_ == State::chunk_data || state_ == State::to_close) {
@@ -130,14 +124,15 @@ void HttpResponse::feed(std::string_view bytes, const BodySink& body) {
     const std::string_view part = bytes.substr(0, end);
     header_bytes_ = state_ == State::chunk_size || state_ == State::chunk_end ? line_.size() + part.size()
                                                                               : header_bytes_ + part.size();
-    if (header_bytes_ > most_header_bytes) return fail("the head of the answer is longer than 64 KiB");
+    if (header_bytes_ > most_header_bytes) return fail("the head of the answer is longer than 64 KiB"), bytes;
     line_.append(part);
-    if (end == std::string_view::npos) return;
+    if (end == std::string_view::npos) return {};
     bytes.remove_prefix(end + 1);
     if (!line_.empty() && line_.back() == '\r') line_.pop_back();
     const std::string line = std::exchange(line_, {});
     take_line(line);
   }
+  return bytes;
 }
 
 bool HttpResponse::close() {

@@ -19,8 +19,11 @@ class HttpResponse {
  public:
   using BodySink = std::function<void(std::string_view)>;
 
-  // Takes bytes as they came; `body` gets the content, without what frames it.
-  void feed(std::string_view bytes, const BodySink& body);
+  // Takes bytes as they came; `body` gets the content, without what frames it. Gives what it did not take: what follows
+  // a complete answer, and what comes after an error.
+  std::string_view feed(std::string_view bytes, const BodySink& body);
+  // Before the first byte: the answer to HEAD, which has no body whatever its headers say.
+  void of_head() noexcept { bodiless_ = true; }
   // The connection was closed by the other side. False: the answer was not whole then, and error() says what lacks.
   bool close();
 
@@ -29,6 +32,10 @@ class HttpResponse {
   [[nodiscard]] bool complete() const noexcept { return state_ == State::complete; }
   [[nodiscard]] const std::string& error() const noexcept { return error_; }  // empty: none
   [[nodiscard]] int status() const noexcept { return status_; }               // 0 before its line
+  // How many bytes may be read without reaching into the next chunk, whose stamp would then be this one's; at least 1.
+  [[nodiscard]] std::size_t wanted() const noexcept;
+  // Between two chunks, with nothing of the next taken.
+  [[nodiscard]] bool between_chunks() const noexcept { return state_ == State::chunk_size && line_.empty(); }
   // The value of a header by its name in lower case; nullopt: it is not there.
   [[nodiscard]] std::optional<std::string> header(std::string_view name) const;
   // Whether the connection may carry another request once this answer is complete.
@@ -57,11 +64,12 @@ class HttpResponse {
   State state_ = State::status_line;
   bool started_ = false;
   int status_ = 0;
-  bool http_1_0_ = false;
+  bool http_1_0_ = false, bodiless_ = false;
   std::vector<std::pair<std::string, std::string>> headers_;
   std::size_t header_bytes_ = 0;
   std::string line_, error_;
-  std::uint64_t left_ = 0;  // of the body, or of the chunk
+  std::uint64_t left_ = 0;       // of the body, or of the chunk
+  std::size_t least_chunk_ = 0;  // the bytes of the shortest chunk so far, with what frames it; 0: none yet
 };
 
 }  // namespace prony_http

@@ -12,7 +12,7 @@ void Input::push(Line line) {
   if (!line.too_long && line.text.size() < 4096 && line.text.find("cancel") != std::string::npos) {
     const auto message = nlohmann::json::parse(line.text, nullptr, false);
     if (message.is_object() && message.contains("type") && message["type"] == "cancel") {
-      cancelled_ = true;
+      (message.value("only", nlohmann::json()) == "waiting" ? withdrawn_ : cancelled_) = true;
       for (Line& waiting : lines_) waiting.cancelled = true;
       return;
     }

@@ -30,6 +30,9 @@ class Input {
   // A cancel overtakes what waits before it: that is its purpose. The end of input is one too.
   [[nodiscard]] bool cancelled() const noexcept { return cancelled_; }
   void forget_cancel() noexcept { cancelled_ = ended_; }
+  // The same for what was not begun alone; what runs goes on.
+  [[nodiscard]] bool withdrawn() const noexcept { return withdrawn_; }
+  void forget_withdrawal() noexcept { withdrawn_ = false; }
 
  private:
   void push(Line line);
@@ -37,7 +40,7 @@ class Input {
   int fd_;
   std::deque<Line> lines_;
   Line line_;
-  bool ended_ = false, cancelled_ = false;
+  bool ended_ = false, cancelled_ = false, withdrawn_ = false;
 };
 
 }  // namespace prony_http

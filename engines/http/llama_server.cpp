@@ -14,8 +14,8 @@ class LlamaServer final : public Dialect {
   [[nodiscard]] std::string_view name() const noexcept override { return "llama-server"; }
 
   [[nodiscard]] std::vector<std::string> capabilities() const override {
-    return {"prompt",   "phase",      "cancel",       "streams",     "seed",
-            "sampling", "ignore_eos", "prefill_time", "decode_time", "cached_tokens"};
+    return {"prompt",     "phase",        "cancel",      "streams",       "seed",         "sampling",
+            "ignore_eos", "prefill_time", "decode_time", "cached_tokens", "cancel_after", "schedule"};
   }
 
   [[nodiscard]] Fallible<std::string> greet(const Caller& call) override {
@@ -74,14 +74,14 @@ Fallible<Facts> LlamaServer::load(const LoadSettings& settings, const Caller& ca
 }
 
 Call LlamaServer::prompt(const PromptSettings& settings) const {
-  json body = {{"prompt", settings.text},
+  json body = {{"prompt", joined_text(settings)},
                {"n_predict", settings.max_tokens},
                {"temperature", settings.temperature},
                {"top_k", settings.top_k},
                {"top_p", settings.top_p},
                {"seed", settings.seed},
                {"ignore_eos", settings.ignore_eos},
-               {"cache_prompt", false},  // no prefix cache flatters a repeat
+               {"cache_prompt", settings.cache_prompt},  // else no prefix cache flatters a repeat
                {"stream", true}};
   if (!model_.empty()) body["model"] = model_;
   return {"POST", "/completion", dump(body)};

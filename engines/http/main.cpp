@@ -3,6 +3,7 @@
 //   prony-engine-http --dialect ollama|hailo-ollama|llama-server|openai [--url URL] [--api-key-file FILE] …
 //   prony-engine-http … --find     no worker: says as one line of JSON where the server is, and ends
 #include <prony/prony.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -111,6 +112,11 @@ int main(int count, char** words) {
     return 2;
   }
   std::signal(SIGPIPE, SIG_IGN);
+  rlimit files{};  // thousands of streams are thousands of sockets; the usual soft limit is 1024
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &files);
+  }
   if (line.find) {
     Input nobody(-1);
     return find(line, *dialect, nobody);

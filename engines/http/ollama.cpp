@@ -19,7 +19,8 @@ class Ollama final : public Dialect {
   [[nodiscard]] std::string_view name() const noexcept override { return hailo_ ? "hailo-ollama" : "ollama"; }
 
   [[nodiscard]] std::vector<std::string> capabilities() const override {
-    std::vector<std::string> words = {"prompt", "phase", "cancel", "streams", "seed", "sampling"};
+    std::vector<std::string> words = {"prompt",   "phase",        "cancel",   "streams", "seed",
+                                      "sampling", "cancel_after", "messages", "schedule"};
     if (!hailo_) words.insert(words.end(), {"load_time", "queue_time", "prefill_time", "decode_time"});
     return words;
   }
@@ -149,8 +150,10 @@ Call Ollama::prompt(const PromptSettings& settings) const {
   if (settings.top_p < 1) options["top_p"] = settings.top_p;
   json body = {{"model", model_}, {"stream", true}, {"options", options}};
   if (!keep_alive_.empty()) body["keep_alive"] = keep_alive_;
-  if (hailo_) {
-    body["messages"] = json::array({{{"role", "user"}, {"content", settings.text}}});
+  // A conversation has no other way in; a prompt alone goes the shorter one.
+  if (hailo_ || !settings.before.empty()) {
+    body["messages"] = messages_of(settings);
+    if (!hailo_) body["truncate"] = false;
     return {"POST", "/api/chat", dump(body)};
   }
   body["prompt"] = settings.text;

@@ -16,7 +16,8 @@ class OpenAi final : public Dialect {
   [[nodiscard]] std::string_view name() const noexcept override { return "openai"; }
 
   [[nodiscard]] std::vector<std::string> capabilities() const override {
-    return {"prompt", "phase", "cancel", "streams", "seed", "sampling", "ignore_eos"};
+    return {"prompt",     "phase",      "cancel",   "streams",      "seed",     "sampling",
+            "ignore_eos", "min_tokens", "truncate", "cancel_after", "messages", "schedule"};
   }
 
   [[nodiscard]] Fallible<std::string> greet(const Caller& call) override {
@@ -88,13 +89,16 @@ Call OpenAi::prompt(const PromptSettings& settings) const {
   if (settings.ignore_eos) {
     body["ignore_eos"] = true;
     if (may("min_tokens")) body["min_tokens"] = settings.max_tokens;
+  } else if (settings.min_tokens > 0) {
+    body["min_tokens"] = settings.min_tokens;
   }
+  if (settings.truncate_tokens) body["truncate_prompt_tokens"] = *settings.truncate_tokens;
   body[!chat_ || may("max_tokens") ? "max_tokens" : "max_completion_tokens"] = settings.max_tokens;
   if (!chat_) {
-    body["prompt"] = settings.text;
+    body["prompt"] = joined_text(settings);
     return {"POST", "/v1/completions", dump(body)};
   }
-  body["messages"] = json::array({{{"role", "user"}, {"content", settings.text}}});
+  body["messages"] = messages_of(settings);
   return {"POST", "/v1/chat/completions", dump(body)};
 }
 

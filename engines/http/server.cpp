@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t most_reply_bytes = std::size_t{64} << 20;
 }
 
-Fallible<Server::Begun> Server::begin(const Call& call, bool fresh) {
+Fallible<Server::Begun> Server::begin(const Call& call, bool fresh, bool patient) {
   Begun begun;
   std::unique_ptr<Connection> connection;
   if (!idle_.empty() && !fresh) {
@@ -19,10 +19,18 @@ Fallible<Server::Begun> Server::begin(const Call& call, bool fresh) {
     idle_.pop_back();
     begun.reused = true;
   } else {
-    auto connected = connect_to(settings_.url, settings_.ca_file, settings_.connect_timeout_ns);
-    if (!connected) return tl::unexpected<Failure>(connected.error());
+    const bool waits = patient || settings_.url.tls || address_.size == 0;
+    auto connected =
+        waits ? connect_to(settings_.url, settings_.ca_file, settings_.connect_timeout_ns) : connect_begun(address_);
+    if (!connected) {
+      address_ = {};  // it may be elsewhere by now: look again
+      return tl::unexpected<Failure>(connected.error());
+    }
     connection = std::move(*connected);
-    elsewhere_ = elsewhere(connection->fd());
+    if (waits) {
+      elsewhere_ = elsewhere(connection->fd());
+      address_ = peer_of(connection->fd());
+    }
   }
   begun.exchange =
       std::make_unique<Exchange>(std::move(connection), request_bytes(call, settings_.url, settings_.api_key));
@@ -58,11 +66,11 @@ Fallible<Reply> Server::finish(Exchange& exchange, std::int64_t patience_ns) {
 
 Fallible<Reply> Server::call(const Call& call, std::int64_t patience_ns) {
   const std::int64_t patience = patience_ns > 0 ? patience_ns : settings_.call_timeout_ns;
-  auto begun = begin(call);
+  auto begun = begin(call, false, true);
   if (!begun) return tl::unexpected<Failure>(begun.error());
   auto reply = finish(*begun->exchange, patience);
   if (!reply && begun->reused && !begun->exchange->response().started() && reply.error().code == "unreachable") {
-    begun = begin(call, true);  // the server had closed the kept connection
+    begun = begin(call, true, true);  // the server had closed the kept connection
     if (!begun) return tl::unexpected<Failure>(begun.error());
     reply = finish(*begun->exchange, patience);
   }

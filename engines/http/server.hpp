@@ -34,7 +34,8 @@ class Server {
     std::unique_ptr<Exchange> exchange;
     bool reused = false;
   };
-  [[nodiscard]] Fallible<Begun> begin(const Call& call, bool fresh = false);
+  // `patient`: waits for a new connection to come about; else the exchange tells.
+  [[nodiscard]] Fallible<Begun> begin(const Call& call, bool fresh = false, bool patient = false);
   void give_back(Exchange& exchange);
 
   [[nodiscard]] const Url& url() const noexcept { return settings_.url; }
@@ -48,6 +49,7 @@ class Server {
   Input& input_;
   std::vector<std::unique_ptr<Connection>> idle_;
   std::string elsewhere_;
+  Address address_;  // where the last patient connection went
 };
 
 }  // namespace prony_http

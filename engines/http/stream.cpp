@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "../shared/repetition.hpp"
+
 namespace prony_http {
 
 namespace {
@@ -25,6 +27,7 @@ void Stream::send(bool fresh) {
   auto begun = server_.begin(dialect_.prompt(request_.settings), fresh);
   if (!begun) return fail(begun.error());
   exchange_ = std::move(begun->exchange);
+  ++connection_number_;
   reused_ = begun->reused;
   advance();
 }
@@ -32,12 +35,23 @@ void Stream::send(bool fresh) {
 void Stream::fail(Failure failure) {
   if (over_) return;
   failure_ = std::move(failure);
+  finish();
+}
+
+// The span ends now, whenever the rest of it is written. In a full ring its end would be lost: then it ends with the
+// rest.
+void Stream::finish() {
   over_ = true;
+  constexpr std::uint32_t spare = 64;
+  if (prony_span_room() < spare) return;
+  prony_span_end(span_, failure_ ? PRONY_FAILED : PRONY_OK);
+  span_ended_ = true;
 }
 
 void Stream::cancel() {
   if (over_) return;
-  stopped_ = over_ = true;
+  stopped_ = true;
+  finish();
   exchange_.reset();  // the server sees the connection go and ends its work
 }
 
@@ -86,8 +100,17 @@ void Stream::take_event(StreamEvent&& event, const Exchange::Piece& piece) {
   all_kernel_stamped_ = all_kernel_stamped_ && piece.kernel_stamped;
 }
 
+// As a user who closes the window: the connection goes, the server ends its work or does not.
+bool Stream::call_off_if_due() {
+  if (request_.cancel_after_ns < 0 || prony_now_ns() - sent_ns_ < request_.cancel_after_ns) return false;
+  called_off_ = true;
+  finish();
+  exchange_.reset();  // the server sees the connection go
+  return true;
+}
+
 void Stream::advance() {
-  if (over_ || !exchange_) return;
+  if (over_ || !exchange_ || call_off_if_due()) return;
   const auto state = exchange_->advance([&](const Exchange::Piece& piece) { take(piece); });
   if (state == Exchange::State::going) {
     if (answer_.failure) return fail(*answer_.failure);  // nothing good comes after it
@@ -119,7 +142,7 @@ void Stream::end_of_answer() {
     return fail({"stream", has_done_ ? "the stream says [DONE] and not why the answer ended"
                                      : "the stream ended before the answer did"});
   if (chunks_.empty()) return fail({"stream", "the answer holds no text"});
-  over_ = true;
+  finish();
 }
 
 void Stream::write_counts(prony_span span) const {
@@ -135,9 +158,17 @@ void Stream::write_counts(prony_span span) const {
   count("server_decode_ns", answer_.decode_ns);
   count("server_total_ns", answer_.total_ns);
   count("scheduled_ns", request_.scheduled_ns);
+  count("level", request_.level);
   prony_span_count(span, "chunks", static_cast<std::int64_t>(chunks_.size()));
   if (stamped_together_ > 0) prony_span_count(span, "chunks_stamped_together", stamped_together_);
   if (request_.repeat > 1) prony_span_count(span, "repeat", request_.repeat);
+  if (called_off_) prony_span_count(span, "cancelled", 1);
+  for (const auto& [key, value] : request_.counts) prony_span_count(span, key.c_str(), value);
+  // Of the text: its pieces need not be tokens.
+  if (const auto loop = prony_engine::repeated_tail(answer_.text, 96, 1024); loop.length > 0) {
+    prony_span_count(span, "loop_bytes", static_cast<std::int64_t>(loop.length));
+    prony_span_count(span, "answer_bytes", static_cast<std::int64_t>(answer_.text.size()));
+  }
   if (resent_ > 0) prony_span_count(span, "asked_again", resent_);
 }
 
@@ -162,14 +193,21 @@ void Stream::write_spans(prony_span span) const {
   }
 }
 
+std::size_t Stream::slots() const noexcept {
+  constexpr std::size_t around = 64, bytes_a_slot = 20;
+  const std::size_t texts = request_.settings.text.size() + (request_.keep_output ? answer_.text.size() : 0);
+  return around + std::min(texts, std::size_t{2} * 65535) / bytes_a_slot + std::min(chunks_.size(), most_token_spans);
+}
+
 json Stream::record() {
   const bool failed_here = failure_.has_value();
-  const std::string finish = failed_here ? "error" : stopped_ ? "stop" : answer_.finish;
+  const std::string finish = failed_here ? "error" : called_off_ ? "cancelled" : stopped_ ? "stop" : answer_.finish;
   if (span_ != 0 && !request_.warm_up) {
     write_spans(span_);
     write_counts(span_);
     prony_span_attribute(span_, "prompt", request_.settings.text.c_str());
     prony_span_attribute(span_, "finish", finish.c_str());
+    for (const auto& [key, value] : request_.attributes) prony_span_attribute(span_, key.c_str(), value.c_str());
     prony_span_attribute(span_, "stamps", all_kernel_stamped_ ? "kernel" : "read");
     if (failed_here) prony_span_attribute(span_, "error", failure_->message.c_str());
     if (request_.keep_output) {
@@ -177,17 +215,19 @@ json Stream::record() {
       prony_span_attribute(span_, "answer", json::parse(quoted).get<std::string>().c_str());
     }
   }
-  prony_span_end(span_, failed_here ? PRONY_FAILED : PRONY_OK);
+  if (!span_ended_) prony_span_end(span_, failed_here ? PRONY_FAILED : PRONY_OK);
   if (failed_here)
     return {{"type", "error"},
             {"error", {{"code", failure_->code}, {"message", failure_->message}, {"id", request_.id}}}};
   json result = {{"type", "result"}, {"id", request_.id}, {"finish", finish}};
   if (answer_.prompt_tokens) result["prompt_tokens"] = *answer_.prompt_tokens;
   if (answer_.output_tokens) result["output_tokens"] = *answer_.output_tokens;
+  if (request_.scheduled_ns) result["late_ns"] = sent_ns_ - *request_.scheduled_ns;
   if (!chunks_.empty()) result["ttft_ns"] = chunks_.front() - sent_ns_;
   if (chunks_.size() > 1) result["decode_ns"] = chunks_.back() - chunks_.front();
   if (answer_.context_full) result["context_full"] = true;
-  if (request_.keep_output) result["text"] = answer_.text;
+  if (answer_.cached_tokens) result["cached_tokens"] = *answer_.cached_tokens;
+  if (request_.keep_output || request_.return_text) result["text"] = answer_.text;
   return result;
 }
 

@@ -23,8 +23,13 @@ struct StreamRequest {
   PromptSettings settings;
   bool warm_up = false, keep_output = false;
   std::int64_t repeat = 1;
-  std::int64_t timeout_ns = 0;               // 0: none
-  std::optional<std::int64_t> scheduled_ns;  // when it was to be sent, on CLOCK_MONOTONIC
+  std::int64_t timeout_ns = 0;                               // 0: none
+  std::optional<std::int64_t> scheduled_ns;                  // when it was to be sent, on CLOCK_MONOTONIC
+  std::optional<std::int64_t> level;                         // of the load that it belongs to
+  std::int64_t cancel_after_ns = -1;                         // its client goes so long after it was sent; −1: it stays
+  bool return_text = false;                                  // in the reply, not in the Run
+  std::vector<std::pair<std::string, std::int64_t>> counts;  // of the driver's, for the span
+  std::vector<std::pair<std::string, std::string>> attributes;
 };
 
 class Stream {
@@ -42,9 +47,17 @@ class Stream {
   [[nodiscard]] bool over() const noexcept { return over_; }
   [[nodiscard]] int fd() const noexcept { return exchange_ ? exchange_->fd() : -1; }
   [[nodiscard]] bool wants_to_write() const noexcept { return exchange_ && exchange_->wants_to_write(); }
+  // Another connection has another number: the same descriptor may be another socket by now.
+  [[nodiscard]] std::int64_t connection_number() const noexcept { return connection_number_; }
   [[nodiscard]] std::int64_t deadline_ns() const noexcept {  // 0: none
     return request_.timeout_ns > 0 ? sent_ns_ + request_.timeout_ns : 0;
   }
+  // When its client goes; 0: it stays.
+  [[nodiscard]] std::int64_t leaves_ns() const noexcept {
+    return request_.cancel_after_ns >= 0 ? sent_ns_ + request_.cancel_after_ns : 0;
+  }
+  // Once over(): how many slots of the ring its spans take, at most.
+  [[nodiscard]] std::size_t slots() const noexcept;
   // Once over(): writes the spans and gives the protocol's reply.
   [[nodiscard]] json record();
 
@@ -55,6 +68,8 @@ class Stream {
   void end_of_answer();
   [[nodiscard]] std::unique_ptr<StreamParser> parser_for_answer() const;
   void fail(Failure failure);
+  void finish();
+  [[nodiscard]] bool call_off_if_due();
   void write_spans(prony_span span) const;
   void write_counts(prony_span span) const;
 
@@ -66,8 +81,9 @@ class Stream {
   std::string refused_body_;
   Answer answer_;
   std::vector<std::int64_t> chunks_;  // stamps of events with text
-  bool all_kernel_stamped_ = true, reused_ = false, over_ = false, stopped_ = false, has_done_ = false;
-  std::int64_t sent_ns_ = 0, resent_ = 0;
+  bool all_kernel_stamped_ = true, reused_ = false, over_ = false, stopped_ = false, called_off_ = false,
+       has_done_ = false, span_ended_ = false;
+  std::int64_t sent_ns_ = 0, resent_ = 0, connection_number_ = 0;
   std::int64_t stamped_together_ = 0;  // chunks that came in one read with a later one: its stamp is theirs
   prony_span span_ = 0;
   std::optional<Failure> failure_;

@@ -52,6 +52,27 @@ std::string text(const json& message, const char* key) {
   return found.get<std::string>();
 }
 
+// What came before in the conversation.
+void take_before(const json& message, PromptSettings& settings) {
+  const json& list = member(message, "before");
+  if (list.is_null()) return;
+  if (!list.is_array()) throw BadMessage{"protocol", "before must be a list"};
+  for (const json& one : list) {
+    if (!one.is_object()) throw BadMessage{"protocol", "before must be a list of objects"};
+    settings.before.emplace_back(text(one, "role"), text(one, "content"));
+  }
+}
+
+// What the driver wants to stand with the request in the Run.
+void take_labels(const json& message, StreamRequest& request) {
+  if (const json& counts = member(message, "counts"); counts.is_object())
+    for (const auto& [key, value] : counts.items())
+      if (value.is_number_integer()) request.counts.emplace_back(key, value.get<std::int64_t>());
+  if (const json& attributes = member(message, "attributes"); attributes.is_object())
+    for (const auto& [key, value] : attributes.items())
+      if (value.is_string()) request.attributes.emplace_back(key, value.get<std::string>());
+}
+
 [[noreturn]] void crash() {
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);  // it is meant: no core file
@@ -74,7 +95,7 @@ int Worker::run() {
        {"capabilities", dialect_->capabilities()}});
   while (!stopped_) {
     while (!stopped_ && input_.has_line() && may_take_a_line()) handle(input_.next());
-    if (stopped_ || (input_.ended() && !input_.has_line() && active_.empty() && waiting_.empty())) break;
+    if (stopped_ || (input_.ended() && !input_.has_line() && is_idle())) break;
     start_what_is_due();
     if (!input_.has_line() || !may_take_a_line()) wait();
     settle();
@@ -86,7 +107,7 @@ int Worker::run() {
 // One at a time, and everything in order, unless more streams were asked for; then prompts go in beside others, and
 // what is not a prompt waits for all of them.
 bool Worker::may_take_a_line() const {
-  if (active_.empty() && waiting_.empty()) return true;
+  if (is_idle()) return true;
   return streams_ > 1 && waiting_.size() < most_waiting && input_.front().text.find("\"prompt\"") != std::string::npos;
 }
 
@@ -175,6 +196,10 @@ void Worker::prompt(const json& message) {
   settings.top_p = number(message, "top_p", 1);
   settings.seed = integer(message, "seed", 0, std::numeric_limits<std::uint32_t>::max()).value_or(seed_);
   settings.ignore_eos = yes(message, "ignore_eos");
+  settings.min_tokens = integer(message, "min_tokens", 0, most).value_or(0);
+  settings.truncate_tokens = integer(message, "truncate_prompt_tokens", 2, most);
+  settings.cache_prompt = yes(message, "cache_prompt");
+  take_before(message, settings);
   const auto words = dialect_->capabilities();
   if (settings.ignore_eos && std::find(words.begin(), words.end(), "ignore_eos") == words.end())
     throw BadMessage{"unsupported", std::string(dialect_->name()) + " cannot be told to go on past the model's end"};
@@ -183,7 +208,12 @@ void Worker::prompt(const json& message) {
   request.repeat = integer(message, "repeat", 1, most).value_or(1);
   request.scheduled_ns = integer(message, "at_ns", 0, std::numeric_limits<std::int64_t>::max());
   request.timeout_ns = settings_.timeout_ns;
-  if (line_cancelled_) return say({{"type", "result"}, {"id", request.id}, {"finish", "stop"}});
+  request.cancel_after_ns =
+      integer(message, "cancel_after_ns", 0, std::numeric_limits<std::int64_t>::max()).value_or(-1);
+  request.return_text = yes(message, "return_text");
+  take_labels(message, request);
+  request.level = integer(message, "level", 1, most);
+  if (line_cancelled_) return never_begun(request);
   const auto later = [](const StreamRequest& a, const StreamRequest& b) {
     return a.scheduled_ns.value_or(0) < b.scheduled_ns.value_or(0);
   };
@@ -226,46 +256,123 @@ bool Worker::misbehaves(const StreamRequest& request) {
   return true;
 }
 
+// Whether so many slots can be written without a loss. A recorder that made none for two seconds does not listen any
+// more: what is dropped then is counted.
+bool Worker::has_room(std::size_t slots) {
+  constexpr std::int64_t patience_ns = 2'000 * ms;
+  if (slots <= prony_span_room()) {
+    crowded_since_ns_ = 0;
+    return true;
+  }
+  const std::int64_t now_ns = prony_now_ns();
+  if (crowded_since_ns_ == 0) crowded_since_ns_ = now_ns;
+  return now_ns - crowded_since_ns_ > patience_ns;
+}
+
 void Worker::start_what_is_due() {
+  constexpr std::size_t a_begin = 64;
   while (!waiting_.empty() && active_.size() < streams_ &&
-         waiting_.front().scheduled_ns.value_or(0) <= prony_now_ns()) {
+         waiting_.front().scheduled_ns.value_or(0) <= prony_now_ns() && has_room(a_begin)) {
     StreamRequest request = std::move(waiting_.front());
     waiting_.pop_front();
     if (misbehaves(request)) continue;
-    active_.push_back(std::make_unique<Stream>(std::move(request), *server_, *dialect_));
-    active_.back()->begin();
+    active_.push_back(std::make_unique<Active>(std::move(request), *server_, *dialect_));
+    Active& active = *active_.back();
+    active.place = std::prev(active_.end());
+    active.stream.begin();
+    active.leaves_ns = active.stream.leaves_ns();
+    if (active.leaves_ns > 0) leaving_.emplace(active.leaves_ns, &active);
+    follow(active);
   }
+}
+
+// Has the poller watch what the stream waits for now; a stream that is over goes to those that are to be told. At once,
+// before its descriptor's number can be another's.
+void Worker::follow(Active& active) {
+  Stream& stream = active.stream;
+  if (stream.over()) {
+    if (active.watched >= 0) poller_.forget(active.watched);
+    if (active.leaves_ns > 0) leaving_.erase({active.leaves_ns, &active});
+    const auto place = active.place;
+    finished_.push_back(std::move(*place));
+    active_.erase(place);
+    return;
+  }
+  const bool same = active.connection_number == stream.connection_number();
+  if (same && active.for_writing == stream.wants_to_write()) return;
+  if (!same && active.watched >= 0 && active.watched != stream.fd()) poller_.forget(active.watched);
+  active.watched = stream.fd();
+  active.connection_number = stream.connection_number();
+  active.for_writing = stream.wants_to_write();
+  poller_.watch(active.watched, active.for_writing, &active);
+}
+
+void Worker::advance(Active& active) {
+  active.stream.advance();
+  follow(active);
 }
 
 // Until a socket or the driver has something, a prompt is due, or one has taken too long.
 void Worker::wait() {
-  std::vector<pollfd> ready{{input_.ended() ? -1 : input_.fd(), POLLIN, 0}};
+  if (!finished_.empty() && crowded_since_ns_ == 0) return;  // over as it began: there is something to tell first
   std::int64_t until_ns = prony_now_ns() + 60'000 * ms;
   if (!waiting_.empty() && active_.size() < streams_)
     until_ns = std::min(until_ns, waiting_.front().scheduled_ns.value_or(0));
-  for (const auto& stream : active_) {
-    if (stream->over()) return;
-    ready.push_back({stream->fd(), static_cast<short>(stream->wants_to_write() ? POLLIN | POLLOUT : POLLIN), 0});
-    if (stream->deadline_ns() > 0) until_ns = std::min(until_ns, stream->deadline_ns());
+  if (!active_.empty() && active_.front()->stream.deadline_ns() > 0)
+    until_ns = std::min(until_ns, active_.front()->stream.deadline_ns());
+  if (!leaving_.empty()) until_ns = std::min(until_ns, leaving_.begin()->first);
+  if (crowded_since_ns_ != 0) until_ns = prony_now_ns() + ms / 2;  // the recorder looks every few of them
+  if (!input_watched_ && !input_.ended() && !poller_.watch(input_.fd(), false, this)) {
+    input_.read_some();  // a file: there is always something, or its end
+    return;
   }
-  const std::int64_t left = std::max<std::int64_t>(0, until_ns - prony_now_ns());
-  ::poll(ready.data(), ready.size(), static_cast<int>((left + ms - 1) / ms));
-  for (std::size_t i = 0; i < active_.size(); ++i)
-    if (ready[i + 1].revents != 0 || prony_now_ns() >= until_ns) active_[i]->advance();
-  if (ready[0].revents != 0) input_.read_some();
+  input_watched_ = !input_.ended();
+  bool input_ready = false;
+  for (const epoll_event& event : poller_.wait(until_ns)) {
+    if (event.data.ptr == this)
+      input_ready = true;
+    else
+      advance(*static_cast<Active*>(event.data.ptr));
+  }
+  const std::int64_t now_ns = prony_now_ns();
+  while (!active_.empty() && active_.front()->stream.deadline_ns() > 0 &&
+         active_.front()->stream.deadline_ns() <= now_ns)
+    advance(*active_.front());
+  while (!leaving_.empty() && leaving_.begin()->first <= now_ns) advance(*leaving_.begin()->second);
+  if (input_ready) input_.read_some();
+  if (!input_.ended()) return;
+  poller_.forget(input_.fd());  // its end is told for ever
+  input_watched_ = false;
 }
 
-// Replies of what is over; a cancel ends all that run.
+void Worker::never_begun(const StreamRequest& request) {
+  say({{"type", "result"}, {"id", request.id}, {"finish", "stop"}, {"begun", false}});
+}
+
+// A cancel ends all that run, and what was not begun; a withdrawal the latter alone.
+void Worker::heed_cancel() {
+  if (!input_.cancelled() && !input_.withdrawn()) return;
+  for (const StreamRequest& request : waiting_) never_begun(request);
+  waiting_.clear();
+  if (input_.cancelled())
+    while (!active_.empty()) {
+      Active& active = *active_.front();
+      active.stream.cancel();
+      follow(active);
+    }
+  input_.forget_cancel();
+  input_.forget_withdrawal();
+}
+
+// Replies of what is over, in the order of their ends, as fast as the recorder has room for their spans, and for the
+// begins of others beside them.
 void Worker::settle() {
-  if (input_.cancelled()) {
-    for (const auto& stream : active_) stream->cancel();
-    for (const StreamRequest& request : waiting_) say({{"type", "result"}, {"id", request.id}, {"finish", "stop"}});
-    waiting_.clear();
-    input_.forget_cancel();
+  heed_cancel();
+  constexpr std::size_t for_others = 1024;
+  while (!finished_.empty() && has_room(finished_.front()->stream.slots() + for_others)) {
+    say(finished_.front()->stream.record());
+    finished_.pop_front();
   }
-  for (const auto& stream : active_)
-    if (stream->over()) say(stream->record());
-  std::erase_if(active_, [](const auto& stream) { return stream->over(); });
 }
 
 void Worker::error(const std::string& code, const std::string& message, const std::optional<std::string>& id) {

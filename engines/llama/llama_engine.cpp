@@ -15,11 +15,14 @@
 #include <mutex>
 #include <utility>
 
+#include "../shared/repetition.hpp"
+
 namespace prony_engine {
 
 namespace {
 
 constexpr std::int32_t default_ctx = 4096, default_batch = 512;
+constexpr std::int32_t most_of_a_budget = 16;  // sequences, however short
 
 // llama.cpp tells why something failed only through its log: the last error lines are kept for the error message.
 // A place per process, because the callback belongs to the process.
@@ -133,16 +136,25 @@ std::optional<Failure> LlamaEngine::load(const LoadSettings& settings, ModelFact
   const std::int32_t trained = llama_model_n_ctx_train(model_.get());
   const std::int32_t threads = settings.threads.value_or(std::max(1, usable_cores() - 1));
   llama_context_params parameters = llama_context_default_params();
-  parameters.n_ctx = static_cast<std::uint32_t>(settings.ctx.value_or(std::min(trained, default_ctx)));
+  const std::int32_t ctx = settings.ctx.value_or(std::min(trained, default_ctx));
+  batching_ = settings.batching;
+  // Each sequence has a context of its own, so that what one computes does not depend on how long the others are.
+  const bool budget = batching_.kind == Batching::Kind::budget;
+  sequences_ = budget ? std::min(batching_.size, most_of_a_budget) : std::max(1, batching_.size);
+  const std::int32_t of_one = budget ? std::min(ctx, std::max(batching_.size, 8)) : ctx;
+  if (std::int64_t{of_one} * sequences_ > INT32_MAX)
+    return Failure{"memory", "a context of " + std::to_string(of_one) + " tokens for each of " +
+                                 std::to_string(sequences_) + " prompts at once is more than can be counted"};
+  parameters.n_ctx = static_cast<std::uint32_t>(of_one * sequences_);
   parameters.n_batch = static_cast<std::uint32_t>(settings.batch.value_or(default_batch));
   parameters.n_ubatch = parameters.n_batch;
-  parameters.n_seq_max = 1;
+  parameters.n_seq_max = static_cast<std::uint32_t>(sequences_);
   parameters.n_threads = parameters.n_threads_batch = threads;
   parameters.no_perf = true;
   parameters.abort_callback = aborted;
   parameters.abort_callback_data = &cancelled_;
   if (const std::uint64_t bytes = cache_bytes(model_.get(), parameters.n_ctx);
-      settings.ctx.value_or(0) > trained && bytes > physical_memory()) {
+      (settings.ctx.value_or(0) > trained || sequences_ > 1) && bytes > physical_memory()) {
     model_.reset();
     return Failure{"memory", "a context of " + std::to_string(parameters.n_ctx) + " tokens would take " +
                                  std::to_string(bytes >> 30) + " GiB, this machine has " +
@@ -156,6 +168,7 @@ std::optional<Failure> LlamaEngine::load(const LoadSettings& settings, ModelFact
   batch_size_ = static_cast<std::int32_t>(llama_n_batch(context_.get()));
   if (batch_.token != nullptr) llama_batch_free(batch_);
   batch_ = llama_batch_init(batch_size_, 0, 1);
+  in_cache_.clear();
 
   const llama_vocab* vocab = llama_model_get_vocab(model_.get());
   vocabulary_ = llama_vocab_n_tokens(vocab);
@@ -172,7 +185,8 @@ std::optional<Failure> LlamaEngine::load(const LoadSettings& settings, ModelFact
   facts.path = settings.model;
   facts.parameters = llama_model_n_params(model_.get());
   facts.size_bytes = llama_model_size(model_.get());
-  facts.ctx = static_cast<std::int32_t>(llama_n_ctx(context_.get()));
+  facts.ctx = context_of_one();
+  facts.sequences = sequences_;
   facts.ctx_trained = trained;
   facts.batch = batch_size_;
   facts.threads = llama_n_threads(context_.get());
@@ -180,7 +194,9 @@ std::optional<Failure> LlamaEngine::load(const LoadSettings& settings, ModelFact
   return {};
 }
 
-std::optional<Failure> LlamaEngine::tokenise(const std::string& text, std::vector<llama_token>& tokens) const {
+std::int32_t LlamaEngine::context_of_one() const { return static_cast<std::int32_t>(llama_n_ctx_seq(context_.get())); }
+
+std::optional<Failure> LlamaEngine::all_tokens(const std::string& text, std::vector<llama_token>& tokens) const {
   const llama_vocab* vocab = llama_model_get_vocab(model_.get());
   const auto length = static_cast<std::int32_t>(text.size());
   tokens.resize(text.size() + 8);
@@ -193,19 +209,40 @@ std::optional<Failure> LlamaEngine::tokenise(const std::string& text, std::vecto
   if (count < 0) return Failure{"internal", "the tokenizer refused the prompt"};
   if (count == 0) return Failure{"context", "the prompt has no token"};
   tokens.resize(static_cast<std::size_t>(count));
-  const auto ctx = static_cast<std::int32_t>(llama_n_ctx(context_.get()));
-  if (count >= ctx)
-    return Failure{"context", "the prompt has " + std::to_string(count) + " tokens; a context of " +
-                                  std::to_string(ctx) + " leaves no room for an answer"};
+  return {};
+}
+
+std::optional<Failure> LlamaEngine::count_tokens(const std::string& text, std::int32_t& count) const {
+  std::vector<llama_token> tokens;
+  auto failure = all_tokens(text, tokens);
+  count = static_cast<std::int32_t>(tokens.size());
+  return failure;
+}
+
+std::optional<Failure> LlamaEngine::tokenise(const PromptSettings& prompt, std::vector<llama_token>& tokens,
+                                             Answer& answer) const {
+  if (auto failure = all_tokens(prompt.text, tokens)) return failure;
+  const auto most = static_cast<std::size_t>(prompt.truncate_tokens.value_or(0));
+  if (most > 0 && tokens.size() > most) {
+    const bool begins = tokens.front() == llama_vocab_bos(llama_model_get_vocab(model_.get()));
+    const std::size_t cut = tokens.size() - most;
+    tokens.erase(tokens.begin() + (begins ? 1 : 0),
+                 tokens.begin() + static_cast<std::ptrdiff_t>(cut + (begins ? 1 : 0)));
+    answer.truncated_tokens = static_cast<std::int32_t>(cut);
+  }
+  answer.prompt_tokens = static_cast<std::int32_t>(tokens.size());
+  if (answer.prompt_tokens >= context_of_one())
+    return Failure{"context", "the prompt has " + std::to_string(tokens.size()) + " tokens; a context of " +
+                                  std::to_string(context_of_one()) + " leaves no room for an answer"};
   return {};
 }
 
 // Greedy is the largest logit and nothing else: no temperature, no random number.
-LlamaEngine::Sampler LlamaEngine::make_sampler(const PromptSettings& prompt) const {
+LlamaEngine::Sampler LlamaEngine::make_sampler(const PromptSettings& prompt, bool may_end) const {
   llama_sampler_chain_params parameters = llama_sampler_chain_default_params();
   parameters.no_perf = true;
   Sampler chain(llama_sampler_chain_init(parameters));
-  if (prompt.ignore_eos && !no_end_tokens_.empty())
+  if (!may_end && !no_end_tokens_.empty())
     llama_sampler_chain_add(chain.get(),
                             llama_sampler_init_logit_bias(vocabulary_, static_cast<std::int32_t>(no_end_tokens_.size()),
                                                           no_end_tokens_.data()));
@@ -228,34 +265,62 @@ std::optional<Failure> decode_failure(std::int32_t code) {
   return Failure{"internal", "llama_decode failed (" + std::to_string(code) + "): " + take_log()};
 }
 
-std::optional<Failure> LlamaEngine::prefill(const std::vector<llama_token>& tokens) {
-  const auto count = static_cast<std::int32_t>(tokens.size());
-  for (std::int32_t at = 0; at < count; at += batch_size_) {
-    batch_.n_tokens = std::min(batch_size_, count - at);
-    for (std::int32_t i = 0; i < batch_.n_tokens; ++i) {
-      batch_.token[i] = tokens[static_cast<std::size_t>(at + i)];
-      batch_.pos[i] = at + i;
-      batch_.n_seq_id[i] = 1;
-      batch_.seq_id[i][0] = 0;
-      batch_.logits[i] = at + i == count - 1 ? 1 : 0;
-    }
-    if (auto failure = decode_failure(llama_decode(context_.get(), batch_))) return failure;
-    if (cancelled_) return {};
-  }
+void LlamaEngine::put(llama_token token, std::int32_t position, llama_seq_id sequence, bool logits) {
+  const std::int32_t at = batch_.n_tokens++;
+  batch_.token[at] = token;
+  batch_.pos[at] = position;
+  batch_.n_seq_id[at] = 1;
+  batch_.seq_id[at][0] = sequence;
+  batch_.logits[at] = logits ? 1 : 0;
+}
+
+std::optional<Failure> LlamaEngine::compute() {
+  if (auto failure = decode_failure(llama_decode(context_.get(), batch_))) return failure;
   llama_synchronize(context_.get());  // some backends return before the logits are there
   return {};
 }
 
-std::optional<Failure> LlamaEngine::decode_one(llama_token token, std::int32_t position, bool logits_wanted) {
-  batch_.n_tokens = 1;
-  batch_.token[0] = token;
-  batch_.pos[0] = position;
-  batch_.n_seq_id[0] = 1;
-  batch_.seq_id[0][0] = 0;
-  batch_.logits[0] = logits_wanted ? 1 : 0;
-  auto failure = decode_failure(llama_decode(context_.get(), batch_));
-  if (!failure) llama_synchronize(context_.get());
-  return failure;
+std::optional<Failure> LlamaEngine::prefill(const std::vector<llama_token>& tokens, std::int32_t from) {
+  const auto count = static_cast<std::int32_t>(tokens.size());
+  for (std::int32_t at = from; at < count && !cancelled_; at += batch_size_) {
+    batch_.n_tokens = 0;
+    for (std::int32_t i = at; i < std::min(count, at + batch_size_); ++i)
+      put(tokens[static_cast<std::size_t>(i)], i, 0, i == count - 1);
+    if (auto failure = compute()) return failure;
+  }
+  return {};
+}
+
+// How many of the prompt's first tokens need not be computed again; the cache then holds these and no more.
+std::int32_t LlamaEngine::take_from_cache(const std::vector<llama_token>& tokens, bool wanted) {
+  llama_memory_t memory = llama_get_memory(context_.get());
+  std::size_t same = 0;
+  if (wanted)  // the last one is computed in any case: its logits are wanted
+    while (same + 1 < tokens.size() && same < in_cache_.size() && tokens[same] == in_cache_[same]) ++same;
+  in_cache_.clear();
+  if (same > 0 && llama_memory_seq_rm(memory, 0, static_cast<llama_pos>(same), -1))
+    return static_cast<std::int32_t>(same);
+  llama_memory_clear(memory, true);  // no prefix of the prompt before may help this one
+  return 0;
+}
+
+bool LlamaEngine::take_token(llama_token token, const PromptSettings& prompt, Answer& answer,
+                             std::vector<llama_token>& made) const {
+  made.push_back(token);
+  ++answer.output_tokens;
+  const bool end = llama_vocab_is_eog(llama_model_get_vocab(model_.get()), token) && !prompt.ignore_eos;
+  if (prompt.keep_output && !end) append_text(token, answer.text);
+  const std::int32_t position = answer.prompt_tokens + answer.output_tokens - 1;
+  answer.context_full = !end && answer.output_tokens < prompt.max_tokens && position >= context_of_one();
+  if (!end && answer.output_tokens < prompt.max_tokens && !answer.context_full) return false;
+  answer.finish = end ? "eos" : "length";
+  return true;
+}
+
+void LlamaEngine::note_repetition(const std::vector<llama_token>& made, Answer& answer) const {
+  const Repetition loop = repeated_tail(made, 24, 256);
+  answer.loop_tokens = static_cast<std::int32_t>(loop.length);
+  answer.loop_period = static_cast<std::int32_t>(loop.period);
 }
 
 void LlamaEngine::append_text(llama_token token, std::string& text) const {
@@ -275,21 +340,24 @@ void LlamaEngine::append_text(llama_token token, std::string& text) const {
 std::optional<Failure> LlamaEngine::answer(const PromptSettings& prompt, const Observer& observer, Answer& answer) {
   take_log();
   const std::int64_t begin = prony_now_ns();
-  llama_memory_clear(llama_get_memory(context_.get()), true);  // no prefix of the prompt before may help this one
-  std::vector<llama_token> tokens;
-  if (auto failure = tokenise(prompt.text, tokens)) return failure;
-  answer.prompt_tokens = static_cast<std::int32_t>(tokens.size());
-  const Sampler sampler = make_sampler(prompt);
+  std::vector<llama_token> tokens, made;
+  if (auto failure = tokenise(prompt, tokens, answer)) return failure;
+  answer.cached_tokens = take_from_cache(tokens, prompt.cache_prompt);
+  const Sampler held = prompt.ignore_eos || prompt.min_tokens > 0 ? make_sampler(prompt, false) : Sampler();
+  const Sampler free = prompt.ignore_eos ? Sampler() : make_sampler(prompt, true);
   const std::int64_t tokenised = prony_now_ns();
   observer.tokenise(begin, tokenised);
 
-  const llama_vocab* vocab = llama_model_get_vocab(model_.get());
-  const auto ctx = static_cast<std::int32_t>(llama_n_ctx(context_.get()));
-  if (auto failure = prefill(tokens)) return failure;
+  if (auto failure = prefill(tokens, answer.cached_tokens)) return failure;
   std::int64_t last = tokenised, prefilled = 0;
   answer.finish = "stop";
   while (!cancelled_) {
-    const llama_token token = llama_sampler_sample(sampler.get(), context_.get(), -1);
+    if (prompt.cancel_after_ns >= 0 && prony_now_ns() - begin >= prompt.cancel_after_ns) {
+      answer.finish = "cancelled";
+      break;
+    }
+    const bool may_end = free && answer.output_tokens >= prompt.min_tokens;
+    const llama_token token = llama_sampler_sample((may_end ? free : held).get(), context_.get(), -1);
     const std::int64_t now = prony_now_ns();
     if (prefilled == 0) {
       prefilled = now;
@@ -297,18 +365,16 @@ std::optional<Failure> LlamaEngine::answer(const PromptSettings& prompt, const O
     }
     observer.token(last, now);
     last = now;
-    ++answer.output_tokens;
-    const bool end = llama_vocab_is_eog(vocab, token) && !prompt.ignore_eos;
-    if (prompt.keep_output && !end) append_text(token, answer.text);
-    const std::int32_t position = answer.prompt_tokens + answer.output_tokens - 1;
-    answer.context_full = !end && answer.output_tokens < prompt.max_tokens && position >= ctx;
-    if (end || answer.output_tokens >= prompt.max_tokens || answer.context_full) {
-      answer.finish = end ? "eos" : "length";
-      break;
-    }
-    if (auto failure = decode_one(token, position, true)) return failure;
+    if (take_token(token, prompt, answer, made)) break;
+    batch_.n_tokens = 0;
+    put(token, answer.prompt_tokens + answer.output_tokens - 1, 0, true);
+    if (auto failure = compute()) return failure;
   }
   if (answer.output_tokens > 1) observer.decode(prefilled, last);
+  note_repetition(made, answer);
+  if (answer.finish == "stop") return {};  // where it was aborted, nobody knows what the cache holds
+  in_cache_ = std::move(tokens);
+  if (!made.empty()) in_cache_.insert(in_cache_.end(), made.begin(), made.end() - 1);
   return {};
 }
 

@@ -18,51 +18,12 @@
 
 #include "line_queue.hpp"
 #include "llama_engine.hpp"
+#include "message.hpp"
 
 namespace prony_engine {
 namespace {
 
 using nlohmann::json;
-
-// What the driver sent is not what the protocol says; caught where a line is handled, never further.
-struct BadMessage {
-  std::string code, message;
-};
-
-// An integer member within bounds; absent or null → nullopt.
-template <class T>
-std::optional<T> integer(const json& message, const char* key, std::int64_t least, std::int64_t most) {
-  const auto found = message.find(key);
-  if (found == message.end() || found->is_null()) return std::nullopt;
-  const bool fits = found->is_number_unsigned() ? found->get<std::uint64_t>() <= static_cast<std::uint64_t>(most)
-                                                : found->is_number_integer() && found->get<std::int64_t>() <= most;
-  if (!fits || (!found->is_number_unsigned() && found->get<std::int64_t>() < least) ||
-      (found->is_number_unsigned() && least > 0 && found->get<std::uint64_t>() < static_cast<std::uint64_t>(least)))
-    throw BadMessage{"protocol", std::string(key) + " must be a whole number from " + std::to_string(least) + " to " +
-                                     std::to_string(most)};
-  return static_cast<T>(found->get<std::int64_t>());
-}
-
-double number(const json& message, const char* key, double otherwise) {
-  const auto found = message.find(key);
-  if (found == message.end() || found->is_null()) return otherwise;
-  if (!found->is_number()) throw BadMessage{"protocol", std::string(key) + " must be a number"};
-  return found->get<double>();
-}
-
-bool yes(const json& message, const char* key, bool otherwise) {
-  const auto found = message.find(key);
-  if (found == message.end() || found->is_null()) return otherwise;
-  if (!found->is_boolean()) throw BadMessage{"protocol", std::string(key) + " must be true or false"};
-  return found->get<bool>();
-}
-
-std::string text(const json& message, const char* key) {
-  const auto found = message.find(key);
-  if (found == message.end() || !found->is_string())
-    throw BadMessage{"protocol", std::string(key) + " is missing or not a text"};
-  return found->get<std::string>();
-}
 
 // "crash-at:3" → {crash-at, 3}: see "Test hooks" in the protocol page.
 struct Fault {
@@ -98,7 +59,9 @@ class Worker {
          {"version", PRONY_VERSION},
          {"engine", "llama.cpp"},
          {"engine_version", LlamaEngine::version()},
-         {"capabilities", {"prompt", "phase", "cancel", "seed", "ignore_eos", "sampling"}}});
+         {"capabilities",
+          {"prompt", "phase", "cancel", "seed", "ignore_eos", "sampling", "batch", "min_tokens", "truncate",
+           "cancel_after", "tokenise", "cached_tokens"}}});
     while (!stopped_) {
       const auto line = lines_.next();
       if (!line) break;
@@ -126,7 +89,8 @@ class Worker {
     if (type == "load") return load(message);
     if (type == "prompt") return prompt(message);
     if (type == "phase") return phase(message);
-    if (type == "batch") return error("unsupported", "this worker answers one prompt at a time");
+    if (type == "batch") return batch(message);
+    if (type == "tokenise") return tokenise(message);
     if (type == "stop") {
       say({{"type", "bye"}});
       stopped_ = true;
@@ -136,13 +100,9 @@ class Worker {
   }
 
   void load(const json& message) {
-    LoadSettings settings;
-    settings.model = text(message, "model");
-    settings.threads = integer<std::int32_t>(message, "threads", 1, 1024);
-    settings.ctx = integer<std::int32_t>(message, "ctx", 8, std::numeric_limits<std::int32_t>::max());
-    settings.batch = integer<std::int32_t>(message, "batch", 1, 65536);
-    settings.use_mmap = yes(message, "use_mmap", true);
-    seed_ = integer<std::uint32_t>(message, "seed", 0, std::numeric_limits<std::uint32_t>::max()).value_or(1);
+    const LoadSettings settings = load_settings(message);
+    seed_ =
+        static_cast<std::uint32_t>(integer(message, "seed", 0, std::numeric_limits<std::uint32_t>::max()).value_or(1));
     lines_.cancelled() = lines_.ended();
     const prony_span span = prony_span_begin(PRONY_PHASE, "load", 0);
     ModelFacts facts;
@@ -161,41 +121,99 @@ class Worker {
            {"engine.ctx", facts.ctx},
            {"engine.batch", facts.batch},
            {"engine.threads", facts.threads},
+           {"engine.sequences", facts.sequences},
            {"engine.load_ms", facts.load_ms}}}});
   }
 
   void prompt(const json& message) {
     if (!engine_.loaded()) throw BadMessage{"state", "no model is loaded"};
-    const std::string id = text(message, "id");
-    PromptSettings settings;
-    settings.text = text(message, "text");
-    settings.max_tokens =
-        integer<std::int32_t>(message, "max_tokens", 1, std::numeric_limits<std::int32_t>::max()).value_or(128);
-    settings.temperature = number(message, "temperature", 0);
-    settings.top_k = integer<std::int32_t>(message, "top_k", 0, std::numeric_limits<std::int32_t>::max()).value_or(0);
-    settings.top_p = number(message, "top_p", 1);
-    if (settings.top_p <= 0 || settings.top_p > 1) throw BadMessage{"protocol", "top_p must be above 0 and at most 1"};
-    settings.seed =
-        integer<std::uint32_t>(message, "seed", 0, std::numeric_limits<std::uint32_t>::max()).value_or(seed_);
-    settings.ignore_eos = yes(message, "ignore_eos", false);
-    settings.keep_output = yes(message, "keep_output", false);
-    const auto repeat =
-        integer<std::int64_t>(message, "repeat", 1, std::numeric_limits<std::int32_t>::max()).value_or(1);
+    const PromptMessage asked = prompt_message(message, seed_);
     lines_.cancelled() = lines_.ended();
-    if (yes(message, "warm_up", false)) return warm_up(id, settings);
+    if (asked.warm_up) return warm_up(asked);
 
-    const prony_span request = prony_span_begin(PRONY_REQUEST, id.c_str(), 0);
     const std::int64_t begin = prony_now_ns();
-    prony_span_attribute(request, "prompt", settings.text.c_str());
-    if (repeat > 1) prony_span_count(request, "repeat", repeat);
+    const prony_span request = begin_request(asked);
     ++prompts_;
-    if (misbehave(id, request)) return;
+    if (misbehave(asked.id, request)) return;
     Times times;
     Answer answer;
-    const auto failure = engine_.answer(settings, observer(request, times), answer);
-    finish(request, settings, answer, failure);
-    if (failure) return error(failure->code, failure->message, id);
-    reply(id, settings, answer, begin, times);
+    const auto failure = engine_.answer(asked.settings, observer(request, times), answer);
+    finish(request, asked, answer, failure);
+    if (failure) return error(failure->code, failure->message, asked.id);
+    say(result(asked, answer, begin, times));
+  }
+
+  static prony_span begin_request(const PromptMessage& asked) {
+    const prony_span request = prony_span_begin(PRONY_REQUEST, asked.id.c_str(), 0);
+    prony_span_attribute(request, "prompt", asked.settings.text.c_str());
+    if (asked.repeat > 1) prony_span_count(request, "repeat", asked.repeat);
+    for (const auto& [key, value] : asked.counts) prony_span_count(request, key.c_str(), value);
+    for (const auto& [key, value] : asked.attributes) prony_span_attribute(request, key.c_str(), value.c_str());
+    return request;
+  }
+
+  // Many prompts at once, put together as load() was told. One reply, with theirs in the order of the prompts.
+  void batch(const json& message) {
+    if (!engine_.loaded()) throw BadMessage{"state", "no model is loaded"};
+    const std::string id = text(message, "id");
+    const auto list = message.find("prompts");
+    if (list == message.end() || !list->is_array() || list->empty())
+      throw BadMessage{"protocol", "prompts is missing or no list"};
+    std::vector<PromptMessage> asked;
+    for (const json& one : *list) {
+      if (!one.is_object()) throw BadMessage{"protocol", "prompts holds something else than objects"};
+      asked.push_back(prompt_message(one, seed_));
+      if (asked.back().warm_up) throw BadMessage{"protocol", "a warm-up goes alone"};
+    }
+    lines_.cancelled() = lines_.ended();
+    const std::int64_t begin = prony_now_ns();
+    std::vector<prony_span> spans;
+    std::vector<PromptSettings> prompts;
+    for (const PromptMessage& one : asked) {
+      spans.push_back(begin_request(one));
+      prompts.push_back(one.settings);
+    }
+    std::vector<Times> times(asked.size());
+    json results(asked.size(), nullptr);
+    BatchObserver seen;
+    seen.of_prompt = [&](std::size_t i) { return observer(spans[i], times[i]); };
+    seen.step = write_step;
+    seen.finished = [&](std::size_t i, Answer answer, const std::optional<Failure>& failure) {
+      finish(spans[i], asked[i], answer, failure);
+      results[i] = failure
+                       ? json{{"type", "error"},
+                              {"error", {{"code", failure->code}, {"message", failure->message}, {"id", asked[i].id}}}}
+                       : result(asked[i], answer, begin, times[i]);
+    };
+    engine_.answer_all(prompts, begin, seen);
+    say({{"type", "result"}, {"id", id}, {"finish", lines_.cancelled() ? "stop" : "length"}, {"results", results}});
+  }
+
+  static void write_step(const Step& step) {
+    const prony_span span = prony_span_complete(PRONY_PHASE, "step", 0, step.begin_ns, step.end_ns);
+    if (span == 0) return;
+    prony_span_count(span, "prefill_tokens", step.prefill_tokens);
+    prony_span_count(span, "decode_tokens", step.decode_tokens);
+    prony_span_count(span, "kv_tokens", step.kv_tokens);
+    prony_span_count(span, "sequences", step.sequences);
+    if (step.padding_tokens > 0) prony_span_count(span, "padding_tokens", step.padding_tokens);
+  }
+
+  // How long texts are, without computing anything.
+  void tokenise(const json& message) {
+    if (!engine_.loaded()) throw BadMessage{"state", "no model is loaded"};
+    const auto list = message.find("texts");
+    if (list == message.end() || !list->is_array()) throw BadMessage{"protocol", "texts is missing or no list"};
+    json counts = json::array();
+    for (const json& one : *list) {
+      if (!one.is_string()) throw BadMessage{"protocol", "texts holds something else than texts"};
+      std::int32_t count = 0;
+      if (const auto failure = engine_.count_tokens(one.get<std::string>(), count))
+        counts.push_back(nullptr);
+      else
+        counts.push_back(count);
+    }
+    say({{"type", "tokenised"}, {"counts", counts}});
   }
 
   struct Times {
@@ -221,52 +239,52 @@ class Worker {
             }};
   }
 
-  static std::string valid_utf8(const std::string& bytes) {
-    const std::string quoted = json(bytes).dump(-1, ' ', false, json::error_handler_t::replace);
-    return json::parse(quoted).get<std::string>();
-  }
-
-  static void finish(prony_span request, const PromptSettings& settings, Answer& answer,
+  static void finish(prony_span request, const PromptMessage& asked, Answer& answer,
                      const std::optional<Failure>& failure) {
     if (answer.prompt_tokens > 0) prony_span_count(request, "prompt_tokens", answer.prompt_tokens);
     if (!failure || answer.output_tokens > 0) prony_span_count(request, "output_tokens", answer.output_tokens);
+    if (asked.settings.cache_prompt && !failure) prony_span_count(request, "cached_tokens", answer.cached_tokens);
+    if (answer.truncated_tokens > 0) prony_span_count(request, "truncated_tokens", answer.truncated_tokens);
+    if (answer.loop_tokens > 0) {
+      prony_span_count(request, "loop_tokens", answer.loop_tokens);
+      prony_span_count(request, "loop_period", answer.loop_period);
+    }
+    if (answer.finish == "cancelled") prony_span_count(request, "cancelled", 1);
     prony_span_attribute(request, "finish", failure ? "error" : answer.finish.c_str());
     if (failure) prony_span_attribute(request, "error", failure->message.c_str());
-    if (settings.keep_output) {
-      answer.text = valid_utf8(answer.text);  // a token may hold half a character
-      prony_span_attribute(request, "answer", answer.text.c_str());
-    }
+    if (asked.settings.keep_output) answer.text = valid_utf8(answer.text);
+    if (asked.keep_in_run) prony_span_attribute(request, "answer", answer.text.c_str());
     prony_span_end(request, failure ? PRONY_FAILED : PRONY_OK);
   }
 
-  void reply(const std::string& id, const PromptSettings& settings, const Answer& answer, std::int64_t begin,
-             const Times& times) {
+  static json result(const PromptMessage& asked, const Answer& answer, std::int64_t begin, const Times& times) {
     json result = {{"type", "result"},
-                   {"id", id},
+                   {"id", asked.id},
                    {"prompt_tokens", answer.prompt_tokens},
                    {"output_tokens", answer.output_tokens},
                    {"finish", answer.finish}};
     if (times.first_token_ns != 0) result["ttft_ns"] = times.first_token_ns - begin;
     if (times.decode_ns != 0) result["decode_ns"] = times.decode_ns;
     if (answer.context_full) result["context_full"] = true;
-    if (settings.keep_output) result["text"] = answer.text;
-    say(result);
+    if (asked.settings.cache_prompt) result["cached_tokens"] = answer.cached_tokens;
+    if (asked.settings.keep_output) result["text"] = answer.text;
+    return result;
   }
 
-  void warm_up(const std::string& id, const PromptSettings& settings) {
+  void warm_up(const PromptMessage& asked) {
     const auto ignore = [](std::int64_t, std::int64_t) {};
     const prony_span span = prony_span_begin(PRONY_PHASE, "warm-up", 0);
     Answer answer;
-    const auto failure = engine_.answer(settings, Observer{ignore, ignore, ignore, ignore}, answer);
+    const auto failure = engine_.answer(asked.settings, Observer{ignore, ignore, ignore, ignore}, answer);
     prony_span_end(span, failure ? PRONY_FAILED : PRONY_OK);
-    if (failure) return error(failure->code, failure->message, id);
-    if (settings.keep_output) answer.text = valid_utf8(answer.text);
-    reply(id, settings, answer, 0, {});
+    if (failure) return error(failure->code, failure->message, asked.id);
+    if (asked.settings.keep_output) answer.text = valid_utf8(answer.text);
+    say(result(asked, answer, 0, {}));
   }
 
   void phase(const json& message) {
     const std::string name = text(message, "name");
-    const auto ms = integer<std::int64_t>(message, "ms", 0, 86'400'000);
+    const auto ms = integer(message, "ms", 0, 86'400'000);
     if (!ms) throw BadMessage{"protocol", "ms is missing"};
     lines_.cancelled() = lines_.ended();
     const prony_span span = prony_span_begin(PRONY_PHASE, name.c_str(), 0);

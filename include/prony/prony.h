@@ -70,6 +70,10 @@ typedef struct prony_clock {
  * no int64_t holds): nothing is written then. */
 prony_span prony_span_stamped(int kind, const char* name, prony_span parent, int64_t begin, int64_t end,
                               const struct prony_clock* clock);
+/* How many slots the calling thread's ring has left (a begin, an end, a count, a token: one each; a text one for each
+ * 20 bytes): who has thousands of spans to tell at once can wait for the recorder, which looks every few milliseconds,
+ * and loses none. UINT32_MAX: nobody records, nothing can be lost. Since 0.1, symbol version PRONY_1.1. */
+uint32_t prony_span_room(void);
 /* The clock that spans are stamped with, in ns. */
 int64_t prony_now_ns(void);
 

@@ -118,9 +118,13 @@ class Generation:
         with span(self._name, kind="request" if asked.sequences == 1 else "batch") as outer:
             outer.set(model=type(self._model).__name__)
             watch = _Watch(outer.id, now_ns(), asked.sequences, asked.input_length)
-            criteria = [*(named.get("stopping_criteria") or []), watch]
+            words = list(given)
+            if len(words) > _CRITERIA_PLACE:  # they may be named, or stand in their place
+                words[_CRITERIA_PLACE] = _criteria_list([*(words[_CRITERIA_PLACE] or []), watch])
+            else:
+                named = {**named, "stopping_criteria": _criteria_list([*(named.get("stopping_criteria") or []), watch])}
             try:
-                result = generate(*given, **{**named, "stopping_criteria": _criteria_list(criteria)})
+                result = generate(*words, **named)
             except BaseException:
                 if asked.sequences == 1 and watch.tokens:
                     watch.decode(outer.id, watch.tokens[-1])
@@ -128,6 +132,9 @@ class Generation:
                 raise
             _tell(outer, asked, watch, getattr(result, "sequences", result))
             return result
+
+
+_CRITERIA_PLACE = 3  # of generate(inputs, generation_config, logits_processor, stopping_criteria, …)
 
 
 class _Asked:

@@ -1,11 +1,15 @@
 """The stand-in for heflwr: keys, defaults and errors as there; series aligned, power told, bytes counted, energy by stamps.
 What is sent to a server is in test_heflwr_remote.py."""
 
+import http.client
 import os
 import re
+import socket
+import threading
 import time
 import urllib.request
 
+from prony.compat.heflwr import _door as door
 from prony.compat.heflwr import process_monitor, thread_monitor
 from prony.compat.heflwr._series import Curve, add_up
 from support import Case, until_memory_is_told
@@ -240,6 +244,47 @@ if __name__ == '__main__':
             self.addCleanup(monitor.stop)
             self.assertEqual(monitor._server.server_address[0], expected)
             monitor.stop()
+
+    def shown(self, **options):
+        monitor = thread_monitor.PrometheusMonitor(0, 1, simulate="laptop", **options)
+        monitor.start()
+        self.addCleanup(monitor.stop)
+        return monitor
+
+    def asked(self, monitor, headers):
+        line = http.client.HTTPConnection("127.0.0.1", monitor.port, timeout=20)
+        try:
+            line.request("GET", "/metrics", headers=headers)
+            return line.getresponse().status
+        finally:
+            line.close()
+
+    def test_a_page_in_a_browser_cannot_read_along_by_a_name_of_its_own(self):
+        monitor = self.shown()
+        for headers, code in (({}, 200), ({"Host": "localhost:8003"}, 200), ({"Host": "[::1]:8003"}, 200), ({"Host": "evil.org"}, 421),
+                              ({"Host": "127.evil.org"}, 421), ({"Host": "a@localhost"}, 421), ({"Origin": "https://evil.org"}, 421),
+                              ({"Origin": "null"}, 421), ({"Host": "localhost:1", "Origin": "http://localhost:1"}, 200)):
+            self.assertEqual(self.asked(monitor, headers), code, headers)
+        everybody = self.shown(address="")
+        self.assertEqual(self.asked(everybody, {"Host": "box.lan"}), 200)
+        self.assertEqual(self.asked(everybody, {"Host": "box.lan", "Origin": "https://evil.org"}), 421)
+
+    def test_connections_that_never_end_are_bounded_in_number_and_in_time(self):
+        length, door._LENGTH_S = door._LENGTH_S, 1.0
+        self.addCleanup(setattr, door, "_LENGTH_S", length)
+        monitor = self.shown()
+        slow = [socket.create_connection(("127.0.0.1", monitor.port), timeout=20) for _ in range(door._CONNECTIONS + 20)]
+        self.addCleanup(lambda: [line.close() for line in slow])
+        before = threading.active_count()
+        self.assertLess(before, 3 * door._CONNECTIONS)  # a thread and a timer each, not one for all that there are
+        for line in slow:  # each is cut, though it goes on sending
+            try:
+                while True:
+                    line.send(b"x")
+                    time.sleep(0.01)
+            except OSError:
+                pass
+        self.assertEqual(self.asked(monitor, {}), 200)
 
     def test_memory_is_told_from_the_first_row_on(self):
         for module in (thread_monitor, process_monitor):

@@ -37,6 +37,22 @@ class Generate(Case):
     def kinds(self, spans, kind, parent=None):
         return [s for s in spans if s.kind == kind and (parent is None or s.parent == parent.id)]
 
+    def test_stopping_criteria_by_name_and_in_their_place_are_heeded(self):
+        class Enough(self.transformers.StoppingCriteria):
+            def __call__(self, ids, scores, **_):
+                return ids.shape[1] >= 8
+
+        def work():
+            with prony.transformers.generation(self.model):
+                criteria = self.transformers.StoppingCriteriaList([Enough()])
+                config = self.transformers.GenerationConfig(max_new_tokens=6, **self.never_ends())
+                self.made = [self.model.generate(self.prompt, config, stopping_criteria=criteria),
+                             self.model.generate(self.prompt, config, None, criteria)]
+
+        requests = self.kinds(self.recorded(work), "request")
+        self.assertEqual([made.shape[1] for made in self.made], [8, 8])
+        self.assertEqual([request.get("output_tokens") for request in requests], [3, 3])
+
     def test_a_request_has_prefill_decode_and_a_span_per_token_that_share_their_edges(self):
         def work():
             with prony.transformers.generation(self.model):

@@ -21,6 +21,7 @@ constexpr Duration least_length = milliseconds(1), most_length{366LL * 86'400 * 
 constexpr std::int64_t forget_every_s = 60;
 
 struct CollectOptions {
+  std::vector<std::string> names;
   std::string listen, out = "prony-collect.sqlite", token_file, web_config, keep, length;
   unsigned connections = 4096, connections_per_address = 2048;
   bool anyone = false, heflwr_for_anybody = false, quiet = false;
@@ -47,6 +48,7 @@ Result<DoorPlan> door_of(const CollectOptions& o) {
                 "Ask for a token (--token-file FILE) or a password (--web-config FILE), or say --anyone.");
   if (o.heflwr_for_anybody)
     plan.for_anybody = [](std::string_view path) { return path == "/log" || path == "/simple_log"; };
+  plan.names = o.names;
   plan.most_connections = std::max(1U, o.connections);
   plan.most_per_address = std::max(1U, o.connections_per_address);
   plan.requests = {20'000, 40'000};
@@ -61,20 +63,22 @@ std::int64_t wall_ns() {
       .count();
 }
 
-// Until a signal, or for so long; sweeps meanwhile.
+// Until a signal, or for so long; takes away what is too old meanwhile.
 void attend(collect::Receiver& receiver, std::counting_semaphore<8>& end, std::optional<Duration> length,
             std::optional<Duration> keep) {
   const auto begun = std::chrono::steady_clock::now();
   std::string trouble;
+  bool more = false;
   for (std::int64_t second = 0;; ++second) {
     auto wait = std::chrono::nanoseconds(std::chrono::seconds(1));
     if (length)
       wait = std::min(wait, std::chrono::nanoseconds(length->ns) - (std::chrono::steady_clock::now() - begun));
     if (wait.count() <= 0 || end.try_acquire_for(wait)) return;
-    const bool due = keep && second % forget_every_s == 0;
-    const auto swept = receiver.sweep(due ? std::optional(wall_ns() - keep->ns) : std::nullopt);
+    const bool due = keep && (more || second % forget_every_s == 0);
+    const auto forgot = due ? receiver.forget_before(wall_ns() - keep->ns) : Result<bool>(false);
+    more = forgot && *forgot;
     auto wrong = receiver.received().trouble;
-    if (!swept) wrong = swept.error();
+    if (!forgot) wrong = forgot.error();
     if (wrong && wrong->what != trouble) {
       wrong->fix = "What cannot be kept is refused, and waits at those who send it. Free some space, or --keep less.";
       print_error(*wrong);
@@ -129,6 +133,9 @@ std::function<int(const CommandWords&)> add_collect(CLI::App& command) {
   text("--out", options->out, "The SQLite file that keeps it (default prony-collect.sqlite)", "FILE");
   text("--token-file", options->token_file, "Tokens that may send and read, one a line", "FILE");
   text("--web-config", options->web_config, "TLS and passwords, as Prometheus' exporters have it", "FILE");
+  command.add_option("--answer-to", options->names, "A name by which it is asked for, beside its own; '*': any")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   command.add_flag("--anyone", options->anyone, "Listen beyond this machine without asking who sends");
   command.add_flag("--heflwr-for-anybody", options->heflwr_for_anybody,
                    "/log and /simple_log without token or password");

@@ -11,7 +11,9 @@
 #include <filesystem>
 
 #include "app/http_engine.hpp"
+#include "app/load_options.hpp"
 #include "app/meter_options.hpp"
+#include "app/prompt_options.hpp"
 #include "base/text.hpp"
 
 namespace prony::app {
@@ -145,16 +147,55 @@ void add_record_options(CLI::App& command, RecordOptions& o, Settings& settings)
 }
 
 std::vector<std::string> config_keys() {
-  std::vector<std::string> keys{
-      "interval", "out",        "force",       "json",        "csv",     "sensors",        "sysfs",    "procfs",
-      "simulate", "baseline",   "tag",         "quiet",       "tree",    "die-with-prony", "engine",   "model",
-      "prompts",  "max-tokens", "temperature", "top-k",       "top-p",   "seed",           "threads",  "ctx",
-      "repeat",   "warmup",     "gap",         "keep-output", "timeout", "ignore-eos",     "max-temp", "max-temp-stop",
-      "budget",   "meter",      "sink",        "metrics"};
+  std::vector<std::string> keys{"interval",
+                                "out",
+                                "force",
+                                "json",
+                                "csv",
+                                "sensors",
+                                "sysfs",
+                                "procfs",
+                                "simulate",
+                                "baseline",
+                                "tag",
+                                "quiet",
+                                "tree",
+                                "die-with-prony",
+                                "engine",
+                                "model",
+                                "prompts",
+                                "max-tokens",
+                                "temperature",
+                                "top-k",
+                                "top-p",
+                                "seed",
+                                "threads",
+                                "ctx",
+                                "repeat",
+                                "warmup",
+                                "gap",
+                                "keep-output",
+                                "timeout",
+                                "ignore-eos",
+                                "max-temp",
+                                "max-temp-stop",
+                                "budget",
+                                "meter",
+                                "sink",
+                                "metrics",
+                                "to",
+                                "listen",
+                                "log",
+                                "response-header",
+                                "engine-metrics"};
   const auto energy = energy_config_keys();
   keys.insert(keys.end(), energy.begin(), energy.end());
   const auto engines = http_engine_config_keys();
+  const auto prompts = prompt_config_keys();
+  keys.insert(keys.end(), prompts.begin(), prompts.end());
   keys.insert(keys.end(), engines.begin(), engines.end());
+  const auto load = load_config_keys();
+  keys.insert(keys.end(), load.begin(), load.end());
   const auto targets = target_config_keys();
   keys.insert(keys.end(), targets.begin(), targets.end());
   return keys;

@@ -54,7 +54,8 @@ Result<Followers> Followers::create(const RecordOptions& options, const Follower
     follow.tells_processes = use.writes_run;
     follow.sparing = use.monitor;
     if (use.inside_program) follow.own_pid = nobody;
-    Machine& where = measured.kind() == MachineKind::simulated ? live : measured;
+    Machine& usual = measured.kind() == MachineKind::simulated ? live : measured;
+    Machine& where = use.processes != nullptr ? *use.processes : usual;
     auto follower = ProcessFollower::create(where, options.targets.choices, std::move(follow));
     if (!follower) return Unexpected<Error>(follower.error());
     followers.follower_ = std::move(*follower);

@@ -14,6 +14,7 @@ namespace {
 
 constexpr Duration fold_length = milliseconds(60'000);
 constexpr Duration patience = milliseconds(3'000);  // a lane that is further behind than this is not waited for
+constexpr Duration tokens_over = milliseconds(60'000), tokens_least = milliseconds(5'000);
 constexpr std::array<std::string_view, 3> parties{"others", "prony", "unattributed"};
 
 struct Word {
@@ -70,7 +71,7 @@ bool Metrics::has(std::string_view word) const {
 }
 
 bool Metrics::wants(const Channel& channel) const {
-  return this->words.empty() ||
+  return this->words.empty() || channel.sensor == "engine" ||  // asked for by an option of its own
          std::ranges::any_of(prony::app::words, [&](const Word& w) { return has(w.word) && w.tells(channel); });
 }
 
@@ -129,7 +130,44 @@ void FrameMaker::add_series() {
     if (channel.scope == Scope::target) series.target = channel.target.empty() ? "command" : channel.target;
     series_.push_back(std::move(series));
   }
+  add_token_series();
   sums_.resize(series_.size());
+}
+
+// Where a server's own counters are read: its output tokens a second, and each domain's joules for one of them.
+void FrameMaker::add_token_series() {
+  for (const Channel& channel : plan_.channels)
+    if (channel.sensor == "engine" && channel.domain == "output-tokens") token_channels_.push_back(channel.id);
+  if (token_channels_.empty()) return;
+  token_rate_ = series_.size();
+  series_.push_back(
+      {"engine.output_tokens_per_s", SeriesKind::token_rate, plan_.channels[token_channels_.front().value], {}});
+  first_token_energy_ = series_.size();
+  for (const Energy& energy : energies_) {
+    const Channel& channel = plan_.channels[energy.channel.value];
+    series_.push_back({base_name(channel) + ".gross_per_output_token_j", SeriesKind::token_energy, channel, {}});
+  }
+}
+
+// Over a minute, and five seconds at least: what a sensor tells between two frames is too coarse for so few tokens.
+void FrameMaker::tell_tokens(Frame& frame) {
+  if (token_channels_.empty()) return;
+  TokenPoint now{frame.at, 0, {}};
+  for (const ChannelId id : token_channels_) {
+    if (!stands(id, frame.at) || !counts_[id.value].before) return token_points_.clear();
+    now.tokens += counts_[id.value].sum;
+  }
+  for (const Energy& energy : energies_) now.gross.push_back(frame.values[energy.gross]);
+  while (!token_points_.empty() && now.at - token_points_.front().at > tokens_over) token_points_.pop_front();
+  token_points_.push_back(now);
+  const TokenPoint& then = token_points_.front();
+  const double tokens = now.tokens - then.tokens, seconds = (now.at - then.at).seconds().value();
+  if (now.at - then.at < tokens_least) return;
+  frame.values[token_rate_] = tokens / seconds;
+  if (tokens <= 0) return;  // joules of none are not joules of one
+  for (std::size_t i = 0; i < energies_.size(); ++i)
+    if (now.gross[i] && then.gross[i])
+      frame.values[first_token_energy_ + i] = (*now.gross[i] - *then.gross[i]) / tokens;
 }
 
 void FrameMaker::add_energy_series(const Channel& channel) {
@@ -318,7 +356,9 @@ Frame FrameMaker::frame_at(Instant at, const Anchor& anchor) {
   for (std::size_t i = 0; i < series_.size(); ++i) {
     const Series& series = series_[i];
     const std::uint32_t id = series.channel.id.value;
-    if (series.kind == SeriesKind::power || !stands(series.channel.id, at)) continue;
+    if (series.kind == SeriesKind::power || series.kind == SeriesKind::token_rate ||
+        series.kind == SeriesKind::token_energy || !stands(series.channel.id, at))
+      continue;
     if (series.kind != SeriesKind::reading) {
       if (sums_[i].known) frame.values[i] = sums_[i].told;
     } else if (series.channel.kind == ChannelKind::counter) {
@@ -329,6 +369,7 @@ Frame FrameMaker::frame_at(Instant at, const Anchor& anchor) {
   }
   for (Energy& energy : energies_)
     if (stands(energy.channel, at)) tell_power(energy, frame);
+  tell_tokens(frame);
   return frame;
 }
 

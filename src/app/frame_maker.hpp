@@ -86,6 +86,8 @@ class FrameMaker {
   };
 
   void add_series();
+  void add_token_series();
+  void tell_tokens(Frame& frame);
   void add_energy_series(const Channel& channel);
   [[nodiscard]] const Lane* lead() const;
   [[nodiscard]] bool stands(ChannelId channel, Instant at) const;
@@ -110,6 +112,15 @@ class FrameMaker {
   std::vector<Instant> newest_at_;             // per channel: of its newest reading
   std::vector<Duration> pace_;                 // per channel: of its lane
   std::vector<Count> counts_;                  // per channel
+  // What servers count: their output tokens, and gross joules of each energy row, a minute back.
+  struct TokenPoint {
+    Instant at;
+    double tokens = 0;
+    std::vector<std::optional<double>> gross;
+  };
+  std::vector<ChannelId> token_channels_;
+  std::size_t token_rate_ = 0, first_token_energy_ = 0;  // places of series
+  std::deque<TokenPoint> token_points_;
 };
 
 }  // namespace prony::app

@@ -5,7 +5,9 @@
 
 #include "app/common.hpp"
 #include "app/http_engine.hpp"
+#include "app/load_options.hpp"
 #include "app/meter_options.hpp"
+#include "app/prompt_options.hpp"
 #include "app/subcommand.hpp"
 #include "base/text.hpp"
 
@@ -48,6 +50,8 @@ constexpr Topic topics[] = {
     {"targets", "whose cost: a server, a container, a user, every process", target_options_text},
     {"meters", "meters at the wall: plugs", meter_options_text},
     {"engines", "prony llm: language models in a process or behind HTTP", engines_help_text},
+    {"load", "prony llm: how requests arrive; service levels, sweeps, scenarios", load_help_text},
+    {"prompts", "prony llm: prompts, lengths, conversations, batching, several models", prompts_help_text},
     {"energy", "baselines, carbon and money: options of run and llm", energy_options_text},
     {"recording", "options of run and llm that few need", rare_options_text}};
 
@@ -83,7 +87,7 @@ int help(const std::string& name) {
 
 std::function<int(const CommandWords&)> add_help(CLI::App& command) {
   auto topic = std::make_shared<std::string>();
-  command.add_option("TOPIC", *topic, "exit-codes, signs, targets, meters, energy, recording");
+  command.add_option("TOPIC", *topic, "exit-codes, signs, targets, meters, prompts, energy, recording");
   return [topic](const CommandWords&) { return help(*topic); };
 }
 

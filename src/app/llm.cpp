@@ -5,17 +5,17 @@
 
 #include <array>
 #include <filesystem>
-#include <iostream>
-#include <iterator>
 #include <memory>
 #include <thread>
 
 #include "app/beside.hpp"
 #include "app/http_engine.hpp"
+#include "app/load_options.hpp"
+#include "app/model_facts.hpp"
+#include "app/prompt_options.hpp"
 #include "app/record.hpp"
 #include "app/subcommand.hpp"
 #include "base/text.hpp"
-#include "workloads/prompts.hpp"
 #include "workloads/worker.hpp"
 
 namespace prony::app {
@@ -26,11 +26,12 @@ struct LlmOptions {
   RecordOptions record;
   Settings settings;
   std::string engine = "llama";
-  std::string prompts;
+  PromptOptions prompts;
   std::string gap = "0ms";
   std::string timeout = "10m";
   WorkerOptions worker;
   HttpEngineOptions http;
+  LoadOptions load;
   std::int32_t threads = 0;
   std::int32_t context = 0;
 };
@@ -67,13 +68,6 @@ Result<std::vector<std::string>> worker_command(const std::string& engine, const
                   ". A worker of your own goes after two dashes:  prony llm --engine mine -- ./my-worker");
 }
 
-Result<PromptSet> read_prompts(const std::string& where) {
-  if (where.empty()) return built_in_prompts();
-  if (where != "-") return load_prompts(where);
-  const std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
-  return parse_prompts(text, "-", prompt_format_of("-", text));
-}
-
 // Durations and what is said of them; prompts and the worker's command line come after.
 Result<void> take_times(LlmOptions& options) {
   WorkerOptions& worker = options.worker;
@@ -96,8 +90,9 @@ Result<void> use_process(LlmOptions& options, const CommandWords& words) {
   WorkerOptions& worker = options.worker;
   auto command = worker_command(options.engine, words);
   if (!command) return Unexpected<Error>(command.error());
-  if (words.empty() && ::access(worker.model.c_str(), R_OK) != 0)
-    return Unexpected<Error>(error_from_errno(errno, worker.model, "cannot read the model"));
+  for (const std::string& model : options.prompts.models)
+    if (words.empty() && ::access(model.c_str(), R_OK) != 0)
+      return Unexpected<Error>(error_from_errno(errno, model, "cannot read the model"));
   worker.arguments = std::move(*command);
   worker.threads = options.threads > 0 ? options.threads : default_threads();
   return {};
@@ -129,20 +124,37 @@ Result<void> use_server(LlmOptions& options, RecordPlan& plan) {
   return {};
 }
 
+std::string prompts_source(const PromptOptions& prompts) {
+  if (!prompts.synthetic.empty()) return "synthetic: " + prompts.synthetic;
+  return prompts.source.empty() ? "built-in" : prompts.source;
+}
+
 Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
   if (auto resolved = options.settings.resolve(config_file(options.record), config_keys()); !resolved)
     return Unexpected<Error>(resolved.error());
   WorkerOptions& worker = options.worker;
   if (auto taken = take_times(options); !taken) return Unexpected<Error>(taken.error());
-  auto prompts = read_prompts(options.prompts);
-  if (!prompts) return Unexpected<Error>(prompts.error());
+  if (const auto& models = options.prompts.models; !models.empty()) {
+    worker.model = models.front();
+    worker.more_models.assign(models.begin() + 1, models.end());
+  }
+  const auto notes = take_prompts(options.prompts, worker);
+  if (!notes) return Unexpected<Error>(notes.error());
+  const auto sampling = sampling_mode(options.prompts);
+  if (!sampling) return Unexpected<Error>(sampling.error());
   RecordPlan plan;
+  plan.sampling = *sampling;
+  if (options.prompts.intrusion_test) plan.facts.push_back({"intrusion.test", "on, off, off, on", "flag"});
   const bool server = words.empty() && is_http_engine(options.engine);
   if (auto used = server ? use_server(options, plan) : use_process(options, words); !used)
     return Unexpected<Error>(used.error());
-  for (const std::string& note : prompts->notes) print_note(note);
-  worker.prompts = std::move(prompts->prompts);
+  for (const std::string& note : *notes) print_note(note);
   if (options.context > 0) worker.ctx = options.context;
+  std::vector<std::string> load_notes;
+  if (auto planned = plan_load(options.load, worker, plan.facts, load_notes); !planned)
+    return Unexpected<Error>(planned.error());
+  for (const std::string& note : load_notes) print_note(note);
+  if (auto together = goes_with_load(options.prompts, worker); !together) return Unexpected<Error>(together.error());
 
   plan.kind = "llm";
   plan.name = server ? file_name_word(worker.model) : std::filesystem::path(worker.model).stem().string();
@@ -153,7 +165,9 @@ Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
     if (!server || fact.key != "setting.threads" || options.threads > 0) plan.facts.push_back(fact);
   plan.facts.push_back({"run.command", "prony llm --engine " + options.engine + " --model " + worker.model, "flag"});
   plan.facts.push_back({server ? "model.name" : "model.path", worker.model, "flag"});
-  plan.facts.push_back({"prompts.source", options.prompts.empty() ? "built-in" : options.prompts, "prony"});
+  if (!server)
+    for (Fact& fact : model_facts(worker.model)) plan.facts.push_back(std::move(fact));
+  plan.facts.push_back({"prompts.source", prompts_source(options.prompts), "prony"});
   plan.workload = make_worker_workload(worker);
   return plan;
 }
@@ -194,14 +208,20 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
             ->type_name("NAME"),
         "llama");
   watch("model",
-        command.add_option("--model", o.worker.model, "The model file (GGUF), or its name on a server")
-            ->type_name("MODEL"),
+        command
+            .add_option("--model", o.prompts.models, "The model file (GGUF), or its name on a server; may be repeated")
+            ->type_name("MODEL")
+            ->expected(1)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll),
         "");
   add_http_engine_options(command, o.http, settings);
-  watch("prompts",
-        command.add_option("--prompts", o.prompts, "JSON Lines or text, - for standard input (default: 8 built in)")
-            ->type_name("FILE"),
-        "");
+  add_prompt_options(command, o.prompts, settings);
+  watch(
+      "prompts",
+      command
+          .add_option("--prompts", o.prompts.source, "A file of many forms, - for standard input (prony help prompts)")
+          ->type_name("FILE"),
+      "");
   watch("max-tokens",
         command.add_option("--max-tokens", o.worker.max_tokens, "Most output tokens of a request (default 128)")
             ->check(at_least(1)),
@@ -237,9 +257,10 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
         "false");
   watch("keep-output", command.add_flag("--keep-output", o.worker.keep_output, "Keep prompts and answers in the Run"),
         "false");
+  add_load_options(command, o.load, settings);
   add_record_options(command, o.record, settings);
   return [options](const CommandWords& words) {
-    if (options->worker.model.empty() && words.empty() && !is_http_engine(options->engine) &&
+    if (options->prompts.models.empty() && words.empty() && !is_http_engine(options->engine) &&
         options->settings.origin("model") == "default") {
       const char* from_environment = std::getenv("PRONY_MODEL");
       if (from_environment == nullptr && config_file(options->record).empty()) {

@@ -19,10 +19,11 @@ constexpr std::size_t longest_login_file = std::size_t{1} << 16;
 constexpr const char* text =
     R"(Meters at the wall:  --meter [NAME=]SCHEME:ADDRESS[#OPTION,OPTION=VALUE]   (prony run, llm, sensors, calibrate)
 
-  http://HOST               a plug: finds out whether it is a Shelly or a Tasmota
+  http://HOST               a plug: finds out whether it is a Shelly, a Tasmota or a Tapo
   shelly://HOST             Shelly with a meter, any generation (shelly+https:// likewise)
   tasmota://HOST            Tasmota with a meter
-  kasa://HOST               TP-Link Kasa with a meter (HS110, KP115), local protocol
+  kasa://HOST               TP-Link Kasa with a meter (HS110, KP115): local protocol, or KLAP as of a Tapo
+  tapo://HOST               TP-Link Tapo with a meter (P110, P115); #login=FILE: the account's e-mail and password
   redfish://HOST            a server's management controller, over HTTPS (redfish+http:// where it has none)
   exec:PROGRAM ARGUMENTS    a program that prints a line a reading, as CSV or JSON
   serial:DEVICE             the same from a serial port

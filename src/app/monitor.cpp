@@ -73,6 +73,8 @@ std::function<int(const CommandWords&)> add_monitor(CLI::App& command) {
   text("interval", record.interval, "Time between ticks, and frames of 100ms or more (default 1s)", "DURATION");
   text("metrics", options->plan.metrics,
        "Only these: cpu, memory, network, disk, power, gpu,\ntemperature, clock (default all)", "NAME,NAME");
+  many("engine-metrics", options->plan.engines, "Tokens as a llama-server or vLLM counts them itself (/metrics)",
+       "URL");
   text("sensors", record.sensors, "Only these sensors (see `prony sensors`)", "NAME,NAME");
   options->settings.watch("meter", add_meter_option(command, record.meters), "");
   options->settings.watch("simulate", add_simulate_option(command, record.machine), "");

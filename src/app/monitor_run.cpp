@@ -22,7 +22,9 @@
 #include "app/signals.hpp"
 #include "app/sink_runner.hpp"
 #include "base/text.hpp"
+#include "machine/meter_port.hpp"
 #include "process/guard.hpp"
+#include "sensors/engine_metrics.hpp"
 #include "sensors/machine_facts.hpp"
 #include "sinks/stream.hpp"
 
@@ -48,7 +50,9 @@ class Monitor {
   [[nodiscard]] Result<void> open_machine_and_sensors();
   [[nodiscard]] Result<void> open_sinks();
   void leave_out(SensorSet& sensors) const;
+  [[nodiscard]] Result<void> add_engines(SensorSet& sensors);
   void connect();
+  void make_frames(Machine& clock, bool last);
   void wait_for_the_end();
   void conclude();
   void report(const std::vector<SinkRunner::Account>& accounts) const;
@@ -80,6 +84,29 @@ void Monitor::leave_out(SensorSet& sensors) const {
   });
 }
 
+// The servers' own counters, each in a lane of its own. One that does not answer now is left out with its reason.
+Result<void> Monitor::add_engines(SensorSet& sensors) {
+  for (const std::string& address : plan_.engines) {
+    MeterPort* port = meter_port(*machine_) != nullptr ? meter_port(*machine_) : meter_port(*live_);
+    if (port == nullptr) return fail(ErrorCode::unavailable, "this machine reaches no server", "--engine-metrics");
+    auto network = port->open_network();
+    if (!network) return Unexpected<Error>(network.error());
+    const std::string place = address.substr(std::min(address.size(), address.find("://") + 3));
+    const std::string name = plan_.engines.size() == 1 ? "" : file_name_word(place.substr(0, place.find('/')));
+    auto engine = make_engine_metrics(*machine_, std::move(*network), address, name);
+    if (!engine) {
+      if (engine.error().code == ErrorCode::usage) return Unexpected<Error>(engine.error());
+      print_error(engine.error());
+      sensors.unavailable.push_back({std::string(engine_sensor) + (name.empty() ? "" : "." + name),
+                                     address + ": " + engine.error().what, engine.error().fix});
+      continue;
+    }
+    sensors.sensors.push_back(std::move(engine->sensor));
+    sensors.unavailable.insert(sensors.unavailable.end(), engine->missing.begin(), engine->missing.end());
+  }
+  return {};
+}
+
 Result<void> Monitor::open_machine_and_sensors() {
   const RecordOptions& o = plan_.options;
   auto machine = open_machine(o.machine);
@@ -92,6 +119,7 @@ Result<void> Monitor::open_machine_and_sensors() {
   auto sensors = open_sensors(*machine_, o.sensors, options);
   if (!sensors) return Unexpected<Error>(sensors.error());
   leave_out(*sensors);
+  if (auto asked = add_engines(*sensors); !asked) return asked;
   tell_missing_meters(*machine_, sensors->unavailable);
   const bool writes_run = std::ranges::any_of(specs_, [](const SinkSpec& spec) {
     const auto row = find_stream(spec.kind);
@@ -124,7 +152,7 @@ Result<void> Monitor::prepare() {
     specs_.push_back(std::move(*spec));
   }
   if (auto opened = open_machine_and_sensors(); !opened) return opened;
-  manifest_.set("run.kind", "watch", "prony");
+  manifest_.set("run.kind", plan_.kind, "prony");
   manifest_.set("run.started_utc", format_utc(live_->anchor().wall_ns), "machine");
   manifest_.set("prony.version", PRONY_VERSION, "prony");
   manifest_.set("prony.pid", std::to_string(::getpid()), "prony");
@@ -178,15 +206,12 @@ void Monitor::connect() {
     passports_->see(block);
     if (run_files_) run_files_->see(block);
     if (!runners_.empty()) frames_->see(block);
+    if (plan_.guest != nullptr) plan_.guest->see(block);
   });
   session_->on_carry([this] {
     if (run_files_) run_files_->turn_if_due();
-    if (runners_.empty()) return;
-    frames_->make(machine_->anchor(), false, [this](Frame frame) {
-      ++frames_made_;
-      const auto shared = std::make_shared<const Frame>(std::move(frame));
-      for (const auto& runner : runners_) runner->offer(shared);
-    });
+    if (plan_.guest != nullptr) plan_.guest->carry();
+    make_frames(*machine_, false);
   });
 }
 
@@ -204,16 +229,27 @@ void Monitor::wait_for_the_end() {
     end_.acquire();
 }
 
+void Monitor::make_frames(Machine& clock, bool last) {
+  if (runners_.empty()) return;
+  frames_->make(clock.anchor(), last, [this](Frame frame) {
+    ++frames_made_;
+    if (plan_.guest != nullptr) plan_.guest->tell(frame);
+    const auto shared = std::make_shared<const Frame>(std::move(frame));
+    for (const auto& runner : runners_) runner->offer(shared);
+  });
+}
+
 void Monitor::conclude() {
+  if (plan_.guest != nullptr) {
+    plan_.guest->wind_down();
+    session_->tick_now();
+    session_->settle(milliseconds(250));
+  }
   session_->stop_sampling();
   if (session_->stuck()) (void)machine_.release();  // a thread is still inside of it
   Machine& clock = machine_ ? *machine_ : *live_;
-  if (!runners_.empty())
-    frames_->make(clock.anchor(), true, [this](Frame frame) {
-      ++frames_made_;
-      const auto shared = std::make_shared<const Frame>(std::move(frame));
-      for (const auto& runner : runners_) runner->offer(shared);
-    });
+  if (plan_.guest != nullptr) plan_.guest->end();
+  make_frames(clock, true);
   const auto learned = passports_->conclude(session_->channels(), session_->groups());
   for (const ChannelPassport& passport : learned.passports) session_->add(passport);
   if (run_files_) run_files_->end();
@@ -253,6 +289,8 @@ Result<void> Monitor::watch() {
   followers_.begin();
   for (const ChannelPassport& passport : passports_->stored(session_->channels())) session_->add(passport);
   if (run_files_) run_files_->begin(*session_, manifest_, [this](bool before) { followers_.turn_over(before); });
+  if (plan_.guest != nullptr)
+    plan_.guest->begin(*session_, *machine_, followers_.selected(), [this] { end_.release(); });
   wait_for_the_end();
   conclude();
   return {};

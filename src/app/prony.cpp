@@ -7,6 +7,8 @@
 #include <sstream>
 
 #include "app/common.hpp"
+#include "app/merge.hpp"
+#include "app/proxy.hpp"
 #include "app/subcommand.hpp"
 #include "base/text.hpp"
 
@@ -14,7 +16,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 15> rows{{
+constexpr std::array<Subcommand, 17> rows{{
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -28,6 +30,10 @@ constexpr std::array<Subcommand, 15> rows{{
      "  prony monitor --sink csv:out.csv --metrics power,cpu\n  prony monitor --port 8080 --sink "
      "prometheus:9788\n",
      &add_monitor},
+    {"proxy", "Pass requests on to a model server and tell what each cost",
+     "  prony proxy --to http://127.0.0.1:11434 --log requests.jsonl\n  prony proxy --to http://127.0.0.1:8080 --sink "
+     "prometheus:9788\n",
+     &add_proxy},
     {"collect", "Receive what monitors of other machines send, keep it and show it",
      "  prony collect --out fleet.sqlite\n  prony collect --listen :9787 --token-file token --web-config web.yml\n",
      &add_collect},
@@ -47,6 +53,10 @@ constexpr std::array<Subcommand, 15> rows{{
      "  prony attach RUN 'file:omegawatt.csv#map=omegawatt,watts=activepow1+activepow2'\n"
      "  prony attach RUN 'plug=file:plug.csv#time=1,watts=3' --within 10m\n",
      &add_attach},
+    {"merge", "Lay a client's Run to the Run of its server's host: joules there, tokens here",
+     "  prony merge server.prony client.prony -o both.prony\n  prony merge server.prony client.prony --offset 3ms "
+     "--doubt 500us\n",
+     &add_merge},
     {"show", "The summary of a recorded Run", "  prony show runs/20261120T225801-demo.prony\n  prony show RUN --json\n",
      &add_show},
     {"export", "Samples, spans, charges or channels as CSV or JSON Lines",

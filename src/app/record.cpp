@@ -258,8 +258,14 @@ Result<WorkloadOutcome> Recording::drive() {
          !wake.wait_for(lock, stop, pause, [&] { return stop.stop_requested(); }); pause = std::chrono::seconds(1))
       followers_.survey();
   });
-  auto outcome =
-      has_command() ? plan_.workload->run(child_, [&](const Progress& progress) { line.update(progress); }) : watch();
+  SamplingPace pace(plan_.sampling, *session_, *machine_);
+  auto outcome = has_command() ? plan_.workload->run(child_,
+                                                     [&](const Progress& progress) {
+                                                       line.update(progress);
+                                                       pace.update(progress);
+                                                     })
+                               : watch();
+  pace.finish();
   run_span_.interval.end = machine_->now();
   const bool good = outcome && outcome->exit.shell_code() == 0 && outcome->failures.empty();
   run_span_.status = good ? SpanStatus::ok : SpanStatus::failed;

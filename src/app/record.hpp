@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/common.hpp"
+#include "app/sampling_mode.hpp"
 #include "model/manifest.hpp"
 #include "workloads/workload.hpp"
 
@@ -20,8 +21,9 @@ struct RecordPlan {
   std::unique_ptr<Workload> workload;  // null: no command; targets alone are watched until --for is over or Ctrl-C
   std::vector<Fact> facts;             // settings, engine, model, command
   RecordOptions options;
-  bool calibrated = true;          // false: what is kept is not put into modelled channels, for a new line is to come
-  bool until_exit = false;         // no command: the end of the processes that --pid named ends the recording
+  bool calibrated = true;   // false: what is kept is not put into modelled channels, for a new line is to come
+  bool until_exit = false;  // no command: the end of the processes that --pid named ends the recording
+  SamplingMode sampling = SamplingMode::continuous;
   bool interrupt_cancels = false;  // Ctrl-C stops the work (llm) instead of being the command's own affair (run)
 };
 

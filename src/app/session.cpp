@@ -1,6 +1,7 @@
 #include "app/session.hpp"
 
 #include <poll.h>
+#include <pthread.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -168,6 +169,7 @@ Result<void> Session::start(std::unique_ptr<Recorder> recorder, const Manifest& 
       return begun;
   if (auto started = sampler_->start(); !started) return started;
   carrier_ = std::jthread([this](const std::stop_token& stop) { carry(stop); });
+  ::pthread_setname_np(carrier_.native_handle(), "prony-carrier");
   return {};
 }
 
@@ -250,6 +252,13 @@ void Session::complain_of(Sensor& sensor) {
 void Session::complain() {
   for (Sensor* watcher : watchers_) complain_of(*watcher);
   for (const auto& sensor : set_.sensors) complain_of(*sensor);
+}
+
+void Session::rest_lanes() {
+  for (const LanePlan& lane : lanes_) sampler_->set_interval(lane.group.id, milliseconds(24LL * 3'600'000));
+}
+void Session::wake_lanes() {
+  for (const LanePlan& lane : lanes_) sampler_->set_interval(lane.group.id, lane.interval);
 }
 
 void Session::settle(Duration limit) {

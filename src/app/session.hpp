@@ -70,6 +70,9 @@ class Session {
   void on_failure(std::function<void(const Error&)> tell) { tell_failure_ = std::move(tell); }
   // Before start(): this process is the program that is measured, so what it uses is not Prony's own cost.
   void inside_program() noexcept { inside_program_ = true; }
+  // Lanes tick when they are asked and not by themselves, until they are woken. Any thread, between start and stop.
+  void rest_lanes();
+  void wake_lanes();
   // One more tick of every lane, now.
   void tick_now() { sampler_->tick_now(); }
   // Goes on sampling until every counter that moved at all has moved again, so that its last edge is known from both

@@ -27,7 +27,8 @@ struct ShowOptions {
   bool json = false;
   bool settings = false;
   EnergyOptions energy;
-  std::string idle_to;  // empty: the Run's own
+  std::string idle_to;        // empty: the Run's own
+  std::string request_share;  // likewise
   std::string top;
 };
 
@@ -56,6 +57,7 @@ int show(const ShowOptions& options) {
     }
     rules.idle_to = *policy;
   }
+  rules.request_share = request_share_from(options.request_share);
   auto summary = top ? summarise(**run, rules) : Unexpected<Error>(top.error());
   if (!summary) {
     print_error(summary.error());
@@ -127,6 +129,8 @@ std::function<int(const CommandWords&)> add_show(CLI::App& command) {
   command
       .add_option("--idle-to", options->idle_to, "Whose the idle part is: none, share, target (default: as recorded)")
       ->type_name("POLICY");
+  add_request_share(command, options->request_share,
+                    "How requests at once share: work, time, equal (default: as recorded)");
   command.add_option("--top", options->top, "Rows of single processes, where they were followed (default 10)")
       ->type_name("N");
   add_factor_options(command, options->energy, nullptr);

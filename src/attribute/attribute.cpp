@@ -15,7 +15,22 @@ namespace {
 constexpr std::array<std::pair<IdleTo, std::string_view>, 3> idle_words{
     {{IdleTo::none, "none"}, {IdleTo::share, "share"}, {IdleTo::target, "target"}}};
 
+constexpr std::array<std::pair<RequestShare, std::string_view>, 3> share_words{
+    {{RequestShare::work, "work"}, {RequestShare::time, "time"}, {RequestShare::equal, "equal"}}};
+
 }  // namespace
+
+std::string_view to_string(RequestShare rule) noexcept {
+  for (const auto& [value, word] : share_words)
+    if (value == rule) return word;
+  return "unknown";
+}
+
+std::optional<RequestShare> request_share_from(std::string_view text) noexcept {
+  for (const auto& [value, word] : share_words)
+    if (word == text) return value;
+  return std::nullopt;
+}
 
 std::string_view to_string(IdleTo policy) noexcept {
   for (const auto& [value, word] : idle_words)
@@ -188,7 +203,10 @@ Attribution::Attribution(std::span<const Channel> channels, std::span<const Grou
     : state_(std::make_unique<State>()) {
   state_->options = options;
   for (const Span& span : spans)
-    if (counts_here(span.kind) && span.interval.begin <= span.interval.end) state_->spans.push_back(span);
+    if (counts_here(span.kind) && !is_engine_step(span) && span.interval.begin <= span.interval.end)
+      state_->spans.push_back(span);
+  if (options.request_share == RequestShare::work && requests_overlap(state_->spans))
+    state_->work = place_work(spans, state_->spans, options.kv_reads);
   state_->make_plan(channels);
   state_->make_folds(channels, groups);
   state_->process_fold.begin(state_->plan.step_ns, state_->run);

@@ -15,6 +15,7 @@
 
 #include "model/channel.hpp"
 #include "model/charge.hpp"
+#include "model/kv_reads.hpp"
 #include "model/manifest.hpp"
 #include "model/process_use.hpp"
 #include "model/sample.hpp"
@@ -30,6 +31,15 @@ enum class IdleTo {
 };
 [[nodiscard]] std::string_view to_string(IdleTo policy) noexcept;  // "none", "share", "target"
 [[nodiscard]] std::optional<IdleTo> idle_to_from(std::string_view text) noexcept;
+
+// How requests that run at once share what is charged to them together (docs/methodology.md §10).
+enum class RequestShare {
+  work,   // by what each computed, at costs that are fitted to this very Run; where they cannot be told, as `time`
+  time,   // at each moment in equal parts to those that run
+  equal,  // of a stretch in which requests overlap without a break, each the same
+};
+[[nodiscard]] std::string_view to_string(RequestShare rule) noexcept;  // "work", "time", "equal"
+[[nodiscard]] std::optional<RequestShare> request_share_from(std::string_view text) noexcept;
 
 // What a channel is known to draw while nothing runs, from a baseline that was measured at another time.
 struct KnownIdle {
@@ -48,6 +58,8 @@ struct AttributionOptions {
   std::string requests_target = {};
   std::optional<std::int64_t> own_pid = {};  // Prony's own process, where it was followed like the others
   std::size_t most_process_rows = 10'000;    // those with the least CPU time are left to the rest
+  RequestShare request_share = RequestShare::work;
+  std::optional<KvReads> kv_reads = {};  // absent: each token before counts the same
 };
 
 // One target's part of a channel over the measured window. Over all targets `charged` adds up to ChannelLedger::target.
@@ -67,6 +79,29 @@ struct ProcessEnergy {
   std::uint32_t process = 0;  // ProcessRecord::number
   double cpu_s = 0;           // in the measured window
   Estimate charged;
+};
+
+// What work cost, fitted by non-negative least squares to windows of the Run in which its mix differed. Joules are of
+// what is charged to the requests together (without idle, where a baseline tells it).
+struct WorkFit {
+  Estimate prefill_token_j, decode_token_j;
+  std::optional<Estimate> kv_read_j;  // by token of context read, or by byte: see kv_in_bytes
+  std::optional<Estimate> shared_j;   // by step of the engine, or by second in which any request is served
+  bool kv_in_bytes = false, shared_by_step = false;
+  std::string left_out = {};  // what could not be told apart from the rest and is in it
+  double residual = 0;        // root mean square of what the fit leaves, of the mean: 0.02 is 2 %
+  double condition = 1;       // of the mixes; above 30 they cannot be told apart
+  std::size_t windows = 0;
+  double window_s = 0;      // mean length
+  std::size_t assumed = 0;  // requests of which a count was not told
+};
+
+// How one target's requests shared one channel; told only where requests overlapped.
+struct RequestSharing {
+  std::string target;
+  RequestShare asked = RequestShare::work, used = RequestShare::work;
+  std::string why = {};  // where another rule was used than was asked for
+  std::optional<WorkFit> fit = {};
 };
 
 // One channel over the measured window (the span of kind `run`; the whole recording where there is none).
@@ -92,7 +127,8 @@ struct ChannelLedger {
   // did during the baseline. `active` has all that is above the baseline, whoever used it.
   std::optional<Estimate> marginal;
   std::optional<Estimate> target_active;
-  std::optional<double> target_share;  // of the energy split by CPU time (gross, or active where there is a baseline)
+  std::optional<double> target_share;   // of the energy split by CPU time (gross, or active where there is a baseline)
+  std::vector<RequestSharing> sharing;  // by target; empty: no two requests ran at once
   std::optional<double> mean_w, peak_w;
   Duration peak_over;  // the length of the window that `peak_w` is a mean over
   // Mean power of the baselines before and after the window; drifted: they differ by more than their doubt and by 5 %.
@@ -117,6 +153,8 @@ struct SpanEnergy {
   std::optional<Estimate> gross;     // all the domain drew in the span's window
   std::optional<Estimate> charged;   // what of its writer's target is charged to this span: these close
   std::string absent = {};           // why there is none, where the length of the window is not the reason
+  // Of `charged`: one standard deviation of what the fitted costs leave open. 0: nothing was shared by work.
+  double share_sigma_j = 0;
 };
 
 // A channel that is not energy, over the measured window (a span's own window: see SpanGauge). Means are over readings.

@@ -9,6 +9,7 @@
 #include "attribute/baseline.hpp"
 #include "attribute/parties.hpp"
 #include "attribute/process_shares.hpp"
+#include "attribute/request_share.hpp"
 #include "attribute/resolvable.hpp"
 #include "attribute/spans.hpp"
 #include "attribute/split.hpp"
@@ -45,6 +46,8 @@ class Builder {
   void processes(const Shared& shared, Weight weight, ChannelLedger& row) const;
   void find_pieces();
   void charge_spans(const Curve& curve, const Shared& shared, ChannelLedger& row);
+  [[nodiscard]] Shares share_target(const Curve& curve, const Shared& shared, std::size_t target,
+                                    const std::vector<Piece>& pieces, ChannelLedger& row) const;
   void charge_parties(const Shared& shared, const std::vector<double>& to_spans, const ChannelLedger& row);
   void span_energy(const Curve& curve, std::size_t index, const Measured& gross, const std::optional<Estimate>& part,
                    const Shared& shared, const ChannelLedger& row);
@@ -65,6 +68,7 @@ class Builder {
   std::vector<std::string> targets_;     // the Run's
   std::map<std::string, Split> splits_;  // by the text of their basis
   const Split* machine_ = nullptr;       // by CPU time of the whole machine
+  Split other_host_;                     // of channels that came from another host: none
   std::vector<std::size_t> headline_;
   Viewed viewed_;
   std::vector<std::size_t> target_of_;                     // by span

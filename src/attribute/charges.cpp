@@ -3,6 +3,7 @@
 
 #include "attribute/builder.hpp"
 #include "attribute/part.hpp"
+#include "attribute/request_share.hpp"
 
 namespace prony::attribution {
 
@@ -13,10 +14,13 @@ void Builder::find_pieces() {
   asynchronous_.resize(spans.size());
   for (std::size_t i = 0; i < spans.size(); ++i)
     asynchronous_[i] = is_host_asynchronous(spans[i]) || (viewed_[i] && is_host_asynchronous(spans[*viewed_[i]]));
+  std::vector<bool> local(spans.size());
+  for (std::size_t i = 0; i < spans.size(); ++i)
+    local[i] = !is_elsewhere(spans[i]) && !(viewed_[i] && is_elsewhere(spans[*viewed_[i]]));
   const bool any_asynchronous = std::ranges::find(asynchronous_, true) != asynchronous_.end();
   for (std::size_t target = 0; target < targets_.size(); ++target) {
     std::vector<bool> counts(spans.size());
-    for (std::size_t i = 0; i < spans.size(); ++i) counts[i] = target_of_[i] == target;
+    for (std::size_t i = 0; i < spans.size(); ++i) counts[i] = target_of_[i] == target && local[i];
     pieces_.push_back(make_pieces(spans, viewed_, counts, ledger_.window, state_.plan));
     if (!any_asynchronous) continue;
     for (std::size_t i = 0; i < spans.size(); ++i) counts[i] = counts[i] && !asynchronous_[i];
@@ -31,34 +35,83 @@ Estimate Builder::charged(double value, const Measured& gross, double length_s, 
   return part_of(value, whole, share_of(value, whole.value) * clocks);
 }
 
+// Where requests overlap: what each is charged, and by which rule.
+Shares Builder::share_target(const Curve& curve, const Shared& shared, std::size_t target,
+                             const std::vector<Piece>& pieces, ChannelLedger& row) const {
+  const ChargedCurve charged{&state_.plan, &shared.parties->target_at[target], &shared.split->edges,
+                             shared.parties->target_in.empty() ? nullptr : &shared.parties->target_in[target],
+                             curve.seen_every_s()};
+  const RequestShare asked = state_.options.request_share;
+  const bool overlap = std::ranges::any_of(pieces, [&](const Piece& piece) {
+    return piece.owners.size() > 1 && state_.spans[piece.owners.front()].kind == SpanKind::request;
+  });
+  if (!overlap) return share_pieces(RequestShare::time, pieces, state_.spans, viewed_, nullptr, nullptr, charged);
+  RequestSharing told{targets_[target], asked, asked, {}, {}};
+  std::optional<FittedCosts> costs;
+  if (asked == RequestShare::work && state_.work) {
+    Expected<FittedCosts, std::string> fitted = Unexpected<std::string>(state_.work->absent);
+    if (state_.work->absent.empty()) fitted = fit_costs(pieces, state_.spans, *state_.work, charged);
+    if (fitted) {
+      costs = std::move(*fitted);
+      told.fit = costs->told;
+      told.fit->kv_in_bytes = state_.options.kv_reads.has_value();
+    } else {
+      told.used = RequestShare::time;
+      told.why = std::move(fitted.error());
+    }
+  }
+  Shares shares = share_pieces(told.used, pieces, state_.spans, viewed_, state_.work ? &*state_.work : nullptr,
+                               costs ? &*costs : nullptr, charged);
+  row.sharing.push_back(std::move(told));
+  return shares;
+}
+
+namespace {
+
+std::string method_of(const Span& span, const std::string& target, const ChannelLedger& row) {
+  std::string method = "the target's part in the span's time, " + row.method;
+  if (span.kind != SpanKind::request) return method;
+  for (const RequestSharing& sharing : row.sharing)
+    if (sharing.target == target) method += "; requests at once share by " + std::string(to_string(sharing.used));
+  return method;
+}
+
+// What the fitted costs leave open comes on top of what is not known of the edges.
+void widen(Estimate& part, double sigma) {
+  constexpr double normal_975 = 1.96;
+  const double least = part.low >= 0 ? 0.0 : part.low - normal_975 * sigma;
+  part.low = std::min(part.value, std::max(part.low - normal_975 * sigma, least));
+  part.high += normal_975 * sigma;
+}
+
+}  // namespace
+
 void Builder::charge_spans(const Curve& curve, const Shared& shared, ChannelLedger& row) {
   const std::vector<Span>& spans = state_.spans;
   const auto& pieces = shared.accelerator && !synchronised_.empty() ? synchronised_ : pieces_;
-  std::vector<double> parts(spans.size(), 0.0);
+  std::vector<Shares> by_target;
   std::vector<double> to_spans(targets_.size(), 0.0);
-  std::vector<bool> owner(spans.size(), false);
   for (std::size_t target = 0; shared.parties && target < pieces.size(); ++target) {
-    const std::vector<double>& energy = shared.parties->target_at[target];
-    for (const Piece& piece : pieces[target]) {
-      if (piece.owners.empty()) continue;
-      const double amount = energy[piece.to] - energy[piece.from];
-      const double each = amount / static_cast<double>(piece.owners.size());
-      for (const std::size_t span : piece.owners) parts[span] += each, owner[span] = true;
-      for (const std::size_t span : piece.viewers) parts[span] += each;
-      to_spans[target] += amount;
-    }
+    by_target.push_back(share_target(curve, shared, target, pieces[target], row));
+    to_spans[target] = by_target.back().given;
   }
   for (std::size_t i = 0; i < spans.size(); ++i) {
     const Span& span = spans[i];
     if (span.kind == SpanKind::run) continue;
     const Measured gross = curve.between_fixed(span.interval.begin.ns, span.interval.end.ns);
     std::optional<Estimate> part;
-    if (shared.parties)
-      part = charged(parts[i], gross, span.interval.length().seconds().value(), shared.split->staleness_s);
-    if (owner[i])
-      ledger_.charges.push_back({row.channel, Party::target, span.id, *part,
-                                 "the target's part in the span's time, " + row.method, targets_[target_of_[i]]});
+    double sigma = 0;
+    if (shared.parties) {
+      const Shares& shares = by_target[target_of_[i]];
+      sigma = shares.sigma[i];
+      part = charged(shares.parts[i], gross, span.interval.length().seconds().value(), shared.split->staleness_s);
+      if (sigma > 0) widen(*part, sigma);
+      if (shares.owner[i])
+        ledger_.charges.push_back({row.channel, Party::target, span.id, *part,
+                                   method_of(span, targets_[target_of_[i]], row), targets_[target_of_[i]]});
+    }
     if (row.headline) span_energy(curve, i, gross, part, shared, row);
+    if (row.headline && ledger_.spans.back().charged) ledger_.spans.back().share_sigma_j = sigma;
   }
   charge_parties(shared, to_spans, row);
 }
@@ -67,8 +120,13 @@ void Builder::span_energy(const Curve& curve, std::size_t index, const Measured&
                           const std::optional<Estimate>& part, const Shared& shared, const ChannelLedger& row) {
   const Span& span = state_.spans[index];
   SpanEnergy energy{span.id, row.channel, gross.resolvable(), {}, {}, {}, {}};
+  // Where nothing could be split, nobody looked whose parts spans are.
+  const Span* whole = index < viewed_.size() && viewed_[index] ? &state_.spans[*viewed_[index]] : nullptr;
   const bool in_window = span.interval.begin >= ledger_.window.begin && span.interval.end <= ledger_.window.end;
-  if (shared.accelerator && is_host_asynchronous(span)) {
+  if (is_elsewhere(span) || (whole != nullptr && is_elsewhere(*whole))) {
+    energy.resolvable = false;
+    energy.absent = elsewhere_reason;
+  } else if (shared.accelerator && is_host_asynchronous(span)) {
     energy.resolvable = false;
     energy.absent = asynchronous_reason;
   } else if (!energy.resolvable) {

@@ -11,7 +11,11 @@ constexpr double normal_95 = 1.96;  // standard deviations to either side
 }
 
 Curve::Curve(const Fold& fold, const Attribution::State& state)
-    : channel_(&fold.channel), plan_(&state.plan), counter_(fold.counter), gauge_(fold.gauge) {
+    : channel_(&fold.channel),
+      plan_(&state.plan),
+      counter_(fold.counter),
+      gauge_(fold.gauge),
+      read_every_s_(static_cast<double>(fold.pace.now_ns()) * 1e-9) {
   if (counter_) counter_->close();
   if (gauge_) gauge_->close();
   if (channel_->model) take_clock(state);

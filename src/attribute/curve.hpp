@@ -2,6 +2,7 @@
 // time is turned into joules here), seconds for CPU time. Thread promise: plain value, read only.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -31,6 +32,8 @@ class Curve {
   [[nodiscard]] std::uint64_t gaps() const { return counter_ ? counter_->gaps() : gauge_->gaps(); }
   [[nodiscard]] std::int64_t gap_ns() const { return counter_ ? counter_->gap_ns() : gauge_->gap_ns(); }
   [[nodiscard]] double period_s() const { return counter_ ? counter_->period_s() : gauge_->period_s(); }
+  // How often something new can be seen of it: its period, or how often it is read.
+  [[nodiscard]] double seen_every_s() const { return std::max(period_s(), read_every_s_); }
   [[nodiscard]] std::int64_t first_ns() const { return counter_ ? counter_->first_begin() : gauge_->first_begin(); }
   [[nodiscard]] std::int64_t last_ns() const { return counter_ ? counter_->last_end() : gauge_->last_end(); }
 
@@ -69,6 +72,7 @@ class Curve {
   const Plan* plan_;
   std::optional<CounterCurve> counter_;
   std::optional<GaugeCurve> gauge_;
+  double read_every_s_ = 0;
   std::optional<ModelClock> clock_;
   Watts load_low_, load_, load_high_;  // of a modelled channel: what full load adds to idle, clock and all
 };

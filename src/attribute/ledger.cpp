@@ -28,6 +28,7 @@ Builder::Builder(const Attribution::State& state) : state_(state) {
   ledger_.recorded = state.recorded.value_or(Interval{});
   ledger_.window = state.run.value_or(ledger_.recorded);
   ledger_.idle_to = state.options.idle_to;
+  other_host_.absent = "another host's: nobody of this one is charged for it";
   name_targets();
   find_read();
   // Only what something is split by is worth a curve.
@@ -38,7 +39,7 @@ Builder::Builder(const Attribution::State& state) : state_(state) {
   };
   need(machine_basis(read_, targets_));
   for (const Channel* channel : read_)
-    if (gives_energy(*channel)) need(basis_of(*channel, read_, targets_, refused_));
+    if (gives_energy(*channel) && channel->scope == Scope::host) need(basis_of(*channel, read_, targets_, refused_));
   for (const Fold& fold : state.folds)
     if ((gives_energy(fold.channel) || needed.contains(&fold.channel)) && (fold.counter || fold.gauge))
       curves_.emplace_back(fold, state);
@@ -294,8 +295,14 @@ void Builder::energy_channel(const Curve& curve) {
   tell_drift(base, row);
   row.loaded_idle_w = loaded_idle_w(curve, state_.spans);
   const double length_s = ledger_.window.length().seconds().value();
-  const Basis basis = machine_->absent.empty() ? basis_of(curve.channel(), read_, targets_, refused_) : Basis{};
-  Shared shared{machine_->absent.empty() ? &split_by(basis) : machine_, {}, is_accelerator(curve.channel())};
+  // Energy that is seen through one party is another host's, laid beside this one's: nobody here is split by it.
+  const bool here = curve.channel().scope == Scope::host;
+  const Basis basis = machine_->absent.empty() && here ? basis_of(curve.channel(), read_, targets_, refused_) : Basis{};
+  Shared shared{!here                      ? &other_host_
+                : machine_->absent.empty() ? &split_by(basis)
+                                           : machine_,
+                {},
+                is_accelerator(curve.channel())};
   const IdleTo idle_to = state_.options.idle_to;
   if (shared.split->absent.empty()) {
     Window window{gross, {}, base.absent.empty(), length_s, curve.never_negative()};
@@ -304,7 +311,7 @@ void Builder::energy_channel(const Curve& curve) {
                      base.watts.kind};
     shared.parties = split_channel(curve, *shared.split,
                                    {&state_.plan, window.baseline ? base.watts.value : 0, idle_to,
-                                    process_shares_ ? state_.process_fold.width_ns() : 0});
+                                    state_.work.has_value(), process_shares_ ? state_.process_fold.width_ns() : 0});
     tell_parties(*shared.split, *shared.parties, window, idle_to, targets_, row);
     if (!window.baseline) row.absent.emplace_back("idle", base.absent);
     row.unattributed = unattributed_of(curve, window, *shared.parties, row.recorded);

@@ -29,6 +29,7 @@ class Pace {
     }
     return longest;
   }
+  [[nodiscard]] std::int64_t now_ns() const noexcept { return now_ns_; }  // what was asked for last
 
  private:
   std::vector<IntervalChange> changes_;

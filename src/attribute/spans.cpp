@@ -114,4 +114,6 @@ std::vector<Piece> make_pieces(const std::vector<Span>& spans, const Viewed& vie
 
 bool is_host_asynchronous(const Span& span) { return span.attribute("clock") == "host-asynchronous"; }
 
+bool is_elsewhere(const Span& span) { return span.attribute("elsewhere").has_value(); }
+
 }  // namespace prony::attribution

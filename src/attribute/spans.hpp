@@ -41,4 +41,9 @@ inline constexpr const char* asynchronous_reason =
     "the span was stamped by the host around asynchronous calls: when the accelerator worked for it is not known "
     "(stamp it on the device, or synchronise before both ends)";
 
+// A request to a model that another host runs (attribute "elsewhere"), or a part of one: nothing here worked for it, so
+// it shares nothing.
+[[nodiscard]] bool is_elsewhere(const Span& span);
+inline constexpr const char* elsewhere_reason = "not local energy: the model runs on another host";
+
 }  // namespace prony::attribution

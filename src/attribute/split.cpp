@@ -186,6 +186,7 @@ Parties split_channel(const Curve& curve, const Split& split, const SplitRequest
   parties.time.resize(count);
   const double length_s = static_cast<double>(split.edges.back() - split.edges.front()) * 1e-9;
   parties.target_at.assign(split.targets, std::vector<double>(plan.fixed.size(), 0.0));
+  if (request.cells) parties.target_in.assign(split.targets, std::vector<double>(split.cells(), 0.0));
   std::vector<double> share(count), idle_share(count);
   std::size_t fixed = plan.index_of(split.edges.front());
   double energy_before = curve.at(split.edges.front());
@@ -223,6 +224,8 @@ Parties split_channel(const Curve& curve, const Split& split, const SplitRequest
       parties.time[party] += share[party] * static_cast<double>(end - begin) * 1e-9 / length_s;
       if (stretch != nullptr) (*stretch)[party] += share[party] * rest + idle_share[party] * idle;
     }
+    for (std::size_t target = 0; target < parties.target_in.size(); ++target)
+      parties.target_in[target][i] = share[target] * rest + idle_share[target] * idle;
     if (taken <= 0) parties.idle += idle;
     if (split.whole[i] <= 0) parties.no_use += rest;
     energy_before = energy;

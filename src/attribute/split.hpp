@@ -65,6 +65,7 @@ struct Parties {
   double idle = 0;                              // the idle part that nobody took
   double no_use = 0;                            // above idle, in cells where nobody used anything
   std::vector<std::vector<double>> target_at;   // target × fixed instant: active and given so far; 0 before the window
+  std::vector<std::vector<double>> target_in;   // target × cell: the same; where cells are asked for
   std::vector<std::vector<double>> in_stretch;  // stretch × party: active and given, where stretches are asked for
   [[nodiscard]] double charged(std::size_t party) const { return active[party] + given[party]; }
 };
@@ -73,6 +74,7 @@ struct SplitRequest {
   const Plan* plan = nullptr;
   double idle_w = 0;
   IdleTo idle_to = IdleTo::none;
+  bool cells = false;           // also by cell, of the targets
   std::int64_t stretch_ns = 0;  // a multiple of the plan's step: also by stretches of the clock; 0: not asked for
 };
 [[nodiscard]] Parties split_channel(const Curve& curve, const Split& split, const SplitRequest& request);

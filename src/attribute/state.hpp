@@ -14,6 +14,7 @@
 #include "attribute/pace.hpp"
 #include "attribute/plan.hpp"
 #include "attribute/process_fold.hpp"
+#include "attribute/request_work.hpp"
 
 namespace prony {
 
@@ -70,6 +71,7 @@ struct Attribution::State {
   std::optional<Interval> run;
   std::optional<SpanId> run_span;
   attribution::Plan plan;
+  std::optional<attribution::WorkInTime> work;  // where requests overlap and are to share by work
   std::vector<attribution::GaugeStats::Request> requests;
   std::vector<attribution::Fold> folds;
   std::unordered_map<std::uint32_t, std::vector<std::size_t>> fold_of_group;  // group → fold of each of its channels

@@ -42,7 +42,7 @@ struct Plan {
   std::array<int, 3> redirect{};
   int cgroup_procs = -1;
   int gate = -1, report = -1;
-  bool hold = false, die_with_parent = false;
+  bool hold = false, die_with_parent = false, own_group = false;
   pid_t parent = -1;
   SignalState signals;
   std::optional<struct rlimit> open_files;
@@ -88,6 +88,7 @@ Plan make_plan(const SpawnOptions& options) {
   plan.redirect = {options.stdin_fd, options.stdout_fd, options.stderr_fd};
   plan.hold = options.hold;
   plan.die_with_parent = options.die_with_parent;
+  plan.own_group = options.own_group;
   plan.open_files = options.open_files;
   plan.parent = ::getpid();
   return plan;
@@ -142,6 +143,7 @@ int try_programs(const Plan& plan) noexcept {
             static_cast<unsigned long>(SIGKILL));  // read as unsigned long: an int leaves rubbish above
     if (::getppid() != plan.parent) ::_exit(exit_code_unreleased);  // it died before the prctl
   }
+  if (plan.own_group) ::setpgid(0, 0);
   if (plan.cgroup_procs >= 0 && ::write(plan.cgroup_procs, "0", 1) != 1) give_up(plan, Stage::in_cgroup, errno);
   restore_signals(plan);
   redirect(plan);

@@ -1,7 +1,8 @@
 // spawn(): start a program so that nothing of it is touched but what was asked for, hold it before exec until released,
-// and wait for it by pidfd. It stays in the caller's process group, session and terminal, so that Ctrl-C and Ctrl-Z
-// reach it as they would without us. Thread promise: any thread; a Child has one owner, but signal() may be called from
-// another thread while wait() blocks. Sources: fork(2), execve(2), pidfd_open(2), prctl(2), signal(7).
+// and wait for it by pidfd. It stays in the caller's process group (unless asked otherwise), session and terminal, so
+// that Ctrl-C and Ctrl-Z reach it as they would without us. Thread promise: any thread; a Child has one owner, but
+// signal() may be called from another thread while wait() blocks. Sources: fork(2), execve(2), pidfd_open(2), prctl(2),
+// signal(7).
 #pragma once
 
 #include <signal.h>
@@ -40,7 +41,8 @@ struct SpawnOptions {
   int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;             // −1: inherited, untouched
   std::string cgroup_procs;      // the cgroup.procs file of the cgroup v2 in which the child begins; empty: none
   bool die_with_parent = false;  // SIGKILL when the *thread* that called spawn() ends (PR_SET_PDEATHSIG)
-  bool hold = false;             // wait in the child, before exec, until release(); the child exits if we die before
+  bool own_group = false;  // leads a process group of its own, so that all of it can be ended: out of Ctrl-C's reach
+  bool hold = false;       // wait in the child, before exec, until release(); the child exits if we die before
   std::optional<SignalState> signals;       // empty: the calling thread's mask and default dispositions
   std::optional<struct rlimit> open_files;  // its RLIMIT_NOFILE, where the caller changed its own; empty: the caller's
 };

@@ -267,6 +267,16 @@ PRONY_EXPORT uint32_t prony_abi_version(void) { return PRONY_ABI_VERSION; }
 
 PRONY_EXPORT int64_t prony_now_ns(void) { return now_ns(); }
 
+PRONY_EXPORT uint32_t prony_span_room(void) {
+  Session* session = recording_session();
+  if (session == nullptr) return UINT32_MAX;
+  Hold hold(*session);
+  if (!hold) return 0;
+  Writer& w = *hold;
+  w.tail = w.header->tail.load(std::memory_order_acquire);
+  return static_cast<uint32_t>(session->slots_per_ring - (w.head - w.tail));
+}
+
 PRONY_EXPORT prony_span prony_span_begin(int kind, const char* name, prony_span parent) {
   return write_begin(ring::SlotType::begin, kind, name, parent, nullptr, 0);
 }

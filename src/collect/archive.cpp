@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "base/text.hpp"
 
@@ -39,6 +41,11 @@ CREATE TABLE message_number (
   log_client_id INTEGER NOT NULL, stream TEXT NOT NULL, sequence INTEGER NOT NULL,
   PRIMARY KEY (log_client_id, stream, sequence)) WITHOUT ROWID;
 )sql";
+
+// Files of earlier versions have them not.
+constexpr const char* indexes =
+    "CREATE INDEX IF NOT EXISTS frame_by_age ON frame (received_ns);"
+    "CREATE INDEX IF NOT EXISTS message_by_age ON message (received_ns);";
 
 std::string series_text(const std::vector<SeriesHead>& series) {
   auto list = nlohmann::ordered_json::array();
@@ -113,9 +120,10 @@ Result<void> Archive::begin(const std::string& path) {
   if (!empty && (id->value_or(0) != application_id || version->value_or(0) != layout))
     return fail(ErrorCode::malformed, "not of prony collect");
   if (auto set = database_.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL"); !set) return set;
-  if (!empty) return {};
   return in_transaction([&]() -> Result<void> {
+    if (!empty) return database_.execute(indexes);
     if (auto made = database_.execute(tables); !made) return made;
+    if (auto made = database_.execute(indexes); !made) return made;
     const std::string marks = "PRAGMA application_id = " + std::to_string(application_id) +
                               "; PRAGMA user_version = " + std::to_string(layout);
     return database_.execute(marks.c_str());
@@ -232,6 +240,23 @@ Result<Stored> Archive::store(const Batch& batch, std::int64_t received_ns) {
   return stored;
 }
 
+// true: nobody came with it before. Only the last numbers of a stream are kept, or they would grow for ever.
+Result<bool> Archive::write_number(const LogEntry& entry, std::int64_t log_client_id) {
+  auto number = database_.kept(
+      "INSERT OR IGNORE INTO message_number SELECT ?1, ?2, ?3 WHERE ?3 > coalesce((SELECT max(sequence) FROM "
+      "message_number WHERE log_client_id = ?1 AND stream = ?2), 0) - ?4 RETURNING 1");
+  if (!number) return Unexpected<Error>(number.error());
+  (*number)->bind_all(log_client_id, entry.stream, *entry.sequence, numbers_known);
+  const auto is_new = (*number)->step();
+  (*number)->reset();
+  if (!is_new || !*is_new) return is_new;
+  auto old = database_.kept("DELETE FROM message_number WHERE log_client_id = ? AND stream = ? AND sequence <= ?");
+  if (!old) return Unexpected<Error>(old.error());
+  const auto last = static_cast<std::int64_t>(*entry.sequence) - numbers_known;
+  if (auto done = (*old)->run(log_client_id, entry.stream, last); !done) return Unexpected<Error>(done.error());
+  return true;
+}
+
 Result<bool> Archive::store(const LogEntry& entry, std::int64_t received_ns) {
   return in_transaction([&]() -> Result<bool> {
     const LogNumbers& n = entry.numbers;
@@ -246,11 +271,7 @@ Result<bool> Archive::store(const LogEntry& entry, std::int64_t received_ns) {
     if (!there) return Unexpected<Error>(there.error());
     bool fresh = true;
     if (entry.sequence) {
-      auto number = database_.kept("INSERT OR IGNORE INTO message_number VALUES (?,?,?) RETURNING 1");
-      if (!number) return Unexpected<Error>(number.error());
-      (*number)->bind_all(id, entry.stream, *entry.sequence);
-      const auto is_new = (*number)->step();
-      (*number)->reset();
+      const auto is_new = write_number(entry, id);
       if (!is_new) return is_new;
       fresh = *is_new;
     }
@@ -276,18 +297,39 @@ Result<bool> Archive::store(const LogEntry& entry, std::int64_t received_ns) {
   });
 }
 
-Result<void> Archive::forget_before(std::int64_t received_ns) {
-  known_.clear();
-  const std::string bound = std::to_string(received_ns);
-  return in_transaction([&]() -> Result<void> {
+Result<bool> Archive::forget_before(std::int64_t received_ns, std::uint64_t most) {
+  std::vector<std::pair<std::string, std::uint64_t>> through;
+  std::int64_t gone = 0;
+  const auto more = in_transaction([&]() -> Result<bool> {
     // Up to the highest number that goes, for a sender may come with an old one again.
-    const std::string frames =
-        "UPDATE stream SET forgotten_through = max(forgotten_through, coalesce((SELECT max(sequence) FROM frame WHERE "
-        "stream_id = stream.id AND received_ns < " +
-        bound + "), 0)) WHERE first_received_ns < " + bound + "; DELETE FROM frame WHERE received_ns < " + bound +
-        "; DELETE FROM message WHERE received_ns < " + bound;
-    return database_.execute(frames.c_str());
+    static const std::string mark =
+        "UPDATE stream SET forgotten_through = max(forgotten_through, old.through) FROM (SELECT stream_id, "
+        "max(sequence) AS through FROM (" +
+        std::string(frames_before) +
+        ") GROUP BY stream_id) AS old WHERE stream.id = old.stream_id RETURNING name, forgotten_through";
+    auto marked = database_.kept(mark);
+    if (!marked) return Unexpected<Error>(marked.error());
+    (*marked)->bind_all(received_ns, most);
+    Result<bool> row = (*marked)->step();
+    for (; row && *row; row = (*marked)->step())
+      through.emplace_back((*marked)->text(0), static_cast<std::uint64_t>((*marked)->integer(1)));
+    (*marked)->reset();
+    if (!row) return row;
+    for (const auto& [table, key, chosen] :
+         {std::tuple("frame", "(stream_id, sequence)", frames_before), std::tuple("message", "id", messages_before)}) {
+      auto taken = database_.kept(std::string("DELETE FROM ") + table + " WHERE " + key + " IN (" + chosen + ")");
+      if (!taken) return Unexpected<Error>(taken.error());
+      if (auto done = (*taken)->run(received_ns, most); !done) return Unexpected<Error>(done.error());
+      const auto count = database_.integer("SELECT changes()");
+      if (!count) return Unexpected<Error>(count.error());
+      gone = std::max(gone, count->value_or(0));
+    }
+    return static_cast<std::uint64_t>(gone) >= most;
   });
+  if (!more) return more;
+  for (const auto& [name, number] : through)
+    if (const auto known = known_.find(name); known != known_.end()) known->second.forgotten_through = number;
+  return more;
 }
 
 }  // namespace prony::collect

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -36,6 +37,14 @@ struct StreamValues {
   std::vector<std::optional<double>> latest;  // the newest that was there of each
 };
 
+// What came before ?1 (received_ns), the oldest first, ?2 of it at most: by index, not through the whole file.
+inline constexpr const char* frames_before =
+    "SELECT stream_id, sequence FROM frame WHERE received_ns < ?1 ORDER BY received_ns, stream_id, sequence LIMIT ?2";
+inline constexpr const char* messages_before =
+    "SELECT id FROM message WHERE received_ns < ?1 ORDER BY received_ns, id LIMIT ?2";
+// As many numbers of a stream of messages are known again; a lower one counts as known.
+inline constexpr std::int64_t numbers_known = 10'000;
+
 struct LogState {  // what a client of the HeFlwr dialects has sent
   std::string client, last_message;
   std::uint64_t messages = 0, doubled = 0, bytes_sent = 0, bytes_received = 0;
@@ -58,11 +67,16 @@ class Archive {
   [[nodiscard]] Result<Stored> store(const Batch& batch, std::int64_t received_ns);
   // true: it is new.
   [[nodiscard]] Result<bool> store(const LogEntry& entry, std::int64_t received_ns);
-  // Takes frames and messages away that came before; their numbers stay known, counts and totals stay.
-  [[nodiscard]] Result<void> forget_before(std::int64_t received_ns);
+  // Takes frames and messages away that came before, `most` of each at most; true: there are more. Their numbers stay
+  // known, counts and totals stay.
+  [[nodiscard]] Result<bool> forget_before(std::int64_t received_ns, std::uint64_t most = 2'000);
 
   [[nodiscard]] Result<std::vector<StreamState>> streams();
   [[nodiscard]] Result<StreamValues> values(const std::string& stream);
+  // Each stream with its series and the newest of each, as many; lent for the call.
+  using Visitor = std::function<void(const StreamState&, const std::vector<SeriesHead>&,
+                                     const std::vector<std::optional<double>>& latest)>;
+  [[nodiscard]] Result<void> visit(const Visitor& visitor);
   [[nodiscard]] Result<std::vector<LogState>> logs();
 
  private:
@@ -80,12 +94,16 @@ class Archive {
   [[nodiscard]] Result<Known> describe(const Batch& batch, std::int64_t received_ns);
   [[nodiscard]] Result<Stored> write(const Batch& batch, Known& known, std::int64_t received_ns);
   [[nodiscard]] Result<bool> write_frame(const ReceivedFrame& frame, const Known& known, std::int64_t received_ns);
+  [[nodiscard]] Result<bool> write_number(const LogEntry& entry, std::int64_t log_client_id);
+  [[nodiscard]] const std::vector<SeriesHead>& parsed(const std::string& series);
   template <class Work>
   [[nodiscard]] auto in_transaction(Work&& work) -> decltype(work());
 
   Fd lock_;
   Database database_;
   std::map<std::string, Known> known_;
+  std::map<std::string, std::vector<SeriesHead>> parsed_;  // by text: most streams of a client have the same
+  std::size_t parsed_series_ = 0;
 };
 
 }  // namespace prony::collect

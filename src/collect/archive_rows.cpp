@@ -25,43 +25,79 @@ SeriesHead series_of(const nlohmann::json& row) {
   return series;
 }
 
+constexpr const char* state_columns =
+    "SELECT client, name, host, boot, version, simulated, begun_wall_ns, interval_ns, first_received_ns, "
+    "last_received_ns, last_wall_ns, frames, doubled, lost, dropped, last_sequence, offset_ns, doubt_ns";
+constexpr const char* in_order = " FROM stream ORDER BY client, begun_wall_ns, id";
+constexpr int state_column_count = 18;
+constexpr std::size_t most_parsed_series = 200'000;
+
+StreamState state_of(const Statement& row) {
+  StreamState one{row.text(0),
+                  row.text(1),
+                  row.text(2),
+                  row.text(3),
+                  row.text(4),
+                  row.text(5),
+                  row.integer(6),
+                  row.integer(7),
+                  row.integer(8),
+                  row.integer(9),
+                  row.integer(10),
+                  0,
+                  0,
+                  0,
+                  0,
+                  0,
+                  {}};
+  one.frames = count(row, 11);
+  one.doubled = count(row, 12);
+  one.lost = count(row, 13);
+  one.dropped = count(row, 14);
+  one.last_sequence = count(row, 15);
+  if (!row.is_null(16)) one.clock = {row.integer(16), row.integer(17)};
+  return one;
+}
+
 }  // namespace
 
 Result<std::vector<StreamState>> Archive::streams() {
-  auto row = database_.prepare(
-      "SELECT client, name, host, boot, version, simulated, begun_wall_ns, interval_ns, first_received_ns, "
-      "last_received_ns, last_wall_ns, frames, doubled, lost, dropped, last_sequence, offset_ns, doubt_ns FROM stream "
-      "ORDER BY client, begun_wall_ns, id");
+  auto row = database_.prepare(std::string(state_columns) + in_order);
   if (!row) return Unexpected<Error>(row.error());
   std::vector<StreamState> streams;
   while (true) {
     const auto more = row->step();
     if (!more) return Unexpected<Error>(more.error());
     if (!*more) return streams;
-    StreamState one{row->text(0),
-                    row->text(1),
-                    row->text(2),
-                    row->text(3),
-                    row->text(4),
-                    row->text(5),
-                    row->integer(6),
-                    row->integer(7),
-                    row->integer(8),
-                    row->integer(9),
-                    row->integer(10),
-                    0,
-                    0,
-                    0,
-                    0,
-                    0,
-                    {}};
-    one.frames = count(*row, 11);
-    one.doubled = count(*row, 12);
-    one.lost = count(*row, 13);
-    one.dropped = count(*row, 14);
-    one.last_sequence = count(*row, 15);
-    if (!row->is_null(16)) one.clock = {row->integer(16), row->integer(17)};
-    streams.push_back(std::move(one));
+    streams.push_back(state_of(*row));
+  }
+}
+
+const std::vector<SeriesHead>& Archive::parsed(const std::string& series) {
+  if (const auto known = parsed_.find(series); known != parsed_.end()) return known->second;
+  std::vector<SeriesHead> heads;
+  const auto list = nlohmann::json::parse(series, nullptr, false);
+  if (list.is_array())
+    for (const auto& one : list) heads.push_back(one.is_object() ? series_of(one) : SeriesHead{});
+  if (parsed_series_ + heads.size() > most_parsed_series) {
+    parsed_.clear();
+    parsed_series_ = 0;
+  }
+  parsed_series_ += heads.size();
+  return parsed_.emplace(series, std::move(heads)).first->second;
+}
+
+Result<void> Archive::visit(const Visitor& visitor) {
+  auto row = database_.prepare(std::string(state_columns) + ", series, latest" + in_order);
+  if (!row) return Unexpected<Error>(row.error());
+  while (true) {
+    const auto more = row->step();
+    if (!more) return Unexpected<Error>(more.error());
+    if (!*more) return {};
+    const std::vector<SeriesHead>& series = parsed(row->text(state_column_count));
+    auto latest = values_of(row->text(state_column_count + 1));
+    latest.resize(series.size());
+    visitor(state_of(*row), series, latest);
   }
 }
 
@@ -72,9 +108,7 @@ Result<StreamValues> Archive::values(const std::string& stream) {
   const auto there = (*row)->step();
   StreamValues values;
   if (there && *there) {
-    const auto list = nlohmann::json::parse((*row)->text(0), nullptr, false);
-    if (list.is_array())
-      for (const auto& one : list) values.series.push_back(one.is_object() ? series_of(one) : SeriesHead{});
+    values.series = parsed((*row)->text(0));
     values.latest = values_of((*row)->text(1));
     values.latest.resize(values.series.size());
   }

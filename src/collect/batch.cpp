@@ -96,31 +96,43 @@ Result<StreamFacts> facts_of(const json& head) {
   return facts;
 }
 
-Result<Batch> header_of(std::string_view text) {
-  const auto object = object_of(text, 1);
-  if (!object) return Unexpected<Error>(object.error());
-  Fields fields(*object, 1);
-  if (fields.count("prony_remote", true) != 1) (void)fields.wrong("prony_remote");
-  Batch batch;
+Unexpected<BatchError> wrong(const Error& error, BatchPart part) {
+  return Unexpected<BatchError>(BatchError{error, part});
+}
+
+// Who sends it, and what it measures, where that is said.
+std::optional<Error> take_stream(const json& object, Batch& batch) {
+  Fields fields(object, 1);
   batch.client = fields.text("client", most_text_bytes, true);
   batch.stream = fields.text("stream", stream_letters, true);
   if (batch.stream.size() != stream_letters ||
       !std::ranges::all_of(batch.stream, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }))
     (void)fields.wrong("stream");
+  if (fields.error()) return fields.error();
+  const auto head = object.find("head");
+  if (head == object.end()) return std::nullopt;
+  if (!head->is_object()) return bad(1, "'head' is no object");
+  auto facts = facts_of(*head);
+  if (!facts) return facts.error();
+  batch.facts = std::move(*facts);
+  return std::nullopt;
+}
+
+Expected<Batch, BatchError> header_of(std::string_view text) {
+  const auto object = object_of(text, 1);
+  if (!object) return wrong(object.error(), BatchPart::request);
+  Fields fields(*object, 1);
+  if (fields.count("prony_remote", true) != 1) (void)fields.wrong("prony_remote");
+  Batch batch;
   batch.sent_wall_ns = fields.integer("sent_wall_ns", true);
   batch.lost_frames = fields.count("lost_frames", false);
   if (const auto clock = object->find("clock"); clock != object->end() && clock->is_object()) {
     Fields of(*clock, 1);
     batch.clock = {of.integer("offset_ns", true), static_cast<std::int64_t>(of.count("doubt_ns", true))};
-    if (of.error()) return Unexpected<Error>(*of.error());
+    if (of.error()) return wrong(*of.error(), BatchPart::request);
   }
-  if (fields.error()) return Unexpected<Error>(*fields.error());
-  if (const auto head = object->find("head"); head != object->end()) {
-    if (!head->is_object()) return Unexpected<Error>(bad(1, "'head' is no object"));
-    auto facts = facts_of(*head);
-    if (!facts) return Unexpected<Error>(facts.error());
-    batch.facts = std::move(*facts);
-  }
+  if (fields.error()) return wrong(*fields.error(), BatchPart::request);
+  if (const auto error = take_stream(*object, batch)) return wrong(*error, BatchPart::stream);
   return batch;
 }
 
@@ -179,19 +191,19 @@ Expected<Batch, BatchError> parse_batch(std::string_view body) {
   const auto line_end = [&] { return std::min(body.find('\n'), body.size()); };
   const std::size_t end = line_end();
   auto header = header_of(body.substr(0, end));
-  if (!header) return Unexpected<BatchError>(BatchError{header.error(), false});
+  if (!header) return header;
   body.remove_prefix(std::min(end + 1, body.size()));
   for (std::size_t line = 2; !body.empty(); ++line) {
     const std::string_view text = trim(body.substr(0, line_end()));
     body.remove_prefix(std::min(line_end() + 1, body.size()));
     if (text.empty()) continue;
     if (header->frames.size() >= most_frames)
-      return Unexpected<BatchError>(BatchError{{ErrorCode::full, "too many frames in one request", {}, {}}, false});
+      return wrong({ErrorCode::full, "too many frames in one request", {}, {}}, BatchPart::request);
     auto frame = frame_of(text, line);
-    if (!frame) return Unexpected<BatchError>(BatchError{frame.error(), true});
+    if (!frame) return wrong(frame.error(), BatchPart::frame);
     header->frames.push_back(std::move(*frame));
   }
-  return std::move(*header);
+  return header;
 }
 
 }  // namespace prony::collect

@@ -50,10 +50,12 @@ struct Batch {
   std::vector<ReceivedFrame> frames;
 };
 
-// `frame_is_bad` says which part an error is of: a header may be right tomorrow, a frame will never be.
+// What will be wrong again as long as it comes: of `stream`, who sends it and what it measures; of `frame`, that one.
+// Of `request`, what another version, or another moment, may do right.
+enum class BatchPart { request, stream, frame };
 struct BatchError {
   Error error;
-  bool frame_is_bad = false;
+  BatchPart part = BatchPart::request;
 };
 [[nodiscard]] Expected<Batch, BatchError> parse_batch(std::string_view body);
 

@@ -102,7 +102,6 @@ Json stream_row(const StreamState& s, const StreamValues& values) {
 }
 
 struct Part {  // of one stream, to one total
-  std::string host;
   std::int64_t begin_ns = 0, end_ns = 0;
   double value = 0;
 };
@@ -168,22 +167,17 @@ Result<std::optional<std::string>> client_page(Archive& archive, const std::stri
 }
 
 Result<std::string> totals_page(Archive& archive) {
-  const auto streams = archive.streams();
-  if (!streams) return Unexpected<Error>(streams.error());
   using Key = std::tuple<std::string, std::string, std::string, bool>;  // series, unit, origin, simulated
   std::map<Key, std::map<std::string, std::vector<Part>>> totals;
-  for (const StreamState& stream : *streams) {
-    const auto values = archive.values(stream.name);
-    if (!values) return Unexpected<Error>(values.error());
+  const auto visited = archive.visit([&](const StreamState& stream, const auto& series, const auto& latest) {
     const bool simulated = !stream.simulated.empty();
     const std::string host = simulated || stream.boot.empty() ? stream.client + "\n" + stream.host : stream.boot;
-    for (std::size_t i = 0; i < values->series.size(); ++i) {
-      const SeriesHead& series = values->series[i];
-      if (series.counter && values->latest[i])
-        totals[{series.name, series.unit, series.origin, simulated}][host].push_back(
-            {host, stream.begun_wall_ns, stream.last_wall_ns, *values->latest[i]});
-    }
-  }
+    for (std::size_t i = 0; i < series.size(); ++i)
+      if (series[i].counter && latest[i])
+        totals[{series[i].name, series[i].unit, series[i].origin, simulated}][host].push_back(
+            {stream.begun_wall_ns, stream.last_wall_ns, *latest[i]});
+  });
+  if (!visited) return Unexpected<Error>(visited.error());
   Json page = {{"totals", Json::array()}};
   for (auto& [key, hosts] : totals) {
     double sum = 0;

@@ -1,7 +1,9 @@
 #include "collect/receiver.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/text.hpp"
 #include "collect/pages.hpp"
@@ -12,7 +14,11 @@ namespace {
 
 constexpr const char* json_type = "application/json; charset=utf-8";
 constexpr const char* text_type = "text/plain; charset=utf-8";
-constexpr std::int64_t page_age_ns = 1'000'000'000;
+constexpr std::int64_t page_age_ns = 1'000'000'000, page_share = 20;  // at most a twentieth of the time goes into pages
+constexpr int slices_at_once = 50;
+constexpr std::chrono::milliseconds between_slices{2};
+constexpr const char* stream_mark = "stream_is_refused";
+constexpr const char* frame_mark = "frame_never_fits";  // a proxy's 400 or 422 says no such thing
 constexpr std::size_t most_pages = 100;
 
 template <class Clock>
@@ -44,21 +50,28 @@ constexpr const char* index_page =
 
 }  // namespace
 
-HttpAnswer Answers::refuse(unsigned status, const Error& error) {
+HttpAnswer Answers::refuse(unsigned status, const Error& error, const char* mark) {
   ++received_.refused;
   if (status == 503) received_.trouble = error;
   nlohmann::ordered_json body = {{"error", error.what}, {"what_to_do", error.fix}};
-  if (status == 422) body["frame_never_fits"] = true;  // a proxy's 422 says no such thing
+  if (mark != nullptr) body[mark] = true;
   return said(status, body);
 }
 
 HttpAnswer Answers::take_batch(const HttpQuestion& question, std::int64_t now_ns, std::int64_t wall_ns) {
   const auto batch = parse_batch(question.body);
-  if (!batch) return refuse(batch.error().frame_is_bad ? 422 : 400, batch.error().error);
+  if (!batch) {
+    const auto& [error, part] = batch.error();
+    if (part == BatchPart::frame) return refuse(422, error, frame_mark);
+    return refuse(400, error, part == BatchPart::stream ? stream_mark : nullptr);
+  }
   if (!rate_.may(batch->stream, now_ns))
     return refuse(429, {ErrorCode::full, "this client sends too often", {}, "Send more frames at once."});
   const auto stored = archive_.store(*batch, question.received_ns);
-  if (!stored) return refuse(status_of(stored.error()), stored.error());
+  if (!stored) {
+    const unsigned status = status_of(stored.error());
+    return refuse(status, stored.error(), status == 422 ? frame_mark : status == 400 ? stream_mark : nullptr);
+  }
   received_.trouble.reset();
   received_.frames += stored->fresh;
   received_.doubled += stored->doubled;
@@ -84,8 +97,9 @@ HttpAnswer Answers::take_log(const HttpQuestion& question, std::int64_t now_ns) 
 HttpAnswer Answers::show(const HttpQuestion& question, std::int64_t now_ns, std::int64_t wall_ns) {
   const std::string path(question.path);
   if (path == "/" || path.empty()) return {200, text_type, index_page};
-  if (const auto page = pages_.find(path); page != pages_.end() && now_ns - page->second.at_ns < page_age_ns)
+  if (const auto page = pages_.find(path); page != pages_.end() && now_ns < page->second.until_ns)
     return page->second.answer;
+  const std::int64_t begin_ns = now_of<std::chrono::steady_clock>();
   constexpr std::string_view one = "/v1/clients/";
   Result<std::optional<std::string>> body = std::optional<std::string>();
   if (path == "/v1/clients")
@@ -98,7 +112,8 @@ HttpAnswer Answers::show(const HttpQuestion& question, std::int64_t now_ns, std:
   if (!*body) return {404, text_type, "there is nothing of that name; / says what there is\n"};
   if (pages_.size() >= most_pages) pages_.clear();
   HttpAnswer answer{200, json_type, std::move(**body)};
-  pages_.insert_or_assign(path, Kept{now_ns, answer});
+  const std::int64_t took_ns = now_of<std::chrono::steady_clock>() - begin_ns;
+  pages_.insert_or_assign(path, Kept{now_ns + std::max(page_age_ns, page_share * took_ns), answer});
   return answer;
 }
 
@@ -129,11 +144,14 @@ Received Receiver::received() {
   return answers_.received();
 }
 
-Result<void> Receiver::sweep(std::optional<std::int64_t> forget_before) {
-  door_->sweep();
-  if (!forget_before) return {};
-  const std::scoped_lock lock(mutex_);
-  return answers_.forget_before(*forget_before);
+Result<bool> Receiver::forget_before(std::int64_t wall_ns) {
+  for (int slice = 0; slice < slices_at_once; ++slice) {
+    if (slice > 0) std::this_thread::sleep_for(between_slices);  // whoever waits for the lock gets it
+    const std::scoped_lock lock(mutex_);
+    const auto more = answers_.forget_before(wall_ns);
+    if (!more || !*more) return more;
+  }
+  return true;
 }
 
 }  // namespace prony::collect

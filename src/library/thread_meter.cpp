@@ -19,8 +19,10 @@
 #include "app/session.hpp"
 #include "base/text.hpp"
 #include "library/meter.hpp"
+#include "library/own_threads.hpp"
 #include "process/selector.hpp"
 #include "sensors/machine_facts.hpp"
+#include "sensors/sensor.hpp"
 #include "store/recorder.hpp"
 
 namespace prony::library {
@@ -63,6 +65,7 @@ class ThreadMeter final : public Meter {
   const std::string& spans_path() const noexcept override { return spans_path_; }
 
  private:
+  void tell_own_apart();
   [[nodiscard]] Result<void> begin();
   [[nodiscard]] Manifest describe(const Anchor& now);
   [[nodiscard]] Result<void> check_calibration(Manifest& manifest);
@@ -75,6 +78,8 @@ class ThreadMeter final : public Meter {
   app::RecordOptions record_;
   std::unique_ptr<Machine> machine_;  // what is measured
   std::unique_ptr<Machine> live_;     // where this program runs
+  std::shared_ptr<OwnThreads> own_ = std::make_shared<OwnThreads>();
+  std::unique_ptr<Machine> less_own_;  // the same without the meter's threads; null: those cannot be told apart
   std::optional<app::SensorSet> sensors_;
   app::Followers followers_;
   std::optional<app::PassportKeeper> passports_;  // before session_: its blocks are shown to it
@@ -102,14 +107,32 @@ Result<void> ThreadMeter::prepare() {
   auto sensors = app::open_sensors(*machine_, record_.sensors, how);
   if (!sensors) return Unexpected<Error>(sensors.error());
   sensors_ = std::move(*sensors);
-  // The process clock of a program that holds its meter is not the meter's.
-  std::erase_if(sensors_->sensors, [](const auto& sensor) {
+  tell_own_apart();
+  return {};
+}
+
+// The process clock of a program that holds its meter is not the meter's: in its place come the clocks of the meter's
+// threads. On which package they ran is not known of threads, so with several packages they stay the program's.
+void ThreadMeter::tell_own_apart() {
+  const auto is_own = [](const auto& sensor) {
     return !sensor->channels().empty() && sensor->channels().front().scope == Scope::prony;
-  });
+  };
+  const auto process_clock = std::ranges::find_if(sensors_->sensors, is_own);
+  if (process_clock == sensors_->sensors.end()) return;
+  const auto row = std::ranges::find(sensor_catalogue(), std::string_view("self"), &SensorRow::name);
+  if (row != sensor_catalogue().end() && (*process_clock)->channels().size() == 1) {
+    less_own_ = make_machine_less(own_);
+    Probe probe = row->make(*less_own_, {});
+    if (probe.sensor != nullptr && probe.sensor->channels().size() == 1) {  // this machine may have several, too
+      *process_clock = std::move(probe.sensor);
+      return;
+    }
+    less_own_.reset();
+  }
+  std::erase_if(sensors_->sensors, is_own);
   sensors_->unavailable.push_back(
       {"prony", "the meter runs in threads of the measured program: what they use is in the program's part",
        "A meter in a process of its own tells it apart: mode PRONY_METER_PROCESS, or `prony run`."});
-  return {};
 }
 
 Manifest ThreadMeter::describe(const Anchor& now) {
@@ -126,7 +149,8 @@ Manifest ThreadMeter::describe(const Anchor& now) {
 }
 
 Result<void> ThreadMeter::begin() {
-  auto followers = app::Followers::create(record_, {.inside_program = true}, *sensors_, *machine_, *live_);
+  auto followers = app::Followers::create(record_, {.inside_program = true, .processes = less_own_.get()}, *sensors_,
+                                          *machine_, *live_);
   if (!followers) return Unexpected<Error>(followers.error());
   followers_ = std::move(*followers);
   followers_.watch_devices(*machine_, *sensors_);
@@ -151,6 +175,7 @@ Result<void> ThreadMeter::begin() {
   session_->show_blocks_to([this](const TickBlock& block) { passports_->see(block); });
   if (auto started = session_->start(std::move(*recorder), manifest); !started) return started;
   followers_.begin();
+  own_->look();
   for (const ChannelPassport& passport : passports_->stored(session_->channels())) session_->add(passport);
   return {};
 }
@@ -174,9 +199,12 @@ void ThreadMeter::survey() {
     std::mutex mutex;
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
-    while (!wake.wait_for(lock, stop, std::chrono::seconds(1), [&] { return stop.stop_requested(); }))
+    while (!wake.wait_for(lock, stop, std::chrono::seconds(1), [&] { return stop.stop_requested(); })) {
+      own_->look();
       followers_.survey();
+    }
   });
+  ::pthread_setname_np(surveyor_.native_handle(), "prony-survey");
 }
 
 void ThreadMeter::fail_with(const Error& error) {
@@ -217,7 +245,10 @@ void ThreadMeter::conclude() {
   surveyor_ = std::jthread();
   session_->settle(milliseconds(250));
   session_->stop_sampling();
-  if (session_->stuck()) (void)machine_.release();  // a thread is still inside of it
+  if (session_->stuck()) {  // a thread is still inside of them
+    (void)machine_.release();
+    (void)less_own_.release();
+  }
   const auto learned = passports_->conclude(session_->channels(), session_->groups());
   for (const ChannelPassport& passport : learned.passports) session_->add(passport);
   for (const Event& drift : learned.drifts) session_->add(drift);

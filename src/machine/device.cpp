@@ -116,6 +116,8 @@ Result<ProgramOutput> run_live_program(std::span<const std::string> arguments, D
   SpawnOptions options;
   options.arguments.assign(arguments.begin(), arguments.end());
   options.environment = {{"LC_ALL", "C"}};
+  options.own_group = true;
+  options.die_with_parent = true;  // where it hangs while we end
   options.stdin_fd = nothing->get();
   options.stdout_fd = out->write_end.get();
   options.stderr_fd = err->write_end.get();
@@ -133,7 +135,9 @@ Result<ProgramOutput> run_live_program(std::span<const std::string> arguments, D
     in_time = status.has_value();
   }
   if (!in_time) {
-    child->signal(SIGKILL);
+    // With its children: a wrapper's sudo or ipmitool would hang on, one more a second. It is not reaped yet, so that
+    // its number is nobody else's group.
+    ::kill(-child->pid(), SIGKILL);
     // A program in uninterruptible sleep dies when its driver lets go of it: it is not waited for longer than this.
     (void)child->wait(1'000'000'000);
     return fail(ErrorCode::transient,

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <limits>
 
+#include "machine/crypto.hpp"
 #include "machine/device.hpp"
 #include "machine/file_machine.hpp"
 #include "machine/lines.hpp"
@@ -61,6 +62,7 @@ class LiveMachine final : public FileMachine, public MeterPort {
   }
   // Also with another /sys: the meter at the wall was named by the user.
   [[nodiscard]] Result<std::unique_ptr<Network>> open_network() override { return open_live_network(); }
+  [[nodiscard]] Result<std::unique_ptr<Crypto>> open_crypto() override { return open_live_crypto(); }
   [[nodiscard]] Result<std::unique_ptr<LineSource>> open_lines(const LineRequest& request) override {
     return open_live_lines(request);
   }

@@ -15,13 +15,14 @@ struct Scheme {
   MeterKind kind;
   std::string_view base;  // what the address begins with instead of SCHEME://
 };
-constexpr std::array<Scheme, 12> schemes{{{"http", MeterKind::http_plug, "http://"},
+constexpr std::array<Scheme, 13> schemes{{{"http", MeterKind::http_plug, "http://"},
                                           {"https", MeterKind::http_plug, "https://"},
                                           {"shelly", MeterKind::shelly, "http://"},
                                           {"shelly+https", MeterKind::shelly, "https://"},
                                           {"tasmota", MeterKind::tasmota, "http://"},
                                           {"tasmota+https", MeterKind::tasmota, "https://"},
                                           {"kasa", MeterKind::kasa, ""},
+                                          {"tapo", MeterKind::tapo, "http://"},
                                           {"redfish", MeterKind::redfish, "https://"},
                                           {"redfish+http", MeterKind::redfish, "http://"},
                                           {"exec", MeterKind::program, ""},
@@ -87,6 +88,7 @@ std::string_view to_string(MeterKind kind) noexcept {
     case MeterKind::shelly: return "shelly";
     case MeterKind::tasmota: return "tasmota";
     case MeterKind::kasa: return "kasa";
+    case MeterKind::tapo: return "tapo";
     case MeterKind::redfish: return "redfish";
     case MeterKind::program: return "exec";
     case MeterKind::serial: return "serial";

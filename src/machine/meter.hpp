@@ -2,7 +2,7 @@
 // parser; nothing secret is in its text: who to log in as stands in a file. Pure. Errors: usage, with what to write.
 //
 //   http://HOST, shelly://HOST, tasmota://HOST    a plug, asked over HTTP (https:// likewise)
-//   kasa://HOST                                   a plug that speaks TP-Link's local protocol
+//   kasa://HOST, tapo://HOST                      a plug of TP-Link: its open local protocol, or the newer KLAP
 //   redfish://HOST                                a server's management controller, over HTTPS
 //   exec:PROGRAM ARGUMENTS, serial:DEVICE, file:PATH    lines of text, a reading each
 #pragma once
@@ -18,7 +18,7 @@
 
 namespace prony {
 
-enum class MeterKind { http_plug, shelly, tasmota, kasa, redfish, program, serial, file };
+enum class MeterKind { http_plug, shelly, tasmota, kasa, tapo, redfish, program, serial, file };
 [[nodiscard]] std::string_view to_string(MeterKind kind) noexcept;  // "shelly"
 
 struct Meter {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "machine/crypto.hpp"
 #include "machine/machine.hpp"
 #include "machine/meter.hpp"
 
@@ -22,6 +23,10 @@ class MeterPort {
   virtual ~MeterPort() = default;
   [[nodiscard]] virtual Result<std::unique_ptr<Network>> open_network() = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<LineSource>> open_lines(const LineRequest& request) = 0;
+  // For the devices that answer only behind it; a machine that was made up has none.
+  [[nodiscard]] virtual Result<std::unique_ptr<Crypto>> open_crypto() {
+    return fail(ErrorCode::unavailable, "no library of this machine can be opened", "libcrypto");
+  }
   void name_meters(std::vector<Meter> meters) { meters_ = std::move(meters); }
   [[nodiscard]] const std::vector<Meter>& meters() const noexcept { return meters_; }
 

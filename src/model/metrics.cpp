@@ -129,6 +129,53 @@ Maybe<double> sd(std::span<const double> values) {
   return std::sqrt(sum / static_cast<double>(values.size() - 1));
 }
 
+namespace {
+
+// P(at most `over` of n lie beyond), each with probability 1 − p; summed in logarithms, for n may be large.
+double at_most(double p, std::size_t n, std::size_t over) {
+  const auto count = static_cast<double>(n);
+  double sum = 0;
+  for (std::size_t k = 0; k <= over && k <= n; ++k) {
+    const auto beyond = static_cast<double>(k);
+    sum += std::exp(std::lgamma(count + 1) - std::lgamma(beyond + 1) - std::lgamma(count - beyond + 1) +
+                    beyond * std::log1p(-p) + (count - beyond) * std::log(p));
+  }
+  return sum;
+}
+
+}  // namespace
+
+std::size_t least_count(double p, std::size_t over) {
+  std::size_t few = over, many = over + 1;
+  while (at_most(p, many, over) > 0.01) {
+    few = many;
+    many *= 2;
+  }
+  while (many - few > 1) {
+    const std::size_t middle = few + (many - few) / 2;
+    (at_most(p, middle, over) > 0.01 ? few : many) = middle;
+  }
+  return many;
+}
+
+std::optional<std::size_t> most_over(double p, std::size_t n) {
+  if (n == 0 || at_most(p, n, 0) > 0.01) return std::nullopt;
+  std::size_t good = 0, bad = n;  // all of them beyond it: surely too many
+  while (bad - good > 1) {
+    const std::size_t middle = good + (bad - good) / 2;
+    (at_most(p, n, middle) > 0.01 ? bad : good) = middle;
+  }
+  return good;
+}
+
+Maybe<double> percentile_mlperf(std::span<const double> values, double p) {
+  if (values.empty()) return absent("no values");
+  std::vector<double> sorted(values.begin(), values.end());
+  std::sort(sorted.begin(), sorted.end());
+  const auto place = static_cast<std::size_t>(static_cast<double>(sorted.size()) * p);
+  return sorted[std::min(place, sorted.size() - 1)];
+}
+
 std::size_t least_count(double p) {
   const double beyond = 1 - p;
   std::size_t n = 1;

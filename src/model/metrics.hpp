@@ -57,6 +57,12 @@ struct RequestTimes {
 // The least number of values from which percentile `p` (0 < p < 1) is given: smallest n for which at most one of n lies
 // beyond it with probability ≤ 1 %: Binom(≤ 1; n, 1 − p) ≤ 0.01. p50 11, p90 64, p95 130, p99 662.
 [[nodiscard]] std::size_t least_count(double p);
+// The same with at most `over` of n beyond it: LoadGen's early stopping (99 % confidence, no tolerance).
+[[nodiscard]] std::size_t least_count(double p, std::size_t over);
+// The most of `n` values that may lie beyond percentile `p`, so that n is enough for it; nullopt: not even none may.
+[[nodiscard]] std::optional<std::size_t> most_over(double p, std::size_t n);
+// LoadGen's percentile: the ⌊n · p⌋-th of the sorted values from 0, without interpolation.
+[[nodiscard]] Maybe<double> percentile_mlperf(std::span<const double> values, double p);
 // Linear interpolation between order statistics at p·(n − 1) (NumPy's default); absent below least_count(p).
 [[nodiscard]] Maybe<double> percentile(std::span<const double> values, double p);
 

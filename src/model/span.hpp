@@ -69,6 +69,8 @@ inline constexpr std::string_view baseline_loaded = "baseline-loaded";  // a mod
 inline constexpr std::string_view load = "load";
 inline constexpr std::string_view warm_up = "warm-up";
 inline constexpr std::string_view gap = "gap";
+// What an engine computed in one go, with counts of its tokens: it says how work was spread, and takes no joules.
+inline constexpr std::string_view step = "step";
 }  // namespace phase
 
 }  // namespace prony

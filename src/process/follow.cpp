@@ -325,6 +325,7 @@ void Follower::start_thread() {
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &old);  // signals are for the threads that wait for them
   thread_ = std::thread([this] { run(); });
+  ::pthread_setname_np(thread_.native_handle(), "prony-follow");
   ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
 }
 

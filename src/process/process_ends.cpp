@@ -46,6 +46,10 @@ void ProcessTable::apply_births(Instant now) {
       life.target = other->second.target;
       life.of_command = other->second.of_command;
     }
+    if (command_unseen_ && birth.process == command_.root) {
+      life.of_command = true;
+      life.target = static_cast<int>(options_.targets);
+    }
     lives_[birth.process] = life;
   }
 }
@@ -132,8 +136,11 @@ void ProcessTable::finish_life(std::int64_t pid, const Life& life, const End& to
   } else if (const auto other = lives_.find(life.parent); other != lives_.end()) {
     other->second.accounted_ns += life.ended_ns + life.accounted_ns;
   }
+  // The command always has its row; a later process of its number is not it.
+  const bool is_command = command_unseen_ && pid == command_.root;
+  if (is_command) command_unseen_ = false;
   if (!options_.each_process) return;
-  if (life.ended_ns < least_row_ns || !may_number()) {
+  if ((life.ended_ns < least_row_ns && !is_command) || !may_number()) {
     ended_unseen_ns_ += life.ended_ns;
     return;
   }

@@ -132,6 +132,7 @@ void ProcessTable::insert(Newcomer& newcomer, Instant now) {
       (command_.root > 0 && stat.pid == command_.root && stat.start_ticks == command_.root_start_ticks) ||
       // With a subreaper, orphans of the command are given to us.
       (command_.root > 0 && stat.parent == options_.own_pid && stat.start_ticks > command_.root_start_ticks);
+  if (stat.pid == command_.root) command_unseen_ = false;
   // At the start everybody is old, and nobody's turn should come at the same look.
   if (first_) process.check_gap = 512 + slot % 512;
   process.check_at = look_ + process.check_gap - 1;
@@ -267,6 +268,13 @@ void ProcessTable::set_command(const GuardTarget& command) {
     choose_target(*root);
     if (changed_) compact();
     publish();
+    return;
+  }
+  // A busy machine may look for the first time when it has ended: then its end alone tells of it.
+  command_unseen_ = true;
+  if (const auto life = lives_.find(command.root); life != lives_.end()) {
+    life->second.of_command = true;
+    life->second.target = static_cast<int>(options_.targets);
   }
 }
 

@@ -219,6 +219,7 @@ class ProcessTable {
   std::vector<std::optional<int>> taken_by_;
   std::vector<std::optional<std::uint64_t>> residents_;
   GuardTarget command_;
+  bool command_unseen_ = false;  // no look met the command's first process yet
 
   // What was gathered.
   bool listed_ = false, first_ = true, moved_ = true, reads_stat_ = false, lost_events_ = false;

@@ -36,6 +36,7 @@ void TreePlaces::start(Members members) {
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &old);  // signals are for the threads that wait for them
   thread_ = std::thread([this] { run(); });
+  ::pthread_setname_np(thread_.native_handle(), "prony-places");
   ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
 }
 

@@ -1,11 +1,14 @@
 #include "reports/summary.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
+#include <unordered_map>
 
 #include "base/text.hpp"
 #include "calibrate/baseline.hpp"
 #include "model/metrics.hpp"
+#include "reports/merged.hpp"
 #include "reports/target_rows.hpp"
 
 namespace prony {
@@ -105,7 +108,9 @@ RequestRow request_row(const Gathering& all, const Span& span, const std::vector
   keep(row, row.tpot_s, "tpot_s", metrics::tpot_s(times));
   keep(row, row.prefill_tokens_per_s, "prefill_tokens_per_s", metrics::prefill_tokens_per_s(times));
   keep(row, row.decode_tokens_per_s, "decode_tokens_per_s", metrics::decode_tokens_per_s(times));
-  gather_gaps(row, metrics::itl_s(times));
+  std::vector<double> gaps_s = metrics::itl_s(times);
+  gather_gaps(row, gaps_s);
+  if (!all.summary.fact("load.mode").empty()) row.gaps_s = std::move(gaps_s);
   row.energy = all.joules_of(span.id);
   for (const Span* child : children) {
     const double length_s = child->interval.length().seconds().value();
@@ -117,7 +122,9 @@ RequestRow request_row(const Gathering& all, const Span& span, const std::vector
     if (child->kind == SpanKind::decode) row.decode_energy = all.joules_of(child->id);
   }
   // What this machine drew meanwhile is no cost of a model that another one runs.
-  if (const std::string host = all.summary.fact("engine.elsewhere"); !host.empty()) {
+  std::string host = all.summary.fact("engine.elsewhere");
+  if (host.empty()) host = span.attribute("elsewhere").value_or("");
+  if (!host.empty()) {
     row.energy.clear();
     row.prefill_energy.clear();
     row.decode_energy.clear();
@@ -138,7 +145,7 @@ void gather_spans(const Run& run, const Gathering& all) {
   for (const Span& span : run.spans()) {
     if (span.kind == SpanKind::request) {
       all.summary.requests.push_back(request_row(all, span, children[span.id.value]));
-    } else if (span.kind == SpanKind::phase) {
+    } else if (span.kind == SpanKind::phase && span.name != phase::step) {
       PhaseRow row{span,
                    seconds_between(all.summary.window.begin, span.interval.begin),
                    span.interval.length().seconds().value(),
@@ -202,11 +209,12 @@ void gather_truth(const Run& run, Summary& summary) {
 // Requests that ran the same prompt, in order of first appearance.
 void gather_repeated(Summary& summary) {
   std::vector<std::pair<std::string, std::vector<double>>> rates;
+  std::unordered_map<std::string_view, std::size_t> places;  // of each prompt in them: there may be 100 000
   for (const RequestRow& row : summary.requests) {
     if (row.prompt.empty() || row.span.status != SpanStatus::ok || !row.decode_tokens_per_s) continue;
-    auto found = std::find_if(rates.begin(), rates.end(), [&](const auto& r) { return r.first == row.prompt; });
-    if (found == rates.end()) found = rates.insert(found, {row.prompt, {}});
-    found->second.push_back(*row.decode_tokens_per_s);
+    const auto [found, fresh] = places.try_emplace(row.prompt, rates.size());
+    if (fresh) rates.push_back({row.prompt, {}});
+    rates[found->second].second.push_back(*row.decode_tokens_per_s);
   }
   for (const auto& [prompt, values] : rates)
     if (const auto interval = metrics::mean_interval_95(values))
@@ -219,6 +227,23 @@ std::string json_name(const std::string& field) {
                              "recorded", "unattributed"})
     if (field == joules) return field + "_j";
   return field;
+}
+
+// Of many requests one line for each thing that many of them lack.
+void gather_absent_of_requests(Summary& summary) {
+  constexpr std::size_t most_named = 1000;
+  auto& out = summary.unavailable;
+  if (summary.requests.size() <= most_named) {
+    for (const RequestRow& row : summary.requests)
+      for (const Unavailable& absent : row.absent)
+        out.push_back({"requests[" + row.span.name + "]." + absent.subject, absent.reason, absent.remedy});
+    return;
+  }
+  std::map<std::array<std::string, 3>, std::size_t> counts;
+  for (const RequestRow& row : summary.requests)
+    for (const Unavailable& absent : row.absent) ++counts[{absent.subject, absent.reason, absent.remedy}];
+  for (const auto& [what, count] : counts)
+    out.push_back({"requests[" + std::to_string(count) + " of them]." + what[0], what[1], what[2]});
 }
 
 // What the ledger and the totals lack, by the JSON's own names.
@@ -238,7 +263,7 @@ void gather_absent(Summary& summary) {
     out.push_back({"energy", "no channel that gives joules was recorded", "prony sensors says why"});
   const bool ended = summary.state == RunState::complete;
   if (!summary.wall_s) out.push_back({"wall_s", ended ? "not recorded" : "recording stopped before the end", ""});
-  if (!summary.exit_code && !summary.exit_signal && summary.kind != "watch")
+  if (!summary.exit_code && !summary.exit_signal && summary.kind != "watch" && summary.kind != "proxy")
     out.push_back({"exit_code", ended ? "not recorded" : "recording stopped before the end", ""});
   for (const TargetRow& row : summary.targets)
     for (const TargetRow::Part& part : row.energy)
@@ -246,9 +271,7 @@ void gather_absent(Summary& summary) {
         out.push_back(
             {"targets[" + row.target.name + "].energy[" + summary.energy[part.row].channel.name + "]." + field + "_j",
              reason, ""});
-  for (const RequestRow& row : summary.requests)
-    for (const Unavailable& absent : row.absent)
-      out.push_back({"requests[" + row.span.name + "]." + absent.subject, absent.reason, absent.remedy});
+  gather_absent_of_requests(summary);
 }
 
 }  // namespace
@@ -274,18 +297,11 @@ IdleTo policy_of(const Run& run, const SummaryOptions& options) {
   return options.idle_to.value_or(idle_to_from(recorded.value_or("")).value_or(IdleTo::none));
 }
 
-}  // namespace
-
-Result<Summary> summarise(const Run& run, const SummaryOptions& options) {
-  AttributionOptions rules;
-  rules.idle_to = policy_of(run, options);
-  for (const Target& target : run.targets()) rules.targets.push_back(target.name);
-  rules.requests_target = run.manifest().get("requests.target").value_or("");
-  rules.own_pid = parse_i64(run.manifest().get("prony.pid").value_or(""));
-  rules.known_idle = calibrate::known_idle(run.manifest());
-  rules.known_idle_foreign_cpus = parse_finite(run.manifest().get("baseline.foreign_cpus").value_or(""));
-  Attribution attribution(run.channels(), run.groups(), run.spans(), rules);
-  std::vector<Event> damage;
+// Folds the Run's blocks and looks with those spans. A damaged part is passed over as a gap: all else is read, and
+// `damage` tells that something is missing.
+Result<Ledger> ledger_of(const Run& run, const AttributionOptions& rules, const std::vector<Span>& spans,
+                         std::vector<Event>& damage) {
+  Attribution attribution(run.channels(), run.groups(), spans, rules);
   for (const Group& group : run.groups()) {
     const auto read = run.for_each_block(group.id, [&](const TickBlock& block) {
       attribution.push(block);
@@ -293,7 +309,6 @@ Result<Summary> summarise(const Run& run, const SummaryOptions& options) {
     });
     if (read) continue;
     if (read.error().code != ErrorCode::malformed) return Unexpected<Error>(read.error());
-    // A damaged part was passed over as a gap; all else was read: tell what is left, and that something is missing.
     damage.push_back({{}, "samples-damaged", group.name, read.error().what});
   }
   attribution.know(run.processes());
@@ -303,7 +318,44 @@ Result<Summary> summarise(const Run& run, const SummaryOptions& options) {
   });
   if (!looked && looked.error().code != ErrorCode::malformed) return Unexpected<Error>(looked.error());
   if (!looked) damage.push_back({{}, "samples-damaged", "processes", looked.error().what});
-  Summary summary = summarise(run, attribution.finish(), options);
+  return attribution.finish();
+}
+
+RequestShare share_of(const Run& run, const SummaryOptions& options) {
+  const auto recorded = run.manifest().get("setting.request-share");
+  return options.request_share.value_or(request_share_from(recorded.value_or("")).value_or(RequestShare::work));
+}
+
+// What the model's file said of its cache when it was recorded.
+std::optional<KvReads> kv_reads_of(const Manifest& manifest) {
+  const auto number = [&](const char* key) { return parse_finite(manifest.get(key).value_or("")); };
+  const auto bytes = number("model.kv_bytes_per_token"), windowed = number("model.kv_windowed_bytes_per_token");
+  if (!bytes || !windowed || *bytes < 0 || *windowed < 0 || *bytes + *windowed <= 0) return std::nullopt;
+  return KvReads{*bytes, *windowed, std::max(number("model.kv_window_tokens").value_or(0), 0.0)};
+}
+
+}  // namespace
+
+Result<Summary> summarise(const Run& run, const SummaryOptions& options) {
+  AttributionOptions rules;
+  rules.idle_to = policy_of(run, options);
+  rules.request_share = share_of(run, options);
+  rules.kv_reads = kv_reads_of(run.manifest());
+  for (const Target& target : run.targets()) rules.targets.push_back(target.name);
+  rules.requests_target = run.manifest().get("requests.target").value_or("");
+  rules.own_pid = parse_i64(run.manifest().get("prony.pid").value_or(""));
+  rules.known_idle = calibrate::known_idle(run.manifest());
+  rules.known_idle_foreign_cpus = parse_finite(run.manifest().get("baseline.foreign_cpus").value_or(""));
+  std::vector<Event> damage;
+  auto ledger = ledger_of(run, rules, run.spans(), damage);
+  if (!ledger) return Unexpected<Error>(ledger.error());
+  const auto again = [&](const std::vector<Span>& spans) {
+    std::vector<Event> told_already;
+    return ledger_of(run, rules, spans, told_already);
+  };
+  if (auto widened = widen_by_offset(*ledger, run.spans(), offset_doubt(run.manifest()), again); !widened)
+    return Unexpected<Error>(widened.error());
+  Summary summary = summarise(run, std::move(*ledger), options);
   summary.events.insert(summary.events.end(), damage.begin(), damage.end());
   for (Event& event : summary.events)
     if (event.kind == "samples-damaged") event.at = summary.window.end;

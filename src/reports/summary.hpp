@@ -65,6 +65,7 @@ struct RequestRow {
   double begin_s = 0;  // since the begin of the measured window
   std::optional<double> tokenise_s, prefill_s, ttft_s, e2e_s, tpot_s, prefill_tokens_per_s, decode_tokens_per_s;
   GapStatistics itl;
+  std::vector<double> gaps_s;  // between its output tokens, in order; only of a load, where they are pooled
   std::vector<SpanJoules> energy, prefill_energy, decode_energy;
   HeadlineJoules headline, prefill, decode;
   std::vector<SpanGaugeRow> gauges;
@@ -166,7 +167,8 @@ struct Summary {
 };
 
 struct SummaryOptions {
-  std::optional<IdleTo> idle_to;  // absent: the Run's own
+  std::optional<IdleTo> idle_to;              // absent: the Run's own
+  std::optional<RequestShare> request_share;  // absent: the Run's own
 };
 // Folds the Run's blocks and looks through Attribution and gathers everything. Opens nothing.
 [[nodiscard]] Result<Summary> summarise(const Run& run, const SummaryOptions& options = {});

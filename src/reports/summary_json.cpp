@@ -1,14 +1,20 @@
 #include "reports/summary_json.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/text.hpp"
 #include "model/absence.hpp"
 #include "reports/calibrated.hpp"
 #include "reports/comparison.hpp"
+#include "reports/engine_tokens.hpp"
 #include "reports/footprint.hpp"
 #include "reports/json_put.hpp"
+#include "reports/load_figures.hpp"
+#include "reports/load_json.hpp"
 #include "reports/passport_rows.hpp"
+#include "reports/prompt_checks.hpp"
+#include "reports/request_energy.hpp"
 #include "reports/target_json.hpp"
 #include "reports/was_read.hpp"
 
@@ -100,6 +106,10 @@ Json energy_json(const EnergyRow& row) {
   put_party(ledger, "idle", l.idle);
   if (was_read(l)) put_party(ledger, "unattributed", l.unattributed);
   out["ledger"] = std::move(ledger);
+  if (!l.sharing.empty()) {
+    out["request_sharing"] = Json::array();
+    for (const RequestSharing& sharing : l.sharing) out["request_sharing"].push_back(to_json(sharing));
+  }
   out["wraps"] = l.wraps;
   out["resets"] = l.resets;
   out["gaps"] = l.gaps;
@@ -170,17 +180,22 @@ Json request_json(const Summary& summary, const RequestRow& row) {
   out["begin_s"] = row.begin_s;
   put(out, "tokenise_s", row.tokenise_s);
   put(out, "prefill_s", row.prefill_s);
+  put(out, "sent_late_s", late_s(row));
+  put(out, "level", row.span.count("level"));
   put(out, "ttft_s", row.ttft_s);
   put(out, "e2e_s", row.e2e_s);
   put(out, "tpot_s", row.tpot_s);
   put(out, "prefill_tokens_per_s", row.prefill_tokens_per_s);
   put(out, "decode_tokens_per_s", row.decode_tokens_per_s);
+  put_request_check(out, row);
   out["itl"] = gaps_json(row.itl);
   out["headline"] = headline_json(row.headline);
   if (row.headline.gross && row.headline.resolvable && row.output_tokens && *row.output_tokens > 0)
     out["gross_j_per_output_token"] = row.headline.gross->value / static_cast<double>(*row.output_tokens);
   if (row.headline.charged && row.output_tokens && *row.output_tokens > 0)
     out["charged_j_per_output_token"] = row.headline.charged->value / static_cast<double>(*row.output_tokens);
+  if (!row.prefill_energy.empty()) out["prefill"] = headline_json(row.prefill);
+  if (!row.decode_energy.empty()) out["decode"] = headline_json(row.decode);
   out["energy"] = span_energy_json(summary, row.energy);
   out["prefill_energy"] = span_energy_json(summary, row.prefill_energy);
   out["decode_energy"] = span_energy_json(summary, row.decode_energy);
@@ -370,8 +385,16 @@ Json to_json(const Summary& summary) {
   if (Json derived = calibrated_json(summary); !derived.is_null()) out["calibrated"] = std::move(derived);
   if (Json baseline = baseline_json(summary); !baseline.is_null()) out["baseline"] = std::move(baseline);
   put_targets(out, summary);
+  if (Json load = load_json(summary); !load.is_null()) out["load"] = std::move(load);
   out["requests"] = Json::array();
-  for (const RequestRow& row : summary.requests) out["requests"].push_back(request_json(summary, row));
+  // A document that can still be opened; the exported table of requests has all of them.
+  constexpr std::size_t most_requests = 10'000;
+  const std::size_t told = std::min(summary.requests.size(), most_requests);
+  for (std::size_t i = 0; i < told; ++i) out["requests"].push_back(request_json(summary, summary.requests[i]));
+  if (told < summary.requests.size()) out["requests_left_out"] = summary.requests.size() - told;
+  if (Json engines = engine_json(summary); !engines.empty()) out["engine_tokens"] = std::move(engines);
+  put_prompt_checks(out, summary);
+  if (!summary.requests.empty()) out["request_energy"] = to_json(request_energy(summary));
   out["phases"] = phases_json(summary);
   out["gauges"] = gauges_json(summary);
   out["sampler"] = sampler_json(summary);

@@ -6,8 +6,12 @@
 #include "model/interval_change.hpp"
 #include "reports/calibrated.hpp"
 #include "reports/comparison.hpp"
+#include "reports/engine_tokens.hpp"
 #include "reports/figures.hpp"
 #include "reports/footprint.hpp"
+#include "reports/merged.hpp"
+#include "reports/prompt_checks.hpp"
+#include "reports/request_energy.hpp"
 #include "reports/text_layout.hpp"
 #include "reports/text_parts.hpp"
 
@@ -51,16 +55,24 @@ std::string warnings(const Summary& s, const TextOptions& o) {
   if (s.state == RunState::interrupted)
     warn("interrupted: recording stopped before the end; what follows is what was recorded until then");
   if (s.state == RunState::recording) warn("still being recorded: figures are provisional");
+  constexpr std::size_t most_named = 20;
+  std::size_t bad = 0;
   for (std::size_t i = 0; i < s.requests.size(); ++i) {
     const RequestRow& row = s.requests[i];
+    if (row.span.status != SpanStatus::ok || row.finish == "error") ++bad;
+    if (bad > most_named) continue;
     const std::string name = "prompt " + std::to_string(i + 1) + " (" + safe(row.span.name, 40) + ")";
     const bool failed = row.span.status == SpanStatus::failed || row.finish == "error";
     if (failed) warn(name + " failed: its tokens and times are not a complete answer's");
     if (row.span.status == SpanStatus::unfinished) warn(name + " was begun and never ended");
   }
+  if (bad > most_named)
+    warn(figures::count(static_cast<double>(bad - most_named)) + " more prompts failed or never ended");
+  for (const std::string& words : length_warnings(s)) warn(words);
   for (const Event& event : s.events)
     if (event.kind != "note" && event.kind != "spans-lost" && event.kind != "ticks-dropped" &&
-        event.kind != interval_changed && !event.kind.starts_with("target-") && !text::is_state_change(event))
+        event.kind != interval_changed && !event.kind.starts_with("sampling-") && !event.kind.starts_with("target-") &&
+        !text::is_state_change(event))
       warn(event.kind == "workload-failed"
                ? safe(event.text, 200)
                : event.kind + ": " + safe(event.subject, 60) + ": " + safe(event.text, 200));
@@ -250,6 +262,20 @@ std::string targets_part(const Summary& s, const TextOptions& o) {
   return out + "\n";
 }
 
+std::string request_lines(const Summary& s, const TextOptions& o) {
+  if (s.requests.empty()) return {};
+  const RequestEnergy energy = request_energy(s);
+  std::string out;
+  const auto line = [&](const char* label, const Items& items) {
+    out += layout::labelled(label, items, o.width, Tone::plain, o.colour);
+  };
+  line("efficiency", efficiency_words(s, energy));
+  line("at once", sharing_words(s));
+  line("wasted", waste_words(s, energy));
+  line("model", lifecycle_words(s, energy));
+  return out;
+}
+
 }  // namespace
 
 std::string to_text(const Summary& s, const TextOptions& given) {
@@ -263,6 +289,8 @@ std::string to_text(const Summary& s, const TextOptions& given) {
   const bool has_table = llm ? !s.requests.empty() : !s.energy.empty();
   const text::Part table = !has_table ? text::Part{} : llm ? text::requests_table(s, o) : text::energy_table(s, o);
   if (has_table) out += table.text + "\n";
+  out += text::load_part(s, o);
+  if (llm) out += models_table(s, o.width, o.colour);
   out += targets_part(s, o);
   if (llm) {
     if (s.requests.empty())
@@ -272,6 +300,12 @@ std::string to_text(const Summary& s, const TextOptions& given) {
     Items usage = text::usage_items(s);
     usage.insert(usage.begin(), text::exit_words(s));
     out += layout::labelled("worker", usage, o.width, Tone::plain, o.colour);
+    out += layout::labelled("lengths", length_items(s), o.width, Tone::plain, o.colour);
+    out += layout::labelled("loops", loop_items(s), o.width, Tone::plain, o.colour);
+    out += layout::labelled("cancelled", cancel_items(s), o.width, Tone::plain, o.colour);
+    out += layout::labelled("conversations", conversation_items(s), o.width, Tone::plain, o.colour);
+    out += layout::labelled("intrusion", intrusion_items(s), o.width, Tone::plain, o.colour);
+    out += request_lines(s, o);
     if (!s.requests.empty())
       out += layout::labelled("repeatable?", text::repeatability(s), o.width, Tone::plain, o.colour);
   }
@@ -281,6 +315,12 @@ std::string to_text(const Summary& s, const TextOptions& given) {
   if (!s.headline_modelled && !all_of_it && s.headline_j)
     out += layout::labelled("not visible", {"what no domain above covers (disks, fans, losses of the power supply)"},
                             o.width, Tone::plain, o.colour);
+  out += layout::labelled("merged", merged_words(s), o.width, Tone::plain, o.colour);
+  const Items engines = engine_words(s), proxied = proxied_words(s);
+  for (std::size_t i = 0; i < engines.size(); ++i)
+    out += layout::labelled(i == 0 ? "server's count" : "", {engines[i]}, o.width, Tone::plain, o.colour);
+  for (std::size_t i = 0; i < proxied.size(); ++i)
+    out += layout::labelled(i == 0 ? "requests" : "", {proxied[i]}, o.width, Tone::plain, o.colour);
   out += layout::labelled("baseline", baseline_words(s), o.width, Tone::plain, o.colour);
   out += layout::labelled("side by side", comparison_words(s), o.width, Tone::plain, o.colour);
   out += layout::labelled("calibrated", calibrated_words(s), o.width, Tone::plain, o.colour);

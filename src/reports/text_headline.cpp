@@ -96,8 +96,11 @@ std::string headline(const Summary& s, const TextOptions& o) {
       if (!item.empty()) items.push_back(item);
   } else {
     const std::string command = printable(s.fact("run.command"), o.width > 60 ? o.width - 20 : 40);
-    items.push_back(command.empty() ? "prony run" : command);
-    if (s.kind != "watch")
+    const bool proxy = s.kind == "proxy";
+    items.push_back(!command.empty() ? command : proxy ? "prony proxy" : "prony run");
+    if (proxy)
+      items.push_back(printable(s.fact("engine.url"), 60));
+    else if (s.kind != "watch")
       items.push_back(exit_words(s));
     else
       items.push_back(watched_words(s));

@@ -50,6 +50,8 @@ struct Part {
 // The processes that were charged most, the rest of them, and what no single process stands for; empty where processes
 // were not followed one by one.
 [[nodiscard]] Part processes_table(const Summary& summary, const TextOptions& options);
+// Rates, ends and times of a load, with its service level and scenario; empty where the Run is of none.
+[[nodiscard]] std::string load_part(const Summary& summary, const TextOptions& options);
 [[nodiscard]] Part requests_table(const Summary& summary, const TextOptions& options);
 
 // Σ over the headline channels of one party; absent if one of them cannot tell.

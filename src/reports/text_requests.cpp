@@ -29,6 +29,7 @@ Estimate each(const Estimate& all, double count) {
 std::string prompt_cell(const RequestRow& row) {
   std::string text = row.prompt.empty() ? row.span.name : "\"" + row.prompt + "\"";
   std::replace_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+  if (row.span.count("cancelled")) return "cancelled: " + text;
   const bool failed = row.span.status != SpanStatus::ok || row.finish == "error";
   return failed ? std::string(row.span.status == SpanStatus::unfinished ? "unfinished: " : "failed: ") + text : text;
 }
@@ -84,6 +85,7 @@ Sums sums_of(const Summary& summary) {
   Sums sums;
   const auto add = [](std::optional<Estimate>& sum, const Estimate& part) { sum = sum ? *sum + part : part; };
   for (const RequestRow& row : summary.requests) {
+    if (row.span.count("cancelled")) continue;  // waste, told on a line of its own
     sums.in += row.prompt_tokens.value_or(0);
     sums.out += row.output_tokens.value_or(0);
     if (row.ttft_s) sums.ttft.push_back(*row.ttft_s);
@@ -123,7 +125,7 @@ void add_sum_rows(const Summary& summary, bool charged, layout::TextTable& table
        charged ? joules_or_none(sums.charged, mark) : std::string()});
   table.rows.push_back({"", "", "", "", ttft_name, e2e_name, prefill_name, decode_name, sum_name(sums.with_gross),
                         sums.token_j ? "sum ÷ sum" : "", charged ? sum_name(sums.with_charged) : ""});
-  table.tones.assign(all, layout::Tone::plain);
+  table.tones.assign(table.rows.size() - 2, layout::Tone::plain);
   table.tones.push_back(layout::Tone::strong);
   table.tones.push_back(layout::Tone::dim);
 }
@@ -145,8 +147,16 @@ Part requests_table(const Summary& summary, const TextOptions& options) {
                    {"energy", true, 0, 0},
                    {"per out-token", true, 4, 0},
                    {charged ? "charged" : "", true, 9, 0}};
-  for (std::size_t i = 0; i < summary.requests.size(); ++i)
+  // A screen or two of them; all are in the tables that are exported.
+  constexpr std::size_t most_rows = 60, shown_of_more = 20;
+  const std::size_t all = summary.requests.size(), shown = all > most_rows ? shown_of_more : all;
+  for (std::size_t i = 0; i < shown; ++i)
     table.rows.push_back(request_cells(summary, summary.requests[i], i + 1, charged));
+  if (shown < all) {
+    table.rows.emplace_back(table.columns.size());
+    table.rows.back()[0] = "…";
+    table.rows.back()[1] = figures::count(static_cast<double>(all - shown)) + " more";
+  }
   add_sum_rows(summary, charged, table);
   Part part;
   part.text = table.render(options.width, options.colour, part.left_out);

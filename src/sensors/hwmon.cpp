@@ -3,9 +3,9 @@
 //             chip gives neither, in*_input (mV) × curr*_input (mA) of the same rail = µW, origin derived
 // period      the chip's update_interval (ms), where it has one; else not documented (many drivers keep a value for up
 //             to a second), and update_period stays 0
-// averaging   power*_average_interval (ms); INA3221 with `samples` above 1 and INA226-like chips: each reading is the
-//             mean over one update_interval, which their drivers compute as samples × conversion time × channels;
-//             likewise any other chip whose driver shows `samples` above 1 (ina238 and its kin)
+// averaging   power*_average_interval (ms); INA226-like chips: each reading is the mean over one update_interval, which
+//             their driver computes as samples × conversion time; likewise any other chip whose driver shows `samples`
+//             above 1 (ina238 and its kin); INA3221 with `samples` above 1: see ina3221_period() below
 // step        as the file shows it; of an INA3221's rail what its 40 µV shunt step is in watts at the present voltage
 // wrap        64-bit, never
 // privilege   none, but for some drivers' energy files (root)
@@ -51,9 +51,20 @@ Duration period_of(Machine& machine, const std::string& path) {
 
 bool is_ina3221(const HwmonChip& chip) { return chip.driver == "ina3221"; }
 
+// An INA3221's update_interval is channels × conversion times × samples by its document, and was so until Linux 6.2;
+// since then, and in stable releases of 6.1, the driver leaves out the samples ("return prompt data and support
+// summation_disable"). Three inputs take at most 3 × 2 × 8.244 ms once, so that a longer interval has the samples in
+// it. A shorter one may have: then low and high must reach the truth either way, and the longer of both is taken.
+Duration ina3221_period(Machine& machine, const HwmonChip& chip, Duration shown) {
+  constexpr Duration longest_conversions = milliseconds(50);
+  const auto samples = probe_integer(machine, chip.path + "/samples").value_or(1);
+  return samples > 1 && samples <= 1024 && shown <= longest_conversions ? samples * shown : shown;
+}
+
 // Sets what is known of when a gauge of this chip is renewed and what each reading is the mean of.
 void set_times(Machine& machine, const HwmonChip& chip, Channel& channel) {
   channel.update_period = period_of(machine, chip.path + "/update_interval");
+  if (is_ina3221(chip)) channel.update_period = ina3221_period(machine, chip, channel.update_period);
   static constexpr std::array<std::string_view, 5> averaging{"ina226", "ina230", "ina231", "ina234", "ina260"};
   const bool averages = std::find(averaging.begin(), averaging.end(), chip.driver) != averaging.end() ||
                         probe_integer(machine, chip.path + "/samples").value_or(1) > 1;

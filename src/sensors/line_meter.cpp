@@ -7,6 +7,7 @@
 // that of the program, port or file part_of     nothing; what the machine itself measures is part of it
 // (sensors/wall.hpp) lane        fast: a tick takes what the thread has left, and waits for nobody source
 // sensors/line_map.hpp
+#include <pthread.h>
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -209,6 +210,7 @@ Result<void> LineMeter::begin(bool alone) {
   if (parser_.map().energy()) add("energy", Measure::energy, joule_counts);
   if (channels_.size() == 2) channels_[1].coverage_known = false;  // the same joules again
   thread_ = std::thread([this] { listen(); });
+  ::pthread_setname_np(thread_.native_handle(), "prony-meter");
   return {};
 }
 

@@ -1,6 +1,7 @@
 // plug: power and energy at the wall, from plugs that are asked over the network: Shelly, Tasmota, Kasa.
 // reads       Shelly Gen1 /meter/N (W, watt-minutes) or /emeter/N (W, Wh); Gen2+ /rpc/Switch.GetStatus and its like
-//             (W, Wh); Tasmota /cm?cmnd=Status 8 (W, kWh); Kasa emeter.get_realtime over TCP 9999 (W, kWh or mW, Wh)
+//             (W, Wh); Tasmota /cm?cmnd=Status 8 (W, kWh); Kasa emeter.get_realtime over TCP 9999 (W, kWh or mW, Wh);
+//             Tapo and newer firmware of Kasa the same or get_emeter_data, get_energy_usage (mW) behind KLAP over HTTP
 // sees        all that is plugged in there: of this machine everything, losses of its power supply too
 // period      not documented; a Shelly or Tasmota renews its power about once a second;  wrap none: a smaller total is
 //             a reset
@@ -9,11 +10,16 @@
 // lane        blocking, one thread per plug; a plug that does not answer is asked ever more rarely, every 10 s at last
 // source      sensors/plug_dialect.hpp
 #include <algorithm>
+#include <array>
 #include <mutex>
+#include <optional>
+#include <vector>
 
 #include "base/interruptible.hpp"
 #include "base/text.hpp"
+#include "machine/crypto.hpp"
 #include "machine/network.hpp"
+#include "sensors/klap.hpp"
 #include "sensors/meter_rows.hpp"
 #include "sensors/plug_dialect.hpp"
 #include "sensors/wall.hpp"
@@ -26,6 +32,8 @@ constexpr Duration deadline = milliseconds(3000);
 constexpr Duration longest_pause = milliseconds(10'000);
 constexpr std::size_t most_bytes = std::size_t{256} << 10;
 constexpr std::string_view kasa_question = R"({"emeter":{"get_realtime":{}}})";
+constexpr std::array<std::string_view, 2> tapo_questions{R"({"method":"get_emeter_data"})",
+                                                         R"({"method":"get_energy_usage"})"};
 constexpr unsigned kasa_port = 9999;
 
 std::string encoded(std::string_view text) {
@@ -53,13 +61,24 @@ class Asker {
   void interrupt() noexcept { network_->interrupt(); }
 
   [[nodiscard]] Result<JsonNumbers> ask(const std::string& path) {
-    auto answer = meter_.kind == MeterKind::kasa ? ask_kasa() : ask_http(path);
+    auto answer = klap_ ? klap_->ask(*network_, path) : meter_.kind == MeterKind::kasa ? ask_kasa() : ask_http(path);
     if (!answer) return Unexpected<Error>(answer.error());
     auto numbers = JsonNumbers::parse(*answer);
     if (!numbers) return fail(numbers.error().code, "answers with " + numbers.error().what, where(path));
     return numbers;
   }
-  [[nodiscard]] std::string where(const std::string& path) const { return meter_.address + path; }
+  [[nodiscard]] std::string where(const std::string& path) const { return meter_.address + (klap_ ? "" : path); }
+  // From here on questions in JSON go through KLAP. Errors: absent, this is no such plug.
+  [[nodiscard]] Result<void> speak_klap(MeterPort& port) {
+    auto crypto = port.open_crypto();
+    if (!crypto) return Unexpected<Error>(crypto.error());
+    const bool bare = meter_.address.find("//") == std::string::npos;
+    KlapSession session((bare ? "http://" : "") + meter_.address, meter_.user, meter_.password, std::move(*crypto));
+    if (auto in = session.shake(*network_); !in) return in;
+    klap_ = std::move(session);
+    return {};
+  }
+  [[nodiscard]] bool second_form_of_klap() const noexcept { return klap_ && klap_->second_form(); }
 
  private:
   [[nodiscard]] Result<std::string> ask_http(const std::string& path) {
@@ -109,6 +128,7 @@ class Asker {
 
   Meter meter_;
   std::unique_ptr<Network> network_;
+  std::optional<KlapSession> klap_;
 };
 
 class PlugSensor final : public Sensor, public Interruptible {
@@ -173,13 +193,45 @@ class PlugSensor final : public Sensor, public Interruptible {
   std::optional<Error> trouble_;
 };
 
-Result<PlugPlan> plan_of(Asker& asker) {
+// Which of the questions a plug behind KLAP has a power for: Kasa's own, or those of Tapo.
+Result<PlugPlan> klap_plan(Asker& asker) {
+  std::vector<std::string> questions(tapo_questions.begin(), tapo_questions.end());
+  questions.insert(asker.second_form_of_klap() ? questions.end() : questions.begin(), std::string(kasa_question));
+  Result<PlugPlan> plan = fail(ErrorCode::absent, "it measures no power");
+  for (const std::string& question : questions) {
+    const auto answer = asker.ask(question);
+    if (!answer) return Unexpected<Error>(answer.error());
+    plan = question == kasa_question ? kasa_plan(*answer) : tapo_plan(*answer);
+    if (!plan) continue;
+    plan->kind += ", behind KLAP";
+    plan->asks.back().path = question;
+    return plan;
+  }
+  return plan;
+}
+
+// A plug that TP-Link made, or one that may be: by its open protocol, else by KLAP.
+Result<PlugPlan> tp_link_plan(Asker& asker, MeterPort& port) {
+  Error open{ErrorCode::absent, "does not speak KLAP", asker.meter().address, {}};
+  if (asker.meter().kind == MeterKind::kasa) {
+    const auto answer = asker.ask("");
+    if (answer) return kasa_plan(*answer);
+    // Newer firmware keeps the old port shut.
+    if (answer.error().code != ErrorCode::unavailable) return Unexpected<Error>(answer.error());
+    open = answer.error();
+  }
+  if (const auto in = asker.speak_klap(port); !in) {
+    const bool no_klap = in.error().code == ErrorCode::absent || in.error().code == ErrorCode::transient;
+    const bool nobody = asker.meter().kind == MeterKind::kasa && in.error().code == ErrorCode::unavailable;
+    return Unexpected<Error>((no_klap && asker.meter().kind != MeterKind::tapo) || nobody ? open : in.error());
+  }
+  return klap_plan(asker);
+}
+
+Result<PlugPlan> plan_of(Asker& asker, MeterPort& port) {
   const Meter& meter = asker.meter();
   const auto channel = parse_u64(meter.option("channel"));
-  if (meter.kind == MeterKind::kasa) {
-    const auto answer = asker.ask("");
-    return answer ? kasa_plan(*answer) : Result<PlugPlan>(Unexpected<Error>(answer.error()));
-  }
+  if (meter.kind == MeterKind::kasa || meter.kind == MeterKind::tapo) return tp_link_plan(asker, port);
   if (meter.kind != MeterKind::tasmota) {
     const auto identity = asker.ask("/shelly");
     const auto generation = identity ? shelly_generation(*identity) : std::nullopt;
@@ -196,9 +248,12 @@ Result<PlugPlan> plan_of(Asker& asker) {
   }
   const auto status = asker.ask("/cm?cmnd=Status%208");
   if (status) return tasmota_plan(*status, channel);
-  if (meter.kind == MeterKind::http_plug && status.error().code == ErrorCode::absent)
-    return fail(ErrorCode::absent, "is neither a Shelly nor a Tasmota", meter.address,
+  if (meter.kind == MeterKind::http_plug && status.error().code == ErrorCode::absent) {
+    auto klap = tp_link_plan(asker, port);
+    if (klap || klap.error().code == ErrorCode::denied) return klap;
+    return fail(ErrorCode::absent, "is neither a Shelly nor a Tasmota nor a Tapo", meter.address,
                 "Other meters can be read through a program of yours:  --meter exec:PROGRAM (`prony help meters`)");
+  }
   return Unexpected<Error>(status.error());
 }
 
@@ -228,7 +283,7 @@ Result<std::unique_ptr<Sensor>> open_plug(Machine& machine, MeterPort& port, con
   auto network = port.open_network();
   if (!network) return Unexpected<Error>(network.error());
   Asker asker(meter, std::move(*network));
-  auto plan = plan_of(asker);
+  auto plan = plan_of(asker, port);
   if (!plan) return Unexpected<Error>(plan.error());
   auto channels = channels_of(asker, *plan, alone);
   if (!channels) return Unexpected<Error>(channels.error());
@@ -237,7 +292,7 @@ Result<std::unique_ptr<Sensor>> open_plug(Machine& machine, MeterPort& port, con
 
 bool is_plug(const Meter& meter) {
   return meter.kind == MeterKind::http_plug || meter.kind == MeterKind::shelly || meter.kind == MeterKind::tasmota ||
-         meter.kind == MeterKind::kasa;
+         meter.kind == MeterKind::kasa || meter.kind == MeterKind::tapo;
 }
 
 }  // namespace

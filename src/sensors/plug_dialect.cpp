@@ -163,6 +163,14 @@ Result<PlugPlan> kasa_plan(const JsonNumbers& emeter) {
   return plan;
 }
 
+Result<PlugPlan> tapo_plan(const JsonNumbers& answer) {
+  if (const auto code = answer.number("error_code"); code && *code != 0)
+    return fail(ErrorCode::absent, "it measures no power: error " + format_number(*code), {});
+  for (const char* path : {"result.power_mw", "result.current_power"})
+    if (answer.number(path)) return PlugPlan{"Tapo", {{"", {power_at({path}, 1e-3, 1e-3)}}}};
+  return fail(ErrorCode::absent, "it measures no power", {}, "Its answer has neither power_mw nor current_power.");
+}
+
 double step_of(const PlugQuantity& quantity, const JsonNumbers& answer) {
   double step = quantity.step;
   for (const std::string& path : quantity.paths) {

@@ -3,7 +3,8 @@
 // it), denied (a password is wanted), usage (several outlets, and nobody said which).
 // Sources: Shelly Gen1 API reference (meters: W and watt-minutes; emeters: W and Wh), Shelly Gen2+ API reference
 // (Switch, PM1, Cover, EM, EM1: W; aenergy and EMData: Wh), Tasmota documentation (ENERGY: W and kWh; EnergyRes and
-// WattRes: decimal places), and for Kasa what its users found out (emeter.get_realtime: W and kWh, or mW and Wh).
+// WattRes: decimal places), and for Kasa what its users found out (emeter.get_realtime: W and kWh, or mW and Wh;
+// get_emeter_data, get_energy_usage: mW; the energy of today and of this month falls back to 0, so it is not read).
 #pragma once
 
 #include <cstdint>
@@ -45,6 +46,8 @@ struct PlugPlan {
 [[nodiscard]] Result<PlugPlan> shelly_gen1_plan(const JsonNumbers& status, std::optional<std::uint64_t> channel);
 [[nodiscard]] Result<PlugPlan> tasmota_plan(const JsonNumbers& status, std::optional<std::uint64_t> channel);
 [[nodiscard]] Result<PlugPlan> kasa_plan(const JsonNumbers& emeter);
+// Tapo and later Kasa, behind KLAP: of `get_emeter_data` or `get_energy_usage`.
+[[nodiscard]] Result<PlugPlan> tapo_plan(const JsonNumbers& answer);
 // Which generation /shelly tells of: 1, 2 for all later ones; empty: this is no Shelly.
 [[nodiscard]] std::optional<int> shelly_generation(const JsonNumbers& identity);
 

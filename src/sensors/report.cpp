@@ -234,6 +234,7 @@ nlohmann::json channel_json(const SensorReport& report, const Channel& channel) 
                       {"step", channel.resolution * channel.scale},
                       {"step_unit", channel.model ? std::string_view("s") : unit_of(channel.measure)}};
   if (channel.update_period.ns > 0) json["update_period_ns"] = channel.update_period.ns;
+  if (channel.averaging_window.ns > 0) json["averaging_window_ns"] = channel.averaging_window.ns;
   if (channel.range > 0) json["wraps_at"] = static_cast<double>(channel.range) * channel.scale;
   if (report.silent.contains(channel.name)) json["silent"] = true;
   if (channel.part_of) json["part_of"] = report.channels[channel.part_of->value].name;

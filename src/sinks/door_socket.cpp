@@ -7,6 +7,8 @@
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <optional>
+#include <vector>
 
 #include "base/text.hpp"
 
@@ -61,27 +63,45 @@ Result<DoorAddress> parse_door_address(std::string_view text, std::uint16_t port
   return door;
 }
 
+namespace {
+
 // SO_REUSEADDR: taken again at once after a stop, while connections of the one before fade away. Two listeners at once
-// it does not allow.
-Result<Fd> listen_on(const DoorAddress& door, const std::string& fix) {
-  const std::string where = (door.address.empty() ? "every address" : door.address) + ":" + std::to_string(door.port);
-  addrinfo hints{};
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_family = door.address.empty() ? AF_INET6 : AF_UNSPEC;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(door.address.empty() ? nullptr : door.address.c_str(), std::to_string(door.port).c_str(), &hints,
-                    &found) != 0)
-    return fail(ErrorCode::usage, "this is no numeric address", where, "Write for example 127.0.0.1 or [::1]");
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, ::freeaddrinfo);
-  Fd socket(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket.valid()) return not_bound(where, fix);
+// it does not allow. Errors leave errno.
+std::optional<Fd> bound(const addrinfo& at, bool both_families) {
+  Fd socket(::socket(at.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket.valid()) return std::nullopt;
   const int on = 1, off = 0;
   (void)::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (door.address.empty()) (void)::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  if (::bind(socket.get(), found->ai_addr, found->ai_addrlen) != 0) return not_bound(where, fix);
-  if (::listen(socket.get(), waiting_connections) != 0) return not_bound(where, fix);
+  if (both_families) (void)::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  if (::bind(socket.get(), at.ai_addr, at.ai_addrlen) != 0 || ::listen(socket.get(), waiting_connections) != 0) {
+    const int number = errno;
+    socket.reset();
+    errno = number;
+    return std::nullopt;
+  }
   return socket;
+}
+
+}  // namespace
+
+Result<Fd> listen_on(const DoorAddress& door, const std::string& fix) {
+  const bool every = door.address.empty();
+  const std::string where = (every ? "every address" : door.address) + ":" + std::to_string(door.port);
+  // Every address: of v6, which has v4 in it, and of v4 alone where this kernel has no v6.
+  for (const int family : every ? std::vector{AF_INET6, AF_INET} : std::vector{AF_UNSPEC}) {
+    addrinfo hints{};
+    hints.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV;
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_family = family;
+    addrinfo* found = nullptr;
+    const std::string port = std::to_string(door.port);
+    if (::getaddrinfo(every ? nullptr : door.address.c_str(), port.c_str(), &hints, &found) != 0)
+      return fail(ErrorCode::usage, "this is no numeric address", where, "Write for example 127.0.0.1 or [::1]");
+    const std::unique_ptr<addrinfo, void (*)(addrinfo*)> list(found, ::freeaddrinfo);
+    if (auto socket = bound(*found, every && family == AF_INET6)) return std::move(*socket);
+    if (family != AF_INET6 || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) break;
+  }
+  return not_bound(where, fix);
 }
 
 std::uint16_t port_of(int socket) {

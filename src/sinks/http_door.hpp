@@ -1,9 +1,11 @@
 // HttpDoor: answers HTTP on one address, made to be left open to strangers: bounded connections (also from one
 // address), sizes, rates (also of one address), and time for a request to come. Who may ask is decided before a body is
-// read. HTTP itself, and TLS, are GNU libmicrohttpd's, opened while Prony runs. The port can be taken again at once
-// after a stop. Thread promise: open, sweep and destruction by one thread; `answer` is called from the door's own
-// thread, one call at a time. Errors: usage (address taken, or no address), denied (a port below 1024), unavailable (no
-// libmicrohttpd), those of the web configuration. Source: libmicrohttpd's manual; RFC 9110.
+// read; a password is compared with its hash on another thread, while others are answered. Pages in browsers that come
+// by another name than the door's, or from elsewhere, are refused (sinks/door_names.hpp). HTTP itself, and TLS, are GNU
+// libmicrohttpd's, opened while Prony runs. The port can be taken again at once after a stop. Thread promise: open and
+// destruction by one thread, sweep by any; `answer` is called from the door's own thread, one call at a time; what it
+// throws becomes an answer 500. Errors: usage (address taken, or no address), denied (a port below 1024), unavailable
+// (no libmicrohttpd), those of the web configuration. Source: libmicrohttpd's manual; RFC 9110.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +41,10 @@ struct DoorPlan {
   std::vector<std::string> tokens = {};  // whoever shows one of them (Authorization: Bearer) may pass, too
   std::function<bool(std::string_view)> for_anybody = {};  // paths that ask for neither; none if empty
   std::string when_taken = {};                             // what to do where somebody listens already
+  std::vector<std::string> names = {};                     // that the door is asked for by, beside its own; "*": any
   unsigned most_connections = 32, most_per_address = 16;
-  Rate requests = {20, 40}, requests_of_an_address = {};
+  Rate requests_of_an_address = {20, 40};                 // of anybody, before anything is looked at
+  Rate requests = {};                                     // of all who may ask
   std::int64_t most_request_ns = 60'000'000'000;          // a connection that completes no request for so long is cut
   std::size_t most_body_bytes = 0;                        // 0: GET and HEAD alone
   std::size_t most_bodies_bytes = std::size_t{64} << 20;  // of all that are coming in at one time
@@ -57,7 +61,7 @@ class HttpDoor {
   [[nodiscard]] std::uint16_t port() const noexcept;
   // "https://127.0.0.1:9788"
   [[nodiscard]] std::string url() const;
-  // Cuts connections whose request does not come to an end; call about once a second.
+  // Cuts connections whose request does not come to an end; the door does so itself four times a minute.
   void sweep();
 
  private:

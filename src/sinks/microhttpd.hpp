@@ -13,7 +13,8 @@ struct Connection;
 struct Response;
 
 // MHD_FLAG
-inline constexpr unsigned use_tls = 2, use_internal_polling_thread = 8, use_auto = 65536;
+inline constexpr unsigned use_tls = 2, use_internal_polling_thread = 8, use_auto = 65536,
+                          allow_suspend_resume = 8192 | 1024;
 // MHD_OPTION
 inline constexpr int option_end = 0, option_memory_limit = 1, option_connection_limit = 2, option_timeout = 3,
                      option_notify_completed = 4, option_per_ip_limit = 5, option_https_key = 8,
@@ -40,6 +41,8 @@ using AddHeader = int (*)(Response*, const char* name, const char* content);
 using QueueResponse = int (*)(Connection*, unsigned status, Response*);
 using DestroyResponse = void (*)(Response*);
 using ConnectionInfo = const int* (*)(Connection*, int info, ...);  // of info_connection_fd: the descriptor
+using SuspendConnection = void (*)(Connection*);
+using ResumeConnection = void (*)(Connection*);
 using HasFeature = int (*)(int feature);
 
 }  // namespace prony::microhttpd

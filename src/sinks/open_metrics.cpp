@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <string_view>
 
 #include "base/text.hpp"
@@ -53,6 +54,14 @@ Names names_of(const Series& series) {
       return {"prony_charged_energy_joules",
               "Energy that a target, all others, Prony, or nobody (unattributed) is charged of a domain's gross"};
     case SeriesKind::power: return {"prony_power_watts", "Mean power of a domain since its reading before"};
+    case SeriesKind::token_rate:
+      return {"prony_output_tokens_per_second",
+              "Output tokens a second as the servers count them, over a minute at most"};
+    case SeriesKind::token_energy:
+      return {
+          "prony_gross_joules_per_output_token",
+          "All energy that a domain drew (gross) per output token that the servers counted meanwhile, over a minute at "
+          "most"};
     case SeriesKind::reading: break;
   }
   return series.counter() ? counter_names(series.channel.measure) : gauge_names(series.channel.measure);
@@ -113,6 +122,37 @@ class Writer {
   std::string text_, name_, ending_;
 };
 
+// One family of what a proxy counted, a sample for each that `value` tells.
+void request_family(Writer& writer, const Frame& frame, const std::string& host, std::string_view name,
+                    std::string_view help, const std::function<void(const RequestCount&, const std::string&)>& tell) {
+  writer.family(name, help, true);
+  for (const RequestCount& row : frame.requests)
+    tell(row, host + ",model=\"" + escaped(row.model) + "\",outcome=\"" + escaped(row.outcome) + "\",where=\"" +
+                  escaped(row.where) + "\"");
+}
+
+void requests(Writer& writer, const Frame& frame, const std::string& host) {
+  if (frame.requests.empty()) return;
+  request_family(writer, frame, host, "prony_requests", "Requests to models that have ended",
+                 [&](const RequestCount& row, const std::string& labels) {
+                   writer.sample(labels, static_cast<double>(row.requests));
+                 });
+  request_family(writer, frame, host, "prony_request_tokens", "Tokens of those requests, as the server counts them",
+                 [&](const RequestCount& row, const std::string& labels) {
+                   writer.sample(labels + ",direction=\"prompt\"", row.prompt_tokens);
+                   writer.sample(labels + ",direction=\"output\"", row.output_tokens);
+                 });
+  request_family(writer, frame, host, "prony_request_charged_joules", "Energy that those requests are charged",
+                 [&](const RequestCount& row, const std::string& labels) {
+                   if (!row.origin.empty()) writer.sample(labels + ",origin=\"" + row.origin + "\"", row.charged_j);
+                 });
+  request_family(writer, frame, host, "prony_requests_without_joules",
+                 "Of those requests the ones of which no energy can be told",
+                 [&](const RequestCount& row, const std::string& labels) {
+                   writer.sample(labels, static_cast<double>(row.without_joules));
+                 });
+}
+
 }  // namespace
 
 std::vector<MetricFamily> metric_families(const StreamHead& head) {
@@ -143,6 +183,7 @@ std::string exposition(const Exposition& what) {
   writer.sample(host, static_cast<double>(frame.wall_ns / 1'000'000) * 1e-3);
   writer.family("prony_frames_dropped", "Frames that did not come so far", true);
   writer.sample(host, static_cast<double>(frame.dropped));
+  requests(writer, frame, host);
   for (const MetricFamily& family : what.families) {
     bool named = false;
     for (std::size_t i = 0; i < family.places.size(); ++i) {

@@ -37,12 +37,9 @@ class PrometheusSink final : public StreamSink {
   }
 
   Result<void> write(const Frame& frame) override {
-    {
-      const std::scoped_lock lock(mutex_);
-      frame_ = frame;
-      came_ = std::chrono::steady_clock::now();
-    }
-    door_->sweep();
+    const std::scoped_lock lock(mutex_);
+    frame_ = frame;
+    came_ = std::chrono::steady_clock::now();
     return {};
   }
 
@@ -85,7 +82,7 @@ class PrometheusSink final : public StreamSink {
 }  // namespace
 
 Result<std::unique_ptr<StreamSink>> make_prometheus_stream(const SinkSpec& spec) {
-  static constexpr std::array<std::string_view, 1> known{"web-config"};
+  static constexpr std::array<std::string_view, 2> known{"web-config", "answer-to"};
   if (auto sound = check_options(spec, known); !sound) return Unexpected<Error>(sound.error());
   auto address = parse_door_address(spec.target, usual_port);
   if (!address) return Unexpected<Error>(address.error());
@@ -97,6 +94,7 @@ Result<std::unique_ptr<StreamSink>> make_prometheus_stream(const SinkSpec& spec)
     if (!web) return Unexpected<Error>(web.error());
     plan.web = std::move(*web);
   }
+  if (const auto name = spec.options.find("answer-to"); name != spec.options.end()) plan.names = {name->second};
   return std::make_unique<PrometheusSink>(std::move(plan));
 }
 

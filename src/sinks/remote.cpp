@@ -100,6 +100,8 @@ class RemoteSink final : public StreamSink {
     sender_ = std::make_unique<RemoteSender>(plan_, *spool_, *network_, RemoteClocks{&steady, &wall_ns}, seed);
     if (const std::uint64_t left = spool_->adopted_frames(); left > 0)
       notes_.push_back(std::to_string(left) + " frames that an earlier monitor could not deliver are sent first");
+    if (const std::uint64_t aside = spool_->aside_frames(); aside > 0)
+      notes_.push_back(std::to_string(aside) + " frames that will never be taken lie in " + spool_->aside_folder());
     thread_ = std::thread([this] { run(); });
     return {};
   }
@@ -131,16 +133,20 @@ class RemoteSink final : public StreamSink {
     }
     network_->interrupt();
     thread_.join();
-    const std::uint64_t left = spool_->waiting_frames(), lost = spool_->lost_frames();
+    const std::uint64_t left = spool_->waiting_frames(), lost = spool_->lost_frames(), aside = spool_->aside_frames();
     const std::string trouble = sender_->trouble();
-    const std::string folder = spool_->folder();
+    const std::string folder = spool_->folder(), aside_folder = spool_->aside_folder();
     sender_.reset();
     spool_.reset();
-    if (left == 0 && lost == 0) return {};
-    const std::string words = left > 0 ? std::to_string(left) + " frames are not delivered yet" : std::string();
-    const std::string gone = lost > 0 ? std::to_string(lost) + " frames found no room in the buffer and are lost" : "";
-    return fail(ErrorCode::transient, words + (words.empty() || gone.empty() ? "" : "; ") + gone,
-                trouble.empty() ? folder : trouble,
+    if (left == 0 && lost == 0 && aside == 0) return {};
+    std::string words;
+    const auto add = [&](std::uint64_t frames, const std::string& what) {
+      if (frames > 0) words += (words.empty() ? "" : "; ") + std::to_string(frames) + " frames " + what;
+    };
+    add(left, "are not delivered yet");
+    add(lost, "found no room in the buffer and are lost");
+    add(aside, "will never be taken and are set aside in " + aside_folder);
+    return fail(ErrorCode::transient, words, trouble.empty() ? folder : trouble,
                 left > 0 ? "They wait in " + folder + "; the next monitor that sends from there delivers them." : "");
   }
 
@@ -241,10 +247,13 @@ Result<void> read_secrets(const SinkSpec& spec, RemotePlan& plan) {
     return fail(ErrorCode::usage, "a token, or a password, and not both", "--sink " + spec.text);
   if (!plan.token_file.empty())
     if (const auto tokens = read_tokens(plan.token_file); !tokens) return Unexpected<Error>(tokens.error());
-  for (const std::string& file : {plan.ca_file, plan.password_file}) {
-    if (file.empty()) continue;
-    if (const auto text = read_whole_file(file, std::size_t{1} << 20); !text) return Unexpected<Error>(text.error());
-  }
+  if (!plan.password_file.empty())
+    if (const auto password = read_password(plan.password_file); !password) return Unexpected<Error>(password.error());
+  if (!plan.ca_file.empty())
+    if (const auto text = read_whole_file(plan.ca_file, std::size_t{1} << 20); !text)
+      return Unexpected<Error>(text.error());
+  if (plan.user.find(':') != std::string::npos)
+    return fail(ErrorCode::usage, "a user's name may hold no ':'", "--sink " + spec.text);
   return {};
 }
 

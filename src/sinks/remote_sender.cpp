@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::uint64_t frames_at_once = 2'000;
 constexpr double first_wait_s = 0.5, longest_wait_s = 30;
-constexpr std::size_t offsets_kept = 16, answer_limit = 64 * 1024, password_limit = 4096;
+constexpr std::size_t offsets_kept = 16, answer_limit = 64 * 1024;
+constexpr std::int64_t latest_time_ns = 4'000'000'000'000'000'000, most_doubt_ns = 3'600'000'000'000;
 constexpr int batches_a_step = 32;  // then it looks whether it is to end
 
 Duration seconds_of(double s) { return Duration{static_cast<std::int64_t>(s * 1e9)}; }
@@ -26,10 +27,17 @@ std::optional<std::int64_t> number(const nlohmann::json& answer, const char* key
   return found->get<std::int64_t>();
 }
 
-// Only prony collect itself knows that a frame does not fit its stream.
-bool says_never(const HttpResponse& answer) {
+// Only prony collect itself knows that a frame does not fit its stream, or that it will never take one.
+bool says(const HttpResponse& answer, const char* mark) {
   const auto body = nlohmann::json::parse(answer.body, nullptr, false);
-  return body.is_object() && body.value("frame_never_fits", nlohmann::json()) == nlohmann::json(true);
+  return body.is_object() && body.value(mark, nlohmann::json()) == nlohmann::json(true);
+}
+
+// Times of clocks that somebody else tells: what cannot be one is none (1970 to 2096), so that differences do not
+// overflow.
+std::optional<std::int64_t> time_of(const nlohmann::json& answer, const char* key) {
+  const auto ns = number(answer, key);
+  return ns && *ns >= 0 && *ns <= latest_time_ns ? ns : std::nullopt;
 }
 
 std::string words_of(const HttpResponse& answer) {
@@ -119,9 +127,9 @@ Result<HttpRequest> RemoteSender::request(const SpoolBatch& batch) const {
     if (!tokens) return Unexpected<Error>(tokens.error());
     made.headers.push_back("Authorization: Bearer " + tokens->front());
   } else if (!plan_.user.empty()) {
-    const auto password = read_whole_file(plan_.password_file, password_limit);
+    const auto password = read_password(plan_.password_file);
     if (!password) return Unexpected<Error>(password.error());
-    made.headers.push_back("Authorization: Basic " + to_base64(plan_.user + ":" + std::string(trim(*password))));
+    made.headers.push_back("Authorization: Basic " + to_base64(plan_.user + ":" + *password));
   }
   // What the spool kept of the stream: {"client":…,"head":{…}}, written by the sink.
   const auto kept = nlohmann::json::parse(batch.head, nullptr, false);
@@ -144,10 +152,10 @@ Result<HttpRequest> RemoteSender::request(const SpoolBatch& batch) const {
 // there and back took. A step of either clock makes new bounds that contradict the old ones, which go.
 void RemoteSender::see_clock(const HttpResponse& answer, std::int64_t left_ns, std::int64_t back_ns) {
   const auto body = nlohmann::json::parse(answer.body, nullptr, false);
-  const auto received = number(body, "received_wall_ns"), answered = number(body, "answered_wall_ns");
-  if (!received || !answered) return;
+  const auto received = time_of(body, "received_wall_ns"), answered = time_of(body, "answered_wall_ns");
+  if (!received || !answered || std::min(left_ns, back_ns) < 0 || std::max(left_ns, back_ns) > latest_time_ns) return;
   const Offset offset{*answered - back_ns, *received - left_ns};
-  if (offset.low_ns > offset.high_ns) return;
+  if (offset.low_ns > offset.high_ns || offset.high_ns - offset.low_ns > 2 * most_doubt_ns) return;
   const bool contradicts = std::ranges::any_of(
       offsets_, [&](const Offset& o) { return o.high_ns < offset.low_ns || o.low_ns > offset.high_ns; });
   if (contradicts) offsets_.clear();
@@ -167,18 +175,35 @@ RemoteSender::Outcome RemoteSender::refused(const SpoolBatch& batch, const std::
   return Outcome::again;
 }
 
+RemoteSender::Outcome RemoteSender::set_aside(const SpoolBatch& batch, const std::string& words) {
+  const std::uint64_t frames = spool_.set_aside(batch.stream, words);
+  note(std::to_string(frames) + " frames of one stream will never be taken and are set aside in " +
+       spool_.aside_folder() + "/" + batch.stream + ": " + words);
+  return Outcome::again;
+}
+
+// It may be this stream that is refused, or everything: the others are tried before the next wait.
+RemoteSender::Outcome RemoteSender::pass_over(const SpoolBatch& batch, const HttpResponse& answer) {
+  spool_.give_back();
+  if (passed_over_.empty()) refusal_ = words_of(answer);
+  passed_over_.insert(batch.stream);
+  return Outcome::again;
+}
+
 RemoteSender::Outcome RemoteSender::judge(const SpoolBatch& batch, const HttpResponse& answer, std::int64_t left_ns,
                                           std::int64_t back_ns) {
   if (answer.status == 409 && described_.erase(batch.stream) > 0) {
     spool_.give_back();
     return Outcome::again;
   }
-  if (answer.status == 422 && says_never(answer)) return refused(batch, words_of(answer));
+  if (answer.status == 422 && says(answer, "frame_never_fits")) return refused(batch, words_of(answer));
+  if (answer.status == 400 && says(answer, "stream_is_refused")) return set_aside(batch, words_of(answer));
   if (answer.status == 413 && batch.frames > 1) {  // whoever it is takes less at once; one that is too large waits
     most_frames_ = batch.frames / 2;
     spool_.give_back();
     return Outcome::again;
   }
+  if (answer.status == 400 || answer.status == 409 || answer.status == 413) return pass_over(batch, answer);
   if (answer.status != 200) return fail_with(words_of(answer), parse_finite(answer.header("retry-after")));
   const auto body = nlohmann::json::parse(answer.body, nullptr, false);
   const auto stored = number(body, "stored"), doubled = number(body, "doubled");
@@ -196,6 +221,9 @@ RemoteSender::Outcome RemoteSender::judge(const SpoolBatch& batch, const HttpRes
 }
 
 RemoteSender::Outcome RemoteSender::send(const SpoolBatch& batch) {
+  const auto kept = nlohmann::json::parse(batch.head, nullptr, false);
+  if (!kept.is_object() || !kept.contains("client") || !kept.contains("head"))
+    return set_aside(batch, "what it measured is not known any more: its head is damaged");
   const auto made = request(batch);
   if (!made) return fail_with(made.error().what + ": " + made.error().where);
   {
@@ -213,14 +241,19 @@ Duration RemoteSender::step(bool hurry) {
   const Instant begin = clocks_.now();
   const bool full = failures_ == 0 && spool_.waiting_bytes() >= plan_.batch_bytes;
   if (!hurry && !full && next_ && begin < *next_) return *next_ - begin;
+  passed_over_.clear();
   for (int sent = 0; sent < batches_a_step; ++sent) {
-    const auto batch = spool_.peek(plan_.batch_bytes, most_frames_);
+    const auto batch = spool_.peek(plan_.batch_bytes, most_frames_, passed_over_);
+    if (!batch && !passed_over_.empty()) {
+      (void)fail_with(refusal_);
+      return std::max(Duration{1'000'000}, *next_ - clocks_.now());
+    }
     if (!batch) {
       next_ = clocks_.now() + plan_.every;
       return plan_.every;
     }
     const Outcome outcome = send(*batch);
-    if (outcome == Outcome::taken) succeed();
+    if (outcome == Outcome::taken && passed_over_.empty()) succeed();
     if (outcome == Outcome::failed) return std::max(Duration{1'000'000}, *next_ - clocks_.now());
   }
   next_ = clocks_.now();

@@ -1,8 +1,10 @@
 // RemoteSender: brings what waits in a Spool to a receiver (docs/collect.md), oldest first, a batch at a time; what was
-// not answered for comes again, which the receiver knows by stream and number. After a failure it waits, twice as long
-// each time up to half a minute, less a random part, so that a thousand clients do not come back at once. Measures by
-// the answers how far the receiver's clock is off. Thread promise: step() by one thread; notes() and trouble() by any.
-// Ownership: borrows Spool and Network. Errors are told in notes, each kind once until something got through.
+// not answered for comes again, which the receiver knows by stream and number. A stream whose request is refused waits
+// while others are sent; one that prony collect says it will never take is set aside. After a failure it waits, twice
+// as long each time up to half a minute, less a random part, so that a thousand clients do not come back at once.
+// Measures by the answers how far the receiver's clock is off. Thread promise: step() by one thread; notes() and
+// trouble() by any. Ownership: borrows Spool and Network. Errors are told in notes, each kind once until something got
+// through.
 #pragma once
 
 #include <cstdint>
@@ -56,6 +58,8 @@ class RemoteSender {
   [[nodiscard]] Outcome judge(const SpoolBatch& batch, const HttpResponse& answer, std::int64_t left_ns,
                               std::int64_t back_ns);
   [[nodiscard]] Outcome refused(const SpoolBatch& batch, const std::string& words);
+  [[nodiscard]] Outcome set_aside(const SpoolBatch& batch, const std::string& words);
+  [[nodiscard]] Outcome pass_over(const SpoolBatch& batch, const HttpResponse& answer);
   [[nodiscard]] Result<HttpRequest> request(const SpoolBatch& batch) const;
   [[nodiscard]] Outcome fail_with(const std::string& what, std::optional<double> after_s = std::nullopt);
   void succeed();
@@ -71,6 +75,8 @@ class RemoteSender {
   unsigned failures_ = 0;
   std::optional<Instant> next_;  // not before
   std::set<std::string> described_;
+  std::set<std::string> passed_over_;  // in this step, whose requests were refused,
+  std::string refusal_;                // with these words at first
   struct Offset {
     std::int64_t low_ns = 0, high_ns = 0;  // the receiver's clock less ours lies between
   };

@@ -23,6 +23,7 @@ constexpr std::uint64_t segment_bytes = 64 * 1024;  // what may come again after
 constexpr std::int64_t sync_every_ns = 5'000'000'000;
 constexpr std::size_t head_limit = std::size_t{16} << 20, number_digits = 20;
 constexpr const char* ending = ".frames";
+constexpr const char* reason_file = "/why.txt";
 
 std::optional<std::uint64_t> number_of(const std::string& name) {
   if (name.size() != number_digits + std::string_view(ending).size() || !name.ends_with(ending)) return std::nullopt;
@@ -68,10 +69,10 @@ Result<void> make_folder(const std::string& path) {
 
 }  // namespace
 
-std::string Spool::path(const Stream& stream, std::uint64_t first) const {
+std::string Spool::path(const Stream& stream, std::uint64_t first) {
   std::string digits = std::to_string(first);
   digits.insert(0, number_digits - digits.size(), '0');
-  return folder_ + "/" + stream.name + "/" + digits + ending;
+  return stream.place + "/" + digits + ending;
 }
 
 bool Spool::active(const Stream& stream, const Segment& segment) const {
@@ -90,11 +91,13 @@ Result<std::unique_ptr<Spool>> Spool::open(std::string folder, std::uint64_t bou
 // The head gets its lock before it gets its name: nobody takes over what is only beginning.
 Result<void> Spool::begin(const std::string& stream, const std::string& head) {
   if (auto made = make_folder(folder_); !made) return made;
-  adopt_all(stream);
+  adopt_all(aside_folder(), true, stream);
+  adopt_all(folder_, false, stream);
   Stream own;
   own.name = stream;
   own.head = head;
-  const std::string place = folder_ + "/" + stream;
+  own.place = folder_ + "/" + stream;
+  const std::string& place = own.place;
   if (auto made = make_folder(place); !made) return made;
   auto file = Fd::open(place + "/head.new", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (!file) return Unexpected<Error>(file.error());
@@ -106,15 +109,16 @@ Result<void> Spool::begin(const std::string& stream, const std::string& head) {
     ::rmdir(place.c_str());
     return Unexpected<Error>(error);
   }
+  if (const auto opened = Fd::open(place, O_RDONLY | O_DIRECTORY); opened) (void)::fsync(opened->get());
   own.lock = std::move(*file);
   streams_.push_back(std::move(own));
   return {};
 }
 
-void Spool::adopt_all(const std::string& own) {
+void Spool::adopt_all(const std::string& folder, bool aside, const std::string& own) {
   std::vector<std::pair<fs::file_time_type, std::string>> names;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder_, error)) {
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
     std::error_code ignored;
     if (name != own && entry.is_directory(ignored))
@@ -122,11 +126,12 @@ void Spool::adopt_all(const std::string& own) {
   }
   std::ranges::sort(names);
   for (const auto& [time, name] : names) {
-    auto stream = adopt(name);
+    auto stream = adopt(folder + "/" + name, name);
     if (!stream) continue;
+    stream->aside = aside;
     for (const Segment& segment : stream->segments) {
       total_ += segment.size;
-      adopted_ += segment.frames;
+      adopted_ += aside ? 0 : segment.frames;
     }
     if (stream->segments.empty())
       remove_empty(*stream);
@@ -136,8 +141,7 @@ void Spool::adopt_all(const std::string& own) {
 }
 
 // nullopt: its writer lives, or it is no stream.
-std::optional<Spool::Stream> Spool::adopt(const std::string& name) const {
-  const std::string place = folder_ + "/" + name;
+std::optional<Spool::Stream> Spool::adopt(const std::string& place, const std::string& name) {
   auto head = Fd::open(place + "/head", O_RDWR | O_NOFOLLOW);
   if (!head || ::flock(head->get(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
   struct stat facts{};
@@ -146,6 +150,7 @@ std::optional<Spool::Stream> Spool::adopt(const std::string& name) const {
   if (!text) return std::nullopt;
   Stream stream;
   stream.name = name;
+  stream.place = place;
   stream.head = std::move(*text);
   stream.lock = std::move(*head);
   std::error_code error;
@@ -168,9 +173,9 @@ std::optional<Spool::Stream> Spool::adopt(const std::string& name) const {
 }
 
 void Spool::remove_empty(Stream& stream) const {
-  const std::string place = folder_ + "/" + stream.name;
-  ::unlink((place + "/head").c_str());
-  ::rmdir(place.c_str());
+  ::unlink((stream.place + "/head").c_str());
+  ::unlink((stream.place + reason_file).c_str());
+  ::rmdir(stream.place.c_str());
 }
 
 Spool::~Spool() {
@@ -179,6 +184,7 @@ Spool::~Spool() {
       for (const Segment& segment : stream.segments) ::unlink(path(stream, segment.first).c_str());
       remove_empty(stream);
     }
+  ::rmdir(aside_folder().c_str());  // where somebody has emptied it
 }
 
 void Spool::remove(Stream& stream, std::deque<Segment>::iterator segment) {
@@ -188,22 +194,25 @@ void Spool::remove(Stream& stream, std::deque<Segment>::iterator segment) {
   stream.segments.erase(segment);
 }
 
-Result<void> Spool::make_room(std::uint64_t bytes) {
-  while (total_ + bytes > bound_) {
-    bool freed = false;
-    for (Stream& stream : streams_) {
-      const auto oldest = std::ranges::find_if(stream.segments, [&](const Segment& s) {
-        return handed_out_ != std::pair(stream.name, s.first) && !active(stream, s);
-      });
-      if (oldest == stream.segments.end()) continue;
-      stream.lost += oldest->frames;
-      lost_ += oldest->frames;
-      remove(stream, oldest);
-      freed = true;
-      break;
-    }
-    if (!freed) return fail(ErrorCode::full, "the buffer has no room for this frame", folder_, "buffer-size=64MB");
+bool Spool::give_up_oldest(bool aside) {
+  for (Stream& stream : streams_) {
+    if (stream.aside != aside) continue;
+    const auto oldest = std::ranges::find_if(stream.segments, [&](const Segment& s) {
+      return handed_out_ != std::pair(stream.name, s.first) && !active(stream, s);
+    });
+    if (oldest == stream.segments.end()) continue;
+    stream.lost += oldest->frames;
+    lost_ += oldest->frames;
+    remove(stream, oldest);
+    return true;
   }
+  return false;
+}
+
+Result<void> Spool::make_room(std::uint64_t bytes) {
+  while (total_ + bytes > bound_)
+    if (!give_up_oldest(true) && !give_up_oldest(false))
+      return fail(ErrorCode::full, "the buffer has no room for this frame", folder_, "buffer-size=64MB");
   return {};
 }
 
@@ -250,10 +259,12 @@ Result<void> Spool::append(std::uint64_t number, std::string_view line, Instant 
   return {};
 }
 
-std::optional<SpoolBatch> Spool::peek(std::size_t most_bytes, std::uint64_t most_frames) {
+std::optional<SpoolBatch> Spool::peek(std::size_t most_bytes, std::uint64_t most_frames,
+                                      const std::set<std::string>& but) {
   const std::scoped_lock lock(mutex_);
   handed_out_.reset();
-  for (Stream& stream : streams_)
+  for (Stream& stream : streams_) {
+    if (stream.aside || but.contains(stream.name)) continue;
     for (auto segment = stream.segments.begin(); segment != stream.segments.end();) {
       if (segment->frames == 0) {
         ++segment;
@@ -278,6 +289,7 @@ std::optional<SpoolBatch> Spool::peek(std::size_t most_bytes, std::uint64_t most
       handed_out_ = {stream.name, segment->first};
       return batch;
     }
+  }
   return std::nullopt;
 }
 
@@ -312,20 +324,39 @@ void Spool::finish(const SpoolBatch& batch, bool taken) {
 void Spool::done(const SpoolBatch& batch) { finish(batch, true); }
 void Spool::refuse(const SpoolBatch& batch) { finish(batch, false); }
 
-std::uint64_t Spool::waiting_bytes() const {
+std::uint64_t Spool::set_aside(const std::string& stream, const std::string& why) {
   const std::scoped_lock lock(mutex_);
-  std::uint64_t bytes = 0;
-  for (const Stream& stream : streams_)
-    for (const Segment& segment : stream.segments) bytes += segment.size - segment.read;
-  return bytes;
+  handed_out_.reset();
+  const auto found = std::ranges::find(streams_, stream, &Stream::name);
+  if (found == streams_.end() || found->aside) return 0;
+  if (auto file = Fd::open(found->place + reason_file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600); file)
+    (void)!::write(file->get(), (why + "\n").data(), why.size() + 1);
+  // Where it cannot be moved it stays where it is, and the next monitor meets the same answer.
+  const std::string place = aside_folder() + "/" + stream;
+  if (make_folder(aside_folder()) && ::rename(found->place.c_str(), place.c_str()) == 0) found->place = place;
+  found->aside = true;
+  std::uint64_t frames = 0;
+  for (const Segment& segment : found->segments) frames += segment.frames;
+  return frames;
 }
 
-std::uint64_t Spool::waiting_frames() const {
+std::uint64_t Spool::sum(bool aside, std::uint64_t (*of)(const Segment&)) const {
   const std::scoped_lock lock(mutex_);
-  std::uint64_t frames = 0;
+  std::uint64_t sum = 0;
   for (const Stream& stream : streams_)
-    for (const Segment& segment : stream.segments) frames += segment.frames;
-  return frames;
+    if (stream.aside == aside)
+      for (const Segment& segment : stream.segments) sum += of(segment);
+  return sum;
+}
+
+std::uint64_t Spool::waiting_bytes() const {
+  return sum(false, [](const Segment& s) { return s.size - s.read; });
+}
+std::uint64_t Spool::waiting_frames() const {
+  return sum(false, [](const Segment& s) { return s.frames; });
+}
+std::uint64_t Spool::aside_frames() const {
+  return sum(true, [](const Segment& s) { return s.frames; });
 }
 
 std::uint64_t Spool::lost_frames() const {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -40,38 +41,48 @@ class Spool {
 
   // `line` without its end. The number counts up in each stream.
   [[nodiscard]] Result<void> append(std::uint64_t number, std::string_view line, Instant now);
-  // The oldest lines, as many as fit and one at least; nullopt: there are none. They are not given up meanwhile.
-  [[nodiscard]] std::optional<SpoolBatch> peek(std::size_t most_bytes, std::uint64_t most_frames);
+  // The oldest lines, as many as fit and one at least, of streams that are not in `but`; nullopt: there are none. They
+  // are not given up meanwhile.
+  [[nodiscard]] std::optional<SpoolBatch> peek(std::size_t most_bytes, std::uint64_t most_frames,
+                                               const std::set<std::string>& but = {});
   void done(const SpoolBatch& batch);
   void give_back();                      // not taken; they may be given up again
   void refuse(const SpoolBatch& batch);  // never will be: counted as lost
+  // Nothing of this stream ever will be, nor what is appended to it: its folder goes to FOLDER/set-aside, with `why`.
+  // How many frames that are, now.
+  std::uint64_t set_aside(const std::string& stream, const std::string& why);
 
   [[nodiscard]] std::uint64_t waiting_bytes() const;
   [[nodiscard]] std::uint64_t waiting_frames() const;
+  [[nodiscard]] std::uint64_t aside_frames() const;    // set aside, also by those before; they wait for nobody
   [[nodiscard]] std::uint64_t lost_frames() const;     // given up or refused, of all streams
   [[nodiscard]] std::uint64_t adopted_frames() const;  // found at the beginning
   [[nodiscard]] const std::string& folder() const noexcept { return folder_; }
+  [[nodiscard]] std::string aside_folder() const { return folder_ + "/set-aside"; }
 
  private:
   struct Segment {
     std::uint64_t first = 0, size = 0, read = 0, frames = 0;  // frames: not done yet
   };
   struct Stream {
-    std::string name, head;
+    std::string name, head, place;  // place: its folder
+    bool aside = false;
     Fd lock;
     std::deque<Segment> segments;
     std::uint64_t lost = 0;
   };
   Spool() = default;
   [[nodiscard]] Result<void> begin(const std::string& stream, const std::string& head);
-  void adopt_all(const std::string& own);
-  [[nodiscard]] std::optional<Stream> adopt(const std::string& name) const;
-  [[nodiscard]] std::string path(const Stream& stream, std::uint64_t first) const;
+  void adopt_all(const std::string& folder, bool aside, const std::string& own);
+  [[nodiscard]] static std::optional<Stream> adopt(const std::string& place, const std::string& name);
+  [[nodiscard]] static std::string path(const Stream& stream, std::uint64_t first);
   [[nodiscard]] Result<void> make_room(std::uint64_t bytes);
+  [[nodiscard]] bool give_up_oldest(bool aside);
   [[nodiscard]] Result<void> open_segment(std::uint64_t number);
   void finish(const SpoolBatch& batch, bool taken);
   void remove(Stream& stream, std::deque<Segment>::iterator segment);
   void remove_empty(Stream& stream) const;
+  [[nodiscard]] std::uint64_t sum(bool aside, std::uint64_t (*of)(const Segment&)) const;
   [[nodiscard]] bool active(const Stream& stream, const Segment& segment) const;
 
   std::string folder_;

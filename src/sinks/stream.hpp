@@ -22,10 +22,12 @@ namespace prony {
 
 // What one value of a frame is.
 enum class SeriesKind {
-  reading,  // of the channel: a gauge's newest; of a counter what it advanced since the monitor began
-  power,    // mean watts of an energy-giving channel since the frame before
-  gross,    // joules of an energy-giving channel since the monitor began
-  charged,  // of those, what `target` is charged; "others", "prony" and "unattributed" are targets too
+  reading,       // of the channel: a gauge's newest; of a counter what it advanced since the monitor began
+  power,         // mean watts of an energy-giving channel since the frame before
+  gross,         // joules of an energy-giving channel since the monitor began
+  token_rate,    // output tokens a second, all servers whose counters are read together
+  token_energy,  // gross joules of an energy-giving channel per output token that those counted; both over one minute
+  charged,       // of those, what `target` is charged; "others", "prony" and "unattributed" are targets too
 };
 
 struct Series {
@@ -49,11 +51,23 @@ struct StreamHead {
   std::vector<Series> series;
 };
 
+// What was asked of models, and what it cost, since the monitor began. Joules are those that were charged to the
+// requests that have some: `without_joules` have none (too short to tell, or not this machine's).
+struct RequestCount {
+  std::string model;    // bounded by who counts: beyond its most it is "other"
+  std::string outcome;  // "ok", "failed", "cancelled"
+  std::string where;    // "local", "elsewhere"
+  std::string origin;   // of the joules: "measured", "modelled"; "": there are none
+  std::uint64_t requests = 0, without_joules = 0;
+  double prompt_tokens = 0, output_tokens = 0, charged_j = 0;
+};
+
 struct Frame {
   Instant at;                                 // monotonic clock of the host; every value is at most one interval older
   std::int64_t wall_ns = 0;                   // the same by the wall clock
   std::uint64_t dropped = 0;                  // frames before this one that this sink did not get
   std::vector<std::optional<double>> values;  // as many as StreamHead::series; absent: there is none now
+  std::vector<RequestCount> requests = {};    // of a proxy; told by sinks that have labels
 };
 
 class StreamSink {

@@ -38,6 +38,16 @@ Result<std::vector<std::string>> read_tokens(const std::string& path) {
   return parse_tokens(*text, path);
 }
 
+Result<std::string> read_password(const std::string& path) {
+  auto text = read_whole_file(path, file_limit);
+  if (!text) return text;
+  if (text->ends_with('\n')) text->pop_back();
+  if (text->ends_with('\r')) text->pop_back();
+  if (text->empty() || text->find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos)
+    return fail(ErrorCode::usage, "this file does not hold one line, the password", path);
+  return text;
+}
+
 std::string to_base64(std::string_view bytes) {
   static constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;

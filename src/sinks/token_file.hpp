@@ -15,6 +15,8 @@ namespace prony {
 [[nodiscard]] Result<std::vector<std::string>> parse_tokens(std::string_view text, const std::string& where);
 // At least one.
 [[nodiscard]] Result<std::vector<std::string>> read_tokens(const std::string& path);
+// The one line of a file, as it is: white space at its ends belongs to the password.
+[[nodiscard]] Result<std::string> read_password(const std::string& path);
 // RFC 4648.
 [[nodiscard]] std::string to_base64(std::string_view bytes);
 

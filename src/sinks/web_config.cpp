@@ -11,9 +11,8 @@ namespace prony {
 namespace {
 
 constexpr std::size_t file_limit = 65536;
-constexpr double looks_per_s = 3, looks_at_once = 5;
 constexpr int crypt_data_bytes = 32768;  // struct crypt_data of libxcrypt
-// Of nobody: an unknown name shall take as long as a wrong password.
+// Of nobody: tells whether bcrypt works at all.
 constexpr const char* nobodys_hash = "$2b$10$abcdefghijklmnopqrstuu4T826PRnz0Hu6YlprUuxkZxOOj5Fw5S";
 
 struct Line {
@@ -187,40 +186,39 @@ Result<Gate> Gate::make(const WebConfig& config) {
     gate.crypt_ = reinterpret_cast<Crypt>(gate.library_.symbol("crypt_rn"));
     if (gate.crypt_ != nullptr) break;
   }
-  if (gate.crypt_ == nullptr || !gate.matches("", "x"))
+  if (gate.crypt_ == nullptr || !gate.hashed("x", nobodys_hash).starts_with("$2b$10$"))
     return fail(ErrorCode::unavailable, "this system's libcrypt knows no bcrypt", "basic_auth_users",
                 "Install libcrypt1 (libxcrypt), or leave basic_auth_users out.");
+  // "$2b$12$…": its two digits are the cost.
+  gate.slowest_ =
+      std::ranges::max_element(gate.users_, {}, [](const auto& user) { return user.second.substr(4, 2); })->second;
   return gate;
 }
 
-// An empty name asks whether bcrypt works at all.
-bool Gate::matches(const std::string& user, const std::string& password) const {
-  const auto known = users_.find(user);
-  const std::string expected = known == users_.end() ? nobodys_hash : known->second;
+std::string Gate::hashed(const std::string& password, const std::string& setting) const {
   std::vector<char> data(crypt_data_bytes, '\0');
-  const char* made = crypt_(password.c_str(), expected.c_str(), data.data(), crypt_data_bytes);
-  if (user.empty()) return made != nullptr && std::string_view(made).starts_with("$2b$10$");
-  return made != nullptr && same_secret(expected, made) && known != users_.end();
+  const char* made = crypt_(password.c_str(), setting.c_str(), data.data(), crypt_data_bytes);
+  return made == nullptr ? std::string() : std::string(made);
 }
 
-Gate::Answer Gate::ask(const char* header, std::int64_t now_ns) {
-  if (open()) return Answer::pass;
+bool Gate::compare(const Guess& guess) const {
+  const auto known = users_.find(guess.user);
+  const std::string& expected = known == users_.end() ? slowest_ : known->second;
+  return same_secret(expected, hashed(guess.password, expected)) && known != users_.end();
+}
+
+Gate::Look Gate::look(const char* header) const {
+  if (open()) return {Answer::pass};
   const std::string_view given = header == nullptr ? std::string_view() : std::string_view(header);
-  if (given.size() < 6 || nearest_names(given.substr(0, 6), {"basic "}, 1, 0).empty()) return Answer::refuse;
+  if (given.size() < 6 || nearest_names(given.substr(0, 6), {"basic "}, 1, 0).empty()) return {};
   const auto pair = from_base64(trim(given.substr(6)));
   const std::size_t colon = pair ? pair->find(':') : std::string::npos;
-  if (colon == std::string::npos || colon == 0 || pair->find('\0') != std::string::npos) return Answer::refuse;
-  const std::string user = pair->substr(0, colon), password = pair->substr(colon + 1);
-  if (const auto before = passed_.find(user); before != passed_.end() && same_secret(before->second, password))
-    return Answer::pass;
-  if (looked_ns_) looks_left_ += static_cast<double>(now_ns - *looked_ns_) * 1e-9 * looks_per_s;
-  looks_left_ = looked_ns_ ? std::min(looks_left_, looks_at_once) : looks_at_once;
-  looked_ns_ = now_ns;
-  if (looks_left_ < 1) return Answer::too_often;
-  looks_left_ -= 1;
-  if (!matches(user, password)) return Answer::refuse;
-  passed_.insert_or_assign(user, password);
-  return Answer::pass;
+  if (colon == std::string::npos || colon == 0 || pair->find('\0') != std::string::npos) return {};
+  Guess guess{pair->substr(0, colon), pair->substr(colon + 1)};
+  if (const auto before = passed_.find(guess.user);
+      before != passed_.end() && same_secret(before->second, guess.password))
+    return {Answer::pass};
+  return {Answer::compare, std::move(guess)};
 }
 
 }  // namespace prony

@@ -1,17 +1,17 @@
 // WebConfig: who may ask, and over which line: the web configuration file that Prometheus's own exporters take, as far
 // as it is used here: tls_server_config (cert_file, key_file, min_version) and basic_auth_users (bcrypt). Anything else
 // in the file is an error, for a lock that is not understood must not look locked. Passwords are compared by libcrypt,
-// opened while Prony runs. Thread promise: plain values; Gate: one thread at a time. Errors: malformed with the line;
+// opened while Prony runs. Thread promise: plain values; Gate says its own. Errors: malformed with the line;
 // usage where a setting is not to be had here; absent, denied of the files it names; unavailable without libcrypt.
 // Source: prometheus/exporter-toolkit docs/web-configuration.md, crypt(3).
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/fd.hpp"
 #include "base/result.hpp"
@@ -28,28 +28,41 @@ struct WebConfig {
 // Reads it; relative names of files lie beside it.
 [[nodiscard]] Result<WebConfig> read_web_config(const std::string& path);
 
-// Decides by the header "Authorization" who may pass. A password that was right once is compared without bcrypt, which
-// takes a tenth of a second; wrong ones cost the time of bcrypt, and only a few a second are looked at.
+// A name and a password that somebody came with.
+struct Guess {
+  std::string user, password;
+};
+
+// Decides by the header "Authorization" who may pass. To compare a password with its bcrypt hash takes a tenth of a
+// second, or as long as whoever made the hash wished; one that was right before is compared without. Thread promise:
+// look() and remember() by one thread; compare() by any, also meanwhile.
 class Gate {
  public:
-  enum class Answer { pass, refuse, too_often };
+  enum class Answer { pass, refuse, compare };
+  struct Look {
+    Answer answer = Answer::refuse;
+    Guess guess = {};  // where it has to be compared
+  };
   // Errors: unavailable.
   [[nodiscard]] static Result<Gate> make(const WebConfig& config);
-  // `header`: its content; null: there is none. `now_ns`: any steady clock.
-  [[nodiscard]] Answer ask(const char* header, std::int64_t now_ns);
+  // `header`: its content; null: there is none. Takes no time worth the name.
+  [[nodiscard]] Look look(const char* header) const;
+  // Slow, and as slow for a name that is nobody's as for the slowest of those that are.
+  [[nodiscard]] bool compare(const Guess& guess) const;
+  // That this one was right.
+  void remember(Guess guess) { passed_.insert_or_assign(std::move(guess.user), std::move(guess.password)); }
   [[nodiscard]] bool open() const noexcept { return users_.empty(); }
 
  private:
   using Crypt = char* (*)(const char* phrase, const char* setting, void* data, int size);
   Gate() = default;
-  [[nodiscard]] bool matches(const std::string& user, const std::string& password) const;
+  [[nodiscard]] std::string hashed(const std::string& password, const std::string& setting) const;
 
   std::map<std::string, std::string> users_;
   std::map<std::string, std::string> passed_;  // name → password that was right
+  std::string slowest_;                        // of the users' hashes
   DynLib library_;
   Crypt crypt_ = nullptr;
-  double looks_left_ = 0;
-  std::optional<std::int64_t> looked_ns_;
 };
 
 // In a time that depends on the length of `given` alone.

@@ -1,157 +1,199 @@
 #include "workloads/prompts.hpp"
 
-#include <limits>
-#include <map>
+#include <algorithm>
+#include <array>
+#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/text.hpp"
+#include "workloads/prompt_records.hpp"
 
 namespace prony {
 
 namespace {
 
-constexpr std::size_t file_limit = std::size_t{64} << 20;
+constexpr std::size_t file_limit = std::size_t{256} << 20;
 
-// Well-formed UTF-8: no overlong forms, no surrogates, at most U+10FFFF.
-bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t size = lead < 0x80                   ? 1
-                             : lead >= 0xc2 && lead < 0xe0 ? 2
-                             : lead >= 0xe0 && lead < 0xf0 ? 3
-                             : lead >= 0xf0 && lead < 0xf5 ? 4
-                                                           : 0;
-    if (size == 0 || i + size > text.size()) return false;
-    for (std::size_t j = 1; j < size; ++j)
-      if ((static_cast<unsigned char>(text[i + j]) & 0xc0) != 0x80) return false;
-    const auto second = size > 1 ? static_cast<unsigned char>(text[i + 1]) : 0;
-    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) || (lead == 0xf0 && second < 0x90) ||
-        (lead == 0xf4 && second > 0x8f))
-      return false;
-    i += size;
-  }
-  return true;
+constexpr std::array<std::pair<PromptFormat, std::string_view>, 7> names{
+    {{PromptFormat::jsonl, "jsonl"},
+     {PromptFormat::text, "text"},
+     {PromptFormat::csv, "csv"},
+     {PromptFormat::sharegpt, "sharegpt"},
+     {PromptFormat::messages, "messages"},
+     {PromptFormat::ifeval, "ifeval"},
+     {PromptFormat::ai_energy_score, "aienergyscore"}}};
+
+std::string_view without_mark(std::string_view content) noexcept {
+  if (content.starts_with("\xef\xbb\xbf")) content.remove_prefix(3);
+  return content;
 }
 
-class Parser {
- public:
-  Parser(std::string_view name, PromptFormat format) : name_(name), format_(format) {}
-
-  Result<PromptSet> parse(std::string_view content) {
-    if (content.starts_with("\xef\xbb\xbf")) content.remove_prefix(3);
-    for_each_line(content, [this](std::string_view line) {
-      ++line_;
-      if (!error_) take(line);
-    });
-    if (error_) return Unexpected<Error>(*error_);
-    if (set_.prompts.empty())
-      return fail(ErrorCode::usage, "there is no prompt in it", std::string(name_), "write one prompt a line");
-    number_the_nameless();
-    if (set_.empty_lines > 0)
-      set_.notes.push_back(std::string(name_) + ": " + std::to_string(set_.empty_lines) + " empty line(s) skipped");
-    for (const auto& [key, line] : unknown_)
-      set_.notes.push_back(std::string(name_) + ": member \"" + key +
-                           "\" is not known here and is ignored (first in line " + std::to_string(line) + ")");
-    return std::move(set_);
+std::vector<std::string> lower_case(std::vector<std::string> columns) {
+  for (std::string& column : columns) {
+    column = trim(column);
+    for (char& c : column)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
+  return columns;
+}
 
- private:
-  void refuse(std::string what, std::string fix = {}) {
-    error_ =
-        Error{ErrorCode::malformed, std::move(what), std::string(name_) + ":" + std::to_string(line_), std::move(fix)};
-  }
+bool names_a_prompt(const std::vector<std::string>& columns) {
+  return std::ranges::any_of(columns, [](const std::string& column) {
+    return std::ranges::find(prompt_fields, column) != std::end(prompt_fields);
+  });
+}
 
-  void take(std::string_view line) {
-    if (trim(line).empty()) {
-      ++set_.empty_lines;
-      return;
+// The first record that is an object and not only a header of "_" members.
+PromptFormat json_format_of(std::string_view content) {
+  PromptFormat format = PromptFormat::jsonl;
+  bool found = false;
+  const auto look = [&](std::string_view text, std::size_t) {
+    if (found || trim(text).empty()) return;
+    const auto object = nlohmann::json::parse(text, nullptr, false);
+    found = true;
+    if (!object.is_object() || object.empty()) return;
+    const auto has = [&](const char* member) { return object.contains(member); };
+    if (std::all_of(object.items().begin(), object.items().end(),
+                    [](const auto& item) { return item.key().starts_with("_"); })) {
+      format = PromptFormat::ai_energy_score;
+    } else if (has("conversations") || has("conversation")) {
+      format = PromptFormat::sharegpt;
+    } else if (has("messages") || (has("body") && object["body"].is_object() && object["body"].contains("messages"))) {
+      format = PromptFormat::messages;
+    } else if (has("instruction_id_list")) {
+      format = PromptFormat::ifeval;
+    } else if (has("text") && !has("prompt")) {
+      format = PromptFormat::ai_energy_score;
     }
-    if (!is_utf8(line)) return refuse("the line is not UTF-8", "save the file as UTF-8");
-    if (format_ == PromptFormat::jsonl) return take_json(line);
-    if (line.find('\0') != std::string_view::npos) return refuse("the line holds a zero byte");
-    set_.prompts.push_back({{}, std::string(line), {}});
-  }
+  };
+  // The first megabytes are enough to know.
+  for_each_json_record(content.substr(0, std::size_t{4} << 20), look, [](std::size_t, const std::string&) {});
+  return format;
+}
 
-  void take_json(std::string_view line) {
-    const std::string example =
-        R"(each line is an object such as {"id": "sky", "prompt": "Why is the sky blue?", "max_tokens": 64})";
-    const auto object = nlohmann::json::parse(line, nullptr, false);
-    if (!object.is_object()) return refuse("the line is not a JSON object", example);
-    Prompt prompt;
-    for (const auto& [key, value] : object.items()) {
-      if (key == "prompt") {
-        if (!value.is_string()) return refuse("\"prompt\" is not a text", example);
-        prompt.text = value.get<std::string>();
-      } else if (key == "id") {
-        if (!take_id(value, prompt)) return;
-      } else if (key == "max_tokens") {
-        if (!value.is_number_integer() || value.get<double>() < 1 ||
-            value.get<double>() > std::numeric_limits<std::int32_t>::max())
-          return refuse("\"max_tokens\" is not a whole number from 1", example);
-        prompt.max_tokens = value.get<std::int32_t>();
-      } else {
-        unknown_.emplace(key, line_);
-      }
+void parse_csv(std::string_view content, PromptRecords& records) {
+  std::vector<std::string> columns;
+  for_each_csv_record(
+      content,
+      [&](std::vector<std::string>&& fields, std::size_t line) {
+        records.at_line(line);
+        if (!columns.empty()) {
+          records.take_row(columns, fields);
+          return !records.failed();
+        }
+        columns = lower_case(std::move(fields));
+        std::vector<std::string> sorted = columns;
+        std::ranges::sort(sorted);
+        if (!names_a_prompt(columns))
+          records.refuse("no column of the header is called prompt, text, instruction, input or question",
+                         "the first line names the columns, for example: id,prompt,max_tokens");
+        else if (std::ranges::adjacent_find(sorted) != sorted.end())
+          records.refuse("two columns have one name");
+        return !records.failed();
+      },
+      [&](std::size_t line, std::string what) {
+        records.at_line(line);
+        records.refuse(std::move(what), "fields with commas, quotes or line breaks stand in double quotes");
+      });
+}
+
+Result<PromptSet> load_folder(const std::string& path) {
+  std::error_code error;
+  std::vector<std::filesystem::path> files;
+  for (std::filesystem::directory_iterator entry(path, error), end; !error && entry != end; entry.increment(error))
+    if (entry->is_regular_file(error) && !entry->path().filename().string().starts_with(".")) files.push_back(*entry);
+  if (error) return Unexpected<Error>(error_from_errno(error.value(), path, "cannot read the folder"));
+  std::ranges::sort(files);
+  PromptSet set;
+  set.format = "text, a file a prompt";
+  for (const auto& file : files) {
+    auto content = read_whole_file(file.string(), file_limit);
+    if (!content) return Unexpected<Error>(content.error());
+    const std::string_view text = without_mark(*content);
+    if (!is_utf8(text) || text.find('\0') != std::string_view::npos)
+      return fail(ErrorCode::malformed, "the file is not a text in UTF-8", file.string(),
+                  "every file of the folder is a prompt; those whose name begins with a dot are passed over");
+    if (trim(text).empty()) {
+      set.notes.push_back(file.string() + ": empty, skipped");
+      continue;
     }
-    if (!object.contains("prompt")) return refuse("\"prompt\" is missing", example);
-    if (trim(prompt.text).empty()) return refuse("\"prompt\" is empty", example);
-    if (prompt.text.find('\0') != std::string::npos) return refuse("\"prompt\" holds a zero byte");
-    set_.prompts.push_back(std::move(prompt));
+    set.prompts.push_back({file.filename().string(), std::string(text)});
   }
-
-  bool take_id(const nlohmann::json& value, Prompt& prompt) {
-    if (value.is_number_integer())
-      prompt.id = value.dump();
-    else if (value.is_string())
-      prompt.id = value.get<std::string>();
-    else
-      refuse("\"id\" is not a text");
-    if (!error_ && (prompt.id.empty() || prompt.id.size() > 200 || prompt.id.find('\0') != std::string::npos))
-      refuse("\"id\" is empty, longer than 200 bytes or holds a zero byte");
-    if (error_) return false;
-    const auto [first, fresh] = lines_of_ids_.emplace(prompt.id, line_);
-    if (!fresh)
-      refuse("id \"" + prompt.id + "\" is already used in line " + std::to_string(first->second), "ids must differ");
-    return !error_;
-  }
-
-  // A prompt without an id gets its number; should somebody else carry that name, a stroke is added.
-  void number_the_nameless() {
-    for (std::size_t i = 0; i < set_.prompts.size(); ++i) {
-      Prompt& prompt = set_.prompts[i];
-      if (!prompt.id.empty()) continue;
-      prompt.id = std::to_string(i + 1);
-      while (lines_of_ids_.contains(prompt.id)) prompt.id += "'";
-      lines_of_ids_.emplace(prompt.id, i + 1);
-    }
-  }
-
-  std::string_view name_;
-  PromptFormat format_;
-  PromptSet set_;
-  std::size_t line_ = 0;
-  std::map<std::string, std::size_t> lines_of_ids_, unknown_;
-  std::optional<Error> error_;
-};
+  if (set.prompts.empty()) return fail(ErrorCode::usage, "there is no prompt in it", path, "put a file a prompt there");
+  return set;
+}
 
 }  // namespace
 
+std::string_view to_string(PromptFormat format) noexcept {
+  for (const auto& [value, name] : names)
+    if (value == format) return name;
+  return {};
+}
+
+Result<PromptFormat> prompt_format_from(std::string_view word) {
+  std::string all;
+  for (const auto& [value, name] : names) {
+    if (name == word) return value;
+    all += (all.empty() ? "" : ", ") + std::string(name);
+  }
+  return fail(ErrorCode::usage, "no format of prompts is called '" + printable(word, 40) + "'", "--prompts-format",
+              "There are: " + all);
+}
+
 PromptFormat prompt_format_of(std::string_view name, std::string_view content) noexcept {
-  if (name.ends_with(".jsonl") || name.ends_with(".ndjson")) return PromptFormat::jsonl;
+  content = without_mark(content);
+  const std::string_view body = trim(content);
   if (name.ends_with(".txt")) return PromptFormat::text;
-  if (content.starts_with("\xef\xbb\xbf")) content.remove_prefix(3);
-  return trim(content).starts_with("{") ? PromptFormat::jsonl : PromptFormat::text;
+  if (name.ends_with(".csv")) return PromptFormat::csv;
+  if (body.starts_with("{") || (body.starts_with("[") && trim(body.substr(1)).starts_with("{")))
+    return json_format_of(content);
+  if (name.ends_with(".jsonl") || name.ends_with(".ndjson") || name.ends_with(".json")) return PromptFormat::jsonl;
+  const std::string_view first = body.substr(0, body.find('\n'));
+  std::vector<std::string> columns;
+  for (const std::string_view column : split(first, ',')) columns.emplace_back(column);
+  return columns.size() > 1 && names_a_prompt(lower_case(columns)) ? PromptFormat::csv : PromptFormat::text;
+}
+
+Result<PromptSet> parse_prompts(std::string_view content, std::string_view name, const PromptReading& reading) {
+  const PromptFormat format = reading.format ? *reading.format : prompt_format_of(name, content);
+  content = without_mark(content);
+  PromptRecords records(name, reading);
+  if (format == PromptFormat::csv) {
+    parse_csv(content, records);
+  } else if (format == PromptFormat::text) {
+    std::size_t line = 0;
+    for_each_line(content, [&](std::string_view text) {
+      records.at_line(++line);
+      if (!records.failed()) records.take_line_of_text(text);
+    });
+  } else {
+    for_each_json_record(
+        content,
+        [&](std::string_view text, std::size_t line) {
+          if (records.failed()) return;
+          records.at_line(line);
+          records.take_json(text, format);
+        },
+        [&](std::size_t line, std::string what) {
+          if (records.failed()) return;
+          records.at_line(line);
+          records.refuse(std::move(what));
+        });
+  }
+  return records.finish(format);
 }
 
 Result<PromptSet> parse_prompts(std::string_view content, std::string_view name, PromptFormat format) {
-  return Parser(name, format).parse(content);
+  return parse_prompts(content, name, PromptReading{.format = format});
 }
 
-Result<PromptSet> load_prompts(const std::string& path) {
+Result<PromptSet> load_prompts(const std::string& path, const PromptReading& reading) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return load_folder(path);
   auto content = read_whole_file(path, file_limit);
   if (!content) return Unexpected<Error>(content.error());
-  return parse_prompts(*content, path, prompt_format_of(path, *content));
+  return parse_prompts(*content, path, reading);
 }
 
 PromptSet built_in_prompts() {
@@ -174,7 +216,7 @@ PromptSet built_in_prompts() {
             "engine "
             "really delivers, which is seldom what its maker promised."},
        })
-    set.prompts.push_back({id, text, {}});
+    set.prompts.push_back({id, text});
   return set;
 }
 

@@ -1,20 +1,15 @@
 #include "workloads/worker.hpp"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <atomic>
-#include <cerrno>
 #include <csignal>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "base/text.hpp"
+#include "workloads/load_driver.hpp"
+#include "workloads/prompt_preparation.hpp"
+#include "workloads/worker_link.hpp"
 
 namespace prony {
 
@@ -22,65 +17,53 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t line_limit = std::size_t{16} << 20;
 constexpr std::int64_t second_ns = 1'000'000'000, patience_ns = 2 * second_ns;
-
-// For deadlines of waiting only; nothing that is measured uses it.
-std::int64_t now_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * second_ns + now.tv_nsec;
-}
-
-// How a wait for a reply ended, when it was not a reply.
-enum class Trouble { ended, timeout, garbage, cancelled };
-
-struct Reply {
-  json message;  // an object with a text "type", if no trouble
-  std::optional<Trouble> trouble;
-  std::string detail;
-};
+constexpr std::size_t most_batch_bytes = std::size_t{2} << 20;
+std::int64_t now_ns() { return WorkerLink::now_ns(); }
 
 // One thing to do and how it is called for the user.
 struct Task {
   std::string id;
-  json request;
+  const Prompt* prompt = nullptr;
+  std::int32_t round = 1;
 };
-
-std::string shortened(std::string_view line) { return printable(line, 60); }
 
 class WorkerWorkload final : public Workload {
  public:
-  explicit WorkerWorkload(WorkerOptions options)
-      : options_(std::move(options)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  explicit WorkerWorkload(WorkerOptions options) : options_(std::move(options)), requests_(options_) {}
 
-  SpawnOptions command() override;
+  SpawnOptions command() override { return link_.command(options_.arguments); }
   Result<WorkloadOutcome> run(Child& child, const std::function<void(const Progress&)>& progress) override;
 
   void cancel(int) noexcept override {
     cancelled_ = true;
-    const std::uint64_t one = 1;
-    (void)!::write(wake_.get(), &one, sizeof one);
+    link_.wake();
   }
 
   void finish_early() noexcept override {
     finishing_ = true;
-    if (resting_) {  // a gap is nothing worth waiting for: it may be an hour
-      const std::uint64_t one = 1;
-      (void)!::write(wake_.get(), &one, sizeof one);
-    }
+    // A gap is nothing worth waiting for: it may be an hour. A load sends no more.
+    if (resting_ || options_.load) link_.wake();
   }
 
  private:
   [[nodiscard]] bool over() const noexcept { return cancelled_ || finishing_; }
-  bool send(const json& message, std::int64_t deadline);
-  Reply receive(std::int64_t deadline);
   Reply ask(const json& message, std::int64_t timeout_ns);
   Result<void> greet(WorkloadOutcome& outcome);
-  Result<void> load(WorkloadOutcome& outcome);
+  [[nodiscard]] bool can(const char* capability) const;
+  [[nodiscard]] bool names(const char* capability) const { return capabilities_.is_array() && can(capability); }
+  Result<void> load(WorkloadOutcome& outcome, std::size_t model);
+  Result<void> learn_of_model(WorkloadOutcome& outcome);
+  Result<void> further_models(WorkloadOutcome& outcome, const std::function<void(const Progress&)>& progress);
   void generate(WorkloadOutcome& outcome, const std::function<void(const Progress&)>& progress);
+  bool prepare(WorkloadOutcome& outcome, const std::function<void(std::string)>& tell);
+  void one_after_another(WorkloadOutcome& outcome, Progress& state, const std::function<void(std::string)>& tell);
   bool step(const Task& task, WorkloadOutcome& outcome, Progress& state);
-  json prompt_request(const Prompt& prompt, const std::string& id) const;
+  bool settle(const Task& task, const Reply& reply, WorkloadOutcome& outcome, Progress& state);
+  bool step_together(std::span<const Task> tasks, WorkloadOutcome& outcome, Progress& state);
+  [[nodiscard]] std::size_t together(std::span<const Task> left) const;
+  json request_of(const Task& task);
+  json ask_quietly(const json& request);
   std::vector<Task> tasks() const;
   bool rest(WorkloadOutcome& outcome, const char* name, std::int64_t ns);
   bool warm_up_and_gap(WorkloadOutcome& outcome, const json& request, const std::string& what);
@@ -88,97 +71,30 @@ class WorkerWorkload final : public Workload {
   std::string describe(const Reply& reply, std::int64_t timeout_ns) const;
 
   WorkerOptions options_;
-  Fd wake_, child_in_, child_out_, to_, from_;
-  std::string buffer_;
-  std::size_t line_ = 0;
+  WorkerLink link_;
+  PromptRequests requests_;
+  json capabilities_;
+  std::string model_name_;   // put before the ids where there are several models
+  std::uint64_t asked_ = 0;  // requests, over all rounds and models
+  bool counted_ = false;     // the prompts are chosen and in their order
   std::atomic<bool> cancelled_{false};
   std::atomic<bool> finishing_{false};
   std::atomic<bool> resting_{false};  // in a gap between requests
   bool broken_ = false;               // no further word makes sense
-  std::vector<std::string> failed_, not_run_;
-  std::optional<Error> pipes_;
+  std::vector<std::string> failed_, not_run_, called_off_;
 };
-
-SpawnOptions WorkerWorkload::command() {
-  SpawnOptions spawn;
-  spawn.arguments = options_.arguments;
-  // A socket for the worker's input: writing to a dead one is an error to be told, not a signal to the meter.
-  std::array<int, 2> in{-1, -1}, out{-1, -1};
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in.data()) != 0 || ::pipe2(out.data(), O_CLOEXEC) != 0)
-    pipes_ = error_from_errno(errno, options_.arguments.empty() ? "" : options_.arguments.front(),
-                              "cannot connect to the worker");
-  to_ = Fd(in[0]);
-  child_in_ = Fd(in[1]);
-  from_ = Fd(out[0]);
-  child_out_ = Fd(out[1]);
-  spawn.stdin_fd = child_in_.get();
-  spawn.stdout_fd = child_out_.get();
-  return spawn;
-}
-
-bool WorkerWorkload::send(const json& message, std::int64_t deadline) {
-  const std::string line = message.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-  std::size_t done = 0;
-  while (done < line.size()) {
-    const ssize_t got = ::send(to_.get(), line.data() + done, line.size() - done, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (got >= 0) {
-      done += static_cast<std::size_t>(got);
-      continue;
-    }
-    if (errno == EINTR) continue;
-    const std::int64_t left = deadline - now_ns();
-    if (errno != EAGAIN || left <= 0) return false;
-    pollfd ready{to_.get(), POLLOUT, 0};
-    ::poll(&ready, 1, static_cast<int>(std::min<std::int64_t>(left / 1'000'000 + 1, 1000)));
-  }
-  return true;
-}
-
-Reply WorkerWorkload::receive(std::int64_t deadline) {
-  std::size_t searched = 0;
-  for (;;) {
-    const std::size_t end = buffer_.find('\n', searched);
-    if (end != std::string::npos) {
-      const std::string line = buffer_.substr(0, end);
-      buffer_.erase(0, end + 1);
-      ++line_;
-      json message = json::parse(line, nullptr, false);
-      if (message.is_object() && message.contains("type") && message["type"].is_string())
-        return {std::move(message), {}, {}};
-      return {{},
-              Trouble::garbage,
-              "line " + std::to_string(line_) + " of its standard output is not a reply: \"" + shortened(line) + "\""};
-    }
-    searched = buffer_.size();
-    if (buffer_.size() > line_limit)
-      return {
-          {}, Trouble::garbage, "line " + std::to_string(line_ + 1) + " of its standard output is longer than 16 MiB"};
-    const std::int64_t left = deadline - now_ns();
-    if (left <= 0) return {{}, Trouble::timeout, {}};
-    std::array<pollfd, 2> ready{pollfd{from_.get(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
-    ::poll(ready.data(), cancelled_ ? 1 : 2, static_cast<int>(std::min<std::int64_t>(left / 1'000'000 + 1, 60'000)));
-    if (ready[0].revents == 0) {
-      if (ready[1].revents != 0) return {{}, Trouble::cancelled, {}};
-      continue;
-    }
-    std::array<char, 65536> chunk{};
-    const ssize_t got = ::read(from_.get(), chunk.data(), chunk.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return {{}, Trouble::ended, {}};
-    buffer_.append(chunk.data(), static_cast<std::size_t>(got));
-  }
-}
 
 // A cancel in mid-wait is passed on, and the worker has two seconds to wind up.
 Reply WorkerWorkload::ask(const json& message, std::int64_t timeout_ns) {
   const std::int64_t deadline = now_ns() + timeout_ns;
-  if (cancelled_) return {{}, Trouble::cancelled, {}};
-  if (!send(message, deadline)) return {{}, now_ns() < deadline ? Trouble::ended : Trouble::timeout, {}};
-  Reply reply = receive(deadline);
-  if (reply.trouble != Trouble::cancelled) return reply;
+  if (cancelled_) return {{}, Trouble::woken, {}};
+  if (!link_.send(message, deadline)) return {{}, now_ns() < deadline ? Trouble::ended : Trouble::timeout, {}};
+  Reply reply = link_.receive(deadline, !cancelled_);
+  if (reply.trouble != Trouble::woken) return reply;
   const std::int64_t last = now_ns() + patience_ns;
-  if (!send({{"type", "cancel"}}, last)) return {{}, Trouble::ended, {}};
-  return receive(last);
+  if (!link_.send({{"type", "cancel"}}, last)) return {{}, Trouble::ended, {}};
+  link_.forget_wake();
+  return link_.receive(last, false);
 }
 
 // The texts of JSON values as they are, not as JSON writes them.
@@ -192,7 +108,7 @@ std::string WorkerWorkload::describe(const Reply& reply, std::int64_t timeout_ns
     if (reply.message["type"] == "error" && error.is_object())
       return plain(error.value("message", json("no message"))) + " (" + plain(error.value("code", json("no code"))) +
              ")";
-    return "the worker replied with \"" + shortened(reply.message["type"].get<std::string>()) +
+    return "the worker replied with \"" + printable(reply.message["type"].get<std::string>(), 60) +
            "\", which was not asked for";
   }
   switch (*reply.trouble) {
@@ -202,14 +118,14 @@ std::string WorkerWorkload::describe(const Reply& reply, std::int64_t timeout_ns
                  ? "the worker did not stop within 2 s of being cancelled"
                  : "the worker did not answer within " + format_number(static_cast<double>(timeout_ns) / 1e9) + " s";
     case Trouble::garbage: return reply.detail;
-    case Trouble::cancelled: return "cancelled";
+    case Trouble::woken: return "cancelled";
   }
   return {};
 }
 
 Result<void> WorkerWorkload::greet(WorkloadOutcome& outcome) {
   const std::string& program = options_.arguments.front();
-  Reply hello = receive(now_ns() + options_.load_timeout_ns);
+  Reply hello = link_.receive(now_ns() + options_.load_timeout_ns, !cancelled_);
   if (hello.trouble || hello.message["type"] != "hello")
     return fail(ErrorCode::unavailable, "the worker did not say hello: " + describe(hello, options_.load_timeout_ns),
                 program, "run it by itself: its first line must be as docs/worker-protocol.md says");
@@ -218,55 +134,104 @@ Result<void> WorkerWorkload::greet(WorkloadOutcome& outcome) {
   if (version != 1)
     return fail(ErrorCode::unavailable, "the worker speaks protocol " + version.dump() + ", this Prony speaks 1",
                 program, "use a worker and a Prony of one release");
-  // A worker that lists what it can is not asked for more; --ignore-eos changes what is measured.
-  const json can = words.value("capabilities", json());
-  if (options_.ignore_eos && can.is_array() && std::find(can.begin(), can.end(), "ignore_eos") == can.end())
-    return fail(ErrorCode::unavailable, "this engine cannot be told to go on past the model's own end", "--ignore-eos",
-                "Leave it out; answers then differ in length, and joules per token are the figure to compare.");
+  // A worker that lists what it can is not asked for more: each of these changes what is measured.
+  capabilities_ = words.value("capabilities", json());
+  const auto refuse = [](const char* what, const char* option, const char* fix) {
+    return fail(ErrorCode::unavailable, std::string("this engine cannot ") + what, option, fix);
+  };
+  if (options_.ignore_eos && !can("ignore_eos"))
+    return refuse("be told to go on past the model's own end", "--ignore-eos",
+                  "Leave it out; answers then differ in length, and joules per token are the figure to compare.");
+  if (options_.min_tokens && !can("min_tokens"))
+    return refuse("be told how long an answer must be at least", "--min-tokens",
+                  "Leave it out; --ignore-eos, where the engine knows it, goes on to --max-tokens.");
+  if (options_.truncate_tokens && !can("truncate"))
+    return refuse("cut a prompt to a number of tokens", "--truncate-prompt",
+                  "--prompt-tokens A..B leaves longer ones out.");
+  if (options_.cancel_rate > 0 && !can("cancel_after"))
+    return refuse("have a request called off by its client", "--cancel-rate", "Leave it out.");
+  if (!options_.batching.empty() && !can("batch"))
+    return refuse("be told how to put prompts together", "--batching",
+                  "A server makes its own batches: give it several requests at once.");
+  requests_.worker_reads_messages(capabilities_.is_array() && can("messages"));
+  if (options_.load && options_.load->most_streams > 1 && !names("streams"))
+    return fail(ErrorCode::unavailable, "this engine answers one request after another", "--streams",
+                "Leave out what has several under way (--streams 1), or ask a server:  prony help engines");
   for (const auto& [member, fact] :
        {std::pair{"engine", "engine.name"}, {"engine_version", "engine.version"}, {"worker", "engine.worker"}})
     if (words.contains(member)) outcome.facts.emplace_back(fact, plain(words[member]));
   return {};
 }
 
-Result<void> WorkerWorkload::load(WorkloadOutcome& outcome) {
-  json request = {
-      {"type", "load"}, {"model", options_.model}, {"seed", options_.seed}, {"use_mmap", options_.use_mmap}};
+// A worker that lists nothing is taken at its word: it may do anything.
+bool WorkerWorkload::can(const char* capability) const {
+  return !capabilities_.is_array() ||
+         std::find(capabilities_.begin(), capabilities_.end(), capability) != capabilities_.end();
+}
+
+// `model`: 0 is the first. Facts of a further one stand under its number.
+Result<void> WorkerWorkload::load(WorkloadOutcome& outcome, std::size_t model) {
+  const std::string& name = model == 0 ? options_.model : options_.more_models[model - 1];
+  json request = {{"type", "load"}, {"model", name}, {"seed", options_.seed}, {"use_mmap", options_.use_mmap}};
+  if (!options_.batching.empty()) request["batching"] = options_.batching;
+  if (options_.load && options_.load->most_streams > 1) request["streams"] = options_.load->most_streams;
   if (options_.threads) request["threads"] = *options_.threads;
   if (options_.ctx) request["ctx"] = *options_.ctx;
   if (options_.batch) request["batch"] = *options_.batch;
   const Reply reply = ask(request, options_.load_timeout_ns);
   if (reply.trouble || reply.message["type"] != "loaded")
-    return fail(ErrorCode::unavailable, "the model was not loaded: " + describe(reply, options_.load_timeout_ns),
-                options_.model,
+    return fail(ErrorCode::unavailable, "the model was not loaded: " + describe(reply, options_.load_timeout_ns), name,
                 !options_.load_advice.empty()
                     ? options_.load_advice
                     : "check that the file is whole and of a kind that this engine knows, and that memory suffices");
   if (const auto facts = reply.message.find("facts"); facts != reply.message.end() && facts->is_object())
-    for (const auto& [key, value] : facts->items()) outcome.facts.emplace_back(key, plain(value));
+    for (const auto& [key, value] : facts->items()) {
+      if (model == 0)
+        outcome.facts.emplace_back(key, plain(value));
+      else if (key.starts_with("model."))
+        outcome.facts.emplace_back("model." + std::to_string(model + 1) + key.substr(5), plain(value));
+    }
+  if (!options_.more_models.empty()) model_name_ = name.substr(name.find_last_of('/') + 1);
   return {};
 }
 
-json WorkerWorkload::prompt_request(const Prompt& prompt, const std::string& id) const {
-  return {{"type", "prompt"},
-          {"id", id},
-          {"text", prompt.text},
-          {"max_tokens", prompt.max_tokens.value_or(options_.max_tokens)},
-          {"temperature", options_.temperature},
-          {"top_k", options_.top_k},
-          {"top_p", options_.top_p},
-          {"seed", options_.seed},
-          {"ignore_eos", options_.ignore_eos},
-          {"keep_output", options_.keep_output}};
+// Null: no reply that helps. Then either all goes on without it, or the next request finds the worker gone.
+json WorkerWorkload::ask_quietly(const json& request) {
+  Reply reply = ask(request, options_.request_timeout_ns);
+  broken_ = broken_ || (reply.trouble && reply.trouble != Trouble::woken);
+  if (reply.trouble || reply.message["type"] == "error") return {};
+  return std::move(reply.message);
+}
+
+// What is to be known before the first prompt of a model.
+Result<void> WorkerWorkload::learn_of_model(WorkloadOutcome& outcome) {
+  const AskWorker ask = [this](const json& request) { return ask_quietly(request); };
+  if (any_synthetic(options_.prompts)) {
+    const auto ratio = learn_tokens_per_word(ask);
+    requests_.count_tokens_by(ratio.value_or(TokensPerWord{}));
+    const std::string of = model_name_.empty() ? "" : " (" + model_name_ + ")";
+    outcome.facts.emplace_back("prompts.tokens_per_word" + of,
+                               ratio ? format_number(ratio->per_word) : "not told: one is taken");
+    if (ratio) outcome.facts.emplace_back("prompts.tokens_around" + of, format_number(ratio->around));
+  }
+  if (counted_) return {};
+  counted_ = true;
+  const PromptSelection selection{options_.order, options_.order_seed, options_.prompt_tokens};
+  auto chosen = selected_prompts(std::move(options_.prompts), selection, capabilities_.is_array() && can("tokenise"),
+                                 ask, outcome.facts);
+  if (!chosen) return Unexpected<Error>(chosen.error());
+  options_.prompts = std::move(*chosen);
+  return {};
 }
 
 std::vector<Task> WorkerWorkload::tasks() const {
   std::vector<Task> all;
+  all.reserve(options_.prompts.size() * static_cast<std::size_t>(std::max(options_.repeat, 1)));
   for (std::int32_t round = 1; round <= options_.repeat; ++round)
     for (const Prompt& prompt : options_.prompts) {
-      const std::string id = options_.repeat > 1 ? prompt.id + "#" + std::to_string(round) : prompt.id;
-      all.push_back({id, prompt_request(prompt, id)});
-      if (round > 1) all.back().request["repeat"] = round;
+      std::string id = options_.repeat > 1 ? prompt.id + "#" + std::to_string(round) : prompt.id;
+      if (!model_name_.empty()) id = model_name_ + "/" + id;
+      all.push_back({std::move(id), &prompt, round});
     }
   return all;
 }
@@ -295,14 +260,62 @@ bool WorkerWorkload::rest(WorkloadOutcome& outcome, const char* name, std::int64
   return going;
 }
 
+json WorkerWorkload::request_of(const Task& task) {
+  json request = requests_.request(*task.prompt, task.id, task.round, asked_++);
+  if (!model_name_.empty()) request["attributes"]["model"] = model_name_;
+  return request;
+}
+
 // True: go on with the next.
 bool WorkerWorkload::step(const Task& task, WorkloadOutcome& outcome, Progress& state) {
-  const Reply reply = ask(task.request, options_.request_timeout_ns);
+  return settle(task, ask(request_of(task), options_.request_timeout_ns), outcome, state);
+}
+
+// How many of them go into one message: the engine sees all that it may put together, and a line has its limit.
+std::size_t WorkerWorkload::together(std::span<const Task> left) const {
+  std::size_t count = 0;
+  for (std::size_t bytes = 0; count < left.size() && count < 1024 && bytes < most_batch_bytes; ++count) {
+    const Prompt& prompt = *left[count].prompt;
+    bytes += prompt.text.size() + 512 + (prompt.synthetic ? prompt.synthetic->tokens * 8 : 0);
+    for (const Message& message : prompt.before) bytes += message.content.size();
+  }
+  return count;
+}
+
+bool WorkerWorkload::step_together(std::span<const Task> tasks, WorkloadOutcome& outcome, Progress& state) {
+  json request = {{"type", "batch"}, {"id", "batch of " + tasks.front().id}, {"prompts", json::array()}};
+  for (const Task& task : tasks) request["prompts"].push_back(request_of(task));
+  const auto count = static_cast<std::int64_t>(tasks.size());
+  Reply reply = ask(request, options_.request_timeout_ns * count);
+  const json results = reply.trouble ? json() : reply.message.value("results", json());
+  const bool each = results.is_array() && results.size() == tasks.size();
+  bool going = true;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    Reply one = reply;
+    if (each) one.message = results[i];
+    if (each && !(one.message.is_object() && one.message.value("type", json()).is_string()))
+      one = {{}, Trouble::garbage, "the worker's results are not replies"};
+    going = settle(tasks[i], one, outcome, state) && going;
+    ++state.done;
+  }
+  return going;
+}
+
+bool WorkerWorkload::settle(const Task& task, const Reply& reply, WorkloadOutcome& outcome, Progress& state) {
   const json& message = reply.message;
   const bool answered = !reply.trouble && message["type"] == "result" && message.value("id", json()) == task.id;
   const bool stopped = answered && message.value("finish", json()) == "stop";
+  const bool called_off = answered && message.value("finish", json()) == "cancelled";
+  if (called_off) {  // as was asked: neither a success nor a failure
+    ++outcome.requests_cancelled;
+    called_off_.push_back(task.id);
+    requests_.failed(*task.prompt, task.round);
+    if (options_.keep_output) outcome.answers.emplace_back();
+    return !over();
+  }
   if (answered && !stopped) {
     ++outcome.requests_ok;
+    requests_.answered(*task.prompt, task.round, message);
     if (options_.keep_output) outcome.answers.push_back(plain(message.value("text", json(""))));
     const json tokens = message.value("output_tokens", json(0)), decode_ns = message.value("decode_ns", json(0));
     state.tokens_per_s = tokens.is_number() && decode_ns.is_number() && decode_ns.get<double>() > 0
@@ -312,6 +325,7 @@ bool WorkerWorkload::step(const Task& task, WorkloadOutcome& outcome, Progress& 
   }
   ++outcome.requests_failed;
   failed_.push_back(task.id);
+  requests_.failed(*task.prompt, task.round);
   if (options_.keep_output) outcome.answers.emplace_back();
   outcome.failures.push_back("request " + task.id + ": " +
                              (stopped ? "cancelled" : describe(reply, options_.request_timeout_ns)));
@@ -320,14 +334,8 @@ bool WorkerWorkload::step(const Task& task, WorkloadOutcome& outcome, Progress& 
   return !broken_ && !over();
 }
 
-void WorkerWorkload::generate(WorkloadOutcome& outcome, const std::function<void(const Progress&)>& progress) {
-  const std::vector<Task> all = tasks();
-  Progress state;
-  state.total = all.size();
-  const auto tell = [&](std::string note) {
-    state.note = std::move(note);
-    if (progress) progress(state);
-  };
+// The rest after loading and the warm-up. True: go on.
+bool WorkerWorkload::prepare(WorkloadOutcome& outcome, const std::function<void(std::string)>& tell) {
   bool going = !over();
   if (going && options_.loaded_baseline_ns > 0) {
     tell("loaded, at rest");
@@ -336,25 +344,72 @@ void WorkerWorkload::generate(WorkloadOutcome& outcome, const std::function<void
   for (std::int32_t i = 0; going && i < options_.warm_up; ++i) {
     tell("warm-up");
     const std::string id = "warm-up " + std::to_string(i + 1);
-    json request = prompt_request(options_.prompts[static_cast<std::size_t>(i) % options_.prompts.size()], id);
+    Prompt prompt = options_.prompts[static_cast<std::size_t>(i) % options_.prompts.size()];
+    prompt.session.clear();
+    json request = requests_.request(prompt, id, 1, asked_);
+    request.erase("cancel_after_ns");
+    if (options_.load && options_.load->text_of && request["text"] == "")
+      request["text"] = options_.load->text_of(static_cast<std::size_t>(i) % options_.prompts.size());
     request["warm_up"] = true;
     request["keep_output"] = false;
     going = warm_up_and_gap(outcome, request, id);
   }
+  return going;
+}
+
+void WorkerWorkload::one_after_another(WorkloadOutcome& outcome, Progress& state,
+                                       const std::function<void(std::string)>& tell) {
+  const std::vector<Task> all = tasks();
+  bool going = prepare(outcome, tell);
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (going && i > 0 && options_.gap_ns > 0) {
-      tell("gap");
-      going = rest(outcome, "gap", options_.gap_ns);
+    const bool continues = requests_.continues(*all[i].prompt, all[i].round);
+    const std::int64_t pause_ns = continues && options_.turn_think_ns > 0 ? options_.turn_think_ns : options_.gap_ns;
+    if (going && i > 0 && pause_ns > 0) {
+      tell(continues ? "think" : "gap");
+      going = rest(outcome, continues && options_.turn_think_ns > 0 ? "think" : "gap", pause_ns);
     }
-    if (!going) {
+    // A turn whose conversation broke off before it cannot be asked.
+    if (!going || requests_.state(*all[i].prompt, all[i].round) == PromptRequests::State::never) {
       not_run_.push_back(all[i].id);
       continue;
     }
-    tell(all[i].id);
-    going = step(all[i], outcome, state);
-    ++state.done;
+    state.in_request = true;
+    state.round = all[i].round;
+    if (options_.batching.empty()) {
+      tell(all[i].id);
+      going = step(all[i], outcome, state);
+      ++state.done;
+    } else {
+      const std::span<const Task> left = std::span(all).subspan(i);
+      const std::size_t count = together(left);
+      tell(std::to_string(count) + " prompts together");
+      going = step_together(left.first(count), outcome, state);
+      i += count - 1;
+    }
+    state.in_request = false;
+    tell(state.note);
   }
   tell("");
+}
+
+void WorkerWorkload::generate(WorkloadOutcome& outcome, const std::function<void(const Progress&)>& progress) {
+  Progress state;
+  state.total = options_.load ? options_.load->requests.value_or(0)
+                              : options_.prompts.size() * static_cast<std::size_t>(std::max(options_.repeat, 1));
+  const auto tell = [&](std::string note) {
+    state.note = std::move(note);
+    if (progress) progress(state);
+  };
+  if (!options_.load) return one_after_another(outcome, state, tell);
+  if (!prepare(outcome, tell)) return;
+  LoadDriver driver(link_,
+                    {*options_.load, options_.prompts,
+                     [this](const Prompt& p, const std::string& id) { return request_of({id, &p, 1}); },
+                     options_.request_timeout_ns, names("schedule"), options_.keep_output},
+                    {cancelled_, finishing_});
+  const bool well =
+      driver.run(outcome, progress, [this](const Reply& r) { return describe(r, options_.request_timeout_ns); });
+  broken_ = broken_ || !well;
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -365,8 +420,9 @@ std::string joined(const std::vector<std::string>& words) {
 
 // Ends the worker as gently as it lets itself be ended, and says how it ended if that was not well.
 void WorkerWorkload::end(Child& child, WorkloadOutcome& outcome) {
-  if (!broken_ && send({{"type", "stop"}}, now_ns() + patience_ns)) (void)receive(now_ns() + patience_ns);
-  to_.reset();
+  if (!broken_ && link_.send({{"type", "stop"}}, now_ns() + patience_ns))
+    (void)link_.receive(now_ns() + patience_ns, !cancelled_);
+  link_.close_input();
   auto status = child.wait(broken_ ? patience_ns / 10 : patience_ns);
   bool killed = false;
   if (status && !*status) {
@@ -374,7 +430,7 @@ void WorkerWorkload::end(Child& child, WorkloadOutcome& outcome) {
     child.signal(SIGKILL);
     status = child.wait();
   }
-  from_.reset();
+  link_.close_output();
   if (status && *status) outcome.exit = **status;
   if (killed)
     outcome.failures.emplace_back("the worker did not end by itself and was killed");
@@ -383,25 +439,49 @@ void WorkerWorkload::end(Child& child, WorkloadOutcome& outcome) {
   else if (outcome.exit.code != 0)
     outcome.failures.push_back("the worker ended with exit code " + std::to_string(outcome.exit.code));
   if (!failed_.empty()) outcome.facts.emplace_back("requests.failed", joined(failed_));
+  if (!called_off_.empty()) outcome.facts.emplace_back("requests.cancelled", joined(called_off_));
   if (!not_run_.empty()) {
     outcome.facts.emplace_back("requests.not_run", joined(not_run_));
     outcome.failures.push_back(std::to_string(not_run_.size()) + " request(s) not run: " + joined(not_run_));
   }
 }
 
+// The same prompts for each further model. One that cannot be loaded is a failure of its own; the others are asked.
+Result<void> WorkerWorkload::further_models(WorkloadOutcome& outcome,
+                                            const std::function<void(const Progress&)>& progress) {
+  for (std::size_t model = 1; model <= options_.more_models.size(); ++model) {
+    if (broken_ || over()) {
+      outcome.failures.push_back("model " + options_.more_models[model - 1] + ": not asked");
+      continue;
+    }
+    requests_.forget();
+    if (options_.model_gap_ns > 0 && !rest(outcome, "model-gap", options_.model_gap_ns)) continue;
+    Result<void> ready = load(outcome, model);
+    if (ready) ready = learn_of_model(outcome);
+    if (ready)
+      generate(outcome, progress);
+    else
+      outcome.failures.push_back("model " + options_.more_models[model - 1] + ": " + ready.error().what);
+  }
+  return {};
+}
+
 Result<WorkloadOutcome> WorkerWorkload::run(Child& child, const std::function<void(const Progress&)>& progress) {
-  // Only the worker may hold its ends, or its death would go unnoticed.
-  child_in_.reset();
-  child_out_.reset();
+  link_.drop_child_ends();
   WorkloadOutcome outcome;
   Result<void> ready;
-  if (pipes_) ready = Unexpected<Error>(*pipes_);
+  if (link_.error()) ready = Unexpected<Error>(*link_.error());
   if (ready && options_.prompts.empty()) ready = fail(ErrorCode::usage, "there is no prompt");
   if (progress)
-    progress({0, options_.prompts.size() * static_cast<std::size_t>(std::max(options_.repeat, 1)), 0, "loading"});
+    progress({0,
+              options_.load ? options_.load->requests.value_or(0)
+                            : options_.prompts.size() * static_cast<std::size_t>(std::max(options_.repeat, 1)),
+              0, "loading"});
   if (ready) ready = greet(outcome);
-  if (ready) ready = load(outcome);
+  if (ready) ready = load(outcome, 0);
+  if (ready) ready = learn_of_model(outcome);
   if (ready) generate(outcome, progress);
+  if (ready) ready = further_models(outcome, progress);
   broken_ = broken_ || !ready;
   end(child, outcome);
   if (!ready) {

@@ -18,12 +18,15 @@ struct Progress {
   std::size_t done = 0, total = 0;  // requests
   double tokens_per_s = 0;          // of the last request; 0 = not known
   std::string note;                 // "loading", "warm-up", …
+  bool in_request = false;          // one that counts is under way
+  std::int32_t round = 0;           // its repeat, from 1; 0: not known
 };
 
 // How a workload ended. `failures`: one line each, in order; empty = all went well.
 struct WorkloadOutcome {
   ExitStatus exit;
   std::size_t requests_ok = 0, requests_failed = 0;
+  std::size_t requests_cancelled = 0;  // called off by their client, as was asked: neither of the two
   std::vector<std::string> failures;
   std::vector<std::pair<std::string, std::string>> facts;  // for the manifest: engine version, model, threads in effect
   std::vector<std::string> answers;                        // per request, if kept

@@ -151,5 +151,32 @@ TEST(MetricWords, ChooseByWhatAChannelTells) {
   EXPECT_FALSE(parse_metrics("power,"));
 }
 
+// Kills: joules since the start over tokens of the last minute; a quotient of none; one of the first seconds.
+TEST_F(Frames, JoulesPerOutputTokenAreThoseOfTheMinuteInWhichTheServerCountedThem) {
+  FramePlan made = plan();
+  made.channels.push_back(channel(4, "engine.output_tokens", "output-tokens", Measure::count, ChannelKind::counter, 1));
+  made.channels.back().sensor = "engine";
+  made.groups.push_back(Group{GroupId{2}, "engine", milliseconds(1000), {ChannelId{4}}});
+  FrameMaker maker(made);
+  for (int second = 0; second <= 200; ++second) {
+    maker.see(fast(second));
+    maker.see(late(second));
+    TickBlock block(GroupId{2}, 1, 1);
+    const Instant at{1'000'000 * ms + second * 1000 * ms + 2 * ms};
+    // 50 tokens/s for 100 s, then the server is started again and makes none.
+    block.push(at, at + Duration{1000}, std::vector<Reading>{{second < 100 ? 9'000 + 50 * second : 0, Quality::ok}});
+    maker.see(block);
+    make(maker);
+  }
+  const std::size_t rate = place(maker, "engine.output_tokens_per_s"),
+                    each = place(maker, "a.package-0.gross_per_output_token_j");
+  EXPECT_FALSE(frames[3].values[rate]);
+  ASSERT_TRUE(frames[80].values[rate] && frames[80].values[each]);
+  EXPECT_NEAR(*frames[80].values[rate], 50, 1);
+  EXPECT_NEAR(*frames[80].values[each], 10.0 / 50, 0.01);
+  EXPECT_NEAR(*frames[190].values[rate], 0, 1e-9);
+  EXPECT_FALSE(frames[190].values[each]);
+}
+
 }  // namespace
 }  // namespace prony::app

@@ -3,6 +3,11 @@
 Kills: a power mode or clocks that stay at their largest after the undo, a step done twice, an undo that leaves something.
 """
 
+import os
+import shutil
+import subprocess
+import sys
+
 from arm64_root import Arm64Case
 import harness
 
@@ -45,6 +50,41 @@ class SetupJetson(Arm64Case):
         self.put("usr/local/sbin/nvpmodel", "#!/bin/sh\nexit 1\n", 0o755)
         self.setup("max-power")
         self.assertIn("nvpmodel -m MODE", self.setup("--undo"))
+
+    def real_archive(self):
+        """Of the cross-built Prony, put where the system inside sees it."""
+        build = os.path.join(harness.ROOT, "build/aarch64")
+        if not os.path.exists(os.path.join(build, "prony")) or not shutil.which("aarch64-linux-gnu-strip"):
+            self.skipTest("no aarch64 build in build/aarch64 (make test-aarch64 makes one)")
+        done = subprocess.run([sys.executable, os.path.join(harness.ROOT, "tools/make_archive.py"), "--from", build, self.path("out")],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for end in ("", ".sha256"):
+            shutil.copy(done.stdout.strip() + end, self.path("upper"))
+        return "/" + os.path.basename(done.stdout.strip())
+
+    def test_an_archive_of_the_cross_build_is_unpacked_and_measures_with_its_own_libraries(self):
+        path = self.real_archive()
+        before = self.files()
+        self.setup("--archive", path, "perf", "prony")
+        listed = self.enter("/usr/local/bin/prony", "sensors", "--simulate", "jetson-orin")
+        self.assertIn("VDD_IN", listed)
+        loaded = self.enter("/lib/ld-linux-aarch64.so.1", "--list", "/usr/local/bin/prony")
+        for name in ("libfmt.so", "libsqlite3.so", "libzstd.so"):
+            line, = [one for one in loaded.splitlines() if name in one]
+            self.assertIn("/usr/local/", line)
+        self.setup("--undo")
+        self.assertEqual(self.files(), before)
+
+    def test_an_archive_for_a_newer_system_or_another_machine_is_refused_before_anything_is_unpacked(self):
+        path = self.real_archive()
+        self.put("usr/local/sbin/getconf", "#!/bin/sh\necho glibc 2.31\n", 0o755)
+        before = self.files()
+        self.assertIn("and this system has 2.31", self.setup("--archive", path, "prony", code=1))
+        self.put("usr/local/sbin/getconf", "#!/bin/sh\necho glibc 2.36\n", 0o755)
+        self.put("usr/local/sbin/uname", "#!/bin/sh\necho riscv64\n", 0o755)
+        self.assertIn("is for aarch64, and this is riscv64", self.setup("--archive", path, "prony", code=1))
+        self.assertEqual({n for n in self.files() if "sbin" not in n}, {n for n in before if "sbin" not in n})
 
 
 if __name__ == "__main__":

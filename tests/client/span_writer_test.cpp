@@ -143,6 +143,24 @@ TEST_F(Client, AFullRingDropsAndCountsAndGoesOnWhenDrained) {
   EXPECT_EQ(file.drain().size(), 1U);
 }
 
+// Kills: room that a drain does not give back, and a producer that believes its own old look at the reader.
+TEST_F(Client, TheRoomLeftIsToldAndWhoWaitsForItLosesNothing) {
+  unsetenv("PRONY_SPANS");
+  EXPECT_EQ(prony_span_room(), UINT32_MAX) << "nobody records: nothing can be lost";
+  RingFile file;
+  ASSERT_EQ(prony_open(file.path().c_str()), 0);
+  const std::uint32_t all = prony_span_room();
+  ASSERT_GT(all, 0U);
+  EXPECT_NE(prony_span_complete(PRONY_TOKEN, nullptr, 0, 1, 2), 0U);
+  EXPECT_EQ(prony_span_room(), all - 1);
+  for (std::uint32_t turn = 0; turn < 3; ++turn) {
+    while (prony_span_room() > 0) EXPECT_NE(prony_span_complete(PRONY_TOKEN, nullptr, 0, 1, 2), 0U);
+    (void)file.drain();
+    EXPECT_EQ(prony_span_room(), all);
+  }
+  EXPECT_EQ(file.lost(), 0U);
+}
+
 // Kills: a record whose first slot is kept and whose text is dropped.
 TEST_F(Client, ARecordThatFitsOnlyInPartIsDroppedWhole) {
   RingFile file(1, 8);

@@ -52,8 +52,28 @@ TEST(Batches, WhatIsWrongInTheHeaderIsNotBlamedOnAFrame) {
         header(R"("lost_frames":-1)"), std::string(R"({"client":"a\u0000b"})")}) {
     const auto batch = parse_batch(wrong + "\n" + frame);
     ASSERT_FALSE(batch) << wrong;
-    EXPECT_FALSE(batch.error().frame_is_bad) << wrong;
+    EXPECT_NE(batch.error().part, BatchPart::frame) << wrong;
   }
+}
+
+// Kills: a stream set aside for ever for what only this request, or this version, had wrong; one that is wrong for ever
+// sent again and again.
+TEST(Batches, OnlyWhatAStreamAlwaysSaysIsBlamedOnTheStream) {
+  const auto part = [](const std::string& text) {
+    const auto batch = parse_batch(text + "\n");
+    EXPECT_FALSE(batch) << text;
+    return batch ? BatchPart::frame : batch.error().part;
+  };
+  const std::string begin = R"({"prony_remote":1,"sent_wall_ns":5,)",
+                    named = begin + R"("stream":")" + stream + R"(",)";
+  for (const std::string& always :
+       {named + R"("client":""})", named + R"("client":")" + std::string(201, 'x') + "\"}",
+        begin + R"("client":"me","stream":"../../x"})", header(R"("head":[])"), header(R"("head":{"host":"x"})")})
+    EXPECT_EQ(part(always), BatchPart::stream) << always;
+  for (const std::string& now : {std::string("x"), std::string("{}"),
+                                 header(R"("clock":{"offset_ns":1,"doubt_ns":-1})"), header(R"("lost_frames":-1)"),
+                                 R"({"prony_remote":2,"client":"me","stream":")" + stream + R"(","sent_wall_ns":5})"})
+    EXPECT_EQ(part(now), BatchPart::request) << now;
 }
 
 TEST(Batches, AFrameThatIsNoneIsNamedByItsLine) {
@@ -66,7 +86,7 @@ TEST(Batches, AFrameThatIsNoneIsNamedByItsLine) {
         R"({"sequence":1,"wall_ns":8,"monotonic_ns":2,"values":{"0":1}})"}) {
     const auto batch = parse_batch(header() + "\n" + wrong);
     ASSERT_FALSE(batch) << wrong;
-    EXPECT_TRUE(batch.error().frame_is_bad) << wrong;
+    EXPECT_EQ(batch.error().part, BatchPart::frame) << wrong;
     EXPECT_THAT(batch.error().error.what, HasSubstr("line 3")) << wrong;
   }
 }

@@ -117,14 +117,18 @@ TEST_F(Collectors, ARequestThatFailsLeavesNothingBehind) {
   EXPECT_EQ(json::parse(answer.body)["frame_never_fits"], true);
   EXPECT_EQ(got("/v1/clients")["clients"].size(), 0u);
   EXPECT_EQ(json::parse(post(me.body({{1, 1.0}})).body)["stored"], 1);
-  EXPECT_EQ(post("{}").status, 400u);
+  const HttpAnswer other = post("{}");
+  EXPECT_EQ(other.status, 400u);
+  EXPECT_FALSE(json::parse(other.body).contains("stream_is_refused"));
 }
 
 TEST_F(Collectors, NobodyWritesToTheStreamOfAnother) {
   Sender me;
   ASSERT_EQ(post(me.body({{1, 1.0}})).status, 200u);
   me.client = "mallory";
-  EXPECT_EQ(post(me.body({{2, 9.0}})).status, 400u);
+  const HttpAnswer answer = post(me.body({{2, 9.0}}));
+  EXPECT_EQ(answer.status, 400u);
+  EXPECT_EQ(json::parse(answer.body)["stream_is_refused"], true);
   EXPECT_EQ(got("/v1/clients")["clients"].size(), 1u);
 }
 
@@ -172,12 +176,71 @@ TEST_F(Collectors, WhatWasTakenAwayByAgeIsNotTakenInAgainAndCountsStay) {
   ASSERT_EQ(post(me.body({{1, 1.0}, {2, 2.0}})).status, 200u);
   const std::int64_t between = noon + now + 1;
   ASSERT_EQ(post(me.body({{3, 3.0}})).status, 200u);
-  ASSERT_TRUE(answers->forget_before(between));
+  EXPECT_EQ(answers->forget_before(between), false);
   EXPECT_EQ(json::parse(post(me.body({{1, 1.0}, {2, 2.0}, {3, 3.0}})).body)["doubled"], 3);
   EXPECT_EQ(got("/v1/clients")["clients"][0]["frames"], 3);
   auto file = Database::open(scratch.file("c.sqlite"), SQLITE_OPEN_READONLY, "c");
   ASSERT_TRUE(file);
   EXPECT_EQ(*file->integer("SELECT group_concat(sequence) FROM frame"), 3);
+}
+
+// Kills: a file that is read as a whole each minute, while everybody who sends waits.
+TEST_F(Collectors, WhatIsTooOldIsFoundByAnIndexAndGoesInSlices) {
+  Sender me, other;
+  other.stream = std::string(32, 'b');
+  other.client = "other";
+  std::int64_t bound = 0;
+  for (int n = 1; n <= 10; ++n) {
+    if (n == 9) bound = noon + now + 1;
+    ASSERT_EQ(post(me.body({{n, 1.0}})).status, 200u);
+    ASSERT_EQ(post(other.body({{n, 1.0}})).status, 200u);
+    ASSERT_EQ(post("identifier=edge&message=x", "/log").status, 200u);
+  }
+  answers.reset();
+  auto archive = Archive::open(scratch.file("c.sqlite"));
+  ASSERT_TRUE(archive);
+  auto file = Database::open(scratch.file("c.sqlite"), SQLITE_OPEN_READONLY, "c");
+  ASSERT_TRUE(file);
+  for (const auto& [chosen, index] : {std::pair(frames_before, "frame_by_age"), {messages_before, "message_by_age"}}) {
+    auto plan = file->prepare("EXPLAIN QUERY PLAN " + std::string(chosen));
+    ASSERT_TRUE(plan);
+    std::string words;
+    while (plan->step().value_or(false)) words += plan->text(3) + "\n";
+    EXPECT_THAT(words, HasSubstr(std::string("USING COVERING INDEX ") + index)) << words;
+    EXPECT_THAT(words, ::testing::Not(HasSubstr("SCAN"))) << words;
+    EXPECT_THAT(words, ::testing::Not(HasSubstr("TEMP B-TREE"))) << words;
+  }
+  const auto left = [&](const char* table) {
+    return file->integer("SELECT count(*) FROM " + std::string(table))->value_or(-1);
+  };
+  std::vector<std::int64_t> seen;
+  for (bool more = true; more && seen.size() < 10;) {
+    const auto slice = archive->forget_before(bound, 6);
+    ASSERT_TRUE(slice) << slice.error().what;
+    more = *slice;
+    seen.push_back(left("frame"));
+  }
+  EXPECT_THAT(seen, ::testing::ElementsAre(14, 8, 4));
+  EXPECT_EQ(left("message"), 2);
+  EXPECT_EQ(*file->integer("SELECT group_concat(forgotten_through, '') FROM stream"), 88);
+}
+
+// Kills: a table of numbers that grows for ever.
+TEST_F(Collectors, OnlyTheLastNumbersOfAStreamOfMessagesAreKept) {
+  const auto send = [&](std::int64_t number) {
+    ASSERT_EQ(post("identifier=edge&message=x&stream=s&sequence=" + std::to_string(number), "/log").status, 200u);
+  };
+  for (std::int64_t n = 1; n <= 30; ++n) send(n);
+  send(numbers_known + 20);
+  send(numbers_known + 20);
+  send(20);  // so old that it counts as known
+  send(40);
+  const json row = got("/v1/clients")["clients"][0];
+  EXPECT_EQ(row["messages"], 32);
+  EXPECT_EQ(row["doubled_messages"], 2);
+  auto file = Database::open(scratch.file("c.sqlite"), SQLITE_OPEN_READONLY, "c");
+  ASSERT_TRUE(file);
+  EXPECT_EQ(*file->integer("SELECT min(sequence) FROM message_number"), 21);
 }
 
 TEST_F(Collectors, HeflwrsClientsAreStoredAndCountedAndKnownAgainByTheirNumbers) {

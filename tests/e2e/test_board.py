@@ -63,6 +63,47 @@ class Board(Case):
         reasons = {one["name"]: one["reason"] for one in summary["unavailable"]}
         self.assertEqual(reasons["ipmi"], "ipmitool: told no power, exit code 1: Could not open device at /dev/ipmi0")
 
+    def left_behind(self):
+        """Programs of this test that go on after it asked for their end."""
+        found = subprocess.run(["pgrep", "-f", f"^sleep 977 {os.path.basename(self.folder)} 60$"], capture_output=True, check=False)
+        return found.stdout.split()
+
+    def hanging(self, answers, how=""):
+        """An ipmitool that answers so many times and then hangs: in a child of its own, or itself."""
+        name = os.path.basename(self.folder)
+        return IPMITOOL.replace("#!/bin/sh\n", f"""#!/bin/sh
+echo asked >>"{self.path('asked')}"
+if [ $(wc -l <"{self.path('asked')}") -gt {answers} ]; then {how} bash -c 'exec -a "sleep 977 {name}" sleep 60'; fi
+""")
+
+    def test_an_ipmitool_that_hangs_is_given_up_with_its_children_and_the_run_goes_on(self):
+        if os.path.exists("/dev/ipmi0"):
+            self.skipTest("this machine has a BMC of its own")
+        if shutil.which("bash") is None:
+            self.skipTest("no bash to give a process a name")
+        self.give("ipmitool", self.hanging(0))
+        summary = self.record(["sh", "-c", "exit 4"], code=4, env={"PATH": self.search})
+        reasons = {one["name"]: one["reason"] for one in summary["unavailable"]}
+        self.assertIn("ipmitool: ", reasons["ipmi"])
+        self.assertIn("did not end within 5000 ms", reasons["ipmi"])
+        self.assertFalse([row for row in summary["energy"] if row["channel"].startswith("ipmi")])
+        self.assertEqual(self.left_behind(), [])
+
+    def test_an_ipmitool_that_begins_to_hang_in_mid_run_is_a_gap_with_its_reason(self):
+        if os.path.exists("/dev/ipmi0"):
+            self.skipTest("this machine has a BMC of its own")
+        if shutil.which("bash") is None:
+            self.skipTest("no bash to give a process a name")
+        self.give("ipmitool", self.hanging(4, how="exec"))
+        summary = self.record(["sleep", "20"], env={"PATH": self.search})
+        row = energy(summary, "ipmi.wall.power")
+        self.assertGreater(row["gap_s"], 1)  # an answer counts for ten seconds, and no longer
+        self.assertAlmostEqual(row["ledger"]["recorded_j"] / (summary["wall_s"] - row["gap_s"]), 220, delta=22)
+        lost = [e["text"] for e in summary["events"] if e["kind"] == "sensor-lost" and e["subject"] == "ipmi.wall.power"]
+        self.assertEqual(len(lost), 1, summary["events"])
+        self.assertIn("ipmitool", lost[0])
+        self.assertEqual(self.left_behind(), [])
+
     @needs_root
     def test_vcgencmd_stands_in_for_a_firmware_whose_device_does_not_answer(self):
         """A plain file as /dev/vcio in a name space of mounts of our own: it opens, and refuses every control."""

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import random
+import re
 import select
 import signal
 import socket
@@ -88,9 +89,11 @@ class CuttingProxy:
 
 
 class CollectCase(Case):
+    command = ()  # words before prony
+
     def start(self, *words, name="collect"):
         with open(self.path(name), "ab") as said:
-            started = subprocess.Popen([program("prony"), *words], cwd=self.folder, env=self.environment(),
+            started = subprocess.Popen([*self.command, program("prony"), *words], cwd=self.folder, env=self.environment(),
                                        stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         self.addCleanup(started.wait)
         self.addCleanup(started.kill)
@@ -159,8 +162,7 @@ class CollectCase(Case):
 
     def made(self, name="monitor"):
         """How many frames the monitors say that they made, all of which their buffers took."""
-        told = [line.split(": ")[-1] for line in self.said(name).splitlines() if " frames" in line and " of " in line]
-        counts = [(int(line.split(" of ")[0]), int(line.split(" of ")[1].split()[0])) for line in told]
+        counts = [(int(written), int(made)) for written, made in re.findall(r": (\d+) of (\d+) frames", self.said(name))]
         for written, made in counts:
             self.assertEqual(written, made, self.said(name))
         return sum(made for _, made in counts)
@@ -263,6 +265,27 @@ class RemoteTest(CollectCase):
         self.assert_whole(len(rows))
         self.stop(collector)
 
+    def test_a_stream_that_is_refused_is_set_aside_and_the_others_are_delivered(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        first = self.monitor(name="first", length="1s", options=",name=" + "x" * 201)  # longer than a name may be
+        self.assertEqual(first.wait(60), 0)
+        refused = self.buffered()
+        self.assertGreater(refused, 3)
+        collector = self.collect(port=self.port)
+        monitor = self.monitor(length="1s")
+        self.assertEqual(monitor.wait(60), 0)
+        self.assert_whole(self.made())
+        said = self.said("monitor")
+        self.assertIn(f"{refused} frames of one stream will never be taken and are set aside in", said)
+        self.assertRegex(said, rf"; {refused} frames will never be taken|: {refused} frames will never be taken")
+        [aside] = os.listdir(self.path("buffer/set-aside"))
+        with open(self.path("buffer/set-aside", aside, "why.txt"), encoding="utf-8") as why:
+            self.assertIn("'client' is not what it should be", why.read())
+        self.assertEqual(self.buffered(), refused)
+        self.stop(collector)
+
     def test_tls_by_a_private_authority_with_a_token_or_a_password(self):
         made = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.path("k.pem"), "-out",
                                self.path("c.pem"), "-days", "2", "-subj", "/CN=localhost", "-addext",
@@ -327,9 +350,9 @@ class StrangersTest(CollectCase):
         self.assertIn(self.post(b"x" * (17 << 20)), (413, None))
         self.assertEqual(self.post("identifier=%00", "/log"), 400)
         self.assertEqual(self.post("x", "/../etc/passwd"), 404)
-        self.assertIn(b" 413 ", self.raw(b"POST /v1/frames HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"))
-        self.assertIn(b" 405 ", self.raw(b"DELETE /v1/frames HTTP/1.1\r\nHost: x\r\n\r\n"))
-        self.assertNotIn(b" 200 ", self.raw(b"POST /v1/frames HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" +
+        self.assertIn(b" 413 ", self.raw(b"POST /v1/frames HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n"))
+        self.assertIn(b" 405 ", self.raw(b"DELETE /v1/frames HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        self.assertNotIn(b" 200 ", self.raw(b"POST /v1/frames HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" +
                                             (b"100000\r\n" + b"x" * 0x100000 + b"\r\n") * 20))
         for garbage in (b"\0" * 5000, b"\x16\x03\x01\x02\x00\x01", b"POST\r\n\r\n", os.urandom(4096)):
             self.raw(garbage)
@@ -361,7 +384,7 @@ class StrangersTest(CollectCase):
         self.addCleanup(lambda: [line.close() for line in slow])
         for number in range(150):  # each begins a request and never ends it, some in the middle of a body
             line = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-            line.sendall(b"POST /v1/frames HTTP/1.1\r\nHost: x\r\n" + (b"Content-Length: 1000000\r\n\r\n{" if number % 2 else b"X-A: "))
+            line.sendall(b"POST /v1/frames HTTP/1.1\r\nHost: localhost\r\n" + (b"Content-Length: 1000000\r\n\r\n{" if number % 2 else b"X-A: "))
             slow.append(line)
         for number in range(1, 6):
             self.assertEqual(self.post(header("me", "a" * 32) + frame(number, [1, 2])), 200)
@@ -400,6 +423,27 @@ class StrangersTest(CollectCase):
             slip = self.prony("collect", "--listen", "0", "--out", "y.sqlite", *words, "--for", "1s")
             self.assertEqual(slip.returncode, 125, slip.err)
             self.assertIn(told, slip.err)
+        self.stop(collector)
+
+    def test_pages_of_others_neither_write_nor_read_what_listens_on_the_loopback(self):
+        collector = self.collect("--answer-to", "collector.lan", "--answer-to", "other.lan")
+        body = header("me", "a" * 32) + frame(1, [1, 2])
+        for headers, code in (({"Origin": "https://evil.org"}, 403), ({"Origin": "null"}, 403), ({"Host": "evil.org"}, 421),
+                              ({"Host": "other.lan"}, 200), ({"Host": "collector.lan", "Origin": "http://collector.lan"}, 200),
+                              ({}, 200)):
+            self.assertEqual(self.post(body, headers={"Content-Type": "text/plain", **headers}), code, headers)
+        self.assertEqual(self.frames(), [("a" * 32, 1)])
+        self.stop(collector)
+
+    def test_what_is_too_old_goes_and_counts_stay(self):
+        collector = self.collect("--keep", "2s")
+        self.assertEqual(self.post(header("me", "a" * 32) + "".join(frame(n, [n, n]) for n in range(1, 5001))), 200)
+        self.stop(collector)
+        time.sleep(2.1)  # until it is too old
+        collector = self.collect("--keep", "2s")
+        self.assertTrue(wait_until(lambda: self.frames() == []), self.said())
+        client = self.get("/v1/clients")["clients"][0]
+        self.assertEqual((client["frames"], client["missing_frames"]), (5000, 0))
         self.stop(collector)
 
     def test_programs_of_heflwr_are_received_in_both_dialects(self):

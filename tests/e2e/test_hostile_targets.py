@@ -218,7 +218,7 @@ class HostileTargets(Case):
         for rung in ("cgroup", "exit-events", "subreaper", "polling"):
             with self.subTest(rung=rung):
                 kept = self.path(f"{rung}.prony")
-                done = self.prony("run", "--quiet", "--all", "--tree", rung, "--baseline", "300ms", "--out", kept, "--", "sleep", "0.4")
+                done = self.prony("run", "--quiet", "--all", "--tree", rung, "--baseline", "300ms", "--out", kept, "--", "sleep", "0.8")
                 if done.returncode != 0:
                     self.skipTest(done.err.strip())
                 table = self.prony("export", kept, "--format", "csv", "--table", "processes").out

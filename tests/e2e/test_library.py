@@ -16,6 +16,43 @@ import harness
 from harness import ROOT, Case
 
 
+# Measures itself, and starts another program meanwhile, by fork and exec.
+PARENT = r"""
+#include <prony/meter.h>
+#include <prony/prony.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int main(int argc, char** argv) {
+  if (argc != 4) return 2;
+  prony_meter_options options = {.struct_size = sizeof options, .out = argv[2], .simulate = "laptop",
+                                 .flags = PRONY_METER_ENVIRONMENT};
+  options.mode = strcmp(argv[1], "process") == 0 ? PRONY_METER_PROCESS : PRONY_METER_THREAD;
+  prony_meter* meter = NULL;
+  if (prony_meter_open(&options, &meter) != 0 || prony_meter_start(meter) != 0) {
+    fprintf(stderr, "%s\n", prony_last_error());
+    return 1;
+  }
+  prony_span span = prony_span_begin(PRONY_USER, "of the parent", 0);
+  pid_t child = fork();
+  if (child == 0) {
+    execl(argv[3], argv[3], (char*)NULL);
+    _exit(127);
+  }
+  int status = -1;
+  if (waitpid(child, &status, 0) != child || status != 0) return 3;
+  prony_span_end(span, PRONY_OK);
+  if (prony_meter_stop(meter) != 0) {
+    fprintf(stderr, "%s\n", prony_last_error());
+    return 4;
+  }
+  return prony_meter_close(meter);
+}
+"""
+
+
 def have(*programs):
     return all(shutil.which(p) for p in programs)
 
@@ -75,6 +112,24 @@ class Installed(Case):
         self.assertEqual(len(parts), 8)
         self.assertEqual({row["parent"] for row in parts}, {spans["loop"]["id"]})
         self.assertGreater(len({row["thread"] for row in parts}), 1)
+
+    def test_a_program_that_the_measured_one_starts_writes_spans_into_its_run_in_both_modes(self):
+        if not have("cc", "pkg-config"):
+            self.skipTest("no compiler or pkg-config here")
+        with open(os.path.join(ROOT, "examples/spans.c"), encoding="utf-8") as file:
+            example = file.read()
+        for name, text, package in (("parent", PARENT, "prony-meter"), ("child", example, "prony")):
+            with open(self.path(f"{name}.c"), "w", encoding="utf-8") as file:
+                file.write(text)
+            self.call("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", self.path(f"{name}.c"), "-o", self.path(name), *self.flags(package))
+        for mode in ("thread", "process"):
+            self.call(self.path("parent"), mode, self.path(f"{mode}.prony"), self.path("child"),
+                      PATH=os.path.join(self.installed, "bin") + ":" + os.environ["PATH"])
+            spans = {row.get("name"): row for row in self.table(f"{mode}.prony", "spans")}
+            for name in ("load", "request-1", "request-3"):
+                self.assertIn(name, spans, mode)
+            self.assertEqual(spans["request-3"]["output_tokens"], 3)
+            self.assertNotEqual(spans["request-3"]["pid"], spans["of the parent"]["pid"])
 
     def test_every_program_of_the_page_builds_without_a_warning_and_runs(self):
         if not have("cc", "c++", "pkg-config"):

@@ -240,7 +240,7 @@ class Redfish(MeterCase):
             self.skipTest("openssl cannot make a certificate here")
         return made
 
-    def test_every_form_tells_the_joules_of_the_server_over_a_checked_certificate(self):
+    def test_every_form_tells_the_watts_of_the_server_over_a_checked_certificate(self):
         tls = self.certificate()
         for form in ("metrics", "power", "sensors"):
             with self.subTest(form), FakeRedfish(password="hunter2", tls=tls, form=form, power=Power(300, 0)) as bmc:

@@ -153,6 +153,29 @@ class FilesTest(MonitorCase):
             self.assert_charges_close(run)
             self.assertEqual(json.loads(self.prony("show", self.path(run), "--json").out)["state"], "complete")
 
+    def test_runs_that_are_turned_over_by_size_add_up_and_the_oldest_go(self):
+        done = self.prony("monitor", "--simulate", "laptop", "--interval", "10ms", "--for", "6s", "--sink", "csv:a.csv", "--sink",
+                          "run:r.prony,rotate-size=60kB,keep=2")
+        self.assertEqual(done.returncode, 0, done.err)
+        runs = sorted(name for name in os.listdir(self.folder) if name.startswith("r.") and name.endswith(".prony"))
+        self.assertEqual(len(runs), 3, (runs, done.err))  # two that have ended, and the last
+        windows, joules = [], 0
+        for run in runs:
+            shown = json.loads(self.prony("show", self.path(run), "--json").out)
+            self.assertEqual(shown["state"], "complete", run)
+            samples = [row for row in self.table(run, "samples") if "rapl.package-0.energy_j" in row]
+            windows.append((samples[0]["end_ns"], samples[-1]["end_ns"]))
+            joules += self.recorded(run)["rapl.package-0"]
+        windows.sort()  # several may begin within a second, and then their names do not sort
+        for before, after in zip(windows, windows[1:]):
+            self.assertEqual(before[1], after[0])  # it begins with the tick at which the one before ended
+        rows = {int(row["monotonic_ns"]): float(row["rapl.package-0.gross_j"]) for row in self.rows("a.csv")}
+        within = [value for at, value in rows.items() if windows[0][0] <= at <= windows[-1][1]]
+        self.assertGreater(len(within), 2)
+        told = max(within) - min(within)
+        self.assertLess(abs(told - joules), 0.2 * joules)  # but for up to a frame at each end
+        self.assertLess(len(within), len(rows))  # `keep` took older ones away
+
     def test_a_sink_that_hangs_loses_its_own_frames_and_no_others(self):
         os.mkfifo(self.path("pipe"))
         held = os.open(self.path("pipe"), os.O_RDWR)  # somebody who never reads
@@ -289,6 +312,60 @@ class PrometheusTest(ScrapedCase):
         self.stop(other)
         self.stop(monitor)
 
+    def test_two_in_one_monitor_tell_the_same_each_at_a_port_of_its_own(self):
+        monitor = self.start("--sink", "prometheus:0", "--sink", "csv:a.csv")
+        ports = sorted({int(port) for port in re.findall(r":(\d+)/metrics", self.said())})
+        self.assertEqual(len(ports), 2, self.said())
+
+        def counters(port):
+            self.port = port
+            text = self.scrape()[1]
+            return (self.value(text, "prony_frame_timestamp_seconds"),
+                    self.value(text, "prony_energy_joules_total", 'domain="package-0"', 'origin="measured"'))
+
+        def same_frame():
+            told = [counters(port) for port in ports]
+            return told[0] == told[1] and None not in told[0]
+
+        self.assertTrue(wait_until(same_frame), self.said())
+        # One that a scraper floods keeps the other answering, and neither costs the other a frame.
+        self.port = ports[0]
+        line = http.client.HTTPConnection("127.0.0.1", ports[0], timeout=20)
+        for _ in range(60):
+            line.request("GET", "/nothing")
+            line.getresponse().read()
+        line.close()
+        self.assertGreater(counters(ports[1])[1], 0)
+        self.stop(monitor)
+        for sink in ports:
+            self.assertRegex(self.said(), rf"prometheus:0: (\d+) of \1 frames")
+            self.port = sink
+            with self.assertRaises(OSError):
+                self.scrape()
+
+    def test_a_stranger_who_asks_too_often_keeps_nobody_out_who_comes_from_elsewhere(self):
+        monitor = self.start()
+        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20, source_address=("127.0.0.2", 0))
+        codes = []
+        for _ in range(200):
+            line.request("GET", "/metrics")
+            answer = line.getresponse()
+            answer.read()
+            codes.append(answer.status)
+        line.close()
+        self.assertIn(429, codes)
+        self.assertIn("prony_energy_joules_total", self.scrape()[1])
+        self.stop(monitor)
+
+    def test_a_page_in_a_browser_cannot_read_along_by_a_name_of_its_own(self):
+        monitor = self.start(options=",answer-to=prony.lan")
+        for host, code in (("evil.org", 421), (f"evil.org:{self.port}", 421), ("prony.lan", 200), (f"localhost:{self.port}", 200)):
+            line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            line.request("GET", "/metrics", headers={"Host": host})
+            self.assertEqual(line.getresponse().status, code, host)
+            line.close()
+        self.stop(monitor)
+
     def raw(self, data, read=True):
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as line:
             try:
@@ -299,13 +376,13 @@ class PrometheusTest(ScrapedCase):
 
     def test_hostile_requests_are_refused_and_it_goes_on(self):
         monitor = self.start("--sink", "csv:a.csv")
-        self.assertNotIn(b" 200 ", self.raw(b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n" +
+        self.assertNotIn(b" 200 ", self.raw(b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n" +
                                             b"x" * 65536))
-        self.assertIn(b" 405 ", self.raw(b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n"))
-        self.assertIn(b" 405 ", self.raw(b"DELETE / HTTP/1.1\r\nHost: x\r\n\r\n"))
-        self.assertIn(b" 404 ", self.raw(b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n"))
-        self.assertNotIn(b" 200 ", self.raw(b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + b"X-A: " + b"a" * 200_000 + b"\r\n\r\n"))
-        self.assertNotIn(b" 200 ", self.raw(b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"))
+        self.assertIn(b" 405 ", self.raw(b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n"))
+        self.assertIn(b" 405 ", self.raw(b"DELETE / HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        self.assertIn(b" 404 ", self.raw(b"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        self.assertNotIn(b" 200 ", self.raw(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: " + b"a" * 200_000 + b"\r\n\r\n"))
+        self.assertNotIn(b" 200 ", self.raw(b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"))
         self.assertNotIn(b" 200 ", self.raw(b"GET /metrics HTTP/1.1\r\n" + b"".join(b"H%d: x\r\n" % i for i in range(20_000))))
         for garbage in (b"\0" * 5000, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + os.urandom(500), b"\r\n\r\n\r\n",
                         b"GET\r\n\r\n", b"GET /metrics HTTP/9.9\r\n\r\n", os.urandom(4096)):
@@ -318,7 +395,7 @@ class PrometheusTest(ScrapedCase):
         self.addCleanup(lambda: [line.close() for line in slow])
         for _ in range(12):
             line = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-            line.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+            line.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
             slow.append(line)
         time.sleep(1.5)  # the rate of requests is bounded, too: let it recover
         self.assertIn("prony_energy_joules_total", self.scrape()[1])

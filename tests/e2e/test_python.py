@@ -2,6 +2,7 @@
 """The Python package: one wheel for every Python, made without a compiler of what the build made, installed in a clean virtual
 environment, where its own suite passes. Where the package index cannot be reached the suite runs from the tree instead."""
 
+import glob
 import os
 import platform
 import re
@@ -32,6 +33,20 @@ def call(*command, timeout=300, **changes):
     except subprocess.TimeoutExpired as late:
         return 124, f"{late.stdout}\n(over {timeout} s)"
     return done.returncode, done.stdout
+
+
+def others():
+    """Further CPythons ≥ 3.9 of this machine, on PATH or pyenv's, by version without the last number."""
+    pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
+    places = [shutil.which(f"python3.{minor}") for minor in range(9, 20)]
+    places += sorted(glob.glob(os.path.join(glob.escape(pyenv), "versions/3.*/bin/python3")))
+    found = {}
+    for python in filter(None, places):
+        code, text = call(python, "-c", "import platform as p; print(p.python_implementation(), *p.python_version_tuple())")
+        words = text.split()
+        if code == 0 and words[0] == "CPython" and int(words[2]) >= 9 and int(words[2]) != sys.version_info.minor:
+            found.setdefault(f"3.{words[2]}", python)
+    return found
 
 
 class Wheel(unittest.TestCase):
@@ -109,6 +124,19 @@ class Wheel(unittest.TestCase):
             self.skipTest("it ran in a clean environment, which is more")
         self.run_suite(sys.executable, PYTHONPATH=os.path.join(harness.ROOT, "python"),
                        PRONY_LIBRARY_DIR=self.at("staged/prony/_native"))
+
+    def test_each_other_python_that_is_here_writes_spans_and_holds_a_meter_by_the_same_files(self):
+        found = others()
+        if not found:
+            self.skipTest("no other CPython from 3.9 on is installed here")
+        for version, python in found.items():
+            with self.subTest(version):
+                code, text = call(python, "-m", "unittest", "-v", "test_spans",
+                                  "test_meter.Meters.test_both_modes_make_a_run_of_this_program", cwd=TREE_TESTS,
+                                  PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=os.path.join(harness.ROOT, "python"),
+                                  PRONY_LIBRARY_DIR=self.at("staged/prony/_native"))
+                self.assertTrue(code == 0 and re.search(r"^Ran [1-9]\d* tests in", text, re.M), text[-4000:])
+        print(f"python suite: spans and meters also under {', '.join(found)}", flush=True)
 
     def test_a_folder_without_libraries_is_named_and_nothing_is_packed(self):
         if self.unreachable:

@@ -4,6 +4,8 @@ Kills: a dry run that writes, a step done again, a file of somebody else overwri
 """
 
 import os
+import re
+import shlex
 import shutil
 
 import harness
@@ -74,6 +76,30 @@ class SetupJetson(BoardSetup):
         before = self.files()
         for words in (["frobnicate"], ["--swap-gib", "-1", "swap"], ["--swap-gib", "0", "swap"], ["--swap-gib"]):
             self.setup(*words, code=2)
+        self.assertEqual(self.files(), before)
+
+    def test_every_command_of_the_page_runs_where_nothing_is_changed(self):
+        with open(os.path.join(harness.ROOT, "docs/jetson.md"), encoding="utf-8") as file:
+            page = file.read()
+        with open(self.path("model.py"), "w", encoding="ascii") as file:
+            file.write("sum(range(2000000))\n")
+        blocks = [line.split("  #")[0].strip() for block in re.findall(r"```\n(.*?)```", page, re.S) for line in block.splitlines()]
+        inline = [text for text in re.findall(r"`(prony [^`]+)`", page) if " " in text.removeprefix("prony ") or text == "prony doctor"]
+        before, seen = self.files(), 0
+        for line in [*blocks, *inline]:
+            words = shlex.split(line.removeprefix("sudo "))
+            if words[0] == "tools/setup-jetson.sh":
+                self.setup("--dry-run", *[word for word in words[1:] if word != "--dry-run"])
+            elif words[0] == "prony":
+                words = [word if word != "your_model.py" else self.path("model.py") for word in words]
+                env = {} if "--simulate" in words or words[1] == "doctor" else {"PRONY_SIMULATE": "jetson-orin"}
+                done = self.prony(*words[1:], env=env)
+                self.assertIn(done.returncode, (0, 1) if words[1] == "doctor" else (0,), line + done.err)  # 1: it found something
+            else:
+                self.assertIn(words[0], ("git", "make", "scp"), line)  # what `make archive` makes: test_archive.py
+                continue
+            seen += 1
+        self.assertGreaterEqual(seen, 7)
         self.assertEqual(self.files(), before)
 
 

@@ -1,4 +1,4 @@
-"""`prony llm` against servers as they are published, on a small synthetic model: llama-server and Ollama.
+"""`prony llm` and `prony proxy` with servers as they are published, on a small synthetic model: llama-server and Ollama.
 
 usage: test_real_servers.py BUILD_DIR. What is not installed is skipped with the reason (tools/setup-llama-server.sh,
 tools/setup-ollama.sh).
@@ -14,6 +14,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
 import harness  # noqa: E402
+import proxy_case  # noqa: E402
 from test_http_engines import HttpCase, free_port  # noqa: E402
 
 
@@ -91,6 +92,112 @@ class RealServer(HttpCase):
         for span in self.spans("request"):
             parts = span["server_load_ns"] + span["server_prefill_ns"] + span["server_decode_ns"] + span["server_queue_ns"]
             self.assertEqual(parts, span["server_total_ns"])
+
+
+class Proxied(RealServer, proxy_case.ProxyCase):
+    """What passes through `prony proxy` in front of a real server is what the server says, and its counts are in the log."""
+
+    test_a_real_llama_server = test_a_real_ollama = None  # the base's, once is enough
+
+    def answers(self, port, path, body, stream_end):
+        """The text of a streamed answer, piece by piece, and the raw bytes of its body."""
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+            client.sendall(proxy_case.post(path, body, "Connection: close\r\n"))
+            data = b""
+            while (more := client.recv(65536)):
+                data += more
+        head, _, rest = data.partition(b"\r\n\r\n")
+        self.assertIn(b"200", head.splitlines()[0], data[:300])
+        self.assertIn(stream_end, rest)
+        return head, rest
+
+    def test_a_real_llama_server_behind_the_proxy_and_its_own_counters(self):
+        program_path, port = self.installed("llama-server"), free_port()
+        self.start([program_path, "-m", self.model(), "--host", "127.0.0.1", "--port", str(port), "-t", "1", "-c", "2048",
+                    "--metrics"], self.environment(), port)
+        self.wait_for_health(port)
+        process, through = self.proxy(f"http://127.0.0.1:{port}", "--engine-metrics", f"http://127.0.0.1:{port}")
+        ask = {"prompt": "Once upon a time", "n_predict": 24, "seed": 7, "temperature": 0, "cache_prompt": False, "ignore_eos": True}
+        # A document, then streams of both interfaces: the same tokens straight and through the proxy.
+        def texts(at):
+            _, plain = self.answers(at, "/completion", ask, b"tokens_predicted")
+            _, native = self.answers(at, "/completion", {**ask, "stream": True}, b'"stop":true')
+            _, chat = self.answers(at, "/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 12,
+                                                                "seed": 7, "temperature": 0, "stream": True, "ignore_eos": True,
+                                                                "stream_options": {"include_usage": True}}, b"[DONE]")
+            return json.loads(plain[plain.index(b"{"):plain.rindex(b"}") + 1])["content"], pieces(native), pieces(chat)
+        self.assertEqual(texts(through), texts(port))
+        time.sleep(2)
+        logged, spans = self.finished(process)
+        self.assertEqual([line["outcome"] for line in logged.values()], ["ok"] * 3, logged)
+        self.assertEqual([line["output_tokens"] for line in logged.values()], [24, 24, 12])
+        self.assertEqual([line["dialect"] for line in logged.values()], ["llama-server", "llama-server", "openai"])
+        for line in logged.values():
+            self.assertGreater(line["prompt_tokens"], 0)
+            self.assertTrue("charged_j" in line or "no_joules" in line)
+        summary = json.loads(self.prony("show", self.path("p.prony"), "--json").out)
+        # Its own counters, of the proxied requests and of those that came straight.
+        self.assertEqual(summary["engine_tokens"][0]["output_tokens"], 2 * 60)
+        rows = {row["target"]: row for row in self.table("p.prony", "targets") if row.get("cpu_s") is not None}
+        self.assertGreater(rows["server"]["cpu_s"], 0)
+        self.assertIn("prony-proxy", rows)
+        self.assert_charges_close("p.prony")
+
+    def wait_for_health(self, port):
+        for _ in range(400):
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+                client.sendall(b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n")
+                if b" 200 " in client.recv(4096):
+                    return
+            time.sleep(0.1)
+        self.fail("it did not load its model")
+
+    def test_a_real_ollama_behind_the_proxy(self):
+        program_path, port = self.installed("ollama"), free_port()
+        env = self.environment(OLLAMA_HOST=f"127.0.0.1:{port}", OLLAMA_MODELS=self.path("models"))
+        self.start([program_path, "serve"], env, port)
+        process, through = self.proxy(f"http://127.0.0.1:{port}")
+        with open(self.path("Modelfile"), "w", encoding="utf-8") as file:
+            file.write(f"FROM {self.model()}\n")
+        # Its own client through the proxy: uploads, lists and all that it asks.
+        made = subprocess.run([program_path, "create", "tiny", "-f", self.path("Modelfile")], capture_output=True, timeout=120,
+                              env={**env, "OLLAMA_HOST": f"127.0.0.1:{through}"}, check=False)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        options = {"num_predict": 16, "seed": 7, "temperature": 0, "num_ctx": 2048, "num_thread": 1}
+        _, body = self.answers(through, "/api/generate", {"model": "tiny", "prompt": "Hi", "options": options}, b'"done":true')
+        _, straight = self.answers(port, "/api/generate", {"model": "tiny", "prompt": "Hi", "options": options}, b'"done":true')
+        self.assertEqual(pieces(body), pieces(straight))
+        _, refused = self.answers_any(through, "/api/generate", {"model": "nowhere", "prompt": "Hi"})
+        self.assertIn(b"not found", refused)
+        logged, _ = self.finished(process)
+        self.assertEqual([line["outcome"] for line in logged.values()], ["ok", "failed"], logged)
+        self.assertEqual([line["model"] for line in logged.values()], ["tiny", "nowhere"])
+        first = next(iter(logged.values()))
+        self.assertGreater(first["output_tokens"], 0)
+        self.assertNotIn("elsewhere", first)
+        rows = {row["target"]: row for row in self.table("p.prony", "targets") if row.get("cpu_s") is not None}
+        self.assertGreater(rows["server"]["cpu_s"], 0)
+
+    @staticmethod
+    def answers_any(port, path, body):
+        data = proxy_case.exchange(port, proxy_case.post(path, body, "Connection: close\r\n"))
+        head, _, rest = data.partition(b"\r\n\r\n")
+        return head, rest
+
+
+def pieces(body):
+    """What a stream says, without what differs from one answer to the next (times, ids)."""
+    said = []
+    for line in body.replace(b"data: ", b"").splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(event, dict):
+            continue
+        choice = (event.get("choices") or [{}])[0]
+        said.append(event.get("content") or event.get("response") or (choice.get("delta") or {}).get("content"))
+    return [word for word in said if word]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 // parts: workloads
-// Any bytes as a prompts file, in both formats: an error that names file and line, or prompts with unique ids.
+// Any bytes as a prompts file, in every format: an error that names file and line, or prompts with unique ids.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -10,10 +10,11 @@
 #include "workloads/prompts.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
-  (void)prony::prompt_format_of("p", text);
-  for (const auto format : {prony::PromptFormat::jsonl, prony::PromptFormat::text}) {
-    const auto set = prony::parse_prompts(text, "p", format);
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  (void)prony::prompt_format_of("p", input);
+  using enum prony::PromptFormat;
+  for (const auto format : {jsonl, text, csv, sharegpt, messages, ifeval, ai_energy_score}) {
+    const auto set = prony::parse_prompts(input, "p", prony::PromptReading{.format = format, .turns = size % 3});
     if (!set) {
       if (set.error().what.empty() || set.error().where.empty()) std::abort();
       continue;

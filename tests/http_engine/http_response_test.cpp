@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -33,6 +36,41 @@ Read read(const std::vector<std::string>& pieces, bool closed = false) {
 const std::string chunked =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     "5;name=value\r\nhello\r\n1\r\n \r\n00a\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n";
+
+// Kills: a read that reaches into the next chunk, whose pieces would then have that one's stamp.
+TEST(HttpResponse, ReadsOfWhatIsWantedKeepChunksApartUnlessOneIsShorterThanAllBefore) {
+  HttpResponse response;
+  response.feed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", [](std::string_view) {});
+  EXPECT_TRUE(response.between_chunks());
+  const std::vector<std::size_t> sizes{200, 200, 260, 1, 300, 201, 1, 70'000, 2};
+  std::string bytes, all, got;
+  std::vector<std::size_t> ends;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const std::string text(sizes[i], static_cast<char>('a' + i));
+    std::array<char, 32> line{};
+    std::snprintf(line.data(), line.size(), "%zx\r\n", sizes[i]);
+    bytes += line.data() + text + "\r\n";
+    ends.push_back(bytes.size());
+    all += text;
+  }
+  bytes += "0\r\n\r\n";
+  ends.push_back(bytes.size());
+  std::size_t at = 0, reads = 0, crossings = 0;
+  while (at < bytes.size()) {
+    const std::size_t wanted = response.wanted();
+    ASSERT_GE(wanted, 1U);
+    const std::size_t end = *std::upper_bound(ends.begin(), ends.end(), at);
+    crossings += at + wanted > end && end != bytes.size() ? 1 : 0;
+    const std::size_t size = std::min(wanted, bytes.size() - at);
+    response.feed(std::string_view(bytes).substr(at, size), [&](std::string_view body) { got += body; });
+    at += size;
+    ++reads;
+  }
+  EXPECT_TRUE(response.complete());
+  EXPECT_EQ(got, all);
+  EXPECT_LE(crossings, 1U);  // by the first chunk of one byte
+  EXPECT_LE(reads, 3 * sizes.size() + 2);
+}
 
 }  // namespace
 

@@ -5,8 +5,10 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -98,6 +100,69 @@ TEST_F(LibraryMeter, InThreadsItMeasuresThisProgramAndItsSpans) {
   EXPECT_TRUE(ours) << prony_summary_json(summary.get());
   int code = 0, number = 0;
   EXPECT_EQ(prony_summary_exit(summary.get(), &code, &number), PRONY_ERROR_ABSENT) << "it has not ended";
+}
+
+std::size_t packages_here() {
+  std::set<std::string> packages;
+  std::error_code error;
+  for (const auto& cpu : std::filesystem::directory_iterator("/sys/devices/system/cpu", error)) {
+    std::string number;
+    if (std::ifstream(cpu.path() / "topology/physical_package_id") >> number) packages.insert(number);
+  }
+  return packages.size();
+}
+
+// Seconds of CPU that a channel rose in the Run.
+double risen(prony_run* run, const std::string& channel) {
+  ArrowArrayStream readings{};
+  EXPECT_EQ(prony_run_readings(run, channel.c_str(), INT64_MIN, INT64_MAX, &readings), 0) << prony_last_error();
+  std::optional<double> first, last;
+  ArrowArray batch{};
+  while (readings.get_next(&readings, &batch) == 0 && batch.release != nullptr) {
+    const auto* valid =
+        static_cast<const std::uint8_t*>(batch.children[3]->buffers[0]);  // begin, end, raw, value, quality
+    const auto* values = static_cast<const double*>(batch.children[3]->buffers[1]);
+    for (std::int64_t i = 0; i < batch.length; ++i) {
+      if (valid != nullptr && (valid[i / 8] >> (i % 8) & 1) == 0) continue;
+      if (!first) first = values[i];
+      last = values[i];
+    }
+    batch.release(&batch);
+  }
+  readings.release(&readings);
+  EXPECT_TRUE(first) << channel;
+  return first ? *last - *first : -1;
+}
+
+// Kills: what the meter uses charged to the program that holds it, or counted in both parts.
+TEST_F(LibraryMeter, InThreadsWhatItUsesItselfIsItsOwnPartAndNotTheProgramsAndBothAreTheProcess) {
+  if (packages_here() > 1) GTEST_SKIP() << "on which package a thread ran is not known: its time stays the program's";
+  options.interval_ns = 2'000'000;
+  const auto process_s = [] {
+    timespec used{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
+  };
+  const auto measured = [&](auto&& work) {
+    options.flags = PRONY_METER_FORCE;
+    const MeterHandle meter = open();
+    EXPECT_EQ(prony_meter_start(meter.get()), 0) << prony_last_error();
+    const double before = process_s();
+    work();
+    const double used = process_s() - before;
+    EXPECT_EQ(prony_meter_stop(meter.get()), 0) << prony_last_error();
+    const RunHandle run = open_run(out);
+    return std::array{risen(run.get(), "prony.cpu"), risen(run.get(), "target.program.cpu"), used};
+  };
+  const auto idle = measured([] { std::this_thread::sleep_for(std::chrono::seconds(2)); });
+  EXPECT_GT(idle[0], 0);
+  EXPECT_LT(idle[1], 0.5 * idle[0]) << "the program sleeps: what is used is Prony's";
+  const auto busy = measured([] { burn(std::chrono::seconds(2)); });
+  EXPECT_GT(busy[0], 0);
+  EXPECT_GT(busy[1], busy[0]);
+  // The window is a little longer than the work: start and stop use some, too.
+  EXPECT_GT(busy[0] + busy[1], 0.98 * busy[2]);
+  EXPECT_LT(busy[0] + busy[1], 1.2 * busy[2] + 0.1);
 }
 
 // Kills: joules of the meter that are none of the machine's, such as those of another window.

@@ -136,5 +136,39 @@ TEST(Metrics, TheIntervalOfAMeanUsesTAndNotTheNormal) {  // kills 1.96
   EXPECT_NEAR(interval.mean - interval.low, interval.high - interval.mean, 1e-12);
 }
 
+// The table of LoadGen's early stopping; with none beyond it is ln 0.01 / ln p.
+TEST(Metrics, EarlyStoppingNeedsMoreValuesForEachThatMayLieBeyond) {
+  EXPECT_EQ(least_count(0.90, 0), 44U);
+  EXPECT_EQ(least_count(0.95, 0), 90U);
+  EXPECT_EQ(least_count(0.99, 0), 459U);
+  EXPECT_EQ(least_count(0.90, 1), 64U);
+  EXPECT_EQ(least_count(0.95, 1), 130U);
+  EXPECT_EQ(least_count(0.99, 1), 662U);
+  for (const double p : {0.5, 0.9, 0.95, 0.99}) EXPECT_EQ(least_count(p), least_count(p, 1)) << p;
+  EXPECT_GT(least_count(0.99, 100), 10'000U);  // 1 % of them, and room for chance
+  EXPECT_LT(least_count(0.99, 100), 14'000U);
+}
+
+TEST(Metrics, HowManyMayLieBeyondIsTheOtherSideOfHowManyAreNeeded) {
+  EXPECT_EQ(most_over(0.99, 458), std::nullopt);
+  EXPECT_EQ(most_over(0.99, 459), 0U);
+  EXPECT_EQ(most_over(0.99, 661), 0U);
+  EXPECT_EQ(most_over(0.99, 662), 1U);
+  EXPECT_EQ(most_over(0.9, 0), std::nullopt);
+  for (const std::size_t over : {2U, 7U, 40U}) {
+    const std::size_t n = least_count(0.9, over);
+    EXPECT_EQ(most_over(0.9, n), over);
+    EXPECT_EQ(most_over(0.9, n - 1), over - 1);
+  }
+}
+
+TEST(Metrics, MlperfsPercentileIsAValueThatWasSeen) {
+  const std::vector<double> values{5, 1, 4, 2, 3, 6, 7, 8, 9, 10};
+  EXPECT_EQ(*percentile_mlperf(values, 0.9), 10);  // the 9th from 0; numpy's would be 9.1
+  EXPECT_EQ(*percentile_mlperf(values, 0.5), 6);
+  EXPECT_EQ(*percentile_mlperf(std::vector<double>{3}, 0.99), 3);
+  EXPECT_FALSE(percentile_mlperf({}, 0.9));
+}
+
 }  // namespace
 }  // namespace prony::metrics

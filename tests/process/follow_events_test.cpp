@@ -44,6 +44,34 @@ TEST(Follower, ABurnerOfThirtyMillisecondsBetweenTwoLooksIsCountedAndHasARow) {
   EXPECT_EQ(rows, 1);
 }
 
+// Bug: a command that has ended before the first look at it has no row, because its time is short.
+TEST(Follower, ACommandThatEndsBeforeAnyLookHasItsRowHoweverShortItWas) {
+  for (const bool birth_is_told_first : {false, true}) {
+    ScriptedProc proc;
+    proc.add({.pid = 10, .name = "server"});
+    auto [events, f] = follow_told(proc, {choice(SelectorKind::all, "")});
+    GuardTarget command;
+    command.root = 50;
+    command.root_start_ticks = 200;
+    events->next.births = {{99999, 50, 50, {1}}};
+    if (birth_is_told_first) f.look();
+    f.follower->exclude_command(command);
+    events->next.ends = {{50, 1 * ms, {"sleep"}}};
+    proc.births(1);
+    proc.pass(100);
+    f.look();
+    events->next.births = {{1, 50, 50, {5}}};  // its number once more
+    events->next.ends = {{50, 2 * ms, {"stranger"}}};
+    proc.births(1);
+    proc.pass(100);
+    f.look();
+    std::vector<std::string> of_command;
+    for (const auto& record : f.follower->processes())
+      if (record.target == "command") of_command.push_back(record.name);
+    EXPECT_EQ(of_command, Names{"sleep"}) << birth_is_told_first;
+  }
+}
+
 // Bug: the end tells all of a process's time, and it is added to what its clock had shown.
 TEST(Follower, WhatTheEndTellsIsNotAddedToWhatTheClockHadShown) {
   ScriptedProc proc;

@@ -1,7 +1,7 @@
-"""Builds what a guest needs (kernel modules, a small tool, the initial file system with Prony in it), boots it under QEMU
-without hardware help, and gives what it said on its console.
+"""Builds what a guest needs (kernel modules, a small tool, a device tree, the initial file system with Prony in it), boots
+it under QEMU without hardware help, and gives what it said on its console.
 
-usage: rig.py x86_64|aarch64 PRONY   prints the results as JSON, for a look at what a guest says
+usage: rig.py x86_64|aarch64|jetson|pi5 PRONY   prints the results as JSON, for a look at what a guest says
 """
 
 import base64
@@ -22,19 +22,22 @@ DEPS = os.path.join(ROOT, "build/deps/qemu")
 BOOT_LIMIT_S = 90
 
 SYSROOT = os.path.join(ROOT, "build/sysroot-arm64")
+X86_64 = {
+    "kernel": "x86_64", "qemu": ["qemu-system-x86_64", "-machine", "q35", "-cpu", "max", "-m", "256"],
+    "console": "ttyS0", "arch": "x86", "cross": "",
+    "libraries": ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64"],
+}
+AARCH64 = {
+    "kernel": "aarch64", "qemu": ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72", "-m", "512"],
+    "console": "ttyAMA0", "arch": "arm64", "cross": "aarch64-linux-gnu-",
+    "libraries": [f"{SYSROOT}/usr/lib/aarch64-linux-gnu", f"{SYSROOT}/lib/aarch64-linux-gnu", "/usr/aarch64-linux-gnu/lib"],
+}
+# tree: appended to the device tree of QEMU's machine, which makes a board of it. Steps: guest/NAME.sh.
 MACHINES = {
-    "x86_64": {
-        "qemu": ["qemu-system-x86_64", "-machine", "q35", "-cpu", "max", "-m", "256"],
-        "console": "ttyS0", "arch": "x86", "cross": "",
-        "sources": ["ina3221.c", "ina2xx.c", "test_power.c"], "own": ["prony_rig.c"], "tools": ["i2cw", "vcio"],
-        "libraries": ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64"],
-    },
-    "aarch64": {
-        "qemu": ["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72", "-m", "512"],
-        "console": "ttyAMA0", "arch": "arm64", "cross": "aarch64-linux-gnu-",
-        "sources": ["ina3221.c", "ina2xx.c", "i2c-stub.c"], "own": [], "tools": ["i2cw"],
-        "libraries": [f"{SYSROOT}/usr/lib/aarch64-linux-gnu", f"{SYSROOT}/lib/aarch64-linux-gnu", "/usr/aarch64-linux-gnu/lib"],
-    },
+    "x86_64": {**X86_64, "sources": ["ina3221.c", "ina2xx.c", "test_power.c"], "own": ["prony_rig.c"], "tools": ["i2cw", "vcio"]},
+    "aarch64": {**AARCH64, "sources": ["ina3221.c", "ina2xx.c", "i2c-stub.c"], "own": [], "tools": ["i2cw"]},
+    "jetson": {**AARCH64, "sources": ["ina3221.c"], "own": ["prony_bus.c"], "tools": ["i2cw"], "tree": "jetson.dts"},
+    "pi5": {**AARCH64, "sources": [], "own": [], "tools": ["vcio"], "tree": "pi5.dts"},
 }
 
 
@@ -51,10 +54,11 @@ def _run(command, what):
 def missing(machine):
     """Why this guest cannot be had here, or nothing."""
     facts = MACHINES[machine]
-    for program in (facts["qemu"][0], "readelf", f"{facts['cross']}gcc", f"{facts['cross']}strip", "make"):
+    for program in (facts["qemu"][0], "readelf", f"{facts['cross']}gcc", f"{facts['cross']}strip", "make",
+                    *(["dtc"] if "tree" in facts else [])):
         if not shutil.which(program):
             return f"{program} is not installed"
-    if not os.path.exists(os.path.join(DEPS, machine, "vmlinuz")):
+    if not os.path.exists(os.path.join(DEPS, facts["kernel"], "vmlinuz")):
         return "no kernel in build/deps/qemu (tools/setup-qemu.sh puts it there)"
     return None
 
@@ -75,20 +79,35 @@ def build_modules(machine):
     for source in sources:
         _copy_if_changed(source, os.path.join(folder, os.path.basename(source)))
     names = [os.path.basename(s)[:-2] for s in sources]
-    kbuild = os.path.join(folder, "Kbuild")
-    with open(kbuild + ".new", "w", encoding="utf-8") as file:
-        file.write("obj-m := " + " ".join(n + ".o" for n in names) + "\n")
-    _copy_if_changed(kbuild + ".new", kbuild)
-    os.remove(kbuild + ".new")
-    headers = os.path.join(DEPS, machine, "headers/build")
-    _run(["make", "-C", headers, f"ARCH={facts['arch']}", f"CROSS_COMPILE={facts['cross']}", f"M={folder}", "modules"],
-         "building the kernel modules")
+    if names:
+        kbuild = os.path.join(folder, "Kbuild")
+        with open(kbuild + ".new", "w", encoding="utf-8") as file:
+            file.write("obj-m := " + " ".join(n + ".o" for n in names) + "\n")
+        _copy_if_changed(kbuild + ".new", kbuild)
+        os.remove(kbuild + ".new")
+        headers = os.path.join(DEPS, facts["kernel"], "headers/build")
+        _run(["make", "-C", headers, f"ARCH={facts['arch']}", f"CROSS_COMPILE={facts['cross']}", f"M={folder}", "modules"],
+             "building the kernel modules")
     modules = {}
-    packaged = os.path.join(DEPS, machine, "modules")
+    packaged = os.path.join(DEPS, facts["kernel"], "modules")
     for where, name in [(packaged, n) for n in os.listdir(packaged)] + [(folder, n + ".ko") for n in names]:
         data = initrd.read(os.path.join(where, name))
         modules[name.split(".")[0]] = lzma.decompress(data) if name.endswith(".xz") else data
     return modules
+
+
+def build_tree(machine):
+    """The device tree that QEMU makes for its machine, with the board's own after it."""
+    facts = MACHINES[machine]
+    made, text, path = (os.path.join(ROOT, "build/qemu", machine, name) for name in ("virt.dtb", "tree.dts", "tree.dtb"))
+    at = facts["qemu"].index("-machine") + 1
+    words = [*facts["qemu"][:at], f"{facts['qemu'][at]},dumpdtb={made}", *facts["qemu"][at + 1:]]
+    _run([*words, "-nographic", "-nodefaults"], "asking QEMU for its device tree")
+    _run(["dtc", "-q", "-I", "dtb", "-O", "dts", "-o", text, made], "reading QEMU's device tree")
+    with open(text, "ab") as file:
+        file.write(initrd.read(os.path.join(HERE, "guest", facts["tree"])))
+    _run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", path, text], "writing the board's device tree")
+    return path
 
 
 def build_initrd(machine, prony):
@@ -99,7 +118,7 @@ def build_initrd(machine, prony):
     archive.console()
     for name in ("proc", "sys", "tmp"):
         archive.folder(name)
-    archive.file("bin/busybox", initrd.read(os.path.join(DEPS, machine, "busybox")))
+    archive.file("bin/busybox", initrd.read(os.path.join(DEPS, facts["kernel"], "busybox")))
     archive.file("etc/passwd", b"root:x:0:0::/tmp:/bin/sh\nnobody:x:65534:65534::/tmp:/bin/sh\n", 0o644)
     for name, data in build_modules(machine).items():
         archive.file(f"rig/modules/{name}.ko", data, 0o644)
@@ -147,8 +166,9 @@ def boot(machine, prony):
     """Everything that the guest told. Raises Failed if it did not come to its end within the limit."""
     facts = MACHINES[machine]
     image = build_initrd(machine, prony)
+    tree = ["-dtb", build_tree(machine)] if "tree" in facts else []
     command = [*facts["qemu"], "-accel", "tcg", "-nographic", "-nodefaults", "-no-reboot", "-serial", "stdio",
-               "-kernel", os.path.join(DEPS, machine, "vmlinuz"), "-initrd", image,
+               "-kernel", os.path.join(DEPS, facts["kernel"], "vmlinuz"), "-initrd", image, *tree,
                "-append", f"console={facts['console']} quiet loglevel=1 panic=-1"]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=BOOT_LIMIT_S, check=False)

@@ -2,89 +2,23 @@
 """Prony against the kernel's own drivers, in guests that QEMU boots: what it says is held against the registers that were
 written, and its joules against the truth that the rig's module adds up.
 
-usage: test_qemu.py PRONY_X86_64|- PRONY_AARCH64|-     "-": not built, its tests are skipped
+usage: test_qemu.py PRONY_X86_64|- PRONY_AARCH64|-     "-": not built, the tests of its guests are skipped
 """
 
 import json
 import re
 import sys
-import threading
 import unittest
 
 import rig
-
-PROGRAMS = {}
-TOLD = {}  # machine → results, or the reason why there are none
+from test_boards import Jetson, RaspberryPi5  # noqa: F401  (their tests run here)
+from guests import PROGRAMS, Guest, boot_all
 
 COUNT_J = 61e-6           # of the rig's powercap registers
 REGISTER_J = 2**32 * COUNT_J
 UPDATE_NS = 1_000_000     # they are renewed once in this
 PERF_STEP_J = 2.0**-14
 DOMAINS = ("package-0", "core-0", "dram-0")
-
-
-def boot_all():
-    """Both guests at once: one waits while the other works."""
-    def boot(machine, program):
-        try:
-            TOLD[machine] = rig.boot(machine, program)
-        except Exception as error:  # told by every test of that guest
-            TOLD[machine] = error
-
-    threads = []
-    for machine, program in PROGRAMS.items():
-        reason = "no Prony was built for it" if program == "-" else rig.missing(machine)
-        if reason:
-            TOLD[machine] = unittest.SkipTest(f"{machine}: {reason}")
-            continue
-        threads.append(threading.Thread(target=boot, args=(machine, program)))
-        threads[-1].start()
-    for thread in threads:
-        thread.join()
-
-
-class Guest(unittest.TestCase):
-    machine = ""
-
-    def setUp(self):
-        told = TOLD[self.machine]
-        if isinstance(told, unittest.SkipTest):
-            self.skipTest(str(told))
-        if isinstance(told, Exception):
-            self.fail(str(told))
-        self.told = told
-
-    def text(self, name, code=0):
-        self.assertIn(name, self.told)
-        self.assertEqual(self.told[name][0], code, f"{name}: {self.told[name][1]} {self.told.get(name + '.err', '')}")
-        return self.told[name][1]
-
-    def lines(self, name):
-        return [json.loads(line) for line in self.text(name).splitlines()]
-
-    def sensor(self, when, name):
-        found = [s for s in json.loads(self.text(when + ".sensors"))["sensors"] if s["name"] == name]
-        self.assertEqual(len(found), 1, f"sensors named {name}")
-        return found[0]
-
-    def channels(self, when, name):
-        return {c["name"]: c for c in self.sensor(when, name)["channels"]}
-
-    def samples(self, when, column):
-        """(begin_ns, end_ns, value) of every reading."""
-        rows = [(r["begin_ns"], r["end_ns"], r[column]) for r in self.lines(when + ".samples") if column in r]
-        self.assertTrue(rows, f"no reading of {column}")
-        return rows
-
-    def energy(self, when, channel):
-        rows = [e for e in json.loads(self.text(when + ".show"))["energy"] if e["channel"] == channel]
-        self.assertEqual(len(rows), 1, channel)
-        return rows[0]
-
-    def window(self, when):
-        runs = [s for s in self.lines(when + ".spans") if s["kind"] == "run"]
-        self.assertEqual(len(runs), 1)
-        return runs[0]["begin_ns"], runs[0]["end_ns"]
 
 
 class Chips:
@@ -101,19 +35,6 @@ class Chips:
             else:
                 chips.setdefault(names[folder], {})[file] = int(value)
         return chips
-
-    def check_step(self, column, before, after, write):
-        """Readings that ended before the write show one value, those that began after it the other."""
-        begin, end = map(int, self.text(write).split())
-        rows = self.samples("chips", column)
-        early = [v for _, e, v in rows if e < begin]
-        late = [v for b, _, v in rows if b > end]
-        self.assertTrue(early and late, "readings on both sides of the write")
-        for value in early:
-            self.assertAlmostEqual(value, before, places=9)
-        for value in late:
-            self.assertAlmostEqual(value, after, places=9)
-        return begin, end
 
     def test_the_kernel_shows_what_was_written_into_the_chips(self):
         chips = self.files("chips.files")
@@ -136,7 +57,7 @@ class Chips:
         self.assertFalse(any(c["coverage_known"] for c in rails))
 
     def test_ina3221_rails_are_millivolts_times_milliamperes(self):
-        self.check_step("hwmon.ina3221.in1.power_w", 12.000 * 5.000, 12.000 * 2.500, "chips.current")
+        self.check_step("chips", "hwmon.ina3221.in1.power_w", 12.000 * 5.000, 12.000 * 2.500, "chips.current")
         for _, _, watts in self.samples("chips", "hwmon.ina3221.in2.power_w"):
             self.assertAlmostEqual(watts, 3.304 * 0.200, places=9)
         for _, _, watts in self.samples("chips", "hwmon.ina3221.in3.power_w"):
@@ -146,10 +67,10 @@ class Chips:
         # Its register says 3.2 W while bus times current would be 3.072 W: a rail made of them would be a second channel.
         names = [n for n in self.channels("chips", "hwmon") if n.startswith("hwmon.ina226.")]
         self.assertEqual(names, ["hwmon.ina226.power1.power"])
-        self.check_step("hwmon.ina226.power1.power_w", 3.2, 0.8, "chips.power")
+        self.check_step("chips", "hwmon.ina226.power1.power_w", 3.2, 0.8, "chips.power")
 
     def test_lm75_temperature_in_degrees(self):
-        self.check_step("hwmon.lm75.temp1.temperature_celsius", 45.5, 30.0, "chips.temperature")
+        self.check_step("chips", "hwmon.lm75.temp1.temperature_celsius", 45.5, 30.0, "chips.temperature")
 
     def test_joules_of_a_rail_contain_those_of_the_power_that_was_written(self):
         # One step of known size between two readings: the range that is said must reach both of its extremes.
@@ -391,6 +312,7 @@ class Mailbox(Guest):
 
 
 if __name__ == "__main__":
-    PROGRAMS.update(zip(("x86_64", "aarch64"), sys.argv[1:3]))
+    native, cross = sys.argv[1:3]
+    PROGRAMS.update(x86_64=native, aarch64=cross, jetson=cross, pi5=cross)
     boot_all()
     unittest.main(verbosity=2, argv=sys.argv[:1] + sys.argv[3:])

@@ -37,12 +37,12 @@ class Power:
 
 
 class Serving:
-    """A server of a rig on a free port of this machine, from serve() until close()."""
+    """A server of a rig on a port of this machine (0: a free one), from serve() until close()."""
 
-    def serve(self, server, handler, tls=None):
+    def serve(self, server, handler, tls=None, at=("127.0.0.1", 0)):
         self.closing = threading.Event()
         server.allow_reuse_address = True
-        self.server = server(("127.0.0.1", 0), handler)
+        self.server = server(at, handler)
         self.server.daemon_threads = True
         self.server.block_on_close = False
         self.port = self.server.server_address[1]

@@ -29,7 +29,8 @@ def make_certificate(folder, name="127.0.0.1"):
 
 
 class FakeRedfish(Serving):
-    def __init__(self, power=None, password=None, tls=None, form="metrics", chassis=("1",), sessions=True):
+    def __init__(self, power=None, password=None, tls=None, form="metrics", chassis=("1",), sessions=True, renews_s=None):
+        self.renews_s = renews_s  # it says what held at the last multiple of this; None: at the moment
         self.power, self.password, self.form, self.chassis = power or Power(300, 0), password, form, chassis
         self.has_sessions, self.sessions, self.opened, self.closed = sessions, {}, 0, 0
         self.since_s, self.fault, self.requests = time.monotonic(), None, 0
@@ -41,6 +42,8 @@ class FakeRedfish(Serving):
 
     def answer(self, path):
         now = time.monotonic()
+        if self.renews_s:
+            now = max(self.since_s, now // self.renews_s * self.renews_s)
         watts = self.power.watts(now)
         kwh = 12 + self.power.joules(self.since_s, now) / 3.6e6
         link = lambda name: {"@odata.id": name}  # noqa: E731

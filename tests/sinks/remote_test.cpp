@@ -1,8 +1,8 @@
-// The remote sink: its words, its buffer on disk, and what it does with answers. Bugs in mind: a token on the command
-// line, plain text to a stranger, a buffer that grows for ever, the newest frames given up instead of the oldest, a
-// torn line sent, a live monitor's frames taken over, frames thrown away because a proxy says 400, a portal's "200 OK"
-// taken for a receipt, clients that come back all at once, and a sampler that waits. With a real receiver it is met in
-// tests/collect/remote_pair_test.cpp and tests/e2e/test_collect.py.
+// The remote sink: its words, and what it does with answers. Bugs in mind: a token on the command line, plain text to a
+// stranger, frames thrown away because a proxy says 400, a portal's "200 OK" taken for a receipt, clients that come
+// back all at once, one stream that is refused and holds up all others or is lost without a word, a clock that somebody
+// tells to do harm, and a sampler that waits. With a real receiver it is met in tests/collect/remote_pair_test.cpp and
+// tests/e2e/test_collect.py.
 #include "sinks/remote_sender.hpp"
 
 #include <gmock/gmock.h>
@@ -16,147 +16,15 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "../support/scratch.hpp"
 #include "sinks/stream.hpp"
+#include "spool_rig.hpp"
 
-namespace prony {
+namespace prony::test {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-constexpr const char* head = R"({"client":"me","head":{"host":"box"}})";
-const std::string stream_a(32, 'a'), stream_b(32, 'b');
-
-std::string line(std::uint64_t n, std::size_t padding = 0) {
-  return "{\"sequence\":" + std::to_string(n) + ",\"x\":\"" + std::string(padding, 'x') + "\"}";
-}
-std::vector<std::uint64_t> numbers(const std::string& lines) {
-  std::vector<std::uint64_t> found;
-  for (std::size_t at = 0; at < lines.size(); at = lines.find('\n', at) + 1)
-    found.push_back(
-        nlohmann::json::parse(lines.substr(at, lines.find('\n', at) - at))["sequence"].get<std::uint64_t>());
-  return found;
-}
-
-struct Spools : ::testing::Test {
-  ScratchFolder scratch{"remote"};
-  std::unique_ptr<Spool> open(const std::string& stream, std::uint64_t bound = 64'000'000) {
-    auto spool = Spool::open(scratch.file("buffer"), bound, stream, head);
-    EXPECT_TRUE(spool) << (spool ? "" : spool.error().what);
-    return spool ? std::move(*spool) : nullptr;
-  }
-  static void fill(Spool& spool, std::uint64_t from, std::uint64_t to, std::size_t padding = 0) {
-    for (std::uint64_t n = from; n <= to; ++n) ASSERT_TRUE(spool.append(n, line(n, padding), Instant{0}));
-  }
-  // Everything that waits, in order.
-  static std::vector<std::uint64_t> drain(Spool& spool) {
-    std::vector<std::uint64_t> all;
-    while (const auto batch = spool.peek(10'000, 1000)) {
-      const auto some = numbers(batch->lines);
-      EXPECT_EQ(some.size(), batch->frames);
-      all.insert(all.end(), some.begin(), some.end());
-      spool.done(*batch);
-    }
-    return all;
-  }
-  [[nodiscard]] std::size_t files() const {
-    std::size_t count = 0;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(scratch.file("buffer")))
-      count += entry.is_regular_file() ? 1 : 0;
-    return count;
-  }
-};
-
-TEST_F(Spools, LinesComeBackInOrderAndWhatIsDoneLeavesNothingBehind) {
-  auto spool = open(stream_a);
-  fill(*spool, 1, 500, 1000);
-  EXPECT_EQ(spool->waiting_frames(), 500u);
-  const auto all = drain(*spool);
-  ASSERT_EQ(all.size(), 500u);
-  EXPECT_TRUE(std::ranges::is_sorted(all));
-  EXPECT_EQ(spool->waiting_bytes(), 0u);
-  EXPECT_LE(files(), 2u);  // the head, and at most the file in use
-  fill(*spool, 501, 501);
-  EXPECT_THAT(drain(*spool), ElementsAre(501));
-  spool.reset();
-  EXPECT_TRUE(std::filesystem::is_empty(scratch.file("buffer")));
-}
-
-TEST_F(Spools, WhatIsNotDoneComesAgainAndAFrameLargerThanABatchComesAlone) {
-  auto spool = open(stream_a);
-  fill(*spool, 1, 3);
-  fill(*spool, 4, 4, 50'000);
-  auto batch = spool->peek(10'000, 2);
-  EXPECT_THAT(numbers(batch->lines), ElementsAre(1, 2));
-  spool->give_back();
-  batch = spool->peek(10'000, 1000);
-  EXPECT_THAT(numbers(batch->lines), ElementsAre(1, 2, 3));
-  spool->done(*batch);
-  batch = spool->peek(10'000, 1000);
-  EXPECT_THAT(numbers(batch->lines), ElementsAre(4));
-}
-
-TEST_F(Spools, BeyondTheBoundTheOldestAreGivenUpAndCounted) {
-  auto spool = open(stream_a, 1'000'000);
-  fill(*spool, 1, 3000, 1000);  // three times as much as it takes
-  EXPECT_LE(spool->waiting_bytes(), 1'000'000u);
-  EXPECT_GT(spool->waiting_bytes(), 900'000u);
-  const std::uint64_t lost = spool->lost_frames();
-  const auto batch = spool->peek(10, 1);
-  EXPECT_EQ(batch->lost, lost);
-  const auto left = drain(*spool);
-  EXPECT_EQ(left.front(), lost + 1);
-  EXPECT_EQ(left.back(), 3000u);
-  EXPECT_EQ(left.size() + lost, 3000u);
-}
-
-TEST_F(Spools, WhatIsUnderWayIsNotGivenUpMeanwhile) {
-  auto spool = open(stream_a, 1'000'000);
-  fill(*spool, 1, 100, 1000);
-  const auto batch = spool->peek(10'000, 5);
-  fill(*spool, 101, 2000, 1000);
-  spool->done(*batch);
-  const auto left = drain(*spool);
-  EXPECT_EQ(left.front(), 6u);  // of the file that was read from
-  EXPECT_EQ(left.size() + spool->lost_frames() + 5, 2000u);
-}
-
-TEST_F(Spools, AKilledMonitorsFramesAreTakenOverWithoutTheTornLineAndALiveOnesAreNot) {
-  {
-    auto killed = open(stream_a);
-    fill(*killed, 1, 20);
-    std::filesystem::copy(scratch.file("buffer"), scratch.file("as it was"), std::filesystem::copy_options::recursive);
-  }
-  std::filesystem::remove_all(scratch.file("buffer"));
-  std::filesystem::rename(scratch.file("as it was"), scratch.file("buffer"));
-  std::ofstream(scratch.file("buffer/" + stream_a + "/00000000000000000001.frames"), std::ios::app)
-      << "{\"sequence\":21,";
-  auto next = open(stream_b);
-  EXPECT_EQ(next->adopted_frames(), 20u);
-  fill(*next, 1, 1);
-  auto third = open(std::string(32, 'c'));
-  EXPECT_EQ(third->adopted_frames(), 0u);  // both are somebody's
-  const auto batch = next->peek(100'000, 1000);
-  EXPECT_EQ(batch->stream, stream_a);
-  EXPECT_EQ(batch->head, head);
-  EXPECT_EQ(batch->frames, 20u);
-  next->done(*batch);
-  EXPECT_FALSE(std::filesystem::exists(scratch.file("buffer/" + stream_a)));
-  EXPECT_THAT(drain(*next), ElementsAre(1));
-}
-
-TEST_F(Spools, FilesThatSomebodyTookAwayAreLostAndSaidToBe) {
-  auto spool = open(stream_a);
-  fill(*spool, 1, 10);
-  for (const auto& entry : std::filesystem::directory_iterator(scratch.file("buffer/" + stream_a)))
-    if (entry.path().extension() == ".frames") std::filesystem::remove(entry.path());
-  EXPECT_EQ(spool->peek(1000, 10), std::nullopt);
-  EXPECT_EQ(spool->lost_frames(), 10u);
-  fill(*spool, 11, 12);
-  EXPECT_THAT(drain(*spool), ElementsAre(11, 12));
-}
 
 // A sender whose receiver is a function, with a clock that stands until it is told to go on.
 struct Senders : Spools {
@@ -298,6 +166,109 @@ TEST_F(Senders, WhatAProxyRefusesWaitsAndOnlyASmallerRequestIsTried) {
   }
 }
 
+// The frames of an earlier monitor, and of this one, in one buffer.
+struct TwoStreams : Senders {
+  std::string refused_by = "stream_is_refused";
+  std::vector<std::uint64_t> delivered;
+  void SetUp() override {
+    fill(*spool, 1, 40);
+    spool.reset();  // it stays, for it was not delivered
+    spool = open(stream_b);
+    fill(*spool, 1, 9);
+    receiver = [this](const HttpRequest& request) -> Result<HttpResponse> {
+      if (header(request)["stream"] == stream_a)
+        return status(400, refused_by.empty() ? R"({"error":"'host' is missing"})"
+                                              : R"({"error":"'host' is missing","stream_is_refused":true})");
+      for (const std::uint64_t n : numbers(request.body.substr(request.body.find('\n') + 1))) delivered.push_back(n);
+      return taken(request);
+    };
+  }
+};
+
+TEST_F(TwoStreams, OneThatIsRefusedForEverIsSetAsideWithItsReasonAndTheOthersGoOn) {
+  start();
+  (void)sender->step();
+  EXPECT_EQ(delivered.size(), 9u);
+  EXPECT_EQ(spool->waiting_frames(), 0u);
+  EXPECT_EQ(spool->lost_frames(), 0u);
+  EXPECT_EQ(spool->aside_frames(), 40u);
+  EXPECT_EQ(sender->trouble(), "");
+  EXPECT_THAT(sender->notes(),
+              ElementsAre(::testing::AllOf(HasSubstr("40 frames of one stream"), HasSubstr("'host' is missing"),
+                                           HasSubstr("/set-aside/" + stream_a))));
+  const std::size_t before = asked.size();
+  fill(*spool, 10, 12);
+  (void)sender->step(true);
+  EXPECT_EQ(delivered.size(), 12u);
+  EXPECT_EQ(asked.size(), before + 1);  // nobody is asked about it any more
+}
+
+TEST_F(TwoStreams, OneThatSomebodyRefusesWithoutSayingForEverWaitsAndTheOthersGoOn) {
+  refused_by.clear();
+  start();
+  EXPECT_GT(sender->step().ns, 0);
+  EXPECT_EQ(delivered.size(), 9u);
+  EXPECT_EQ(spool->waiting_frames(), 40u);
+  EXPECT_EQ(spool->aside_frames(), 0u);
+  EXPECT_THAT(sender->trouble(), HasSubstr("'host' is missing"));
+  for (int n = 0; n < 3; ++n) (void)sender->step(true);
+  EXPECT_EQ(sender->notes().size(), 1u);  // once, not each time
+  receiver = [this](const HttpRequest& request) { return taken(request); };
+  (void)sender->step(true);
+  EXPECT_EQ(spool->waiting_frames(), 0u);
+  EXPECT_EQ(sender->trouble(), "");
+}
+
+TEST_F(Senders, WhatAStreamIsThatATornHeadTellsNoMoreIsSetAsideAndNotAskedAbout) {
+  fill(*spool, 1, 5);
+  spool.reset();
+  std::ofstream(scratch.file("buffer/" + stream_a + "/head"), std::ios::trunc) << R"({"client":"me","he)";
+  spool = open(stream_b);
+  fill(*spool, 1, 2);
+  start();
+  (void)sender->step();
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(header(asked[0])["stream"], stream_b);
+  EXPECT_EQ(spool->aside_frames(), 5u);
+}
+
+// Kills: times so large that their difference overflows, and a doubt of years.
+TEST_F(Senders, TimesThatNoClockTellsMakeNoOffset) {
+  start();
+  std::uint64_t n = 0;
+  for (const auto& [received, answered] : {std::pair("-9223372036854775808", "9223372036854775807"),
+                                           {"9223372036854775807", "-9223372036854775808"},
+                                           {"3999999999999999999", "1"},
+                                           {"-1", "-1"}}) {
+    receiver = [come = std::string(received), gone = std::string(answered)](const HttpRequest&) {
+      return status(200,
+                    R"({"stored":1,"doubled":0,"received_wall_ns":)" + come + R"(,"answered_wall_ns":)" + gone + "}");
+    };
+    ++n;
+    fill(*spool, n, n);
+    (void)sender->step(true);
+    fill(*spool, 100 + n, 100 + n);
+    (void)sender->step(true);
+    EXPECT_FALSE(header(asked.back()).contains("clock")) << received;
+  }
+}
+
+TEST_F(Senders, APasswordIsTheLineOfItsFileWithItsSpaces) {
+  std::ofstream(scratch.file("password")) << " pass word:1 \r\n";
+  plan.user = "alice";
+  plan.password_file = scratch.file("password");
+  fill(*spool, 1, 1);
+  start();
+  (void)sender->step();
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_THAT(asked[0].headers, ::testing::Contains("Authorization: Basic YWxpY2U6IHBhc3Mgd29yZDoxIA=="));
+  std::ofstream(scratch.file("password")) << "one\ntwo\n";
+  fill(*spool, 2, 2);
+  (void)sender->step(true);
+  EXPECT_EQ(asked.size(), 1u);  // not sent with half of it
+  EXPECT_THAT(sender->trouble(), HasSubstr("one line"));
+}
+
 TEST_F(Senders, TheClocksOffsetLiesBetweenWhatTheAnswersAllowAndAStepBeginsAnew) {
   std::int64_t ahead = 1'000'000'000;
   receiver = [&](const HttpRequest& request) {
@@ -389,7 +360,8 @@ TEST(RemoteSpecs, PlainTextGoesToThisMachineAloneUnlessAskedForAndSecretsStandIn
         std::string("http://127.0.0.1.evil.org"), std::string("https://user:secret@collector"),
         std::string("https://c?x=1"), std::string("ftp://c"), std::string("https://"),
         std::string("https://c,token=0123456789abcdef"), std::string("https://c,token-file=/no/such"),
-        std::string("https://c,user=a"), std::string("https://c,every=1ms"), std::string("https://c,buffer-size=10"),
+        std::string("https://c,user=a"), "https://c,user=a:b,password-file=" + scratch.file("token"),
+        std::string("https://c,every=1ms"), std::string("https://c,buffer-size=10"),
         std::string("http://far,plain-http=no"), std::string("https://c,ca=/no/such")})
     EXPECT_FALSE(made(wrong)) << wrong;
   const auto secret = made("https://user:secret@collector");
@@ -397,4 +369,4 @@ TEST(RemoteSpecs, PlainTextGoesToThisMachineAloneUnlessAskedForAndSecretsStandIn
 }
 
 }  // namespace
-}  // namespace prony
+}  // namespace prony::test

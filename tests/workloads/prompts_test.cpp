@@ -99,6 +99,16 @@ TEST(Prompts, TheFormatFollowsTheNameAndOnlyThenTheContent) {
   EXPECT_EQ(prompt_format_of("a.txt", "{}"), PromptFormat::text);
   EXPECT_EQ(prompt_format_of("-", "\n {\"prompt\":1}"), PromptFormat::jsonl);
   EXPECT_EQ(prompt_format_of("-", "hello"), PromptFormat::text);
+  EXPECT_EQ(prompt_format_of("a.csv", "prompt\nx"), PromptFormat::csv);
+  EXPECT_EQ(prompt_format_of("-", "id,Prompt\n1,x"), PromptFormat::csv);
+  EXPECT_EQ(prompt_format_of("-", "Hello, what is the text of this?"), PromptFormat::text);
+  EXPECT_EQ(prompt_format_of("a.json", " [\n{\"id\":\"a\",\"conversations\":[]}]"), PromptFormat::sharegpt);
+  EXPECT_EQ(prompt_format_of("-", "{\"messages\":[]}"), PromptFormat::messages);
+  EXPECT_EQ(prompt_format_of("-", "{\"custom_id\":\"a\",\"body\":{\"messages\":[]}}"), PromptFormat::messages);
+  EXPECT_EQ(prompt_format_of("-", "{\"key\":1,\"prompt\":\"a\",\"instruction_id_list\":[],\"kwargs\":[]}"),
+            PromptFormat::ifeval);
+  EXPECT_EQ(prompt_format_of("-", "{\"_source\":\"x\"}\n{\"prompt\":\"a\"}"), PromptFormat::ai_energy_score);
+  EXPECT_EQ(prompt_format_of("-", "{\"text\":\"a\"}"), PromptFormat::ai_energy_score);
 }
 
 TEST(Prompts, AFileThatIsNotThereIsNamed) {

@@ -110,7 +110,7 @@ class Driver {
 
 std::vector<Prompt> prompts(int count) {
   std::vector<Prompt> all;
-  for (int i = 1; i <= count; ++i) all.push_back({std::to_string(i), "Tell me about number " + std::to_string(i), {}});
+  for (int i = 1; i <= count; ++i) all.push_back({std::to_string(i), "Tell me about number " + std::to_string(i)});
   return all;
 }
 
@@ -177,6 +177,89 @@ TEST(PythonWorker, AnswersThroughTheProtocolAndTellsItsSpansThroughLibprony) {
   std::vector<std::string> phases;
   for (const auto& phase : driver.of_kind("phase")) phases.push_back(phase.name);
   EXPECT_THAT(phases, ElementsAre("baseline-loaded", "warm-up", "gap", "gap", "gap"));
+}
+
+TEST(WorkerWorkload, ARequestThatItsClientCalledOffIsNeitherASuccessNorAFailure) {
+  Driver driver;
+  std::string program = behaving_until(R"(
+        off = "cancel_after_ns" in m
+        say(type="result", id=m["id"], prompt_tokens=1, output_tokens=1, finish="cancelled" if off else "length")
+)");
+  program.replace(program.find("[\"prompt\"]"), 10, R"(["prompt", "cancel_after"])");
+  WorkerOptions options = python(program);
+  options.prompts = prompts(40);
+  options.cancel_rate = 0.5;
+  const auto outcome = driver.run(options);
+  ASSERT_TRUE(outcome) << outcome.error().what;
+  EXPECT_THAT(outcome->failures, IsEmpty());
+  EXPECT_GT(outcome->requests_cancelled, 5U);
+  EXPECT_GT(outcome->requests_ok, 5U);
+  EXPECT_EQ(outcome->requests_cancelled + outcome->requests_ok, 40U);
+  EXPECT_EQ(outcome->requests_failed, 0U);
+}
+
+TEST(WorkerWorkload, TurnsGoOneAfterAnotherWithTheAnswersBetweenThemAndStopWhereOneFails) {
+  Driver driver;
+  WorkerOptions options = python(behaving_until(R"(
+        if m["text"] == "break": say(type="error", error={"code": "internal", "message": "no", "id": m["id"]})
+        else: say(type="result", id=m["id"], finish="length", text="<" + m["text"] + ">")
+)"));
+  options.prompts = {{"a.1", "One"}, {"a.2", "Two"}, {"b.1", "break"}, {"b.2", "never"}};
+  for (Prompt& prompt : options.prompts) prompt.session = prompt.id.substr(0, 1);
+  options.keep_output = true;
+  const auto outcome = driver.run(options);
+  ASSERT_TRUE(outcome) << outcome.error().what;
+  EXPECT_EQ(outcome->requests_ok, 2U);
+  EXPECT_EQ(outcome->requests_failed, 1U);
+  EXPECT_THAT(outcome->answers, ElementsAre("<One>", "<One\n<One>\nTwo>", ""));
+  EXPECT_THAT(outcome->facts, Contains(Pair("requests.not_run", "b.2")));
+}
+
+TEST(WorkerWorkload, SeveralModelsAreLoadedOneAfterAnotherAndAskedTheSame) {
+  Driver driver;
+  WorkerOptions options = python(R"(
+import json, sys
+def say(**m): print(json.dumps(m), flush=True)
+say(type="hello", protocol=1, worker="w", engine="e", engine_version="7", capabilities=["prompt", "phase"])
+model = None
+for line in sys.stdin:
+    m = json.loads(line)
+    if m["type"] == "load":
+        model = m["model"]
+        if model == "broken": say(type="error", error={"code": "model", "message": "it is broken"})
+        else: say(type="loaded", facts={"model.name": model})
+    if m["type"] == "stop": say(type="bye"); break
+    if m["type"] == "phase": say(type="done", name=m["name"])
+    if m["type"] == "prompt":
+        assert m["attributes"]["model"] == model.split("/")[-1]
+        say(type="result", id=m["id"], finish="length", text=model)
+)");
+  options.model = "folder/one";
+  options.more_models = {"broken", "two"};
+  options.model_gap_ns = 1'000'000;
+  options.keep_output = true;
+  options.prompts = prompts(2);
+  const auto outcome = driver.run(options);
+  ASSERT_TRUE(outcome) << outcome.error().what;
+  EXPECT_THAT(outcome->answers, ElementsAre("folder/one", "folder/one", "two", "two"));
+  EXPECT_THAT(outcome->facts, Contains(Pair("model.name", "folder/one")));
+  EXPECT_THAT(outcome->facts, Contains(Pair("model.3.name", "two")));
+  EXPECT_THAT(outcome->failures, ElementsAre(HasSubstr("model broken: the model was not loaded: it is broken")));
+}
+
+TEST(WorkerWorkload, WhatAnEngineCannotDoIsRefusedBeforeAnythingIsAsked) {
+  for (const char* what : {"--min-tokens", "--truncate-prompt", "--cancel-rate", "--batching"}) {
+    Driver driver;
+    WorkerOptions options = python(behaving_until("        pass\n"));
+    const std::string_view option = what;
+    if (option == "--min-tokens") options.min_tokens = 5;
+    if (option == "--truncate-prompt") options.truncate_tokens = 5;
+    if (option == "--cancel-rate") options.cancel_rate = 0.5;
+    if (option == "--batching") options.batching = "static:8";
+    const auto outcome = driver.run(options);
+    ASSERT_FALSE(outcome) << what;
+    EXPECT_EQ(outcome.error().where, what);
+  }
 }
 
 TEST(WorkerWorkload, ACrashAtPromptThreeKeepsTwoMarksTheThirdAndNamesTheRest) {

@@ -1,7 +1,8 @@
 // A /dev/vcio in the guest: a character device that the kernel's CUSE makes of this program, so that Prony's control
-// call goes through a real kernel. It answers the mailbox's property interface as a Raspberry Pi 4's firmware does,
-// with the numbers that stand in the file that it is given: "MILLIDEGREES HERTZ THROTTLED_HEX", read anew for every
-// question. Written from include/uapi/linux/fuse.h and Documentation/filesystems/fuse.rst of the kernel, from
+// call goes through a real kernel. It answers the mailbox's property interface as a Raspberry Pi's firmware does, with
+// what stands in the file that it is given, read anew for every question: "MILLIDEGREES HERTZ THROTTLED_HEX" in the
+// first line, and after it the answer to pmic_read_adc; nothing there: a board that has none, as a Raspberry Pi 4.
+// Written from include/uapi/linux/fuse.h and Documentation/filesystems/fuse.rst of the kernel, from
 // github.com/raspberrypi/firmware/wiki "Mailbox property interface" and from drivers/char/broadcom/vcio.c of Raspberry
 // Pi's kernel; nothing in here is shared with what it is held against.
 #include <errno.h>
@@ -40,8 +41,10 @@ static void begin(uint64_t unique) {
 static int answer_tag(uint32_t tag, uint32_t* value, uint32_t bytes) {
   unsigned millidegrees = 0, throttled = 0;
   unsigned long hertz = 0;
+  char rails[2048] = "";
   FILE* file = fopen(state_file, "r");
-  const int known = file != NULL && fscanf(file, "%u %lu %x", &millidegrees, &hertz, &throttled) == 3;
+  const int known = file != NULL && fscanf(file, "%u %lu %x%*1[\n]", &millidegrees, &hertz, &throttled) == 3;
+  if (known) rails[fread(rails, 1, sizeof rails - 1, file)] = '\0';
   if (file != NULL) fclose(file);
   if (!known) return 0;
   char command[128] = "";
@@ -58,6 +61,10 @@ static int answer_tag(uint32_t tag, uint32_t* value, uint32_t bytes) {
         snprintf((char*)(value + 1), bytes - 4, "temp=%u.%u'C", millidegrees / 1000, millidegrees / 100 % 10);
       else if (strcmp(command, "measure_volts core") == 0)
         snprintf((char*)(value + 1), bytes - 4, "volt=0.8500V");
+      else if (strcmp(command, "get_throttled") == 0)
+        snprintf((char*)(value + 1), bytes - 4, "throttled=0x%x", throttled);
+      else if (strcmp(command, "pmic_read_adc") == 0 && rails[0] != '\0')
+        snprintf((char*)(value + 1), bytes - 4, "%s", rails);
       else
         snprintf((char*)(value + 1), bytes - 4, "error=1 error_msg=\"Command not registered\"");
       return 1;

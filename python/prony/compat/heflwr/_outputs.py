@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import http.server
 import logging
 import os
 import sys
@@ -13,6 +12,7 @@ import warnings
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 from ._base import Monitor, Row
+from ._door import Server
 from ._sender import Path, Sender, server_of
 
 
@@ -90,36 +90,13 @@ class PrometheusMonitor(Monitor):
                  simulate: Optional[str] = None) -> None:
         super().__init__(interval, run=run, simulate=simulate)
         self.port, self.address = port, address
-        self._server: Optional[http.server.HTTPServer] = None
+        self._server: Optional[Server] = None
         self._answer = b""
         self._totals: Dict[str, float] = {}
 
     def _begin_output(self) -> None:
-        monitor = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            timeout = 10  # a client that says nothing is let go
-
-            def do_GET(self) -> None:
-                known = self.path.split("?", 1)[0] in ("/", "/metrics")
-                body = monitor._answer if known else b"only /metrics is here\n"
-                self.send_response(200 if known else 404)
-                self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                """Prints nothing."""
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_: Any) -> None:
-                """A client that went away is no news."""
-
         self._answer = b""
-        self._server = Server((self.address, self.port), Handler)
+        self._server = Server(self.address, self.port, lambda path: self._answer if path in ("/", "/metrics") else None)
         self.port = self._server.server_address[1]  # where port 0 asked for any
         threading.Thread(target=self._server.serve_forever, name="prony-prometheus", daemon=True,
                          kwargs={"poll_interval": 0.1}).start()
