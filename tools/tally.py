@@ -1,5 +1,6 @@
 """How programs are built and run by the stages of run_tests.py, and how what they say is counted."""
 
+import concurrent.futures
 import json
 import os
 import re
@@ -101,15 +102,24 @@ def skip_reason(text):
     return "says no reason"
 
 
-def run_gtest(tally, stage, program, prefix=(), env=None, timeout=600):
-    """One test program as a whole, counted by its own JSON report."""
-    report = program + ".json"
-    if os.path.exists(report):
-        os.remove(report)
-    code, text = run([*prefix, program, f"--gtest_output=json:{report}"], timeout=timeout, env=env or {})
+def run_gtests(tally, stage, programs, prefix=(), env=None, timeout=900):
+    """Test programs, as many at once as there are CPUs, the largest first; each counted by its own JSON report."""
+    def end_of(program):
+        report = program + ".json"
+        if os.path.exists(report):
+            os.remove(report)
+        return run([*prefix, program, f"--gtest_output=json:{report}"], timeout=timeout, env=env or {})
+    programs = sorted(programs, key=os.path.getsize, reverse=True)
+    with concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
+        for program, (code, text) in zip(programs, pool.map(end_of, programs)):
+            count_gtest(tally, stage, program, code, text)
+
+
+def count_gtest(tally, stage, program, code, text):
+    """Counts what a test program left: its exit code, all that it printed and its JSON report."""
     name = os.path.basename(program)
     try:
-        with open(report, encoding="utf-8") as file:
+        with open(program + ".json", encoding="utf-8") as file:
             suites = json.load(file)["testsuites"]
     except (OSError, ValueError):
         show_end(text)
@@ -136,7 +146,19 @@ def run_gtest(tally, stage, program, prefix=(), env=None, timeout=600):
 
 def run_unittest(tally, stage, command, timeout=1200, python=sys.executable, env=None):
     """A Python unittest program, counted by its closing lines; 77 = cannot run here."""
-    code, text = run([python, *command], timeout=timeout, env=env or {})
+    count_unittest(tally, stage, command, *run([python, *command], timeout=timeout, env=env or {}))
+
+
+def run_unittests(tally, stage, commands, at_once):
+    """Several such programs, `at_once` at a time, begun and counted in their order."""
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        ends = pool.map(lambda command: run([sys.executable, *command], timeout=1200), commands)
+        for command, end in zip(commands, ends):
+            count_unittest(tally, stage, command, *end)
+
+
+def count_unittest(tally, stage, command, code, text):
+    """Counts what a unittest program left: its exit code and all that it printed."""
     if code == 77:
         tally.skip(f"{stage}: {text.strip().splitlines()[-1] if text.strip() else command[0]}")
         return
