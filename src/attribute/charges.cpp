@@ -68,7 +68,7 @@ Shares Builder::share_target(const Curve& curve, const Shared& shared, std::size
 
 namespace {
 
-std::string method_of(const Span& span, const std::string& target, const ChannelLedger& row) {
+std::string charge_method(const Span& span, const std::string& target, const ChannelLedger& row) {
   std::string method = "the target's part in the span's time, " + row.method;
   if (span.kind != SpanKind::request) return method;
   for (const RequestSharing& sharing : row.sharing)
@@ -108,7 +108,7 @@ void Builder::charge_spans(const Curve& curve, const Shared& shared, ChannelLedg
       if (sigma > 0) widen(*part, sigma);
       if (shares.owner[i])
         ledger_.charges.push_back({row.channel, Party::target, span.id, *part,
-                                   method_of(span, targets_[target_of_[i]], row), targets_[target_of_[i]]});
+                                   charge_method(span, targets_[target_of_[i]], row), targets_[target_of_[i]]});
     }
     if (row.headline) span_energy(curve, i, gross, part, shared, row);
     if (row.headline && ledger_.spans.back().charged) ledger_.spans.back().share_sigma_j = sigma;

@@ -3,16 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "attribute/even_spread.hpp"
+
 namespace prony::attribution {
 
 namespace {
 constexpr std::uint64_t transitions_to_learn = 8;  // before the mean distance of transitions is believed
 // An instant is answered when so many further transitions are known: the grid must have begun, and the power after it.
 constexpr std::uint64_t look_ahead = 10;
-constexpr double root_3 = 1.7320508075688772;
-constexpr double root_12 = 3.4641016151377544;
-double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
-
 // A damaged Run may hold anything.
 std::optional<LearnedPeriod> sensible(const std::optional<LearnedPeriod>& learned) {
   const auto all = {learned ? learned->mean_ns : -1, learned ? learned->sigma_ns : 0, learned ? learned->jitter_ns : 0};
@@ -42,10 +40,10 @@ CounterCurve::CounterCurve(const Channel& channel, std::int64_t interval_ns, con
 }
 
 double CounterCurve::period_s() const {
-  const double documented = seconds(period_ns_);
+  const double documented = seconds_of(period_ns_);
   if (transitions_ < transitions_to_learn || knot_count_ == 0) return documented;
   const double learned =
-      seconds(knots_[(knot_count_ - 1) % knots_.size()].at - first_knot_) / static_cast<double>(transitions_);
+      seconds_of(knots_[(knot_count_ - 1) % knots_.size()].at - first_knot_) / static_cast<double>(transitions_);
   return std::max(documented, learned);
 }
 
@@ -60,7 +58,7 @@ void CounterCurve::count_gap(std::int64_t begin) {
 // letter.
 double CounterCurve::elapsed_s(std::int64_t end) const {
   const double slack = period_ns_ > 0 ? std::max(2 * period_s(), 0.01) : 1.0;
-  return seconds(end - newest().previous_begin) + slack;
+  return seconds_of(end - newest().previous_begin) + slack;
 }
 
 void CounterCurve::begin_curve(std::int64_t begin, std::int64_t end, std::uint64_t raw) {
@@ -112,7 +110,7 @@ void CounterCurve::commit(const Suspect& suspect) {
   // A reset: what was used between the two readings is not known. The rate before it fills the hole, with all the
   // doubt.
   ++resets_;
-  const double hole_s = seconds(suspect.end - last_begin_);
+  const double hole_s = seconds_of(suspect.end - last_begin_);
   const auto fill = static_cast<std::uint64_t>(std::llround(std::max(0.0, recent_rate_ * hole_s / scale_)));
   const double filled = static_cast<double>(fill) * scale_;
   total_ += fill;
@@ -150,7 +148,7 @@ void CounterCurve::transition(std::int64_t begin, std::int64_t end) {
   if (!first_high_) {
     first_high_ = knot.value + step_;  // the first step holds what had accrued before the first read: no rate from it
   } else if (spread_low_ == before.spread_low && spread_high_ == before.spread_high) {
-    const double over_s = std::max(seconds(knot.at - knot_before.at), std::max(seconds(period_ns_), 1e-6));
+    const double over_s = std::max(seconds_of(knot.at - knot_before.at), std::max(seconds_of(period_ns_), 1e-6));
     recent_rate_ = (newest().value - before.value) / over_s;
     largest_rate_ = std::max(largest_rate_, recent_rate_);
     ++rated_;
@@ -230,7 +228,7 @@ Point CounterCurve::between(std::int64_t at) const {
   double least = low.value;
   if (!point.strict) {  // before the first read ended: nothing proves how little it was
     const double rate = believable_rate().value_or(0);
-    least -= rate * seconds(low.end - at);
+    least -= rate * seconds_of(low.end - at);
     point.known = believable_rate().has_value();
   }
   point.value = std::clamp(interpolate(at), std::min(least, most), most);
@@ -247,10 +245,10 @@ Point CounterCurve::between(std::int64_t at) const {
 double CounterCurve::edge_sigma(const Mark& low, const Mark& high) const {
   const double rise = high.value - low.value;
   const auto width = [&](const Mark& one) {
-    const double polls = seconds(one.end - one.previous_begin);
+    const double polls = seconds_of(one.end - one.previous_begin);
     return one.resolved || period_ns_ == 0 ? polls : std::min(polls, period_s());
   };
-  const double between_s = std::max(seconds(high.end - low.end), 1e-9);
+  const double between_s = std::max(seconds_of(high.end - low.end), 1e-9);
   const double rate = std::min(rise / between_s, believable_rate().value_or(rise / between_s));
   const double time_sigma = rate * std::max(width(low), width(high)) / root_12;
   return std::sqrt(time_sigma * time_sigma + rise * rise / 64 + step_ * step_ / 12);
@@ -264,10 +262,10 @@ Point CounterCurve::open_ended(std::int64_t at) const {
   Point point;
   point.value = interpolate(at);
   const auto rate = believable_rate();
-  double unseen_s = std::max(0.0, seconds(at - last.previous_begin));
+  double unseen_s = std::max(0.0, seconds_of(at - last.previous_begin));
   if (transitions_ == 0) unseen_s += period_s();  // the first reading may itself have been as old as that
   const double most = last.value + step_ + (last.spread_high - low.spread_high) + rate.value_or(0) * unseen_s;
-  const double before_first_s = std::max(0.0, seconds(low.end - at));
+  const double before_first_s = std::max(0.0, seconds_of(low.end - at));
   const double least = low.value - rate.value_or(0) * before_first_s;
   point.known = rate.has_value();
   point.edge_low = std::max(0.0, point.value - least);

@@ -10,7 +10,6 @@ namespace prony::attribution {
 namespace {
 constexpr std::size_t intervals_to_begin = 8;
 constexpr int attempts_to_begin = 4;
-double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
 }  // namespace
 
 // Only transitions that a poll without news came before tell when the update was; a counter that is polled more slowly
@@ -89,7 +88,7 @@ void CounterCurve::end_segment() {
 // for whole periods, with an earlier one.
 Update CounterCurve::before_first(const Mark& first) const {
   const double period = std::max(period_s(), 1e-6);
-  const auto still = static_cast<std::int64_t>(std::max(0.0, seconds(first.previous_begin - mark(0).end) / period));
+  const auto still = static_cast<std::int64_t>(std::max(0.0, seconds_of(first.previous_begin - mark(0).end) / period));
   const auto earliest =
       static_cast<std::int64_t>(static_cast<double>(first.previous_begin - mark(0).end) + period * 2e9);
   return {first.k - 1 - still, mark(0).value, first.previous_begin - earliest, mark(0).end};

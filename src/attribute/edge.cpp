@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "attribute/even_spread.hpp"
+
 namespace prony::attribution {
 
 namespace {
@@ -16,9 +18,6 @@ constexpr double step_shape_share = 0.1;
 constexpr double usual_change_share = 0.4;
 // The power to either side of a step moves at most this share of the step.
 constexpr double flat_beside_step = 0.1;
-constexpr double root_3 = 1.7320508075688772, root_12 = 3.4641016151377544;
-
-double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
 
 struct Stretch {
   double from_s = 0, to_s = 0;  // since the grid's origin
@@ -34,8 +33,8 @@ class Stretches {
     for (std::size_t i = 0; i < edge.count; ++i) {
       const Update& one = edge.updates[i];
       // Polls prove what the grid only lets expect.
-      at_s_[i] = std::clamp(grid.at(static_cast<double>(one.k)) * 1e-9, seconds(one.earliest_ns - grid.origin_ns),
-                            seconds(one.latest_ns - grid.origin_ns));
+      at_s_[i] = std::clamp(grid.at(static_cast<double>(one.k)) * 1e-9, seconds_of(one.earliest_ns - grid.origin_ns),
+                            seconds_of(one.latest_ns - grid.origin_ns));
     }
     for (std::size_t i = 0; i + 1 < edge.count; ++i) {
       const double value = edge.updates[i].value, rise = edge.updates[i + 1].value - value;
@@ -101,7 +100,7 @@ double open_power(double mean, const std::optional<double>& before, const std::o
 }  // namespace
 
 std::optional<EdgeValue> place_edge(const Edge& edge, const UpdateGrid& grid, double step) {
-  const double at_s = seconds(edge.at_ns - grid.origin_ns);
+  const double at_s = seconds_of(edge.at_ns - grid.origin_ns);
   const Stretches stretches(edge, grid);
   const auto found = stretches.find(at_s);
   if (!found) return std::nullopt;

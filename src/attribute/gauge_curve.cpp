@@ -6,8 +6,6 @@
 namespace prony::attribution {
 
 namespace {
-double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
-
 // How old a reading may be. Where nobody documents it: drivers of hwmon chips keep a value for a second at most.
 constexpr std::int64_t undocumented_period_ns = 1'000'000'000;
 std::int64_t staleness_ns(const Channel& channel) {
@@ -33,8 +31,8 @@ GaugeCurve::GaugeCurve(const Channel& channel, std::int64_t interval_ns, const P
       window_ns_(window_of(channel, interval_ns)) {}
 
 double GaugeCurve::period_s() const {
-  const double spacing = readings_ > 1 ? seconds(last_.at - first_at_) / static_cast<double>(readings_ - 1) : 0;
-  return std::max({seconds(documented_ns_), seconds(interval_ns_), spacing});
+  const double spacing = readings_ > 1 ? seconds_of(last_.at - first_at_) / static_cast<double>(readings_ - 1) : 0;
+  return std::max({seconds_of(documented_ns_), seconds_of(interval_ns_), spacing});
 }
 
 void GaugeCurve::poll(std::int64_t begin, std::int64_t end, std::int64_t raw) {
@@ -63,7 +61,7 @@ void GaugeCurve::poll(std::int64_t begin, std::int64_t end, std::int64_t raw) {
       pending_.pop_front();
     }
     pending_.push_back({last_, now, gap});
-    seen_j_ += (last_.power + now.power) / 2 * seconds(now.at - last_.at);
+    seen_j_ += (last_.power + now.power) / 2 * seconds_of(now.at - last_.at);
     smallest_ = std::min(smallest_, now.power);
     largest_ = std::max(largest_, now.power);
   }
@@ -78,8 +76,8 @@ void GaugeCurve::poll(std::int64_t begin, std::int64_t end, std::int64_t raw) {
 }
 
 Point GaugeCurve::inside(const Stretch& stretch, double least, double most, std::int64_t at) const {
-  const double whole_s = seconds(stretch.to.at - stretch.from.at);
-  const double into_s = std::clamp(seconds(at - stretch.from.at), 0.0, whole_s);
+  const double whole_s = seconds_of(stretch.to.at - stretch.from.at);
+  const double into_s = std::clamp(seconds_of(at - stretch.from.at), 0.0, whole_s);
   const double slope = (stretch.to.power - stretch.from.power) / whole_s;
   const double here = stretch.from.power * into_s + slope * into_s * into_s / 2;
   Point point;
@@ -87,7 +85,7 @@ Point GaugeCurve::inside(const Stretch& stretch, double least, double most, std:
   point.spread_low = spread_low_ + (here - least * into_s);
   point.spread_high = spread_high_ + (most * into_s - here);
   point.edge_width =
-      std::max(std::abs(least), std::abs(most)) * std::max({seconds(period_ns_), seconds(interval_ns_), whole_s});
+      std::max(std::abs(least), std::abs(most)) * std::max({seconds_of(period_ns_), seconds_of(interval_ns_), whole_s});
   return point;
 }
 
@@ -103,7 +101,7 @@ void GaugeCurve::finalise(const Stretch& stretch) {
   while (instants_.next() <= stretch.to.at) {
     const std::int64_t at = instants_.next();
     if (at < first_at_)
-      answer(outside(seconds(at - first_at_)), window_ns_ > 0);
+      answer(outside(seconds_of(at - first_at_)), window_ns_ > 0);
     else
       answer(inside(stretch, least, most, at), window_ns_ > 0);
   }
@@ -204,7 +202,7 @@ void GaugeCurve::close() {
     const std::int64_t at = instants_.next();
     if (at == never) break;
     instants_.answer(
-        outside(at < first_at_ ? seconds(at - first_at_) : seconds(std::max<std::int64_t>(0, at - last_.at))));
+        outside(at < first_at_ ? seconds_of(at - first_at_) : seconds_of(std::max<std::int64_t>(0, at - last_.at))));
   }
   instants_.finish(last_point_.value);
 }

@@ -20,8 +20,6 @@ constexpr double gauge_updates_in_peak = 2;
 constexpr double dead_after_s =
     1;  // a counter that did not move for so long (and ten periods) is not metering anything
 
-double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
-
 }  // namespace
 
 Builder::Builder(const Attribution::State& state) : state_(state) {
@@ -132,7 +130,7 @@ void Builder::tell_cpu_use() {
 
 bool Builder::dead(const Curve& curve) const {
   if (!curve.any()) return true;
-  const double length_s = seconds(curve.last_ns() - curve.first_ns());
+  const double length_s = seconds_of(curve.last_ns() - curve.first_ns());
   return curve.is_counter() && !curve.channel().model && curve.counter()->transitions() == 0 &&
          length_s >= std::max(dead_after_s, 10 * curve.period_s());
 }
@@ -203,7 +201,7 @@ void Builder::peak(const Curve& curve, ChannelLedger& row) const {
   const std::int64_t begin = std::max(ledger_.window.begin.ns, curve.first_ns());
   const std::int64_t end = std::min(ledger_.window.end.ns, curve.last_ns());
   for (std::int64_t from = (begin + step - 1) / step * step; from + over <= end; from += step) {
-    const double watts = (curve.at_grid(from + over) - curve.at_grid(from)) / seconds(over);
+    const double watts = (curve.at_grid(from + over) - curve.at_grid(from)) / seconds_of(over);
     row.peak_w = std::max(row.peak_w.value_or(watts), watts);
   }
   if (!row.peak_w)

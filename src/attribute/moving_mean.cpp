@@ -5,11 +5,11 @@
 #include <cmath>
 #include <limits>
 
+#include "model/time.hpp"
+
 namespace prony::attribution {
 
 namespace {
-
-double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
 
 // A change of power by D shifts the mean of E over a window by D · W / 8 at most; what a window's readings range over
 // is D or more. That most changes are not at the worst place, and that windows side by side err alike, is in `alike`;
@@ -68,7 +68,7 @@ void MovingMean::put(std::int64_t at_ns, double watts) {
   if (size > 1 && knots_[size - 1].at_ns - knots_[size - 2].at_ns < window_ns_ / finest) knots_.pop_back();
   if (knots_.empty()) return knots_.push_back({at_ns, watts, 0}), void();
   const Knot& last = knots_.back();
-  const double joules = last.joules + (last.watts + watts) / 2 * seconds(at_ns - last.at_ns);
+  const double joules = last.joules + (last.watts + watts) / 2 * seconds_of(at_ns - last.at_ns);
   knots_.push_back({at_ns, watts, joules});
 }
 
@@ -118,12 +118,12 @@ double MovingMean::mean_at(std::int64_t at_ns) const {
   if (&knot == &knots_.back()) return knot.watts;  // it has stood still since
   const Knot& next = *(std::upper_bound(knots_.begin(), knots_.end(), at_ns,
                                         [](std::int64_t at, const Knot& one) { return at < one.at_ns; }));
-  return knot.watts + (next.watts - knot.watts) * seconds(at_ns - knot.at_ns) / seconds(next.at_ns - knot.at_ns);
+  return knot.watts + (next.watts - knot.watts) * seconds_of(at_ns - knot.at_ns) / seconds_of(next.at_ns - knot.at_ns);
 }
 
 double MovingMean::sum_to(std::int64_t at_ns) const {
   const Knot& knot = before(at_ns);
-  return knot.joules + (knot.watts + mean_at(at_ns)) / 2 * seconds(at_ns - knot.at_ns);
+  return knot.joules + (knot.watts + mean_at(at_ns)) / 2 * seconds_of(at_ns - knot.at_ns);
 }
 
 // Whether the reading is renewed several times in a window: a mean of one block after the other is none that moves.
@@ -136,11 +136,11 @@ bool MovingMean::moves() const {
 double MovingMean::doubt_j(std::int64_t at_ns) const {
   const auto around_ns = std::min(window_ns_ / 4, std::max({documented_ns_, shortest_ns_, spacing_ns()}));
   const auto from = std::max(at_ns - around_ns, knots_.front().at_ns), to = std::min(at_ns + around_ns, seen_ns_);
-  if (to <= from) return step_w_ * seconds(window_ns_);
+  if (to <= from) return step_w_ * seconds_of(window_ns_);
   const double first = mean_at(from), last = mean_at(to), middle = mean_at(from + (to - from) / 2);
-  const double late_w = (last - first) / seconds(to - from) * seconds(spacing_ns()) * uniform_sd;
+  const double late_w = (last - first) / seconds_of(to - from) * seconds_of(spacing_ns()) * uniform_sd;
   const double between_w = bend_share * (last - 2 * middle + first);
-  return seconds(window_ns_) * std::hypot(late_w, between_w, step_w_ * uniform_sd);
+  return seconds_of(window_ns_) * std::hypot(late_w, between_w, step_w_ * uniform_sd);
 }
 
 // What the means of the window that begins at `at_ns` range over; twice that where part of it was not recorded.
@@ -163,7 +163,7 @@ double MovingMean::range_w(std::int64_t at_ns) const {
 
 // `further_j`: the energy from the asked instant to `at_ns`, with its variance.
 void MovingMean::take(Candidates& all, std::int64_t at_ns, double further_j, double variance) const {
-  const double window_s = seconds(window_ns_), step_j = step_w_ * window_s;
+  const double window_s = seconds_of(window_ns_), step_j = step_w_ * window_s;
   const double slack_j = sure * std::sqrt(variance) + step_j;
   if (within(at_ns)) all.no_less(sum_to(at_ns) - further_j - slack_j - sure * doubt_j(at_ns));
   if (within(at_ns + window_ns_))
@@ -179,7 +179,7 @@ std::optional<MovingMean::Energy> MovingMean::place(std::int64_t at_ns) const {
   Candidates all;
   take(all, at_ns, 0, 0);
   all.shared(0);
-  const double window_s = seconds(window_ns_);
+  const double window_s = seconds_of(window_ns_);
   for (const int way : {1, -1}) {
     double further_j = 0, variance = 0;
     for (std::int64_t k = 1; k <= windows; ++k) {
@@ -197,7 +197,7 @@ std::optional<MovingMean::Energy> MovingMean::place(std::int64_t at_ns) const {
   return told;
 }
 
-double MovingMean::time_sigma_s() const { return at_once_sd * seconds(spacing_ns()); }
+double MovingMean::time_sigma_s() const { return at_once_sd * seconds_of(spacing_ns()); }
 
 std::optional<MovingMean::Energy> MovingMean::energy(std::int64_t at_ns) const {
   const auto from = origin();

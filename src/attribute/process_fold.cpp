@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t most_stretches = 1 << 17;
 constexpr std::int64_t most_stretches_of_a_look = 4096;
-constexpr std::int64_t latest_ns = std::int64_t{1} << 61;  // what is told of times beyond is rubbish
+constexpr std::int64_t latest_told_ns = std::int64_t{1} << 61;  // what is told of times beyond is rubbish
 
 std::int64_t pair_of(std::int64_t number) { return stretch_of(number, 2); }
 
@@ -40,7 +40,7 @@ void ProcessFold::push(const ProcessLook& look) {
   std::int64_t begin = look.between.begin.ns;
   if (looks_ > 0) begin = std::max(begin, last_end_ns_);
   const std::int64_t end = std::max(begin, look.between.end.ns);
-  if (begin < -latest_ns || end > latest_ns) return;
+  if (begin < -latest_told_ns || end > latest_told_ns) return;
   ++looks_;
   last_end_ns_ = end;
   const std::int64_t from = window_ ? std::clamp(begin, window_->begin.ns, window_->end.ns) : begin;

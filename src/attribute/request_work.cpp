@@ -55,8 +55,6 @@ struct Typical {
   double fastest_tokens_per_s = 0;  // uncached prompt tokens, over the same
 };
 
-double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
-
 std::int64_t first_token_ns(const Told& told) {
   if (told.children.prefill != nullptr) return told.children.prefill->interval.end.ns;
   if (!told.children.tokens.empty()) return told.children.tokens.front();
@@ -71,7 +69,7 @@ Typical typical_of(const std::vector<Told>& all) {
     if (told.prompt) prompt += *told.prompt, uncached += *told.uncached, ++prompts;
     if (told.output && told.request->status == SpanStatus::ok) output += *told.output, ++outputs;
     if (!told.first_token) continue;
-    const double length_s = seconds(first_token_ns(told) - told.request->interval.begin.ns);
+    const double length_s = seconds_of(first_token_ns(told) - told.request->interval.begin.ns);
     prefill_s += length_s, ++prefills;
     if (told.uncached && length_s > 0)
       typical.fastest_tokens_per_s = std::max(typical.fastest_tokens_per_s, *told.uncached / length_s);
@@ -113,7 +111,7 @@ Prepared prepare(const Told& told, const Typical& typical) {
   result.assumed = !told.prompt || (!told.output && told.children.decode != nullptr);
   // Refused or cut off before the first token: as far as others had come in that time.
   if (!told.first_token && typical.prefill_s > 0)
-    result.uncached *= std::min(1.0, seconds(request.interval.length().ns) / typical.prefill_s);
+    result.uncached *= std::min(1.0, seconds_of(request.interval.length().ns) / typical.prefill_s);
   const Instant first{std::clamp(first_token_ns(told), request.interval.begin.ns, request.interval.end.ns)};
   result.prefill = {request.interval.begin, first};
   const Span* span = told.children.prefill;

@@ -9,8 +9,6 @@ namespace {
 
 constexpr double updates_to_miss = 10;
 
-double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
-
 // How much of a window lies before a channel's first reading and after its last one.
 struct Unread {
   double before_s = 0, after_s = 0;
@@ -20,8 +18,8 @@ struct Unread {
   }
 };
 Unread unread(const Curve& curve, Interval window) {
-  return {std::max(0.0, seconds(std::min(curve.first_ns(), window.end.ns) - window.begin.ns)),
-          std::max(0.0, seconds(window.end.ns - std::max(curve.last_ns(), window.begin.ns)))};
+  return {std::max(0.0, seconds_of(std::min(curve.first_ns(), window.end.ns) - window.begin.ns)),
+          std::max(0.0, seconds_of(window.end.ns - std::max(curve.last_ns(), window.begin.ns)))};
 }
 
 }  // namespace
@@ -61,7 +59,7 @@ std::optional<double> needed_s(const Curve& curve, const Measured& measured, Int
   const double length_s = window.length().seconds().value();
   if (!measured.known || unread(curve, window).matters(curve, length_s)) return std::nullopt;
   double power = length_s > 0 ? std::abs(measured.estimate.value) / length_s : 0;
-  const double whole_s = seconds(curve.last_ns() - curve.first_ns());
+  const double whole_s = seconds_of(curve.last_ns() - curve.first_ns());
   if (power <= 0 && whole_s > 0) power = std::abs(curve.total()) / whole_s;
   if (power <= 0) return std::nullopt;
   return measured.edge_half / (largest_edge_share * power);

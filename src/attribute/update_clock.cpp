@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "attribute/even_spread.hpp"
+
 namespace prony::attribution {
 
 namespace {
@@ -13,7 +15,6 @@ constexpr std::uint64_t least_updates = 8;  // a line through fewer intervals is
 constexpr double slack_share = 0.02, slack_ns = 1000;
 constexpr int slices = 64;
 constexpr double learned_reach = 4;  // standard deviations
-constexpr double root_3 = 1.7320508075688772;
 
 }  // namespace
 

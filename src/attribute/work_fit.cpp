@@ -18,11 +18,11 @@ constexpr std::int64_t most_windows = 4000;
 constexpr std::size_t draws = 200;
 constexpr std::uint64_t draw_seed = 1821;  // of the bootstrap: the same Run has the same interval
 
-struct Window {
+struct WorkWindow {
   FitVector done{};
   double joules = 0;
   std::int64_t ns = 0;
-  Window& operator+=(const Window& other) {
+  WorkWindow& operator+=(const WorkWindow& other) {
     for (std::size_t i = 0; i < fit_columns; ++i) done[i] += other.done[i];
     joules += other.joules;
     ns += other.ns;
@@ -61,8 +61,8 @@ class Timeline {
   std::vector<double> at_edge_;
 };
 
-std::vector<Window> windows_of(const std::vector<Piece>& pieces, const std::vector<Span>& spans, const WorkInTime& work,
-                               const ChargedCurve& curve) {
+std::vector<WorkWindow> windows_of(const std::vector<Piece>& pieces, const std::vector<Span>& spans,
+                                   const WorkInTime& work, const ChargedCurve& curve) {
   const Workload workload(work);
   const Timeline timeline(curve);
   std::int64_t busy_ns = 0;
@@ -74,14 +74,14 @@ std::vector<Window> windows_of(const std::vector<Piece>& pieces, const std::vect
   const std::int64_t width =
       std::max({shortest_window_ns, static_cast<std::int64_t>(periods_per_window * curve.period_s * 1e9),
                 busy_ns / most_windows});
-  std::vector<Window> windows;
+  std::vector<WorkWindow> windows;
   std::vector<FitVector> by_owner;
-  Window open;
+  WorkWindow open;
   for (const Piece& piece : pieces) {
     if (!is_request(piece)) continue;
     timeline.cut(piece, [&](std::int64_t from, std::int64_t to, double joules) {
       workload.between(piece, from, to, by_owner);
-      Window slice{{}, joules, to - from};
+      WorkWindow slice{{}, joules, to - from};
       for (const FitVector& one : by_owner)
         for (std::size_t i = 0; i < fit_columns; ++i) slice.done[i] += one[i];
       open += slice;
@@ -94,15 +94,15 @@ std::vector<Window> windows_of(const std::vector<Piece>& pieces, const std::vect
   return windows;
 }
 
-FitSums sums_of(const std::vector<Window>& windows) {
+FitSums sums_of(const std::vector<WorkWindow>& windows) {
   FitSums sums;
-  for (const Window& window : windows) sums.add(window.done, window.joules);
+  for (const WorkWindow& window : windows) sums.add(window.done, window.joules);
   return sums;
 }
 
-double residual_of(const std::vector<Window>& windows, const FitVector& cost, std::size_t columns) {
+double residual_of(const std::vector<WorkWindow>& windows, const FitVector& cost, std::size_t columns) {
   double squares = 0, joules = 0;
-  for (const Window& window : windows) {
+  for (const WorkWindow& window : windows) {
     double told = 0;
     for (std::size_t i = 0; i < fit_columns; ++i) told += window.done[i] * cost[i];
     squares += (window.joules - told) * (window.joules - told);
@@ -132,7 +132,7 @@ std::size_t columns_in(const FitSums& sums, const FitColumns& columns) {
 }
 
 // Blocks of neighbouring windows are drawn anew, with what they have in common.
-std::vector<FitVector> drawn(const std::vector<Window>& windows, const FitColumns& columns) {
+std::vector<FitVector> drawn(const std::vector<WorkWindow>& windows, const FitColumns& columns) {
   const auto length = static_cast<std::size_t>(std::max(1.0, std::cbrt(static_cast<double>(windows.size()))));
   std::vector<FitSums> blocks;
   for (std::size_t i = 0; i < windows.size(); ++i) {
@@ -158,7 +158,7 @@ Estimate interval_of(const std::vector<FitVector>& costs, std::size_t column, do
           EstimateKind::interval_95};
 }
 
-FittedCosts told(const std::vector<Window>& windows, const Choice& choice, const FitSums& sums,
+FittedCosts told(const std::vector<WorkWindow>& windows, const Choice& choice, const FitSums& sums,
                  const WorkInTime& work) {
   FittedCosts fitted;
   fitted.cost = non_negative_least_squares(sums, choice.columns);
@@ -178,7 +178,7 @@ FittedCosts told(const std::vector<Window>& windows, const Choice& choice, const
   out.residual = residual_of(windows, fitted.cost, columns_in(sums, choice.columns));
   out.windows = windows.size();
   std::int64_t ns = 0;
-  for (const Window& window : windows) ns += window.ns;
+  for (const WorkWindow& window : windows) ns += window.ns;
   out.window_s = static_cast<double>(ns) * 1e-9 / static_cast<double>(windows.size());
   out.assumed = work.assumed;
   return fitted;
@@ -218,10 +218,10 @@ void Workload::between(const Piece& piece, std::int64_t from_ns, std::int64_t to
 
 Expected<FittedCosts, std::string> fit_costs(const std::vector<Piece>& pieces, const std::vector<Span>& spans,
                                              const WorkInTime& work, const ChargedCurve& curve) {
-  const std::vector<Window> windows = windows_of(pieces, spans, work, curve);
+  const std::vector<WorkWindow> windows = windows_of(pieces, spans, work, curve);
   const FitSums sums = sums_of(windows);
   double joules = 0;
-  for (const Window& window : windows) joules += window.joules;
+  for (const WorkWindow& window : windows) joules += window.joules;
   bool any_long_enough = false;
   double best = 0;
   for (const Choice& choice : choices) {

@@ -110,6 +110,13 @@ std::string_view trim(std::string_view text) noexcept {
   return text;
 }
 
+std::string_view next_word(std::string_view& text) noexcept {
+  text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
+  const auto word = text.substr(0, std::min(text.find_first_of(" \n"), text.size()));
+  text.remove_prefix(word.size());
+  return word;
+}
+
 std::optional<std::uint64_t> parse_u64(std::string_view text) noexcept { return parse_whole<std::uint64_t>(text); }
 std::optional<std::int64_t> parse_i64(std::string_view text) noexcept { return parse_whole<std::int64_t>(text); }
 

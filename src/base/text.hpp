@@ -14,6 +14,8 @@
 namespace prony {
 
 [[nodiscard]] std::string_view trim(std::string_view text) noexcept;  // ASCII white space at both ends
+// The next word of `text`, which loses it: what stands between blanks and ends of lines. "": there is none left.
+std::string_view next_word(std::string_view& text) noexcept;
 
 // The whole of `text` (white space at its ends apart) must be the number; overflow, sign on unsigned, trailing letters,
 // NaN and infinity are refused.

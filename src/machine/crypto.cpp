@@ -13,7 +13,7 @@ namespace {
 using Context = void;    // EVP_CIPHER_CTX
 using Algorithm = void;  // EVP_CIPHER, EVP_MD: constant tables of the library
 
-constexpr std::array<std::string_view, 2> names{"libcrypto.so.3", "libcrypto.so.1.1"};
+constexpr std::array<std::string_view, 2> crypto_names{"libcrypto.so.3", "libcrypto.so.1.1"};
 constexpr std::size_t block_bytes = 16, longest_digest = 64;
 
 class LiveCrypto final : public Crypto {
@@ -96,7 +96,7 @@ class LiveCrypto final : public Crypto {
 }  // namespace
 
 Result<std::unique_ptr<Crypto>> open_live_crypto() {
-  auto library = open_live_library(names);
+  auto library = open_live_library(crypto_names);
   if (!library)
     return fail(ErrorCode::unavailable, "this device is asked by way of OpenSSL's library, which is not here",
                 library.error().where, "sudo apt install openssl");

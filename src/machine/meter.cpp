@@ -36,7 +36,7 @@ constexpr std::array<std::string_view, 14> line_options{"map",    "format", "sep
 
 bool name_character(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-'; }
 
-Unexpected<Error> refuse(std::string_view text, const std::string& what, std::string fix = {}) {
+Unexpected<Error> refuse_meter(std::string_view text, const std::string& what, std::string fix = {}) {
   if (fix.empty())
     fix =
         "Write for example:  --meter shelly://192.0.2.7   or   --meter lab=exec:PROGRAM#watts=2\n"
@@ -59,8 +59,8 @@ Result<void> take_options(Meter& meter, std::string_view text) {
       const auto near = nearest_name(key, known);
       std::string all;
       for (const std::string& name : known) all += (all.empty() ? "" : ", ") + name;
-      return refuse(key, "is no option of such a meter",
-                    near ? "Did you mean '" + *near + "'?" : "After # may stand: " + all);
+      return refuse_meter(key, "is no option of such a meter",
+                          near ? "Did you mean '" + *near + "'?" : "After # may stand: " + all);
     }
     meter.options[key] = equals == std::string_view::npos ? "" : std::string(word.substr(equals + 1));
   }
@@ -70,13 +70,13 @@ Result<void> take_options(Meter& meter, std::string_view text) {
 // Behind the host nothing is taken but a port: the rest is asked for by what the device is.
 Result<void> check_host(std::string_view text, std::string_view host) {
   if (host.find('@') != std::string_view::npos)
-    return refuse(text.substr(0, text.find(':')), "has a password in its address, where everybody can read it",
-                  "Put it into a file that only you may read (chmod 600):\n"
-                  "  machine HOST login USER password PASSWORD\nand name the file:  #login=FILE");
+    return refuse_meter(text.substr(0, text.find(':')), "has a password in its address, where everybody can read it",
+                        "Put it into a file that only you may read (chmod 600):\n"
+                        "  machine HOST login USER password PASSWORD\nand name the file:  #login=FILE");
   const bool plain = !host.empty() && std::ranges::all_of(host, [](char c) {
     return name_character(c) || c == '.' || c == ':' || c == '[' || c == ']' || c == '%';
   });
-  if (!plain) return refuse(text, "names no host", "After // comes HOST or HOST:PORT.");
+  if (!plain) return refuse_meter(text, "names no host", "After // comes HOST or HOST:PORT.");
   return {};
 }
 
@@ -118,7 +118,8 @@ Result<Meter> parse_meter(std::string_view text) {
   if (equals != std::string_view::npos && equals < colon) {
     const std::string_view name = rest.substr(0, equals);
     if (name.empty() || name.size() > 40 || !std::ranges::all_of(name, name_character))
-      return refuse(name, "is no name of a meter", "It may have letters, digits, - and _:  --meter lab=shelly://HOST");
+      return refuse_meter(name, "is no name of a meter",
+                          "It may have letters, digits, - and _:  --meter lab=shelly://HOST");
     meter.name = name;
     rest.remove_prefix(equals + 1);
   }
@@ -126,7 +127,7 @@ Result<Meter> parse_meter(std::string_view text) {
   const std::string_view scheme = rest.substr(0, end);
   const auto found = std::ranges::find(schemes, scheme, &Scheme::name);
   if (end == std::string_view::npos || found == schemes.end())
-    return refuse(text, "names no kind of meter that is known");
+    return refuse_meter(text, "names no kind of meter that is known");
   meter.kind = found->kind;
   rest.remove_prefix(end + 1);
   const std::size_t hash = rest.rfind('#');
@@ -136,16 +137,16 @@ Result<Meter> parse_meter(std::string_view text) {
   }
   if (meter.lines()) {
     meter.address = trim(rest);
-    if (meter.address.empty()) return refuse(text, "names nothing to read from");
+    if (meter.address.empty()) return refuse_meter(text, "names nothing to read from");
     return meter;
   }
-  if (!rest.starts_with("//")) return refuse(text, "names no host", "Write:  " + std::string(scheme) + "://HOST");
+  if (!rest.starts_with("//")) return refuse_meter(text, "names no host", "Write:  " + std::string(scheme) + "://HOST");
   rest.remove_prefix(2);
   while (rest.ends_with('/')) rest.remove_suffix(1);
   if (auto sound = check_host(text, rest); !sound) return Unexpected<Error>(sound.error());
   meter.address = std::string(found->base) + std::string(rest);
   if (const std::string channel = meter.option("channel"); meter.has("channel") && !parse_u64(channel))
-    return refuse(channel, "is no number of an outlet", "They count from 0:  #channel=0");
+    return refuse_meter(channel, "is no number of an outlet", "They count from 0:  #channel=0");
   return meter;
 }
 
@@ -155,8 +156,8 @@ Result<std::vector<Meter>> parse_meters(const std::vector<std::string>& texts) {
     auto meter = parse_meter(text);
     if (!meter) return Unexpected<Error>(meter.error());
     if (std::ranges::any_of(meters, [&](const Meter& other) { return other.name == meter->name; }))
-      return refuse(meter->name, "is the name of two meters",
-                    "Name them:  --meter first=shelly://HOST --meter second=shelly://HOST");
+      return refuse_meter(meter->name, "is the name of two meters",
+                          "Name them:  --meter first=shelly://HOST --meter second=shelly://HOST");
     meters.push_back(std::move(*meter));
   }
   return meters;

@@ -18,6 +18,8 @@
 
 namespace prony {
 
+inline constexpr double joules_per_kwh = 3.6e6;  // most of them count in kWh
+
 enum class MeterKind { http_plug, shelly, tasmota, kasa, tapo, redfish, program, serial, file };
 [[nodiscard]] std::string_view to_string(MeterKind kind) noexcept;  // "shelly"
 

@@ -59,6 +59,9 @@ enum : unsigned {  // nvmlDeviceGetFieldValues
   field_pcie_tx_bytes = 197,
   field_pcie_rx_bytes = 198,
 };
+// What stands for nothing where a function answers with success all the same.
+inline constexpr unsigned blank_unsigned = 0xffffffff;
+inline constexpr unsigned long long blank_long = 0xffffffffffffffffULL;
 enum : unsigned { scope_gpu = 0, scope_module = 1 };
 
 enum : int {

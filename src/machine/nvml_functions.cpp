@@ -9,8 +9,6 @@ namespace prony {
 
 namespace {
 
-constexpr unsigned blank_unsigned = 0xffffffff;
-constexpr unsigned long long blank_long = 0xffffffffffffffffULL;
 constexpr std::int64_t sample_period_us = 200'000;  // of what processes use
 constexpr std::int64_t most_samples = 50;           // that the driver keeps of each
 
@@ -97,7 +95,7 @@ struct NvmlFunctions {
     const auto call = of(object).begin(function, device);
     if (call.status != nvml::success) return call.status;
     if (call.instance) return nvml::not_supported;
-    *out = Nvml::blank(call, function) ? static_cast<T>(blank_long) : static_cast<T>(value(call));
+    *out = Nvml::blank(call, function) ? static_cast<T>(nvml::blank_long) : static_cast<T>(value(call));
     return nvml::success;
   }
   static Status architecture(void* object, Device device, unsigned* out) {
@@ -107,7 +105,7 @@ struct NvmlFunctions {
     const auto call = of(object).begin("energy", device);
     if (call.status != nvml::success) return call.status;
     if (!call.gpu->counts_energy || call.instance) return nvml::not_supported;
-    *out = Nvml::blank(call, "energy") ? blank_long : of(object).energy_mj(call);
+    *out = Nvml::blank(call, "energy") ? nvml::blank_long : of(object).energy_mj(call);
     return nvml::success;
   }
   // The mean of the last second from Ampere on (except GA100), what is drawn now before.
@@ -116,7 +114,8 @@ struct NvmlFunctions {
     if (call.status != nvml::success) return call.status;
     const auto& view = call.gpu->average ? call.gpu->average : call.gpu->instant;
     if (!view || call.instance) return nvml::not_supported;
-    *out = Nvml::blank(call, "power") ? blank_unsigned : static_cast<unsigned>(view->raw(call.gpu->power, call.t));
+    *out =
+        Nvml::blank(call, "power") ? nvml::blank_unsigned : static_cast<unsigned>(view->raw(call.gpu->power, call.t));
     return nvml::success;
   }
   static Status fields(void* object, Device device, int size, nvml::FieldValue* values) {
@@ -131,7 +130,7 @@ struct NvmlFunctions {
     if (call.instance || !call.gpu->instances.empty()) return nvml::not_supported;
     const double load = 100 * call.gpu->load(call.t);
     *out = {static_cast<unsigned>(load), static_cast<unsigned>(load / 2)};
-    if (Nvml::blank(call, "utilization")) *out = {blank_unsigned, blank_unsigned};
+    if (Nvml::blank(call, "utilization")) *out = {nvml::blank_unsigned, nvml::blank_unsigned};
     return nvml::success;
   }
   static Status memory(void* object, Device device, nvml::Memory* out) {
@@ -140,7 +139,7 @@ struct NvmlFunctions {
     const auto parts = std::max<std::size_t>(1, call.instance ? call.gpu->instances.size() : 1);
     const auto total = call.gpu->memory_bytes / parts, used = call.gpu->memory_used_bytes / parts;
     *out = {total, total - used, used};
-    if (Nvml::blank(call, "memory")) *out = {blank_long, blank_long, blank_long};
+    if (Nvml::blank(call, "memory")) *out = {nvml::blank_long, nvml::blank_long, nvml::blank_long};
     return nvml::success;
   }
   static Status clock(void* object, Device device, int type, unsigned* out) {
@@ -190,7 +189,7 @@ struct NvmlFunctions {
     if (call.status != nvml::success) return call.status;
     if (call.instance || (policy != nvml::policy_power && policy != nvml::policy_thermal)) return nvml::not_supported;
     *out = {static_cast<unsigned long long>(call.t.ns / 1000),
-            Nvml::blank(call, "violation") ? blank_long : Nvml::violation_ns(call, policy)};
+            Nvml::blank(call, "violation") ? nvml::blank_long : Nvml::violation_ns(call, policy)};
     return nvml::success;
   }
   // A quarter of what goes the other way.

@@ -5,11 +5,6 @@
 
 namespace prony {
 
-namespace {
-
-constexpr unsigned blank_unsigned = 0xffffffff;
-}  // namespace
-
 double SimulatedGpu::load(Duration t) const {
   const double span = limit_w - idle_w;
   return span > 0 ? std::clamp((power.watts(t).value() - idle_w) / span, 0.0, 1.0) : 0;
@@ -109,14 +104,15 @@ void SimulatedNvml::field(const Call& call, nvml::FieldValue& value) const {
       value.status = nvml::not_supported;
     } else {
       value.value.ui = static_cast<unsigned>(view->raw(*curve, call.t));
-      if (blank(call, "power")) value.value.ui = blank_unsigned;
+      if (blank(call, "power")) value.value.ui = nvml::blank_unsigned;
     }
   };
   switch (value.field) {
     case nvml::field_power_average: milliwatts(gpu.average); break;
     case nvml::field_power_instant: milliwatts(gpu.instant); break;
     case nvml::field_memory_temperature:
-      value.value.ui = blank(call, "temperature") ? blank_unsigned : 40 + static_cast<unsigned>(30 * gpu.load(call.t));
+      value.value.ui =
+          blank(call, "temperature") ? nvml::blank_unsigned : 40 + static_cast<unsigned>(30 * gpu.load(call.t));
       break;
     case nvml::field_violation_power:
     case nvml::field_violation_thermal:

@@ -16,7 +16,7 @@ constexpr const char* shapes =
 constexpr double most_watts = 1e9, most_seconds = 1e8;  // a power station; three years
 constexpr std::size_t most_terms = 64, most_steps = 1024;
 
-Unexpected<Error> refuse(std::string what, std::string_view where) {
+Unexpected<Error> refuse_curve(std::string what, std::string_view where) {
   return fail(ErrorCode::usage, std::move(what), "curve '" + printable(where, 80) + "'", shapes);
 }
 
@@ -32,25 +32,25 @@ std::string seconds_text(std::int64_t ns) { return format_number(static_cast<dou
 Result<void> PowerCurve::parse_steps(std::string_view list, std::string_view whole, Term& term) {
   for (const auto item : split(list, ',')) {
     const auto equals = item.find('=');
-    if (equals == std::string_view::npos) return refuse("'" + printable(item, 40) + "' is not T=W", whole);
+    if (equals == std::string_view::npos) return refuse_curve("'" + printable(item, 40) + "' is not T=W", whole);
     const auto value = parse_finite(item.substr(equals + 1));
     if (trim(item.substr(0, equals)) == "repeat") {
       const auto period = nanoseconds(value);
-      if (!period || term.period_ns != 0) return refuse("repeat= takes seconds, once, at the end", whole);
+      if (!period || term.period_ns != 0) return refuse_curve("repeat= takes seconds, once, at the end", whole);
       term.period_ns = *period;
       continue;
     }
     const auto begin = nanoseconds(parse_finite(item.substr(0, equals)));
     if (!begin || !value || std::abs(*value) > most_watts || term.period_ns != 0)
-      return refuse("'" + printable(item, 40) + "' is not T=W", whole);
+      return refuse_curve("'" + printable(item, 40) + "' is not T=W", whole);
     if (term.steps.empty() ? *begin != 0 : *begin <= term.steps.back().begin_ns)
-      return refuse("steps begin at 0 and then only rise in time", whole);
-    if (term.steps.size() == most_steps) return refuse("more steps than 1024", whole);
+      return refuse_curve("steps begin at 0 and then only rise in time", whole);
+    if (term.steps.size() == most_steps) return refuse_curve("more steps than 1024", whole);
     term.steps.push_back({*begin, *value});
   }
-  if (term.steps.empty()) return refuse("no steps", whole);
+  if (term.steps.empty()) return refuse_curve("no steps", whole);
   if (list.find("repeat") != std::string_view::npos && term.period_ns <= term.steps.back().begin_ns)
-    return refuse("repeat= must be later than the last step", whole);
+    return refuse_curve("repeat= must be later than the last step", whole);
   return {};
 }
 
@@ -69,7 +69,7 @@ Result<PowerCurve::Term> PowerCurve::parse_term(std::string_view text) {
   for (const auto item : split(list, ',')) {
     const auto number = parse_finite(item);
     if (!number || count == value.size() || std::abs(*number) > most_watts)
-      return refuse("'" + printable(item, 40) + "' is not one of its numbers", text);
+      return refuse_curve("'" + printable(item, 40) + "' is not one of its numbers", text);
     value[count++] = *number;
   }
   if (shape == "constant" && count == 1) {
@@ -78,12 +78,12 @@ Result<PowerCurve::Term> PowerCurve::parse_term(std::string_view text) {
   }
   const bool noise = shape == "noise" && count == 4;
   const bool wave = (shape == "sine" || shape == "square") && count >= 3;
-  if (!noise && !wave) return refuse("no such shape, or not its numbers", text);
+  if (!noise && !wave) return refuse_curve("no such shape, or not its numbers", text);
   const auto period = nanoseconds(noise ? value[3] : value[2]);
-  if (!period || *period < 2) return refuse("a period is 2 ns to 100 million seconds", text);
+  if (!period || *period < 2) return refuse_curve("a period is 2 ns to 100 million seconds", text);
   term.period_ns = *period;
   if (noise) {
-    if (!(value[0] >= 0) || value[0] != std::floor(value[0])) return refuse("a seed is a whole number", text);
+    if (!(value[0] >= 0) || value[0] != std::floor(value[0])) return refuse_curve("a seed is a whole number", text);
     term.shape = Shape::noise;
     term.seed = static_cast<std::uint64_t>(value[0]);
     term.base_w = value[1];
@@ -99,7 +99,7 @@ Result<PowerCurve::Term> PowerCurve::parse_term(std::string_view text) {
     term.high_w = value[1];
     term.amplitude_w = value[1] - value[0];
     term.duty = count == 4 ? value[3] : 0.5;
-    if (!(term.duty >= 0 && term.duty <= 1)) return refuse("a duty is 0 to 1", text);
+    if (!(term.duty >= 0 && term.duty <= 1)) return refuse_curve("a duty is 0 to 1", text);
     term.high_ns = std::llround(term.duty * static_cast<double>(term.period_ns));
   }
   return term;
@@ -112,7 +112,7 @@ Result<PowerCurve> PowerCurve::parse(std::string_view text) {
     // A '+' before a shape's name adds; one in a number ("1e+3") does not.
     const bool adds = at + 1 < text.size() && text[at] == '+' && text[at + 1] >= 'a' && text[at + 1] <= 'z';
     if (at < text.size() && !adds) continue;
-    if (curve.terms_.size() == most_terms) return refuse("more terms than 64", text);
+    if (curve.terms_.size() == most_terms) return refuse_curve("more terms than 64", text);
     auto term = parse_term(text.substr(begin, at - begin));
     if (!term) return Unexpected<Error>(term.error());
     curve.terms_.push_back(std::move(*term));
@@ -126,7 +126,7 @@ Result<PowerCurve> PowerCurve::parse(std::string_view text) {
     for (const Step& step : term.steps) lowest = std::min(lowest, step.watts);
     least += lowest;
   }
-  if (least < 0) return refuse("it falls below 0 W, and nothing here gives energy back", text);
+  if (least < 0) return refuse_curve("it falls below 0 W, and nothing here gives energy back", text);
   return curve;
 }
 

@@ -4,18 +4,12 @@
 #include <string>
 
 #include "machine/room_builder.hpp"
+#include "machine/room_curves.hpp"
 #include "machine/rooms.hpp"
 
 namespace prony {
 
 namespace {
-
-// Curves that are part of the program: a slip in one is a bug that every test of a room shows.
-PowerCurve curve(std::string_view text) { return PowerCurve::parse(text).value_or(PowerCurve::constant(Watts(0))); }
-PowerCurve watts(double value) { return PowerCurve::constant(Watts(value)); }
-PowerCurve draws(double idle_w, double dynamic_w, const PowerCurve& load) {
-  return watts(idle_w).plus(load.scaled(dynamic_w));
-}
 
 std::string x86(const char* vendor, int family, int model, const char* name, const char* flags) {
   return std::string("vendor_id\t: ") + vendor + "\ncpu family\t: " + std::to_string(family) +

@@ -3,19 +3,10 @@
 #include <string>
 
 #include "machine/room_builder.hpp"
+#include "machine/room_curves.hpp"
 #include "machine/rooms.hpp"
 
 namespace prony {
-
-namespace {
-
-PowerCurve curve(std::string_view text) { return PowerCurve::parse(text).value_or(PowerCurve::constant(Watts(0))); }
-PowerCurve watts(double value) { return PowerCurve::constant(Watts(value)); }
-PowerCurve draws(double idle_w, double dynamic_w, const PowerCurve& load) {
-  return watts(idle_w).plus(load.scaled(dynamic_w));
-}
-
-}  // namespace
 
 // Two EPYC packages and four cards; each card's power is the firmware's, renewed every 5 ms, beside its accumulator.
 void room_mi300(RoomBuilder& room) {

@@ -4,17 +4,12 @@
 #include <string>
 
 #include "machine/room_builder.hpp"
+#include "machine/room_curves.hpp"
 #include "machine/rooms.hpp"
 
 namespace prony {
 
 namespace {
-
-PowerCurve curve(std::string_view text) { return PowerCurve::parse(text).value_or(PowerCurve::constant(Watts(0))); }
-PowerCurve watts(double value) { return PowerCurve::constant(Watts(value)); }
-PowerCurve draws(double idle_w, double dynamic_w, const PowerCurve& load) {
-  return watts(idle_w).plus(load.scaled(dynamic_w));
-}
 
 // Load and clock of the GPU, fan, power mode, release.
 void jetson_conditions(RoomBuilder& room, const std::string& gpu_folder, const std::string& devfreq,

@@ -13,23 +13,18 @@
 
 namespace prony {
 
-namespace {
-
-struct Node {
-  SimulatedMachine::Text text;
-  bool present = true;
-  std::uint64_t serial = 0;  // no two nodes of a machine have the same
-};
-
-struct DeviceNode {
-  SimulatedMachine::Control control;
-  std::function<bool(Instant)> silent;
-  bool present = true;
-};
-
-}  // namespace
-
 struct SimulatedMachine::State {
+  struct Node {
+    Text text;
+    bool present = true;
+    std::uint64_t serial = 0;  // no two nodes of a machine have the same
+  };
+  struct DeviceNode {
+    Control control;
+    std::function<bool(Instant)> silent;
+    bool present = true;
+  };
+
   mutable std::mutex mutex;
   Instant time;  // where there is no clock
   Clock clock;
@@ -70,7 +65,8 @@ namespace {
 
 class SimulatedFile final : public File {
  public:
-  SimulatedFile(std::shared_ptr<SimulatedMachine::State> state, std::shared_ptr<Node> node, std::string path)
+  SimulatedFile(std::shared_ptr<SimulatedMachine::State> state, std::shared_ptr<SimulatedMachine::State::Node> node,
+                std::string path)
       : state_(std::move(state)), node_(std::move(node)), path_(std::move(path)) {}
 
   [[nodiscard]] std::int64_t read(std::span<char> buffer) noexcept override {
@@ -91,13 +87,14 @@ class SimulatedFile final : public File {
 
  private:
   std::shared_ptr<SimulatedMachine::State> state_;
-  std::shared_ptr<Node> node_;
+  std::shared_ptr<SimulatedMachine::State::Node> node_;
   std::string path_;
 };
 
 class SimulatedDevice final : public Device {
  public:
-  SimulatedDevice(std::shared_ptr<SimulatedMachine::State> state, std::shared_ptr<DeviceNode> node, std::string path)
+  SimulatedDevice(std::shared_ptr<SimulatedMachine::State> state,
+                  std::shared_ptr<SimulatedMachine::State::DeviceNode> node, std::string path)
       : state_(std::move(state)), node_(std::move(node)), path_(std::move(path)) {}
 
   [[nodiscard]] int control(unsigned long request, std::span<std::byte> data) noexcept override {
@@ -113,7 +110,7 @@ class SimulatedDevice final : public Device {
 
  private:
   std::shared_ptr<SimulatedMachine::State> state_;
-  std::shared_ptr<DeviceNode> node_;
+  std::shared_ptr<SimulatedMachine::State::DeviceNode> node_;
   std::string path_;
 };
 
@@ -170,7 +167,7 @@ void SimulatedMachine::set_file(const std::string& path, Text text) {
   if (found != state_->files.end()) {
     found->second->text = std::move(text);
   } else {
-    state_->files[path] = std::make_shared<Node>(Node{std::move(text), true, ++state_->nodes_made});
+    state_->files[path] = std::make_shared<State::Node>(State::Node{std::move(text), true, ++state_->nodes_made});
   }
 }
 void SimulatedMachine::set_link(const std::string& path, std::string target) {
@@ -186,7 +183,8 @@ void SimulatedMachine::set_fault(const std::string& path, Fault fault) {
 }
 void SimulatedMachine::set_device(const std::string& path, Control control, std::function<bool(Instant)> silent) {
   const std::lock_guard lock(state_->mutex);
-  state_->devices[path] = std::make_shared<DeviceNode>(DeviceNode{std::move(control), std::move(silent), true});
+  state_->devices[path] =
+      std::make_shared<State::DeviceNode>(State::DeviceNode{std::move(control), std::move(silent), true});
 }
 void SimulatedMachine::set_program(const std::string& name, Program program) {
   const std::lock_guard lock(state_->mutex);

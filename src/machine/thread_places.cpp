@@ -13,13 +13,6 @@ namespace {
 
 constexpr std::int64_t ns_per_user_tick = 10'000'000;  // USER_HZ is 100 in the kernel's promise to programs
 
-std::string_view next_word(std::string_view& text) noexcept {
-  text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
-  const auto word = text.substr(0, std::min(text.find_first_of(" \n"), text.size()));
-  text.remove_prefix(word.size());
-  return word;
-}
-
 std::optional<ThreadStat> read_stat(Machine& machine, const std::string& path) {
   const auto text = machine.read_text(path);
   return text ? parse_thread_stat(*text) : std::nullopt;

@@ -26,7 +26,7 @@ Parts parts_of(std::string_view text) {
   return {parse_finite(text.substr(0, end)), trim(text.substr(end))};
 }
 
-Unexpected<Error> refused(std::string_view text, std::string_view option, std::string fix) {
+Unexpected<Error> not_taken(std::string_view text, std::string_view option, std::string fix) {
   return fail(ErrorCode::usage, "'" + printable(text, 60) + "' is not what this takes", "--" + std::string(option),
               std::move(fix));
 }
@@ -37,7 +37,7 @@ Result<Factor> parse_factor(std::string_view text, std::string_view option, doub
   const bool parted =
       parts.rest.empty() || !(is_letter(parts.rest.front()) && text.find(' ') == std::string_view::npos);
   if (!parts.value || *parts.value < least || *parts.value > most || text.size() > most_text || !parted)
-    return refused(text, option, fix);
+    return not_taken(text, option, fix);
   return Factor{*parts.value, std::string(parts.rest)};
 }
 
@@ -63,7 +63,7 @@ Result<Tariff> parse_tariff(std::string_view text) {
   const bool letters = parts.rest.size() >= 3 && std::all_of(parts.rest.begin(), parts.rest.begin() + 3, is_letter) &&
                        (parts.rest.size() == 3 || !is_letter(parts.rest[3]));
   if (!parts.value || *parts.value < 0 || *parts.value > most_per_kwh || !letters || text.size() > most_text)
-    return refused(text, tariff_setting, fix);
+    return not_taken(text, tariff_setting, fix);
   Tariff tariff{*parts.value, std::string(parts.rest.substr(0, 3)), {}};
   std::string_view rest = parts.rest.substr(3);
   if (rest.starts_with("/kWh")) rest.remove_prefix(4);

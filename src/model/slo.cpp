@@ -27,7 +27,7 @@ constexpr std::array<Preset, 11> presets{{
     {"gpt-oss-120b-interactive", 2000, 20},
 }};
 
-Unexpected<Error> refused(std::string_view text) {
+Unexpected<Error> no_service_level(std::string_view text) {
   std::string names;
   for (const std::string& name : slo_presets()) names += (names.empty() ? "" : ", ") + name;
   return fail(ErrorCode::usage, "'" + printable(text, 60) + "' is no service level", "--slo",
@@ -52,15 +52,15 @@ Result<Slo> parse_slo(std::string_view text) {
         slo.preset = text;
         return slo;
       }
-    return refused(text);
+    return no_service_level(text);
   }
   for (const std::string_view part : split(text, ',')) {
     const auto halves = split(part, '=');
     const auto limit = halves.size() == 2 ? parse_duration_ns(halves[1]) : std::nullopt;
-    if (!limit || *limit <= 0) return refused(text);
+    if (!limit || *limit <= 0) return no_service_level(text);
     const std::string_view name = trim(halves[0]);
     auto* field = name == "ttft" ? &slo.ttft_s : name == "tpot" ? &slo.tpot_s : name == "e2e" ? &slo.e2e_s : nullptr;
-    if (field == nullptr || *field) return refused(text);
+    if (field == nullptr || *field) return no_service_level(text);
     *field = static_cast<double>(*limit) * 1e-9;
   }
   return slo;

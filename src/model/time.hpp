@@ -19,6 +19,7 @@ constexpr Duration operator+(Duration a, Duration b) { return {a.ns + b.ns}; }
 constexpr Duration operator-(Duration a, Duration b) { return {a.ns - b.ns}; }
 constexpr Duration operator*(std::int64_t k, Duration a) { return {k * a.ns}; }
 constexpr Duration milliseconds(std::int64_t ms) { return {ms * 1'000'000}; }
+constexpr double seconds_of(std::int64_t ns) noexcept { return static_cast<double>(ns) * 1e-9; }
 
 struct Instant {
   std::int64_t ns = 0;  // CLOCK_MONOTONIC of the host that recorded it

@@ -8,7 +8,7 @@ namespace prony::passport {
 
 namespace {
 
-constexpr double kept = 0.95;  // of changes; the largest may be load
+constexpr double kept_share = 0.95;  // of changes; the largest may be load
 // Standard deviation of what is left of a normal distribution when the outer 5 % are cut off.
 constexpr double left_by_cutting = 0.871;
 
@@ -31,11 +31,11 @@ std::optional<double> noise_counts(const Channel& channel, const std::vector<Tra
   const auto all = std::max(updates, static_cast<double>(squares.size()));
   std::sort(squares.begin(), squares.end());
   // The quiet updates are among those kept.
-  const double most = kept * all - (all - static_cast<double>(squares.size()));
+  const double most = kept_share * all - (all - static_cast<double>(squares.size()));
   double sum = 0, used = 0;
   for (std::size_t i = 0; i < squares.size() && static_cast<double>(i) < most; ++i, ++used) sum += squares[i];
   if (used < 1) return std::nullopt;
-  return std::sqrt(sum / (kept * all) / 2) / left_by_cutting;
+  return std::sqrt(sum / (kept_share * all) / 2) / left_by_cutting;
 }
 
 struct Learner {

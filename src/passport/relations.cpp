@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t least_windows = 20;
 constexpr std::size_t least_different = 5;  // two constant streams agree by chance
-constexpr double agreeing = 0.95;
+constexpr double equal_share = 0.95;
 constexpr double least_correlation = 0.5;
 constexpr double updates_per_window = 3;  // two counters renew at different moments: a few updates blur that
 
@@ -122,8 +122,8 @@ void learn_relations(std::span<const Channel> channels, std::span<const Ticks> t
       if (pair.windows < least_windows) continue;
       const auto in_pair = static_cast<double>(pair.windows);
       const auto close = compare(fine[a], fine[b]);
-      const bool same = static_cast<double>(pair.equal) >= agreeing * in_pair &&
-                        static_cast<double>(close.equal) >= agreeing * static_cast<double>(close.windows);
+      const bool same = static_cast<double>(pair.equal) >= equal_share * in_pair &&
+                        static_cast<double>(close.equal) >= equal_share * static_cast<double>(close.windows);
       if (same && b < a && passports[a].duplicate_of.empty()) passports[a].duplicate_of = channels[b].name;
       if (same || channels[a].kind != ChannelKind::counter || declared_inside(channels, a, b) ||
           declared_inside(channels, b, a))

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t most_changes = 4096;
 constexpr std::size_t least_changes = 12;  // all even by chance: once in 4096
 constexpr std::size_t least_distinct = 3;
-constexpr double agreeing = 0.95;           // of the changes must fit: a single rubbish reading spoils nothing
+constexpr double fitting_share = 0.95;      // of the changes must fit: a single rubbish reading spoils nothing
 constexpr double least_rounded_step = 6;    // counts; below it rounding hides the multiples
 constexpr std::size_t least_spectrum = 24;  // changes: fewer agree by chance with one of the many steps tried
 constexpr std::size_t most_spectrum = 48;
@@ -98,7 +98,7 @@ double common_divisor(const std::vector<double>& changes, const std::vector<doub
   for (std::size_t i = 0; i + 1 < std::min<std::size_t>(distinct.size(), 64); ++i) {
     const auto divisor = static_cast<double>(
         std::gcd(static_cast<std::int64_t>(distinct[i]), static_cast<std::int64_t>(distinct[i + 1])));
-    if (divisor > best && fraction_fitting(changes, divisor, 0) >= agreeing) best = divisor;
+    if (divisor > best && fraction_fitting(changes, divisor, 0) >= fitting_share) best = divisor;
   }
   return best;
 }

@@ -20,7 +20,7 @@ struct DurationField {
   const char* name;
   std::optional<Duration> ChannelPassport::* field;
 };
-constexpr DurationField durations[] = {
+constexpr DurationField duration_fields[] = {
     {"poll_ns", &ChannelPassport::poll},
     {"update_period_ns", &ChannelPassport::update_period},
     {"period_spread_ns", &ChannelPassport::period_spread},
@@ -36,7 +36,7 @@ struct TextField {
   const char* name;
   std::string ChannelPassport::* field;
 };
-constexpr TextField texts[] = {
+constexpr TextField text_fields[] = {
     {"channel", &ChannelPassport::channel},           {"unit", &ChannelPassport::unit},
     {"learned_utc", &ChannelPassport::learned_utc},   {"learned_by", &ChannelPassport::learned_by},
     {"boot_id", &ChannelPassport::boot_id},           {"averaging_how", &ChannelPassport::averaging_how},
@@ -46,26 +46,26 @@ struct CountField {
   const char* name;
   std::uint64_t ChannelPassport::* field;
 };
-constexpr CountField counts[] = {{"reads", &ChannelPassport::reads},
-                                 {"gaps", &ChannelPassport::gaps},
-                                 {"transitions", &ChannelPassport::transitions}};
+constexpr CountField count_fields[] = {{"reads", &ChannelPassport::reads},
+                                       {"gaps", &ChannelPassport::gaps},
+                                       {"transitions", &ChannelPassport::transitions}};
 struct RealField {
   const char* name;
   std::optional<double> ChannelPassport::* field;
 };
-constexpr RealField reals[] = {{"step", &ChannelPassport::step}, {"noise_rms", &ChannelPassport::noise_rms}};
+constexpr RealField real_fields[] = {{"step", &ChannelPassport::step}, {"noise_rms", &ChannelPassport::noise_rms}};
 
 Json json_of(const ChannelPassport& passport) {
   Json json;
-  for (const auto& [name, field] : texts)
+  for (const auto& [name, field] : text_fields)
     if (!(passport.*field).empty()) json[name] = passport.*field;
   json["version"] = passport.version;
   json["watched_ns"] = passport.watched.ns;
-  for (const auto& [name, field] : counts) json[name] = passport.*field;
-  for (const auto& [name, field] : durations)
+  for (const auto& [name, field] : count_fields) json[name] = passport.*field;
+  for (const auto& [name, field] : duration_fields)
     if (passport.*field) json[name] = (passport.*field)->ns;
   if (passport.phase) json["phase_ns"] = passport.phase->ns;
-  for (const auto& [name, field] : reals)
+  for (const auto& [name, field] : real_fields)
     if (passport.*field && std::isfinite(*(passport.*field))) json[name] = *(passport.*field);
   json["notes"] = passport.notes;
   json["absent"] = Json::array();
@@ -89,18 +89,18 @@ std::optional<std::int64_t> whole_of(const Json& json, const char* name) {
 // A figure that makes no sense is left out, as if it had not been learned.
 ChannelPassport passport_of(const Json& json) {
   ChannelPassport passport;
-  for (const auto& [name, field] : texts) passport.*field = text_of(json, name);
+  for (const auto& [name, field] : text_fields) passport.*field = text_of(json, name);
   passport.version = static_cast<int>(whole_of(json, "version").value_or(0));
   passport.watched.ns = whole_of(json, "watched_ns").value_or(0);
-  for (const auto& [name, field] : counts)
+  for (const auto& [name, field] : count_fields)
     if (const auto value = whole_of(json, name); value && *value >= 0)
       passport.*field = static_cast<std::uint64_t>(*value);
-  for (const auto& [name, field] : durations)
+  for (const auto& [name, field] : duration_fields)
     if (const auto value = whole_of(json, name); value && *value >= 0 && *value < longest_ns)
       passport.*field = Duration{*value};
   if (passport.update_period && passport.update_period->ns == 0) passport.update_period.reset();
   if (const auto phase = whole_of(json, "phase_ns")) passport.phase = Instant{*phase};
-  for (const auto& [name, field] : reals)
+  for (const auto& [name, field] : real_fields)
     if (const auto found = json.find(name); found != json.end() && found->is_number()) {
       const double value = found->get<double>();
       if (std::isfinite(value) && value > 0) passport.*field = value;

@@ -7,9 +7,9 @@ namespace prony::passport {
 
 namespace {
 
-constexpr double longest_rest = 3;    // an update this many periods after the one before ends a ramp
-constexpr double equal_rises = 0.25;  // spread of a straight ramp's inner rises
-constexpr double agreeing = 0.15;     // two ramps of unknown cause tell a window if they agree this well
+constexpr double longest_rest = 3;      // an update this many periods after the one before ends a ramp
+constexpr double equal_rises = 0.25;    // spread of a straight ramp's inner rises
+constexpr double equal_lengths = 0.15;  // two ramps of unknown cause tell a window if they agree this well
 
 struct Ramp {
   double begin_ns = 0;  // of the first change of it
@@ -103,7 +103,7 @@ WindowFit fit_window(std::span<const Transition> list, double period_ns, std::sp
   if (windows.size() < 2 || curved || sudden)
     return {{}, {}, "no step of the load is known: `prony probe` makes one if it watches for 4 s or more"};
   const auto [low, high] = std::minmax_element(windows.begin(), windows.end());
-  if (*high - *low > agreeing * *low) return {{}, {}, "ramps of different lengths: they may be the load itself"};
+  if (*high - *low > equal_lengths * *low) return {{}, {}, "ramps of different lengths: they may be the load itself"};
   return {median(windows), std::to_string(windows.size()) + " straight ramps of one length", {}};
 }
 

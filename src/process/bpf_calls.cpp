@@ -30,7 +30,7 @@ long bpf(int command, bpf_attr& attributes) noexcept {
 
 int result_of(long answer) noexcept { return answer < 0 ? -errno : 0; }
 
-Unexpected<Error> refused(int errno_value, const char* what) {
+Unexpected<Error> refused_call(int errno_value, const char* what) {
   if (errno_value == EPERM || errno_value == EACCES)
     return fail(ErrorCode::denied, std::string(what) + ": this user may not (CAP_BPF and CAP_PERFMON are needed)",
                 "bpf()",
@@ -57,7 +57,7 @@ Result<Fd> make_bpf_map(bpf_map_type type, std::size_t key_bytes, std::size_t va
   attributes.max_entries = static_cast<std::uint32_t>(entries);
   set_name(attributes.map_name, name);
   const long map = bpf(BPF_MAP_CREATE, attributes);
-  if (map < 0) return refused(errno, "cannot make a BPF map");
+  if (map < 0) return refused_call(errno, "cannot make a BPF map");
   return Fd(static_cast<int>(map));
 }
 
@@ -71,7 +71,7 @@ Result<Fd> load_bpf_program(std::span<const bpf_insn> code, const char* name) {
   long program = bpf(BPF_PROG_LOAD, attributes);
   if (program >= 0) return Fd(static_cast<int>(program));
   const int why = errno;
-  if (why == EPERM) return refused(why, "cannot load a BPF program");
+  if (why == EPERM) return refused_call(why, "cannot load a BPF program");
   // Once more for the verifier's own words; the last line says what it did not like.
   std::array<char, 16384> log{};
   attributes.log_level = 1;
@@ -79,7 +79,7 @@ Result<Fd> load_bpf_program(std::span<const bpf_insn> code, const char* name) {
   attributes.log_size = log.size();
   program = bpf(BPF_PROG_LOAD, attributes);
   if (program >= 0) return Fd(static_cast<int>(program));
-  auto error = refused(why, "cannot load a BPF program");
+  auto error = refused_call(why, "cannot load a BPF program");
   if (log[0] != 0) {
     std::string text(log.data(), ::strnlen(log.data(), log.size()));
     while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -100,7 +100,7 @@ Result<Fd> attach_to_tracepoint(const Fd& program, const char* tracepoint) {
   attributes.raw_tracepoint.prog_fd = static_cast<std::uint32_t>(program.get());
   const long link = bpf(BPF_RAW_TRACEPOINT_OPEN, attributes);
   if (link >= 0) return Fd(static_cast<int>(link));
-  return refused(errno, "cannot attach to a tracepoint of the scheduler");
+  return refused_call(errno, "cannot attach to a tracepoint of the scheduler");
 }
 
 int bpf_read(const Fd& map, const void* key, void* value) noexcept {

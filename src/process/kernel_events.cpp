@@ -23,7 +23,7 @@ namespace {
 constexpr int receive_buffer_bytes = 8 * 1024 * 1024;  // 200 ends take some 80 KiB; a build system makes thousands
 constexpr const char* need = "as root, or with CAP_NET_ADMIN: sudo setcap cap_net_admin+ep prony";
 
-Unexpected<Error> refused(int errno_value, const char* what) {
+Unexpected<Error> refused_listener(int errno_value, const char* what) {
   auto error = error_from_errno(errno_value, {}, what);
   if (error.code == ErrorCode::denied) error.fix = need;
   return Unexpected<Error>(std::move(error));
@@ -31,12 +31,12 @@ Unexpected<Error> refused(int errno_value, const char* what) {
 
 Result<Fd> open_socket(int protocol, unsigned groups) {
   Fd fd(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, protocol));
-  if (!fd.valid()) return refused(errno, "cannot open a netlink socket");
+  if (!fd.valid()) return refused_listener(errno, "cannot open a netlink socket");
   struct sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
   address.nl_groups = groups;
   if (::bind(fd.get(), reinterpret_cast<struct sockaddr*>(&address), sizeof address) != 0)
-    return refused(errno, "cannot listen to process events");
+    return refused_listener(errno, "cannot listen to process events");
   if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer_bytes, sizeof receive_buffer_bytes) != 0)
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
   return fd;
@@ -144,11 +144,12 @@ Result<void> listen_to_connector(const Fd& fd) {
   request.put(&header, sizeof header);
   request.put(&message, sizeof message);
   request.put(&operation, sizeof operation);
-  if (::send(fd.get(), request.bytes, header.nlmsg_len, 0) < 0) return refused(errno, "cannot ask for process events");
+  if (::send(fd.get(), request.bytes, header.nlmsg_len, 0) < 0)
+    return refused_listener(errno, "cannot ask for process events");
   return {};
 }
 
-std::string possible_cpus() {
+std::string possible_cpu_list() {
   const Fd file(::open("/sys/devices/system/cpu/possible", O_RDONLY | O_CLOEXEC));
   char buffer[256] = {};
   const auto got = file.valid() ? ::read(file.get(), buffer, sizeof buffer - 1) : 0;
@@ -197,9 +198,9 @@ Result<KernelEvents> KernelEvents::open() {
   const auto family = find_taskstats_family(*taskstats);
   if (!family) return Unexpected<Error>(family.error());
   const auto request =
-      generic_request(*family, TASKSTATS_CMD_GET, TASKSTATS_CMD_ATTR_REGISTER_CPUMASK, possible_cpus());
+      generic_request(*family, TASKSTATS_CMD_GET, TASKSTATS_CMD_ATTR_REGISTER_CPUMASK, possible_cpu_list());
   const int error = ask(*taskstats, request, [](const struct nlmsghdr&, const char*, std::size_t) {});
-  if (error != 0) return refused(error, "cannot ask for the statistics of ended tasks");
+  if (error != 0) return refused_listener(error, "cannot ask for the statistics of ended tasks");
   auto connector = open_socket(NETLINK_CONNECTOR, CN_IDX_PROC);
   if (!connector) return Unexpected<Error>(connector.error());
   const auto listening = listen_to_connector(*connector);

@@ -16,7 +16,7 @@ constexpr std::size_t longest_wanted = 256;      // bytes; no slip of the finger
 constexpr std::size_t shortest_part = 3;         // of a name that is looked for inside others
 constexpr std::size_t most_candidates = 10'000;  // of the kinds of which a machine may have very many
 
-std::string quoted(std::string_view name) { return "'" + printable(name, 60) + "'"; }
+std::string quoted_name(std::string_view name) { return "'" + printable(name, 60) + "'"; }
 
 std::string process_words(std::int64_t pid, std::string_view name) {
   return std::to_string(pid) + " (" + printable(name, 20) + ")";
@@ -47,7 +47,7 @@ std::string did_you_mean(std::span<const std::string> names) {
   if (names.empty()) return {};
   std::string text = "did you mean ";
   for (std::size_t i = 0; i < names.size(); ++i)
-    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + quoted(names[i]);
+    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + quoted_name(names[i]);
   return text + "?";
 }
 

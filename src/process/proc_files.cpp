@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/fd.hpp"
+#include "base/text.hpp"
 
 namespace prony {
 
@@ -30,14 +31,6 @@ std::string_view read_file(pid_t pid, const char* name, char* buffer, std::size_
     length += static_cast<std::size_t>(got);
   }
   return {buffer, length};
-}
-
-// Next word of `text`, which loses it.
-std::string_view next_word(std::string_view& text) noexcept {
-  text.remove_prefix(std::min(text.find_first_not_of(" \n"), text.size()));
-  const auto word = text.substr(0, std::min(text.find_first_of(" \n"), text.size()));
-  text.remove_prefix(word.size());
-  return word;
 }
 
 template <class Number>

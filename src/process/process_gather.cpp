@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "process/process_table.hpp"
+#include "process/resident_pace.hpp"
 
 namespace prony {
 
@@ -16,10 +17,8 @@ constexpr Duration list_at_least = milliseconds(1000);
 constexpr std::uint64_t longest_check_gap = 1024;        // looks
 constexpr std::int64_t children_cost_factor = 100;       // reading children's times may take 1/100 of the time
 constexpr std::int64_t all_children_cost_factor = 1000;  // of those who are in no target
-constexpr std::int64_t resident_cost_factor = 200;
-constexpr std::int64_t places_cost_factor = 100;  // asking where threads ran may take 1/100 of the time
-constexpr std::int64_t sparing_factor = 5;        // each of these costs is so much less where it is to be spared
-constexpr Duration resident_period = milliseconds(100);
+constexpr std::int64_t places_cost_factor = 100;         // asking where threads ran may take 1/100 of the time
+constexpr std::int64_t sparing_factor = 5;               // each of these costs is so much less where it is to be spared
 
 // Second number of statm, in pages. −1: gone.
 std::int64_t resident_pages(std::string_view text) noexcept {

@@ -9,13 +9,6 @@ namespace prony {
 
 namespace {
 
-std::string_view next_word(std::string_view& text) noexcept {
-  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
-  const auto word = text.substr(0, std::min(text.find(' '), text.size()));
-  text.remove_prefix(word.size());
-  return word;
-}
-
 std::uint64_t number(std::string_view text, int base) noexcept {
   std::uint64_t value = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value, base);

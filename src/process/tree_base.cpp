@@ -8,12 +8,12 @@
 #include <exception>
 #include <thread>
 
+#include "process/resident_pace.hpp"
+
 namespace prony {
 
 namespace {
 
-constexpr Duration resident_period = milliseconds(100);
-constexpr std::int64_t cost_factor = 200;  // a reading may take 1/200 of the time between two of them
 constexpr std::size_t ended_limit = 4096;  // records kept of processes that ended; all are counted
 
 Channel tree_channel(std::size_t id, std::string name, Measure measure, ChannelKind kind, double scale) {
@@ -167,7 +167,7 @@ void TreeBase::refresh_resident(Instant now) noexcept {
   resident_ = sum > 0 ? std::optional(sum) : std::nullopt;
   resident_peak_ = std::max(resident_peak_, sum);
   const Duration cost = machine_.now() - now;
-  next_resident_ = now + std::max(resident_period, cost_factor * cost);
+  next_resident_ = now + std::max(resident_period, resident_cost_factor * cost);
 }
 
 void TreeBase::survey() {

@@ -101,6 +101,5 @@ class TreeBase : public ProcessTree, private Sensor {
 [[nodiscard]] inline std::int64_t timeval_ns(const struct timeval& time) noexcept {
   return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::int64_t>(time.tv_usec) * 1'000;
 }
-[[nodiscard]] inline double seconds_of(std::int64_t ns) noexcept { return static_cast<double>(ns) * 1e-9; }
 
 }  // namespace prony

@@ -12,7 +12,7 @@ namespace prony {
 namespace {
 
 constexpr Duration first_step = milliseconds(10), longest_step = milliseconds(100);
-constexpr std::int64_t cost_factor = 100;
+constexpr std::int64_t asking_cost_factor = 100;
 
 }  // namespace
 
@@ -62,7 +62,7 @@ void TreePlaces::run() {
       look();
     } catch (const std::exception&) {  // out of memory: the distribution that is known stays
     }
-    const auto wait = std::max(step, cost_factor * (machine_.now() - begin));
+    const auto wait = std::max(step, asking_cost_factor * (machine_.now() - begin));
     step = std::min(2 * step, longest_step);
     std::unique_lock lock(mutex_);
     if (wake_.wait_for(lock, std::chrono::nanoseconds(wait.ns), [this] { return stop_; })) return;

@@ -15,7 +15,7 @@ namespace prony {
 
 namespace {
 
-constexpr std::int64_t cost_factor = 100;  // a listing may take 1/100 of the time between two
+constexpr std::int64_t listing_cost_factor = 100;  // a listing may take 1/100 of the time between two
 
 class WalkingTree final : public TreeBase {
  public:
@@ -46,7 +46,7 @@ class WalkingTree final : public TreeBase {
         list(now);
       } catch (const std::exception&) {  // out of memory: the members that are known stay
       }
-      next_listing_ = now + std::max(period_, cost_factor * (machine_.now() - now));
+      next_listing_ = now + std::max(period_, listing_cost_factor * (machine_.now() - now));
     }
     std::int64_t sum = adopted_ns_ + lost_ns_ - base_ns_;
     for (Member& member : live_) {

@@ -25,13 +25,11 @@ namespace prony {
 
 namespace {
 
-constexpr Duration fast_enough{100'000};
-
-Channel channel_for(const DrmCard& card, const std::string& what, Measure measure, double scale) {
+Channel amdgpu_channel(const DrmCard& card, const std::string& what, Measure measure, double scale) {
   return card_channel("amdgpu", card, what, measure, scale);
 }
 
-void add_energy(Machine& machine, const DrmCard& card, FileSensorBuilder& builder) {
+void add_energy_and_power(Machine& machine, const DrmCard& card, FileSensorBuilder& builder) {
   if (card.hwmon.empty()) return;
   const bool inside_processor = machine.exists(card.sensors() + "/in1_input");
   std::optional<ChannelId> whole;
@@ -43,12 +41,12 @@ void add_energy(Machine& machine, const DrmCard& card, FileSensorBuilder& builde
     if (builder.add(std::move(channel), path) && !whole)
       whole = ChannelId{static_cast<std::uint32_t>(builder.size() - 1)};
   };
-  auto energy = channel_for(card, {}, Measure::energy, 1e-6);
+  auto energy = amdgpu_channel(card, {}, Measure::energy, 1e-6);
   energy.kind = ChannelKind::counter;
   add("energy1_input", std::move(energy));
-  add("power1_average", channel_for(card, {}, Measure::power, 1e-6));
-  auto instant = channel_for(card, {}, Measure::power, 1e-6);
-  if (builder.has(instant.name)) instant = channel_for(card, "instant", Measure::power, 1e-6);
+  add("power1_average", amdgpu_channel(card, {}, Measure::power, 1e-6));
+  auto instant = amdgpu_channel(card, {}, Measure::power, 1e-6);
+  if (builder.has(instant.name)) instant = amdgpu_channel(card, "instant", Measure::power, 1e-6);
   add("power1_input", std::move(instant));
 }
 
@@ -94,10 +92,10 @@ void Accumulators::add(const DrmCard& card, bool has_power, Probe& notes) {
   if (!layout || !gpu_metrics_energy(seen, *layout)) return;
   table.file = std::move(*file);
   table.layout = *layout;
-  auto energy = channel_for(card, layout->unit_documented ? "" : "accumulator", Measure::energy, 0x1p-16);
+  auto energy = amdgpu_channel(card, layout->unit_documented ? "" : "accumulator", Measure::energy, 0x1p-16);
   energy.kind = ChannelKind::counter;
   if (layout->width < 8) energy.range = std::uint64_t{1} << 8 * layout->width;
-  const auto power = channel_for(card, {}, Measure::power, 1e-6).name;
+  const auto power = amdgpu_channel(card, {}, Measure::power, 1e-6).name;
   if (layout->unit_documented) {
     if (has_power) within_.push_back({power, energy.name});
   } else {
@@ -165,7 +163,7 @@ void add_conditions(Machine& machine, const DrmCard& card, FileSensorBuilder& bu
   for (const auto& row : rows) {
     if (row.sensors && card.hwmon.empty()) continue;
     const auto path = (row.sensors ? card.sensors() : card.device()) + "/" + row.file;
-    if (machine.exists(path)) builder.add(channel_for(card, row.what, row.measure, row.scale), path);
+    if (machine.exists(path)) builder.add(amdgpu_channel(card, row.what, row.measure, row.scale), path);
   }
 }
 
@@ -177,9 +175,9 @@ Probe make_amdgpu(Machine& machine, const SensorOptions&) {
   Probe probe;
   const auto cards = drm_cards(machine, {"amdgpu"});
   for (const auto& card : cards) {
-    add_energy(machine, card, energy);
-    if (!energy.has(channel_for(card, {}, Measure::energy, 1).name))
-      accumulators->add(card, energy.has(channel_for(card, {}, Measure::power, 1).name), probe);
+    add_energy_and_power(machine, card, energy);
+    if (!energy.has(amdgpu_channel(card, {}, Measure::energy, 1).name))
+      accumulators->add(card, energy.has(amdgpu_channel(card, {}, Measure::power, 1).name), probe);
     add_conditions(machine, card, conditions);
   }
   if (cards.empty()) {

@@ -15,6 +15,9 @@
 
 namespace prony {
 
+// A counter of busy time that says more than this says rubbish.
+inline constexpr std::int64_t largest_busy_count = std::int64_t{1} << 60;
+
 // The first line of /proc/stat in units of 10 ms: what was idle, waiting or stolen, and the sum of all (guests are
 // inside user).
 struct CpuTimes {

@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "machine/names.hpp"
+#include "sensors/retry_pause.hpp"
 
 namespace prony {
 
@@ -16,14 +17,13 @@ constexpr double user_hz = 100;
 constexpr std::int64_t online_every_ns = 1'000'000'000;
 // Of /proc/stat beside cpu.stat: at most so often, and at most 1/1000 of the time.
 constexpr std::int64_t times_every_ns = 100'000'000, times_cost_factor = 1000;
-constexpr std::int64_t largest_count = std::int64_t{1} << 60;
 
 std::optional<std::int64_t> number_at(std::string_view text, std::size_t& at) noexcept {
   std::int64_t value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data() + at, end, value);
   // A number that runs into the end of the buffer may have been cut.
-  if (error != std::errc{} || stop == end || value < 0 || value > largest_count) return std::nullopt;
+  if (error != std::errc{} || stop == end || value < 0 || value > largest_busy_count) return std::nullopt;
   at = static_cast<std::size_t>(stop - text.data());
   return value;
 }
@@ -150,7 +150,7 @@ Reading BusyTime::read() noexcept {
       return {by_idle_->count(), Quality::ok};
     }
   } else if (const auto now = machine_->now().ns; now >= next_reopen_ns_) {
-    next_reopen_ns_ = now + 1'000'000'000;
+    next_reopen_ns_ = now + reopen_pause_ns;
     (void)file_->reopen();
   }
   return {0, Quality::gap};

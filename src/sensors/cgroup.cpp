@@ -15,7 +15,7 @@ namespace prony {
 
 namespace {
 
-Channel channel_for(std::string name, Measure measure, double scale) {
+Channel cgroup_channel(std::string name, Measure measure, double scale) {
   Channel channel;
   channel.name = "cgroup." + std::move(name);
   channel.sensor = "cgroup";
@@ -36,19 +36,20 @@ void add_cpu(Machine& machine, TextSensorBuilder& builder) {
   const auto cpu = own_cgroup(machine, "cpu");
   if (cpu && cpu->version_2 && !cpu->top) {
     std::vector<TextField> fields;
-    fields.push_back({channel_for("cpu", Measure::time, 1e-6), of_line("usage_usec")});
+    fields.push_back({cgroup_channel("cpu", Measure::time, 1e-6), of_line("usage_usec")});
     // Only with the cpu controller switched on for this group.
     const auto text = machine.read_text(cpu->path + "/cpu.stat");
     if (text && number_of_line(*text, "throttled_usec"))
-      fields.push_back({channel_for("throttled", Measure::time, 1e-6), of_line("throttled_usec")});
+      fields.push_back({cgroup_channel("throttled", Measure::time, 1e-6), of_line("throttled_usec")});
     builder.add(cpu->path + "/cpu.stat", std::move(fields));
     return;
   }
   const auto account = own_cgroup(machine, "cpuacct");
   if (account && !account->version_2 && !account->top)
-    builder.add(account->path + "/cpuacct.usage", {{channel_for("cpu", Measure::time, 1e-9), whole_text}});
+    builder.add(account->path + "/cpuacct.usage", {{cgroup_channel("cpu", Measure::time, 1e-9), whole_text}});
   if (cpu && !cpu->version_2 && !cpu->top)
-    builder.add(cpu->path + "/cpu.stat", {{channel_for("throttled", Measure::time, 1e-9), of_line("throttled_time")}});
+    builder.add(cpu->path + "/cpu.stat",
+                {{cgroup_channel("throttled", Measure::time, 1e-9), of_line("throttled_time")}});
 }
 
 void add_memory(Machine& machine, TextSensorBuilder& builder) {
@@ -56,7 +57,7 @@ void add_memory(Machine& machine, TextSensorBuilder& builder) {
   if (!memory || memory->top) return;
   const auto path = memory->path + (memory->version_2 ? "/memory.current" : "/memory.usage_in_bytes");
   if (memory->version_2 && !machine.exists(path)) return;  // the controller is not switched on for this group
-  builder.add(path, {{channel_for("memory", Measure::memory, 1), whole_text}});
+  builder.add(path, {{cgroup_channel("memory", Measure::memory, 1), whole_text}});
 }
 
 }  // namespace

@@ -240,7 +240,7 @@ constexpr std::array number_rules{
     NumberRule{arm, -1, 0xd8e, 0xd8e, "neoverse"},
 };
 
-std::optional<int> number(std::string_view text) {
+std::optional<int> hex_or_decimal(std::string_view text) {
   int base = 10;
   if (text.starts_with("0x")) {
     text.remove_prefix(2);
@@ -284,10 +284,10 @@ ProcessorId processor_id(std::string_view cpuinfo) {
     if (ended) return;
     if (key == "vendor_id" || key == "CPU implementer") id.vendor = value;
     if (key == "model name") id.model_name = value;
-    if (key == "cpu family") id.family = number(value).value_or(-1);
-    if (key == "model" || key == "CPU part") id.model = number(value).value_or(-1);
-    if (key == "stepping" || key == "CPU revision") id.stepping = number(value).value_or(-1);
-    if (key == "cpu cores") id.cores = static_cast<unsigned>(std::max(number(value).value_or(0), 0));
+    if (key == "cpu family") id.family = hex_or_decimal(value).value_or(-1);
+    if (key == "model" || key == "CPU part") id.model = hex_or_decimal(value).value_or(-1);
+    if (key == "stepping" || key == "CPU revision") id.stepping = hex_or_decimal(value).value_or(-1);
+    if (key == "cpu cores") id.cores = static_cast<unsigned>(std::max(hex_or_decimal(value).value_or(0), 0));
     if (key == "flags") id.hypervisor = (" " + std::string(value) + " ").find(" hypervisor ") != std::string::npos;
   });
   id.packages = static_cast<unsigned>(packages.size());

@@ -9,7 +9,7 @@ namespace prony {
 namespace {
 
 // clang-format off: one row a line
-constexpr std::array<CpuPowerRow, 36> rows{{
+constexpr std::array<CpuPowerRow, 36> measured_rows{{
     {"epyc-1", "AMD EPYC 1st generation", 16, 32, 32, 2, 10, {13.6, 0.0, 0.24, 4.74}, {83.2, 0.324, 0.49, 2.19}},
     {"epyc-2", "AMD EPYC 2nd generation", 64, 64, 64, 2, 36, {6.86, 0.161, 0.18, 6.18}, {52.6, 1.23, 0.46, 2.2}},
     {"epyc-3", "AMD EPYC 3rd generation", 64, 64, 64, 2, 28, {6.39, 0.15, 0.2, 5.81}, {61.2, 1.43, 0.45, 2.19}},
@@ -51,6 +51,6 @@ constexpr std::array<CpuPowerRow, 36> rows{{
 
 }  // namespace
 
-std::span<const CpuPowerRow> measured_cpu_power() { return rows; }
+std::span<const CpuPowerRow> measured_cpu_power() { return measured_rows; }
 
 }  // namespace prony

@@ -32,7 +32,7 @@ const CpuPowerRow* row_of(std::string_view key) {
   return nullptr;
 }
 
-double watts(const CpuPowerLine& line, double cores) { return line.per_package_w + line.per_core_w * cores; }
+double line_watts(const CpuPowerLine& line, double cores) { return line.per_package_w + line.per_core_w * cores; }
 
 // Outside of the core counts that the results had, the end that is less sure is taken halfway back to them: a small
 // package may be one that was sold for its clock, with nearly the power of a large one.
@@ -40,13 +40,13 @@ Range of_packages(const CpuPowerRow& row, const CpuPowerLine& line, double packa
   const double fewest = row.fewest_cores, most = row.most_cores;
   const double for_high = cores < fewest ? (cores + fewest) / 2 : cores;
   const double for_low = cores > most ? (cores + most) / 2 : cores;
-  return {packages * watts(line, for_low) * line.low, packages * watts(line, cores),
-          packages * watts(line, for_high) * line.high};
+  return {packages * line_watts(line, for_low) * line.low, packages * line_watts(line, cores),
+          packages * line_watts(line, for_high) * line.high};
 }
 
 // One CPU that a virtual machine sees.
 Range of_virtual_cpu(const CpuPowerRow& row, const CpuPowerLine& line) {
-  const auto per_core = [&](double cores) { return watts(line, cores) / cores; };
+  const auto per_core = [&](double cores) { return line_watts(line, cores) / cores; };
   const double threads = row.threads_per_core;
   return {line.low * per_core(row.most_cores) / threads, per_core(row.usual_cores) / threads,
           line.high * per_core(row.fewest_cores)};
@@ -65,21 +65,22 @@ std::optional<double> frequency(Machine& machine, const std::string& path) {
   return static_cast<double>(value);
 }
 
-constexpr const char* cpu_folder = "/sys/devices/system/cpu/";
+constexpr const char* clocks_folder = "/sys/devices/system/cpu/";
 
 // Base clock in kHz: intel_pstate tells it for each policy, AMD's and others' firmware in MHz.
 std::optional<double> base_khz(Machine& machine, const std::string& policy) {
   if (const auto base = frequency(machine, policy + "base_frequency")) return base;
-  if (const auto mhz = frequency(machine, std::string(cpu_folder) + "cpu0/acpi_cppc/nominal_freq")) return *mhz * 1e3;
+  if (const auto mhz = frequency(machine, std::string(clocks_folder) + "cpu0/acpi_cppc/nominal_freq"))
+    return *mhz * 1e3;
   return std::nullopt;
 }
 
 // Reference and highest clock: means over the policies, as the recorded clocks are compared with them as a mean too. A
 // processor with cores of two kinds has two clocks.
 void add_clocks(Machine& machine, CpuPowerContext& context) {
-  const std::string folder = std::string(cpu_folder) + "cpufreq";
+  const std::string folder = std::string(clocks_folder) + "cpufreq";
   const bool turbo = machine.read_text(folder + "/boost").has_value() ||
-                     machine.read_text(std::string(cpu_folder) + "intel_pstate/no_turbo").has_value();
+                     machine.read_text(std::string(clocks_folder) + "intel_pstate/no_turbo").has_value();
   double reference = 0, highest = 0, policies = 0;
   for (const auto& name : machine.list(folder).value_or(std::vector<std::string>{})) {
     if (!name.starts_with("policy")) continue;

@@ -16,10 +16,10 @@ namespace prony {
 
 namespace {
 
-constexpr const char* top = "/sys/devices/system/cpu/cpufreq";
-constexpr std::size_t most_shown = 16;
+constexpr const char* policies_folder = "/sys/devices/system/cpu/cpufreq";
+constexpr std::size_t most_policies_shown = 16;
 constexpr std::size_t most_read = 128;
-constexpr std::size_t most_watched = 16;
+constexpr std::size_t most_settings_watched = 16;
 
 Channel clock_channel(const std::string& domain, const std::string& device) {
   Channel channel;
@@ -87,12 +87,12 @@ class ClockSensor final : public Sensor {
 
 StateWatch watch_of(Machine& machine, const std::vector<std::string>& policies) {
   StateWatch watch(machine, "clock-control");
-  for (const auto& policy : spread(policies, most_watched))
+  for (const auto& policy : spread(policies, most_settings_watched))
     for (const auto& [file, what] : {std::pair{"scaling_governor", "governor"},
                                      {"scaling_driver", "driver"},
                                      {"energy_performance_preference", "energy preference"}})
-      watch.add("cpufreq." + policy, what, std::string(top) + "/" + policy + "/" + file);
-  watch.add("cpufreq", "boost", std::string(top) + "/boost");
+      watch.add("cpufreq." + policy, what, std::string(policies_folder) + "/" + policy + "/" + file);
+  watch.add("cpufreq", "boost", std::string(policies_folder) + "/boost");
   watch.add("cpufreq", "no_turbo", "/sys/devices/system/cpu/intel_pstate/no_turbo");
   watch.add("cpufreq", "largest clock (%)", "/sys/devices/system/cpu/intel_pstate/max_perf_pct");
   return watch;
@@ -103,19 +103,19 @@ StateWatch watch_of(Machine& machine, const std::vector<std::string>& policies) 
 Probe make_cpufreq(Machine& machine, const SensorOptions& options) {
   FileSensorBuilder builder(machine);
   std::vector<std::string> policies;
-  for (const auto& name : machine.list(top).value_or(std::vector<std::string>{}))
+  for (const auto& name : machine.list(policies_folder).value_or(std::vector<std::string>{}))
     if (name.starts_with("policy")) policies.push_back(name);
-  const bool summary = policies.size() > most_shown && !options.every_channel;
+  const bool summary = policies.size() > most_policies_shown && !options.every_channel;
   for (const auto& name : summary ? spread(policies, most_read) : policies)
-    builder.add(clock_channel(name, name), std::string(top) + "/" + name + "/scaling_cur_freq");
+    builder.add(clock_channel(name, name), std::string(policies_folder) + "/" + name + "/scaling_cur_freq");
   if (policies.empty())
     builder.unavailable().push_back({"cpufreq", "the kernel has no frequency driver here",
                                      "usual in a virtual machine; on hardware load the driver"});
   auto probe = builder.finish(LaneKind::slow);
-  if (probe.sensor && policies.size() > most_watched)
+  if (probe.sensor && policies.size() > most_settings_watched)
     probe.notes.push_back({"cpufreq",
                            "changes of governor, driver and energy preference are looked for in " +
-                               std::to_string(most_watched) + " of " + std::to_string(policies.size()) +
+                               std::to_string(most_settings_watched) + " of " + std::to_string(policies.size()) +
                                " policies, evenly over the machine",
                            {}});
   if (probe.sensor)

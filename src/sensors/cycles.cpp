@@ -25,22 +25,21 @@ namespace prony {
 namespace {
 
 const std::string cpu_folder = "/sys/devices/system/cpu";
-constexpr std::size_t kinds = 2;  // cycles, misses
+constexpr std::size_t event_kinds = 2;  // cycles, misses
 constexpr double most_cycles_per_s = 1e10;
-constexpr Duration dear_read = Duration{100'000};
 
 // One CPU's events.
 struct Counted {
   unsigned cpu = 0;
-  std::array<PerfEvent, kinds> events{perf_cycles, perf_cache_misses};
+  std::array<PerfEvent, event_kinds> events{perf_cycles, perf_cache_misses};
   bool on = false;
-  std::optional<std::uint32_t> package;       // told by the kernel once it is on
-  std::unique_ptr<PerfGroup> group;           // null: its CPU is off, or has to be opened
-  std::array<std::uint64_t, kinds> before{};  // what groups that were closed had counted
-  std::array<std::uint64_t, kinds> shown{};   // and what this one did when it was read last
+  std::optional<std::uint32_t> package;             // told by the kernel once it is on
+  std::unique_ptr<PerfGroup> group;                 // null: its CPU is off, or has to be opened
+  std::array<std::uint64_t, event_kinds> before{};  // what groups that were closed had counted
+  std::array<std::uint64_t, event_kinds> shown{};   // and what this one did when it was read last
 };
 
-std::optional<std::uint32_t> package_of(Machine& machine, unsigned cpu) {
+std::optional<std::uint32_t> package_of_cpu(Machine& machine, unsigned cpu) {
   const auto package =
       probe_integer(machine, cpu_folder + "/cpu" + std::to_string(cpu) + "/topology/physical_package_id");
   if (!package || *package < 0 || *package > 65535) return std::nullopt;
@@ -63,7 +62,7 @@ class CyclesSensor final : public Sensor {
  public:
   // `events`: 1 or 2 of each CPU's. `own`: Prony's; null where they cannot be had.
   CyclesSensor(Machine& machine, std::vector<Counted> cpus, std::size_t events, std::unique_ptr<File> online,
-               std::array<std::unique_ptr<PerfGroup>, kinds> own)
+               std::array<std::unique_ptr<PerfGroup>, event_kinds> own)
       : machine_(machine), cpus_(std::move(cpus)), events_(events), online_(std::move(online)), own_(std::move(own)) {
     std::set<std::uint32_t> packages;
     for (const Counted& counted : cpus_)
@@ -73,7 +72,7 @@ class CyclesSensor final : public Sensor {
       add(channel_of(kind, {}, cpus_.size()));
       for (const auto package : packages_) add(channel_of(kind, "package-" + std::to_string(package), cpus_.size()));
     }
-    for (std::size_t kind = 0; kind < kinds; ++kind) {
+    for (std::size_t kind = 0; kind < event_kinds; ++kind) {
       if (!own_[kind]) continue;
       auto channel = channel_of(kind, {}, cpus_.size());
       channel.name = kind == 0 ? "prony.cycles" : "prony.llc-misses";
@@ -84,7 +83,7 @@ class CyclesSensor final : public Sensor {
     std::vector<Reading> readings(channels_.size());
     const auto begin = machine_.now();
     read(readings);
-    if (machine_.now() - begin > dear_read) lane_ = LaneKind::slow;
+    if (machine_.now() - begin > fast_enough) lane_ = LaneKind::slow;
   }
 
   [[nodiscard]] LaneKind lane() const noexcept override { return lane_; }
@@ -122,7 +121,7 @@ class CyclesSensor final : public Sensor {
       if (!group) continue;
       counted.group = std::move(*group);
       counted.before = counted.shown;
-      if (!counted.package) counted.package = package_of(machine_, counted.cpu);
+      if (!counted.package) counted.package = package_of_cpu(machine_, counted.cpu);
     }
     return {};
   }
@@ -153,7 +152,7 @@ class CyclesSensor final : public Sensor {
   [[nodiscard]] bool count(Counted& counted) noexcept {
     if (!counted.on) return true;  // it counts nothing; what it had counted stays
     if (!counted.group) return false;
-    std::array<std::uint64_t, kinds> values{};
+    std::array<std::uint64_t, event_kinds> values{};
     const int status = counted.group->read({values.data(), events_});
     if (status != 0) {
       fault_ = -status;
@@ -181,7 +180,7 @@ class CyclesSensor final : public Sensor {
   std::vector<Counted> cpus_;
   const std::size_t events_;
   std::unique_ptr<File> online_;
-  std::array<std::unique_ptr<PerfGroup>, kinds> own_;
+  std::array<std::unique_ptr<PerfGroup>, event_kinds> own_;
   std::vector<std::uint32_t> packages_;  // empty: there is one
   std::vector<Channel> channels_;
   LaneKind lane_ = LaneKind::fast;
@@ -217,7 +216,7 @@ std::vector<Counted> cpus_here(Machine& machine, const std::string& online) {
     Counted counted;
     counted.cpu = cpu;
     counted.on = cpu_list_holds(online, cpu);
-    if (counted.on) counted.package = package_of(machine, cpu);
+    if (counted.on) counted.package = package_of_cpu(machine, cpu);
     cpus.push_back(std::move(counted));
   }
   use_pmus_of_hybrid_cpus(machine, cpus);
@@ -232,7 +231,7 @@ Unavailable why_not(const Error& error) {
 
 // Opens the events of every CPU that is on. The first one decides whether misses are counted, too.
 Result<std::size_t> open_all(Machine& machine, std::vector<Counted>& cpus, std::vector<Unavailable>& notes) {
-  std::size_t events = kinds;
+  std::size_t events = event_kinds;
   bool first = true;
   for (Counted& counted : cpus) {
     if (!counted.on) continue;
@@ -256,9 +255,9 @@ Result<std::size_t> open_all(Machine& machine, std::vector<Counted>& cpus, std::
 
 // Of this program's threads: the one that probes, and those that it and they will start. On cores of two kinds a thread
 // would need events of both PMUs, each of which counts a part of its time: that looks as if they were multiplexed.
-std::array<std::unique_ptr<PerfGroup>, kinds> open_own(Machine& machine, const Counted& any, std::size_t events,
-                                                       std::vector<Unavailable>& notes) {
-  std::array<std::unique_ptr<PerfGroup>, kinds> own;
+std::array<std::unique_ptr<PerfGroup>, event_kinds> open_own(Machine& machine, const Counted& any, std::size_t events,
+                                                             std::vector<Unavailable>& notes) {
+  std::array<std::unique_ptr<PerfGroup>, event_kinds> own;
   if (any.events[0].config != perf_cycles.config) {
     notes.push_back({"prony.cycles", "this processor has cores of two kinds, whose cycles are not alike", {}});
     return own;
@@ -287,9 +286,9 @@ Probe make_cycles(Machine& machine, const SensorOptions&) {
     return say({"cycles", cpu_folder + "/online does not say which CPUs are on", {}});
   auto cpus = cpus_here(machine, *text);
   const auto on = static_cast<std::size_t>(std::count_if(cpus.begin(), cpus.end(), [](auto& cpu) { return cpu.on; }));
-  if (const auto most = most_files_of_sensor(machine); kinds * on > most)
+  if (const auto most = most_files_of_sensor(machine); event_kinds * on > most)
     return say({"cycles",
-                std::to_string(kinds * on) +
+                std::to_string(event_kinds * on) +
                     " perf events would have to stay open; one sensor of Prony keeps "
                     "at most " +
                     std::to_string(most),

@@ -18,9 +18,9 @@ namespace prony {
 
 namespace {
 
-constexpr std::size_t most_shown = 8;
+constexpr std::size_t most_disks_shown = 8;
 constexpr std::size_t most_devices = 256;
-constexpr std::array<std::size_t, 3> wanted{2, 6, 9};  // fields of `stat`, from 0
+constexpr std::array<std::size_t, 3> stat_fields{2, 6, 9};  // fields of `stat`, from 0
 
 bool holds_data(Machine& machine, const std::string& name) {
   for (const std::string_view stem : {"loop", "ram", "zram"})
@@ -32,7 +32,7 @@ bool holds_data(Machine& machine, const std::string& name) {
   return probe_integer(machine, folder + "/size").value_or(1) != 0;  // an empty card reader or unused nbd
 }
 
-std::vector<Channel> channels_of(const std::string& device) {
+std::vector<Channel> disk_channels(const std::string& device) {
   std::vector<Channel> channels(3);
   for (std::size_t i = 0; i < channels.size(); ++i) {
     auto& channel = channels[i];
@@ -58,15 +58,15 @@ class DiskSensor final : public Sensor {
   [[nodiscard]] LaneKind lane() const noexcept override { return LaneKind::slow; }
   [[nodiscard]] std::span<const Channel> channels() const noexcept override { return channels_; }
   void read(std::span<Reading> out) noexcept override {
-    if (sum_) std::fill_n(out.begin(), wanted.size(), Reading{0, Quality::ok});
+    if (sum_) std::fill_n(out.begin(), stat_fields.size(), Reading{0, Quality::ok});
     TextBuffer buffer;
     for (std::size_t file = 0; file < files_.size(); ++file) {
       const auto text = files_[file].read(buffer);
-      for (std::size_t i = 0; i < wanted.size(); ++i) {
-        const auto value = text.empty() ? std::nullopt : number_in_line(text, wanted[i]);
+      for (std::size_t i = 0; i < stat_fields.size(); ++i) {
+        const auto value = text.empty() ? std::nullopt : number_in_line(text, stat_fields[i]);
         if (!value && !text.empty()) files_[file].note_malformed();
         if (!sum_) {
-          out[file * wanted.size() + i] = value ? Reading{*value, Quality::ok} : Reading{};
+          out[file * stat_fields.size() + i] = value ? Reading{*value, Quality::ok} : Reading{};
         } else if (!value || __builtin_add_overflow(out[i].raw, *value, &out[i].raw)) {
           out[i].quality = Quality::gap;
         }
@@ -77,7 +77,7 @@ class DiskSensor final : public Sensor {
     std::vector<Unavailable> result;
     for (std::size_t file = 0; file < files_.size(); ++file)
       if (const auto fault = files_[file].take_fault())
-        result.push_back({channels_[sum_ ? 0 : file * wanted.size()].name, fault->where + ": " + fault->what, {}});
+        result.push_back({channels_[sum_ ? 0 : file * stat_fields.size()].name, fault->where + ": " + fault->what, {}});
     return result;
   }
 
@@ -97,7 +97,7 @@ Probe make_disk(Machine& machine, const SensorOptions& options) {
     if (names.size() == most_devices || !holds_data(machine, name)) continue;
     auto file = TextFile::open(machine, "/sys/block/" + name + "/stat");
     TextBuffer buffer;
-    if (file && !number_in_line(file->read(buffer), wanted.back())) {
+    if (file && !number_in_line(file->read(buffer), stat_fields.back())) {
       probe.unavailable.push_back({"disk." + name_part(name), file->path() + ": is not the statistics of a disk", {}});
     } else if (file) {
       (void)file->take_fault();
@@ -111,11 +111,11 @@ Probe make_disk(Machine& machine, const SensorOptions& options) {
     if (probe.unavailable.empty()) probe.unavailable.push_back({"disk", "no disk in /sys/block", {}});
     return probe;
   }
-  const bool sum = files.size() > most_shown && !options.every_channel;
+  const bool sum = files.size() > most_disks_shown && !options.every_channel;
   if (sum) names.assign(1, "all");
   std::vector<Channel> channels;
   for (const auto& name : names)
-    for (auto& channel : channels_of(name)) channels.push_back(std::move(channel));
+    for (auto& channel : disk_channels(name)) channels.push_back(std::move(channel));
   probe.sensor = std::make_unique<DiskSensor>(std::move(files), std::move(channels), sum);
   return probe;
 }

@@ -18,13 +18,14 @@
 #include "base/interruptible.hpp"
 #include "base/text.hpp"
 #include "sensors/prometheus_text.hpp"
+#include "sensors/retry_pause.hpp"
 
 namespace prony {
 
 namespace {
 
-constexpr Duration deadline = milliseconds(3000), longest_pause = milliseconds(10'000);
-constexpr std::size_t most_bytes = std::size_t{4} << 20;
+constexpr Duration scrape_deadline = milliseconds(3000);
+constexpr std::size_t most_scraped_bytes = std::size_t{4} << 20;
 
 struct Row {
   std::string_view what;  // of the channel: engine.WHAT
@@ -107,8 +108,8 @@ class EngineSensor final : public Sensor, public Interruptible {
   [[nodiscard]] Result<std::string> ask() {
     HttpRequest request;
     request.url = url_;
-    request.deadline = deadline;
-    request.most_bytes = most_bytes;
+    request.deadline = scrape_deadline;
+    request.most_bytes = most_scraped_bytes;
     auto answer = network_->http(request);
     if (!answer) return Unexpected<Error>(answer.error());
     if (answer->status == 501 || answer->status == 404)
@@ -170,7 +171,7 @@ class EngineSensor final : public Sensor, public Interruptible {
         tell({ErrorCode::malformed, "its answer has no " + std::string(rows_[i].metrics[0]), url_, {}});
       }
     }
-    pause_ = whole ? Duration{0} : std::min(longest_pause, std::max(milliseconds(1000), 2 * pause_));
+    pause_ = whole ? Duration{0} : longer_pause(pause_);
     not_before_ = machine_.now() + pause_;
   }
   [[nodiscard]] std::vector<Unavailable> complaints() override {

@@ -38,6 +38,7 @@ class FileSensor final : public Sensor {
 // How long `read` takes by the machine's clock; made again, up to 8 times, where others took the processor from it
 // while it did not wait for anything.
 [[nodiscard]] Duration time_of_read(Machine& machine, const std::function<void()>& read);
+inline constexpr Duration fast_enough{100'000};  // a read that takes longer is not for the fast lane
 
 // Collects the channels of a FileSensor while probing: each is opened and read once, and what does not work is noted
 // with its reason instead of being added.

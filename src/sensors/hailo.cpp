@@ -28,9 +28,9 @@ namespace {
 constexpr std::size_t most_chips = 16;
 constexpr Duration power_pace = milliseconds(200), temperature_pace = milliseconds(1000);
 // What no chip of theirs can be: an M.2 slot gives some 8 W; beyond 150 °C nothing of silicon answers.
-constexpr double most_watts = 50, least_celsius = -60, most_celsius = 150;
+constexpr double most_watts = 50, least_celsius = -60, most_chip_celsius = 150;
 
-bool believable_temperature(double celsius) { return celsius > least_celsius && celsius < most_celsius; }
+bool believable_temperature(double celsius) { return celsius > least_celsius && celsius < most_chip_celsius; }
 
 // Both 0: what a structure holds that nobody filled in. Not a number is never between two.
 bool means_something(const hailo::Temperature& told) {

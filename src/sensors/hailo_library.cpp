@@ -5,14 +5,13 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "sensors/retry_pause.hpp"
 
 namespace prony {
 
 namespace {
 
-constexpr unsigned quick_tries = 5;
-constexpr std::int64_t second_ns = 1'000'000'000, longest_wait_s = 60;
-constexpr std::string_view remedy =
+constexpr std::string_view hailo_remedy =
     "sudo apt install hailo-all (Raspberry Pi OS), or HailoRT and its driver from Hailo";
 
 }  // namespace
@@ -67,14 +66,14 @@ Result<std::shared_ptr<const HailoLibrary>> HailoLibrary::open(Machine& machine)
     if (error.code == ErrorCode::absent) {
       error.what = "libhailort.so is not there: nothing of the accelerator can be read";
       error.where.clear();
-      error.fix = std::string(remedy);
+      error.fix = std::string(hailo_remedy);
     }
     return Unexpected<Error>(error);
   }
   auto opened = std::make_shared<const HailoLibrary>(std::move(*library));
   if (!opened->scan || !opened->create || !opened->release)
     return fail(ErrorCode::unavailable, "is not the library that it is named after, or HailoRT before 4.15",
-                "libhailort.so", std::string(remedy));
+                "libhailort.so", std::string(hailo_remedy));
   return opened;
 }
 
@@ -139,7 +138,7 @@ void HailoChip::leave(hailo::Status status) noexcept {
   here_.store(false, std::memory_order_relaxed);
   give_back();
   tries_ = 0;
-  next_try_ = machine_.now() + Duration{second_ns};
+  next_try_ = machine_.now() + pause_after(tries_);
 }
 
 hailo::Status HailoChip::come_back() noexcept {
@@ -150,9 +149,7 @@ hailo::Status HailoChip::come_back() noexcept {
     back_ns_.store(machine_.now().ns, std::memory_order_release);
     return status;
   }
-  const auto wait_s =
-      ++tries_ <= quick_tries ? 1 : std::min(longest_wait_s, std::int64_t{1} << std::min(tries_ - quick_tries, 6U));
-  next_try_ = now + Duration{wait_s * second_ns};
+  next_try_ = now + pause_after(++tries_);
   return left_with_;
 }
 

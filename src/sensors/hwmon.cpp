@@ -29,9 +29,7 @@ namespace prony {
 
 namespace {
 
-constexpr Duration fast_enough{100'000};
-
-Channel channel_for(const HwmonChip& chip, const std::string& label, Measure measure) {
+Channel hwmon_channel(const HwmonChip& chip, const std::string& label, Measure measure) {
   Channel channel;
   channel.sensor = "hwmon";
   channel.device = chip.device;
@@ -121,13 +119,14 @@ bool add(FileSensorBuilder& builder, Channel channel, const HwmonInput& input, c
   return done;
 }
 
-std::vector<Added> add_energy(Machine& machine, const HwmonChip& chip, bool every_channel, FileSensorBuilder& builder) {
+std::vector<Added> add_chip_energy(Machine& machine, const HwmonChip& chip, bool every_channel,
+                                   FileSensorBuilder& builder) {
   std::vector<Added> added;
   for (const auto& input : chip.inputs(machine, "energy", "_input")) {
     // amd_energy has one counter per core inside those of the sockets: hundreds of files, off unless asked for.
     const bool core = chip.driver == "amd_energy" && input.label.starts_with("Ecore");
     if (core && !every_channel) continue;
-    auto channel = channel_for(chip, input.label, Measure::energy);
+    auto channel = hwmon_channel(chip, input.label, Measure::energy);
     channel.kind = ChannelKind::counter;
     channel.update_period = period_of(machine, chip.path + "/update_interval");
     add(builder, std::move(channel), input, nullptr, added);
@@ -151,7 +150,7 @@ std::vector<Added> add_power(Machine& machine, const HwmonChip& chip, const Jets
       inputs.push_back(std::move(average));
   for (auto& input : inputs) {
     input.label = rail_label(machine, chip, input, board);
-    auto channel = channel_for(chip, input.label, Measure::power);
+    auto channel = hwmon_channel(chip, input.label, Measure::power);
     set_times(machine, chip, channel);
     if (input.path.ends_with("_average")) channel.averaging_window = period_of(machine, input.path + "_interval");
     add(builder, std::move(channel), input, nullptr, added);
@@ -167,7 +166,7 @@ std::vector<Added> add_products(Machine& machine, const HwmonChip& chip, FileSen
       if (!same_rail(chip, voltage, current)) continue;
       auto rail = voltage;
       if (!rail.labelled && current.labelled) rail.label = current.label;
-      auto channel = channel_for(chip, rail.label, Measure::power);
+      auto channel = hwmon_channel(chip, rail.label, Measure::power);
       channel.origin = Origin::derived;  // mV × mA = µW
       channel.resolution = product_step(machine, chip, voltage);
       set_times(machine, chip, channel);
@@ -181,7 +180,7 @@ std::vector<Added> add_products(Machine& machine, const HwmonChip& chip, FileSen
 void add_parts(Machine& machine, const HwmonChip& chip, FileSensorBuilder& builder) {
   for (const auto measure : {Measure::voltage, Measure::current})
     for (const auto& input : chip.inputs(machine, measure == Measure::voltage ? "in" : "curr", "_input")) {
-      auto channel = channel_for(chip, input.label, measure);
+      auto channel = hwmon_channel(chip, input.label, measure);
       const bool shunt = is_ina3221(chip) && measure == Measure::voltage && input.index >= 4;
       channel.scale = shunt ? 1e-6 : 1e-3;
       set_times(machine, chip, channel);
@@ -224,7 +223,7 @@ Probe make_hwmon(Machine& machine, const SensorOptions& options) {
       return !card.hwmon.empty() && chip.path.substr(chip.path.rfind('/') + 1) == card.hwmon;
     });
     if (chip.power_supply || of_card) continue;
-    const auto energies = add_energy(machine, chip, options.every_channel, builder);
+    const auto energies = add_chip_energy(machine, chip, options.every_channel, builder);
     auto powers = add_power(machine, chip, board, builder);
     if (powers.empty() && energies.empty()) powers = add_products(machine, chip, builder);
     nest_power(builder.channels(), energies, powers);

@@ -1,10 +1,10 @@
 #include "sensors/integer_file.hpp"
 
+#include "sensors/retry_pause.hpp"
+
 namespace prony {
 
 namespace {
-
-constexpr std::int64_t reopen_pause_ns = 1'000'000'000;
 
 constexpr bool is_end(char c) noexcept { return c == '\n' || c == ' ' || c == '\t' || c == '\r'; }
 

@@ -22,17 +22,17 @@ namespace {
 
 constexpr std::size_t most_reasons = 24;
 
-Channel channel_for(const DrmCard& card, const std::string& what, Measure measure, double scale) {
+Channel intel_channel(const DrmCard& card, const std::string& what, Measure measure, double scale) {
   return card_channel("intel-gpu", card, what, measure, scale);
 }
 
-void add_energy(Machine& machine, const DrmCard& card, FileSensorBuilder& builder) {
+void add_energy_counters(Machine& machine, const DrmCard& card, FileSensorBuilder& builder) {
   if (card.hwmon.empty()) return;
   std::optional<ChannelId> whole;
   for (const auto& [file, what] : {std::pair{"energy1_input", ""}, {"energy2_input", "package"}}) {
     const auto path = card.sensors() + "/" + file;
     if (!machine.exists(path)) continue;
-    auto channel = channel_for(card, what, Measure::energy, 1e-6);
+    auto channel = intel_channel(card, what, Measure::energy, 1e-6);
     channel.kind = ChannelKind::counter;
     channel.part_of = whole;
     if (builder.add(std::move(channel), path, "sudo chmod a+r " + path + "   (until reboot)") && !whole)
@@ -85,11 +85,11 @@ Probe make_intel_gpu(Machine& machine, const SensorOptions&) {
   FileSensorBuilder energy(machine), clocks(machine);
   StateWatch watch(machine, "throttle");
   for (const auto& card : cards) {
-    add_energy(machine, card, energy);
+    add_energy_counters(machine, card, energy);
     const auto folder = gt_folder(machine, card);
     for (const char* file : {"rps_act_freq_mhz", "act_freq"})
       if (!folder.empty() && machine.exists(folder + "/" + file))
-        clocks.add(channel_for(card, "clock", Measure::frequency, 1e6), folder + "/" + file);
+        clocks.add(intel_channel(card, "clock", Measure::frequency, 1e6), folder + "/" + file);
     if (!folder.empty()) watch_reasons(machine, card, folder, watch);
   }
   auto slow = clocks.finish(LaneKind::slow);

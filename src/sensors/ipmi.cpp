@@ -29,11 +29,11 @@ namespace prony {
 
 namespace {
 
-constexpr Duration answer_patience = milliseconds(2000), program_patience = milliseconds(5000);
-constexpr Duration oldest_answer = milliseconds(10'000);
+constexpr Duration answer_patience = milliseconds(2000), ipmi_program_patience = milliseconds(5000);
+constexpr Duration oldest_power_answer = milliseconds(10'000);
 constexpr std::uint32_t longest_period_ms = 60'000;
 constexpr std::array<std::string_view, 3> devices{"/dev/ipmi0", "/dev/ipmi/0", "/dev/ipmidev/0"};
-constexpr std::string_view remedy =
+constexpr std::string_view ipmi_remedy =
     "sudo modprobe ipmi_devintf ipmi_si, and run as root or let your group read the device";
 
 // What went wrong with one question: an errno, a completion code, or one of these.
@@ -142,11 +142,11 @@ class BmcProgram final : public Bmc {
   [[nodiscard]] std::optional<DcmiPower> ask() noexcept override {
     const auto now = machine_.now();
     const std::lock_guard lock(mutex_);
-    return last_ && now - at_ <= oldest_answer ? last_ : std::nullopt;
+    return last_ && now - at_ <= oldest_power_answer ? last_ : std::nullopt;
   }
   void refresh() override {
     const std::array<std::string, 4> words{"ipmitool", "dcmi", "power", "reading"};
-    const auto output = machine_.run_program(words, program_patience);
+    const auto output = machine_.run_program(words, ipmi_program_patience);
     const auto now = machine_.now();
     const auto power = output ? dcmi_power(std::string_view(output->out)) : std::nullopt;
     const std::lock_guard lock(mutex_);
@@ -248,7 +248,7 @@ Probe make_ipmi(Machine& machine, const SensorOptions&) {
                                  absent ? "no BMC that the kernel knows: " + error.where +
                                               " is not there (on a server with one: sudo modprobe ipmi_devintf ipmi_si)"
                                         : error.where + ": " + error.what,
-                                 absent || elsewhere ? std::string() : std::string(remedy)});
+                                 absent || elsewhere ? std::string() : std::string(ipmi_remedy)});
     return probe;
   }
   const auto first = bmc->ask();

@@ -31,11 +31,10 @@ namespace prony {
 
 namespace {
 
-constexpr Duration fast_enough{100'000};
 constexpr Duration tegrastats_interval = milliseconds(500);
 constexpr Duration tegrastats_patience = milliseconds(5'000);
 
-Channel channel_for(const std::string& domain, const std::string& device, Measure measure, double scale) {
+Channel jetson_channel(const std::string& domain, const std::string& device, Measure measure, double scale) {
   Channel channel;
   channel.sensor = "jetson";
   channel.device = device;
@@ -47,13 +46,9 @@ Channel channel_for(const std::string& domain, const std::string& device, Measur
 }
 
 Channel rail_channel(const std::string& label, const std::string& device) {
-  auto channel = channel_for(label, device, Measure::power, 1e-3);
+  auto channel = jetson_channel(label, device, Measure::power, 1e-3);
   channel.coverage_known = false;  // until the table of boards says otherwise
   return channel;
-}
-
-std::vector<std::string> names_in(Machine& machine, const std::string& folder) {
-  return machine.list(folder).value_or(std::vector<std::string>{});
 }
 
 // Rails of the driver that kernels 4.4 and 4.9 had.
@@ -153,14 +148,14 @@ std::unique_ptr<Sensor> make_tegrastats(Machine& machine, std::vector<FoundRail>
 }
 
 // Load, clock, fan; and what nvpmodel and jetson_clocks do.
-class ConditionSensor final : public Sensor {
+class JetsonConditions final : public Sensor {
  public:
-  ConditionSensor(std::unique_ptr<Sensor> files, std::optional<IntegerFile> activity, std::optional<IntegerFile> clock,
-                  StateWatch watch)
+  JetsonConditions(std::unique_ptr<Sensor> files, std::optional<IntegerFile> activity, std::optional<IntegerFile> clock,
+                   StateWatch watch)
       : files_(std::move(files)), activity_(std::move(activity)), clock_(std::move(clock)), watch_(std::move(watch)) {
     if (files_) channels_.assign(files_->channels().begin(), files_->channels().end());
     if (!activity_ || !clock_) return;
-    auto channel = channel_for("memory-load", "actmon", Measure::fraction, 1e-3);
+    auto channel = jetson_channel("memory-load", "actmon", Measure::fraction, 1e-3);
     channel.id = {static_cast<std::uint32_t>(channels_.size())};
     channel.origin = Origin::derived;
     channels_.push_back(std::move(channel));
@@ -201,11 +196,11 @@ std::unique_ptr<Sensor> make_conditions(Machine& machine, std::vector<Unavailabl
                                         std::vector<Unavailable>& notes) {
   FileSensorBuilder builder(machine);
   const auto gpu = jetson_gpu(machine);
-  if (!gpu.load.empty()) builder.add(channel_for("gpu-load", "gpu", Measure::fraction, 1e-3), gpu.load);
+  if (!gpu.load.empty()) builder.add(jetson_channel("gpu-load", "gpu", Measure::fraction, 1e-3), gpu.load);
   if (!gpu.devfreq.empty())
-    builder.add(channel_for("gpu-clock", "gpu", Measure::frequency, 1), gpu.devfreq + "/cur_freq");
+    builder.add(jetson_channel("gpu-clock", "gpu", Measure::frequency, 1), gpu.devfreq + "/cur_freq");
   if (const auto fan = jetson_fan_duty(machine); !fan.empty())
-    builder.add(channel_for("fan-duty", "fan", Measure::fraction, 1.0 / 255), fan);
+    builder.add(jetson_channel("fan-duty", "fan", Measure::fraction, 1.0 / 255), fan);
   auto activity = first_readable(machine, jetson_memory_activity_files());
   auto clock = first_readable(machine, jetson_memory_clock_files());
   if (!activity || !clock)
@@ -221,8 +216,8 @@ std::unique_ptr<Sensor> make_conditions(Machine& machine, std::vector<Unavailabl
   auto files = builder.finish(LaneKind::slow);
   unavailable.insert(unavailable.end(), files.unavailable.begin(), files.unavailable.end());
   if (!files.sensor && !(activity && clock) && watch.empty()) return nullptr;
-  return std::make_unique<ConditionSensor>(std::move(files.sensor), std::move(activity), std::move(clock),
-                                           std::move(watch));
+  return std::make_unique<JetsonConditions>(std::move(files.sensor), std::move(activity), std::move(clock),
+                                            std::move(watch));
 }
 
 bool hwmon_has_rails(Machine& machine) {

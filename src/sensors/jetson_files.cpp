@@ -10,10 +10,6 @@ namespace prony {
 
 namespace {
 
-std::vector<std::string> names_in(Machine& machine, const std::string& folder) {
-  return machine.list(folder).value_or(std::vector<std::string>{});
-}
-
 // "17000000.ga10b", "57000000.gpu", "gpu.0": the module's own GPU.
 bool names_gpu(std::string_view name) {
   static constexpr std::array<std::string_view, 6> endings{".gpu", ".gm20b", ".gp10b", ".gv11b", ".ga10b", ".gb10b"};
@@ -51,6 +47,10 @@ std::optional<bool> held(Machine& machine, const std::string& lowest, const std:
 }
 
 }  // namespace
+
+std::vector<std::string> names_in(Machine& machine, const std::string& folder) {
+  return machine.list(folder).value_or(std::vector<std::string>{});
+}
 
 JetsonGpu jetson_gpu(Machine& machine) {
   JetsonGpu gpu;

@@ -9,10 +9,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "machine/machine.hpp"
 
 namespace prony {
+
+[[nodiscard]] std::vector<std::string> names_in(Machine& machine, const std::string& folder);
 
 inline constexpr std::string_view nvpmodel_status_file = "/var/lib/nvpmodel/status";
 

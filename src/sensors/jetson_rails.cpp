@@ -89,7 +89,7 @@ constexpr std::array<JetsonBoard, 9> boards{{
 constexpr std::string_view compatible_file = "/sys/firmware/devicetree/base/compatible";
 constexpr std::string_view model_file = "/sys/firmware/devicetree/base/model";
 
-std::string text_of(Machine& machine, std::string_view file) {
+std::string file_text(Machine& machine, std::string_view file) {
   return machine.read_text(std::string(file)).value_or(std::string());
 }
 
@@ -125,16 +125,16 @@ const FoundRail* holder(const JetsonBoard& board, std::span<const FoundRail> rai
 std::span<const JetsonBoard> jetson_boards() noexcept { return boards; }
 
 bool is_jetson(Machine& machine) {
-  return text_of(machine, compatible_file).find("nvidia,tegra") != std::string::npos ||
-         text_of(machine, model_file).find("Jetson") != std::string::npos;
+  return file_text(machine, compatible_file).find("nvidia,tegra") != std::string::npos ||
+         file_text(machine, model_file).find("Jetson") != std::string::npos;
 }
 
 const JetsonBoard* jetson_board(Machine& machine) {
-  const auto compatible = text_of(machine, compatible_file);
+  const auto compatible = file_text(machine, compatible_file);
   for (const JetsonBoard& board : boards)
     if (any_in(compatible, board.ids, ' ')) return &board;
   // "Jetson TX2 NX" before "Jetson TX2": the longest text that fits says most.
-  const auto model = text_of(machine, model_file);
+  const auto model = file_text(machine, model_file);
   const JetsonBoard* best = nullptr;
   std::size_t longest = 0;
   for (const JetsonBoard& board : boards)
@@ -172,7 +172,7 @@ std::optional<std::string> rails_note(Machine& machine, std::span<const FoundRai
       words += (i == 0 ? "" : ", or ") + std::string(board->wholes[i]);
     return words + ", and not all of that can be read here";
   }
-  const auto model = printable(text_of(machine, model_file), 80);
+  const auto model = printable(file_text(machine, model_file), 80);
   return "which rail is the whole is not known: " + (model.empty() ? "this board" : "\"" + model + "\"") +
          " is not in the table of Jetson boards; rails are shown by their labels and not added up";
 }

@@ -11,7 +11,7 @@ namespace prony {
 
 namespace {
 
-constexpr std::size_t most_values = 4096, deepest = 32, longest_text = 4096, longest_path = 1024;
+constexpr std::size_t most_values = 4096, deepest_nesting = 32, longest_json_text = 4096, longest_path = 1024;
 
 int decimals_of(std::string_view number) {
   if (number.find_first_of("eE") != std::string_view::npos) return -1;
@@ -34,7 +34,7 @@ class Collector final : public nlohmann::json_sax<nlohmann::json> {
     return std::isfinite(value) ? number(value, decimals_of(text)) : place().has_value();
   }
   bool string(string_t& text) override {
-    if (text.size() > longest_text) text.resize(longest_text);
+    if (text.size() > longest_json_text) text.resize(longest_json_text);
     return add({JsonScalar::Kind::text, 0, 0, text});
   }
   bool binary(binary_t& /*bytes*/) override { return false; }
@@ -81,7 +81,7 @@ class Collector final : public nlohmann::json_sax<nlohmann::json> {
   bool open(bool array) {
     auto path = place();
     if (!path) return false;
-    too_much_ = levels_.size() >= deepest;
+    too_much_ = levels_.size() >= deepest_nesting;
     levels_.push_back({std::move(*path), array});
     return !too_much_;
   }

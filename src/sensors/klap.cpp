@@ -4,13 +4,12 @@
 #include <utility>
 
 #include "machine/meter.hpp"
+#include "sensors/plug_limits.hpp"
 
 namespace prony {
 
 namespace {
 
-constexpr Duration deadline = milliseconds(3000);
-constexpr std::size_t most_bytes = std::size_t{256} << 10;
 constexpr std::size_t seed_bytes = 16, digest_bytes = 32;
 
 // Who a plug lets in besides its owner: nobody yet tied it to an account, or it was set up by an app without one.
@@ -75,8 +74,8 @@ Result<HttpResponse> KlapSession::post(Network& network, const std::string& path
   request.headers = {"Content-Type: application/octet-stream"};
   if (!cookie_.empty()) request.headers.push_back("Cookie: " + cookie_);
   request.body = std::move(body);
-  request.deadline = deadline;
-  request.most_bytes = most_bytes;
+  request.deadline = plug_deadline;
+  request.most_bytes = most_plug_bytes;
   return network.http(request);
 }
 

@@ -11,7 +11,6 @@ namespace prony {
 namespace {
 
 constexpr std::size_t longest_line = std::size_t{64} << 10;
-constexpr double joules_per_kwh = 3.6e6;
 
 Unexpected<Error> refuse(const std::string& what, const std::string& fix) {
   return fail(ErrorCode::usage, what, "--meter", fix);

@@ -26,8 +26,8 @@ namespace prony {
 
 namespace {
 
-constexpr Duration first_lines = milliseconds(3000);  // how long a meter may take to say something
-constexpr Duration watched = milliseconds(1000);      // how long its pace is watched
+constexpr Duration first_lines = milliseconds(3000);   // how long a meter may take to say something
+constexpr Duration pace_watched = milliseconds(1000);  // how long its pace is watched
 constexpr Duration shortest_silence = milliseconds(2000);
 constexpr double watt_counts = 1000, joule_counts = 1000;  // mW, mJ
 constexpr std::uint64_t most_lines_per_s = 20'000;
@@ -183,7 +183,7 @@ Result<void> LineMeter::begin(bool alone) {
   const Instant begin = machine_.now();
   Instant first, last;
   std::size_t times = 0;
-  while (machine_.now() - begin < first_lines && (times < 2 || machine_.now() - first < watched)) {
+  while (machine_.now() - begin < first_lines && (times < 2 || machine_.now() - first < pace_watched)) {
     const auto heard = hear(buffer, milliseconds(200));
     if (!heard) return Unexpected<Error>(heard.error());
     if (*heard > 0 && times++ == 0) first = machine_.now();

@@ -13,7 +13,7 @@ namespace prony {
 
 namespace {
 
-std::optional<std::int64_t> bytes_of(std::string_view text, std::string_view key) noexcept {
+std::optional<std::int64_t> bytes_of_line(std::string_view text, std::string_view key) noexcept {
   const auto kib = number_of_line(text, key, " kB");
   if (!kib || *kib > INT64_MAX / 1024) return std::nullopt;
   return *kib * 1024;
@@ -21,8 +21,8 @@ std::optional<std::int64_t> bytes_of(std::string_view text, std::string_view key
 
 // The part of a total that is not free; both must be there and fit together.
 std::optional<std::int64_t> used_of(std::string_view text, std::string_view total, std::string_view rest) noexcept {
-  const auto all = bytes_of(text, total);
-  const auto left = bytes_of(text, rest);
+  const auto all = bytes_of_line(text, total);
+  const auto left = bytes_of_line(text, rest);
   if (!all || !left || *left > *all) return std::nullopt;
   return *all - *left;
 }
@@ -40,7 +40,7 @@ Channel memory_channel(std::string name, Measure measure, double step_bytes) {
 // The kernel does not tell the size of its pages in these files; KernelPageSize of any mapping does.
 std::optional<std::int64_t> page_bytes(Machine& machine) {
   const auto maps = machine.read_text("/proc/self/smaps");
-  return maps ? bytes_of(*maps, "KernelPageSize:") : std::nullopt;
+  return maps ? bytes_of_line(*maps, "KernelPageSize:") : std::nullopt;
 }
 
 }  // namespace
@@ -51,11 +51,11 @@ Probe make_memory(Machine& machine, const SensorOptions&) {
   fields.push_back({memory_channel("memory.used", Measure::memory, 1024),
                     [](std::string_view text) { return used_of(text, "MemTotal:", "MemAvailable:"); }});
   fields.push_back({memory_channel("memory.available", Measure::memory, 1024), [](std::string_view text) {
-                      return used_of(text, "MemTotal:", "MemAvailable:") ? bytes_of(text, "MemAvailable:")
+                      return used_of(text, "MemTotal:", "MemAvailable:") ? bytes_of_line(text, "MemAvailable:")
                                                                          : std::nullopt;
                     }});
   const auto text = machine.read_text("/proc/meminfo");
-  const auto swap = text ? bytes_of(*text, "SwapTotal:") : std::nullopt;
+  const auto swap = text ? bytes_of_line(*text, "SwapTotal:") : std::nullopt;
   if (swap && *swap > 0)
     fields.push_back({memory_channel("memory.swap_used", Measure::memory, 1024),
                       [](std::string_view now) { return used_of(now, "SwapTotal:", "SwapFree:"); }});

@@ -18,10 +18,10 @@ namespace prony {
 
 namespace {
 
-constexpr std::size_t most_shown = 8;
+constexpr std::size_t most_interfaces_shown = 8;
 constexpr std::size_t most_interfaces = 192;  // two channels each
 
-Channel channel_for(const std::string& name, bool sent) {
+Channel network_channel(const std::string& name, bool sent) {
   Channel channel;
   channel.sensor = "network";
   channel.device = name;
@@ -33,7 +33,7 @@ Channel channel_for(const std::string& name, bool sent) {
 }
 
 // "  eth0: 874354587 1036395 …" → the first or the ninth number after the colon.
-std::optional<std::int64_t> bytes_of(std::string_view text, std::string_view name, bool sent) noexcept {
+std::optional<std::int64_t> traffic_of(std::string_view text, std::string_view name, bool sent) noexcept {
   for (std::size_t at = 0; at < text.size();) {
     const auto end = std::min(text.find('\n', at), text.size());
     auto line = text.substr(at, end - at);
@@ -45,7 +45,7 @@ std::optional<std::int64_t> bytes_of(std::string_view text, std::string_view nam
   return std::nullopt;
 }
 
-std::vector<std::string> names_in(std::string_view text) {
+std::vector<std::string> interface_names(std::string_view text) {
   std::vector<std::string> names;
   for_each_line(text, [&](std::string_view line) {
     const auto colon = line.find(':');
@@ -73,11 +73,11 @@ Probe from_proc(Machine& machine, const SensorOptions& options) {
   const auto text = machine.read_text("/proc/net/dev");
   std::vector<TextField> fields;
   for (const auto& name :
-       real_ones(machine, text ? names_in(*text) : std::vector<std::string>{}, options.every_channel))
+       real_ones(machine, text ? interface_names(*text) : std::vector<std::string>{}, options.every_channel))
     for (const bool sent : {false, true}) {
-      if (fields.size() >= 2 * most_shown && !options.every_channel) break;
-      fields.push_back(
-          {channel_for(name, sent), [name, sent](std::string_view now) noexcept { return bytes_of(now, name, sent); }});
+      if (fields.size() >= 2 * most_interfaces_shown && !options.every_channel) break;
+      fields.push_back({network_channel(name, sent),
+                        [name, sent](std::string_view now) noexcept { return traffic_of(now, name, sent); }});
     }
   if (!fields.empty()) builder.add("/proc/net/dev", std::move(fields));
   if (builder.size() == 0 && builder.unavailable().empty())
@@ -98,15 +98,15 @@ Probe make_network(Machine& machine, const SensorOptions& options) {
   const auto file = [](const std::string& name, bool sent) {
     return "/sys/class/net/" + name + "/statistics/" + (sent ? "tx_bytes" : "rx_bytes");
   };
-  if (names.size() > most_shown && !options.every_channel) {
+  if (names.size() > most_interfaces_shown && !options.every_channel) {
     for (const bool sent : {false, true}) {
       std::vector<std::string> paths;
       for (const auto& name : names) paths.push_back(file(name, sent));
-      builder.add(channel_for("all", sent), paths);
+      builder.add(network_channel("all", sent), paths);
     }
   } else {
     for (const auto& name : names)
-      for (const bool sent : {false, true}) builder.add(channel_for(name, sent), {file(name, sent)});
+      for (const bool sent : {false, true}) builder.add(network_channel(name, sent), {file(name, sent)});
   }
   return builder.finish(LaneKind::slow);
 }

@@ -5,18 +5,17 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "sensors/retry_pause.hpp"
 
 namespace prony {
 
 namespace {
 
 constexpr unsigned most_gpus = 64, most_instances = 16;
-constexpr unsigned quick_tries = 5;
-constexpr std::int64_t second_ns = 1'000'000'000, longest_wait_s = 60;
 
 // Text that a function of the library writes; whatever it wrote ends within the buffer.
 template <class Function>
-std::string text_of(const NvmlLibrary& library, Function NvmlLibrary::* function, nvml::Device device) {
+std::string library_text(const NvmlLibrary& library, Function NvmlLibrary::* function, nvml::Device device) {
   std::array<char, 97> buffer{};
   if (library.call(function, device, buffer.data(), static_cast<unsigned>(buffer.size() - 1)) != nvml::success)
     return {};
@@ -44,7 +43,7 @@ void find_instances(const NvmlLibrary& library, nvml::Device device, NvmlGpuFact
   for (unsigned i = 0; i < std::min(count, most_instances); ++i) {
     nvml::Device instance = nullptr;
     if (library.call(&NvmlLibrary::mig_by_index, device, i, &instance) != nvml::success) continue;
-    facts.instances.push_back(text_of(library, &NvmlLibrary::uuid, instance));
+    facts.instances.push_back(library_text(library, &NvmlLibrary::uuid, instance));
   }
 }
 
@@ -92,7 +91,7 @@ nvml::Status NvmlGpu::leave(nvml::Status status) noexcept {
   left_ns_.store(machine_.now().ns, std::memory_order_release);
   away_.store(status, std::memory_order_release);
   tries_ = 0;
-  next_try_ = machine_.now() + Duration{second_ns};
+  next_try_ = machine_.now() + pause_after(tries_);
   return status;
 }
 
@@ -131,9 +130,7 @@ nvml::Status NvmlGpu::come_back() noexcept {
     tries_ = 0;
   }
   away_.store(found, std::memory_order_release);
-  const auto wait_s =
-      ++tries_ <= quick_tries ? 1 : std::min(longest_wait_s, std::int64_t{1} << std::min(tries_ - quick_tries, 6U));
-  next_try_ = now + Duration{wait_s * second_ns};
+  next_try_ = now + pause_after(++tries_);
   return found;
 }
 
@@ -192,7 +189,7 @@ std::vector<std::shared_ptr<NvmlGpu>> find_nvml_gpus(Machine& machine, const std
     }
     NvmlGpuFacts facts;
     facts.domain = domain;
-    facts.uuid = text_of(*library, &NvmlLibrary::uuid, device);
+    facts.uuid = library_text(*library, &NvmlLibrary::uuid, device);
     if (facts.uuid.empty()) {
       missing.push_back({"nvml." + domain, domain + ": it does not say who it is (no UUID)", {}});
       continue;
@@ -201,7 +198,7 @@ std::vector<std::shared_ptr<NvmlGpu>> find_nvml_gpus(Machine& machine, const std
       missing.push_back({"nvml." + domain, domain + ": it calls itself as another does: " + facts.uuid, {}});
       continue;
     }
-    facts.name = text_of(*library, &NvmlLibrary::name, device);
+    facts.name = library_text(*library, &NvmlLibrary::name, device);
     facts.bus_id = bus_of(*library, device);
     if (library->call(&NvmlLibrary::architecture, device, &facts.architecture) != nvml::success)
       facts.architecture = 0;  // a driver of before this question, and so a GPU of before Ampere

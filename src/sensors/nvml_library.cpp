@@ -9,11 +9,11 @@ namespace prony {
 
 namespace {
 
-constexpr std::string_view subject = "libnvidia-ml.so.1";
+constexpr std::string_view nvml_file = "libnvidia-ml.so.1";
 
 Error init_error(nvml::Status status) {
   const auto error = [&](ErrorCode code, std::string fix) {
-    return Error{code, nvml_words(status), std::string(subject), std::move(fix)};
+    return Error{code, nvml_words(status), std::string(nvml_file), std::move(fix)};
   };
   switch (status) {
     case nvml::driver_not_loaded:
@@ -23,7 +23,7 @@ Error init_error(nvml::Status status) {
                    "the driver was updated while an older one is loaded: restart, or reload the kernel module");
     case nvml::no_permission:
     case nvml::operating_system:
-      return Error{ErrorCode::denied, "permission denied: " + nvml_words(status), std::string(subject),
+      return Error{ErrorCode::denied, "permission denied: " + nvml_words(status), std::string(nvml_file),
                    "allow /dev/nvidiactl and /dev/nvidia* (group video, or the container's --gpus option)"};
     case nvml::gpu_not_found: return error(ErrorCode::absent, {});
     default: return error(ErrorCode::unavailable, "nvidia-smi says more, if it works");
@@ -111,7 +111,7 @@ Result<std::shared_ptr<NvmlLibrary>> NvmlLibrary::open(Machine& machine) {
   if (!library) {
     Error error = library.error();
     if (error.code == ErrorCode::absent) {
-      error.what = std::string(subject) + " is not there";
+      error.what = std::string(nvml_file) + " is not there";
       error.where.clear();
       const bool board = !processor_id(machine).board.empty();
       error.fix = board ? "on a board this is usual: its own GPU and rails are read by other sensors"

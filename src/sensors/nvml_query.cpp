@@ -13,9 +13,9 @@ namespace {
 using nvml::Status;
 constexpr int trials = 5;
 constexpr Duration enough_of_trials{15'000'000};  // a call that takes 20 ms is tried once: eight GPUs start in time
-constexpr unsigned most_mw = 100'000'000, most_mhz = 100'000, most_celsius = 250;
+constexpr unsigned most_gpu_mw = 100'000'000, most_mhz = 100'000, most_gpu_celsius = 250;
 constexpr unsigned most_kilobytes_per_s = 1'000'000'000;  // 1 TB/s; PCIe 7 with 16 lanes is a quarter of it
-constexpr Duration second = milliseconds(1000), pcie_sampled_for = milliseconds(20);
+constexpr Duration one_second = milliseconds(1000), pcie_sampled_for = milliseconds(20);
 // What A100 and H100 do: 25 ms of every 100 ms are sampled (Yang, Adamek, Armour, SC24).
 constexpr Duration sampled_every = milliseconds(100), sampled_for = milliseconds(25);
 
@@ -176,7 +176,7 @@ void Finder::find_energy() {
   unsigned least = 0, most = 0;
   // Twice the largest limit: a step above that is no energy. Without a limit nothing is known.
   if (gpu_.call(&NvmlLibrary::limits, &least, &most) == nvml::success && !nvml_blank(most) && most > 0 &&
-      most < most_mw)
+      most < most_gpu_mw)
     energy.max_rate = 2e-3 * most;
   found_.energy = add({"energy counter",
                        {energy},
@@ -202,10 +202,10 @@ void Finder::power_of_scope(nvml::FieldValue average, nvml::FieldValue instant, 
   Channel mean = channel(stem + "power-average", Measure::power, 1e-3);
   Channel now = channel(stem + "power-instant", Measure::power, 1e-3);
   mean.domain = now.domain = domain;
-  mean.averaging_window = second;
+  mean.averaging_window = one_second;
   set_instant(now);
   add_fields(module ? "power of the whole module" : "average and instant power (fields)", true,
-             {{average, mean}, {instant, now}}, most_mw);
+             {{average, mean}, {instant, now}}, most_gpu_mw);
 }
 
 bool Finder::has(const std::string& name) const {
@@ -236,10 +236,10 @@ void Finder::find_power() {
     // A driver before 525: one function, whose meaning depends on the GPU.
     Channel power = channel(averages() ? "power-average" : "power-instant", Measure::power, 1e-3);
     if (averages())
-      power.averaging_window = second;
+      power.averaging_window = one_second;
     else
       set_instant(power);
-    if (add_number("power", power, most_mw,
+    if (add_number("power", power, most_gpu_mw,
                    [](NvmlGpu& gpu, unsigned* out) { return gpu.call(&NvmlLibrary::power, out); }))
       found_.queries.back().fast = true;
   }
@@ -261,7 +261,7 @@ void Finder::find_power() {
 void Finder::find_load() {
   Channel busy = channel("utilization", Measure::fraction, 0.01);
   Channel memory_busy = channel("memory-utilization", Measure::fraction, 0.01);
-  busy.averaging_window = memory_busy.averaging_window = second;  // 1/6 s to 1 s, as the documentation says
+  busy.averaging_window = memory_busy.averaging_window = one_second;  // 1/6 s to 1 s, as the documentation says
   (void)add({"utilization", {busy, memory_busy}, [](NvmlGpu& gpu, std::span<Reading> out) {
                nvml::Utilization use;
                const Status status = gpu.call(&NvmlLibrary::utilization, &use);
@@ -286,12 +286,12 @@ void Finder::find_conditions() {
   (void)add_number("memory clock", channel("memory-clock", Measure::frequency, 1e6), most_mhz,
                    clock_of(nvml::clock_memory));
   (void)add_number(
-      "temperature", channel("temperature", Measure::temperature, 1), most_celsius,
+      "temperature", channel("temperature", Measure::temperature, 1), most_gpu_celsius,
       [](NvmlGpu& gpu, unsigned* out) { return gpu.call(&NvmlLibrary::temperature, nvml::temperature_gpu, out); });
   nvml::FieldValue field;
   field.field = nvml::field_memory_temperature;
   add_fields("memory temperature", false, {{field, channel("memory-temperature", Measure::temperature, 1)}},
-             most_celsius);
+             most_gpu_celsius);
   (void)add_number("fan", channel("fan", Measure::fraction, 0.01), 200,
                    [](NvmlGpu& gpu, unsigned* out) { return gpu.call(&NvmlLibrary::fan, out); });
   find_violations();

@@ -9,8 +9,8 @@ namespace prony {
 
 namespace {
 
-constexpr std::size_t most_events = 200;  // of one GPU in one Run
-constexpr unsigned calm_looks = 3;        // without a reason after which it is over
+constexpr std::size_t most_gpu_events = 200;  // of one GPU in one Run
+constexpr unsigned calm_looks = 3;            // without a reason after which it is over
 
 using Reason = std::pair<unsigned long long, const char*>;
 // Not those that slow nothing that runs: idle, clocks that somebody set, a display.
@@ -46,8 +46,8 @@ void NvmlState::look() noexcept {
 }
 
 void NvmlState::tell(std::vector<Event>& events, const char* kind, std::string text) {
-  if (events_ >= most_events) return;
-  if (++events_ == most_events) text += "; there are more changes, which are not told";
+  if (events_ >= most_gpu_events) return;
+  if (++events_ == most_gpu_events) text += "; there are more changes, which are not told";
   events.push_back(
       {machine_.now(), kind, "nvml." + gpu_->facts().label, gpu_->facts().domain + ": " + std::move(text)});
 }

@@ -42,7 +42,7 @@ std::optional<std::string> group_of(std::string_view cgroup_text, std::string_vi
   return result;
 }
 
-std::string joined(std::string folder, std::string_view group) {
+std::string folder_of_group(std::string folder, std::string_view group) {
   if (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
   return group.empty() || group == "/" ? folder : folder + std::string(group);
 }
@@ -68,7 +68,7 @@ std::optional<CgroupFolder> folder_in(Machine& machine, std::string_view control
     if (!fits) continue;
     const auto inside = below(mount.root, *group);
     if (!inside) continue;
-    CgroupFolder folder{joined(mount.path, *inside), *group, version_2, false};
+    CgroupFolder folder{folder_of_group(mount.path, *inside), *group, version_2, false};
     if (!machine.exists(folder.path + "/cgroup.procs")) continue;
     // Only groups below the root have these; what looks like "/" in a container does have them.
     folder.top = version_2

@@ -12,7 +12,6 @@ namespace prony {
 
 namespace {
 
-constexpr std::int64_t largest_count = std::int64_t{1} << 60;
 constexpr std::int64_t largest_cpu = 65535;
 constexpr std::size_t bytes_per_cpu = 192;  // ten numbers of a machine that is up for years
 constexpr Duration shortest_period = milliseconds(10);
@@ -183,7 +182,7 @@ std::optional<CpuLine> next_cpu_line(std::string_view text, std::size_t& at) noe
     while (next != last && *next == ' ') ++next;
     std::int64_t value = 0;
     const auto parsed = std::from_chars(next, last, value);
-    if (parsed.ec != std::errc{} || value < 0 || value > largest_count) return std::nullopt;
+    if (parsed.ec != std::errc{} || value < 0 || value > largest_busy_count) return std::nullopt;
     if (parsed.ptr != last && *parsed.ptr != ' ') return std::nullopt;
     next = parsed.ptr;
     if (field == 0) line.cpu = value;

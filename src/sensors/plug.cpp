@@ -22,15 +22,14 @@
 #include "sensors/klap.hpp"
 #include "sensors/meter_rows.hpp"
 #include "sensors/plug_dialect.hpp"
+#include "sensors/plug_limits.hpp"
+#include "sensors/retry_pause.hpp"
 #include "sensors/wall.hpp"
 
 namespace prony {
 
 namespace {
 
-constexpr Duration deadline = milliseconds(3000);
-constexpr Duration longest_pause = milliseconds(10'000);
-constexpr std::size_t most_bytes = std::size_t{256} << 10;
 constexpr std::string_view kasa_question = R"({"emeter":{"get_realtime":{}}})";
 constexpr std::array<std::string_view, 2> tapo_questions{R"({"method":"get_emeter_data"})",
                                                          R"({"method":"get_energy_usage"})"};
@@ -84,8 +83,8 @@ class Asker {
   [[nodiscard]] Result<std::string> ask_http(const std::string& path) {
     HttpRequest request;
     request.url = where(path);
-    request.deadline = deadline;
-    request.most_bytes = most_bytes;
+    request.deadline = plug_deadline;
+    request.most_bytes = most_plug_bytes;
     request.ca_file = meter_.option("ca");
     request.check_certificate = !meter_.has("insecure");
     const bool in_address = path.starts_with("/cm?");  // Tasmota takes its password there
@@ -119,8 +118,8 @@ class Asker {
     request.port = port && *port < 65536 ? static_cast<unsigned>(*port) : kasa_port;
     request.send = kasa_wrapped(kasa_question);
     request.length = kasa_length;
-    request.deadline = deadline;
-    request.most_bytes = most_bytes;
+    request.deadline = plug_deadline;
+    request.most_bytes = most_plug_bytes;
     auto wire = network_->tcp(request);
     if (!wire) return Unexpected<Error>(wire.error());
     return kasa_unwrapped(*wire);
@@ -179,7 +178,7 @@ class PlugSensor final : public Sensor, public Interruptible {
     trouble_ = std::move(error);
   }
   void pause(bool good) {
-    pause_ = good ? Duration{0} : std::min(longest_pause, std::max(milliseconds(1000), 2 * pause_));
+    pause_ = good ? Duration{0} : longer_pause(pause_);
     not_before_ = machine_.now() + pause_;
   }
 
@@ -258,7 +257,7 @@ Result<PlugPlan> plan_of(Asker& asker, MeterPort& port) {
 }
 
 // The plan's channels, their steps as the plug writes now.
-Result<std::vector<Channel>> channels_of(Asker& asker, const PlugPlan& plan, bool alone) {
+Result<std::vector<Channel>> plug_channels(Asker& asker, const PlugPlan& plan, bool alone) {
   std::vector<Channel> channels;
   for (const PlugAsk& ask : plan.asks) {
     const auto answer = asker.ask(ask.path);
@@ -285,7 +284,7 @@ Result<std::unique_ptr<Sensor>> open_plug(Machine& machine, MeterPort& port, con
   Asker asker(meter, std::move(*network));
   auto plan = plan_of(asker, port);
   if (!plan) return Unexpected<Error>(plan.error());
-  auto channels = channels_of(asker, *plan, alone);
+  auto channels = plug_channels(asker, *plan, alone);
   if (!channels) return Unexpected<Error>(channels.error());
   return std::make_unique<PlugSensor>(machine, std::move(asker), std::move(*plan), std::move(*channels));
 }

@@ -10,7 +10,7 @@ namespace prony {
 
 namespace {
 
-constexpr std::size_t most_limits = 32;
+constexpr std::size_t most_limits_told = 32;
 
 // "powersave", or "performance (4 of 8 policies), powersave (4 of 8 policies)".
 std::string tally(Machine& machine, const std::vector<std::string>& folders, const std::string& file) {
@@ -91,7 +91,7 @@ void describe_power(Machine& machine, Manifest& manifest) {
   std::size_t limits = 0;
   const auto add_limit = [&](const std::string& name, const std::string& path) {
     const auto microwatts = probe_integer(machine, path);
-    if (!microwatts || *microwatts <= 0 || ++limits > most_limits) return;
+    if (!microwatts || *microwatts <= 0 || ++limits > most_limits_told) return;
     set("power_limit." + name, format_number(static_cast<double>(*microwatts) * 1e-6) + " W");
   };
   for (const auto& zone : machine.list("/sys/class/powercap").value_or(std::vector<std::string>{}))

@@ -21,8 +21,6 @@ namespace prony {
 
 namespace {
 
-constexpr Duration fast_enough{100'000};
-
 // What a battery draws, in µW, out of two or three files.
 struct Draw {
   IntegerFile power;                   // or current
@@ -94,7 +92,7 @@ class PowerSupplySensor final : public Sensor {
   std::vector<Channel> channels_;
 };
 
-Channel channel_for(const std::string& supply, const std::string& what, Measure measure, double scale) {
+Channel supply_channel(const std::string& supply, const std::string& what, Measure measure, double scale) {
   Channel channel;
   channel.sensor = "power_supply";
   channel.device = supply;
@@ -136,7 +134,7 @@ void add_battery(Machine& machine, const std::string& supply, bool every_channel
   const bool product = !draw.has_value();
   if (product) draw = open_draw(machine, folder, true);
   if (draw) {
-    auto channel = channel_for(supply, "power", Measure::power, 1e-6);
+    auto channel = supply_channel(supply, "power", Measure::power, 1e-6);
     if (product) channel.origin = Origin::derived;
     all.draw_channels.push_back(std::move(channel));
     all.draws.push_back(std::move(*draw));
@@ -147,20 +145,20 @@ void add_battery(Machine& machine, const std::string& supply, bool every_channel
   auto design_uv = probe_integer(machine, folder + "/voltage_min_design");
   if (!design_uv || *design_uv <= 0) design_uv = probe_integer(machine, folder + "/voltage_now");
   if (machine.exists(folder + "/energy_now")) {
-    all.files.add(channel_for(supply, "energy_left", Measure::stored_energy, 3600e-6), folder + "/energy_now");
+    all.files.add(supply_channel(supply, "energy_left", Measure::stored_energy, 3600e-6), folder + "/energy_now");
   } else if (machine.exists(folder + "/charge_now") && design_uv && *design_uv > 0) {
     auto channel =
-        channel_for(supply, "energy_left", Measure::stored_energy, 3600e-6 * static_cast<double>(*design_uv) * 1e-6);
+        supply_channel(supply, "energy_left", Measure::stored_energy, 3600e-6 * static_cast<double>(*design_uv) * 1e-6);
     channel.origin = Origin::derived;
     all.files.add(std::move(channel), folder + "/charge_now");
   }
   if (machine.exists(folder + "/capacity"))
-    all.files.add(channel_for(supply, "charge", Measure::fraction, 0.01), folder + "/capacity");
+    all.files.add(supply_channel(supply, "charge", Measure::fraction, 0.01), folder + "/capacity");
   if (every_channel) {
     if (machine.exists(folder + "/voltage_now"))
-      all.files.add(channel_for(supply, "voltage", Measure::voltage, 1e-6), folder + "/voltage_now");
+      all.files.add(supply_channel(supply, "voltage", Measure::voltage, 1e-6), folder + "/voltage_now");
     if (machine.exists(folder + "/current_now"))  // its sign is the driver's
-      all.files.add(channel_for(supply, "current", Measure::current, 1e-6), folder + "/current_now");
+      all.files.add(supply_channel(supply, "current", Measure::current, 1e-6), folder + "/current_now");
   }
   all.watch.add("power_supply." + name_part(supply), "status", folder + "/status");
 }
@@ -168,7 +166,7 @@ void add_battery(Machine& machine, const std::string& supply, bool every_channel
 void add_line(Machine& machine, const std::string& supply, Collected& all) {
   const auto folder = "/sys/class/power_supply/" + supply;
   if (!machine.exists(folder + "/online")) return;
-  all.files.add(channel_for(supply, "online", Measure::count, 1), folder + "/online");
+  all.files.add(supply_channel(supply, "online", Measure::count, 1), folder + "/online");
   all.watch.add("power_supply." + name_part(supply), "power", folder + "/online", [](std::string_view text) {
     return std::string(text == "0" ? "not connected" : text == "1" ? "connected" : "connected, programmable");
   });

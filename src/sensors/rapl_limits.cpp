@@ -20,7 +20,7 @@ constexpr double lifted = 3, lifted_extra_w = 100;
 // Limits hold for an average over a window; a count may be that much ahead of it.
 constexpr double over_limit = 1.25;
 
-std::optional<double> watts(Machine& machine, const std::string& path) {
+std::optional<double> limit_watts(Machine& machine, const std::string& path) {
   const auto uw = probe_integer(machine, path);
   if (!uw || *uw <= 0) return std::nullopt;
   const double w = static_cast<double>(*uw) * 1e-6;
@@ -34,10 +34,10 @@ RaplLimits read_rapl_limits(Machine& machine, const std::string& zone_path) {
   for (int i = 0; i < 4; ++i) {
     const auto constraint = zone_path + "/constraint_" + std::to_string(i);
     const auto name = machine.read_text(constraint + "_name");
-    const auto most = watts(machine, constraint + "_max_power_uw");
+    const auto most = limit_watts(machine, constraint + "_max_power_uw");
     // Trees without names list the long term first, as the driver does.
     if (most && (name ? *name == "long_term" : i == 0)) limits.design_w = most;
-    for (const auto& w : {most, watts(machine, constraint + "_power_limit_uw")})
+    for (const auto& w : {most, limit_watts(machine, constraint + "_power_limit_uw")})
       if (w) limits.largest_limit_w = std::max(*w, limits.largest_limit_w.value_or(0));
   }
   return limits;

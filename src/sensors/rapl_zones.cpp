@@ -10,8 +10,8 @@ namespace prony {
 
 namespace {
 
-constexpr std::string_view top = "/sys/class/powercap";
-constexpr int deepest = 4;  // control type, package, domain, and one to spare: links may run in circles
+constexpr std::string_view powercap_folder = "/sys/class/powercap";
+constexpr int deepest_zone = 4;  // control type, package, domain, and one to spare: links may run in circles
 
 using Zones = std::map<std::string, RaplZone>;
 
@@ -23,7 +23,7 @@ bool is_zone_id(std::string_view name) {
 // children again: an id that was seen is not taken twice.
 void collect(Machine& machine, const std::string& directory, const std::string& parent, int depth, Zones& zones) {
   const auto entries = machine.list(directory);
-  if (!entries || depth > deepest) return;
+  if (!entries || depth > deepest_zone) return;
   for (const auto& entry : *entries) {
     if (!entry.starts_with("intel-rapl")) continue;
     const auto path = directory + "/" + entry;
@@ -68,7 +68,7 @@ void drop_copies(Zones& zones, std::vector<Unavailable>& left) {
 }
 
 // "package-0-die-1" → package 0, die 1. Anything else: no numbers.
-RaplDomain package_of(std::string_view name) {
+RaplDomain package_in_name(std::string_view name) {
   RaplDomain domain{RaplKind::package, {}, {}};
   const auto number = [](std::string_view text) -> std::optional<unsigned> {
     const auto value = parse_u64(text);
@@ -83,7 +83,7 @@ RaplDomain package_of(std::string_view name) {
   return domain;
 }
 
-RaplKind kind_of(std::string_view name) {
+RaplKind rapl_kind(std::string_view name) {
   // Packages of a machine with several number their psys: "psys-1".
   if (name == "psys" || name.starts_with("psys-")) return RaplKind::psys;
   if (name.starts_with("package")) return RaplKind::package;
@@ -95,14 +95,14 @@ RaplKind kind_of(std::string_view name) {
 
 void tell_domains(Zones& zones) {
   for (auto& [id, zone] : zones) {
-    const auto kind = kind_of(zone.name);
+    const auto kind = rapl_kind(zone.name);
     const auto parent = zones.find(zone.parent);
     zone.channel = name_part(zone.name);
     if (kind == RaplKind::package) {
-      zone.domain = zone.home = package_of(zone.name);
+      zone.domain = zone.home = package_in_name(zone.name);
     } else if (parent != zones.end() && kind != RaplKind::psys) {
       const std::string& above = parent->second.name;
-      if (above.starts_with("package")) zone.home = package_of(above);
+      if (above.starts_with("package")) zone.home = package_in_name(above);
       zone.domain = {kind, zone.home.package, zone.home.die};
       // "core" inside "package-0-die-1" becomes "core-0-die-1".
       zone.channel = name_part(zone.name + (above.starts_with("package") ? above.substr(7) : "-" + above));
@@ -123,7 +123,7 @@ std::vector<RaplZone> in_order(const Zones& zones) {
   std::vector<RaplZone> order;
   const auto with_children = [&](auto&& self, const RaplZone& zone, int depth) -> void {
     order.push_back(zone);
-    if (depth > deepest) return;
+    if (depth > deepest_zone) return;
     for (const RaplZone* child : by_number)
       if (child->parent == zone.id) self(self, *child, depth + 1);
   };
@@ -155,12 +155,12 @@ std::string to_string(const RaplDomain& domain) {
 RaplZones find_rapl_zones(Machine& machine) {
   RaplZones result;
   Zones zones;
-  collect(machine, std::string(top), {}, 0, zones);
+  collect(machine, std::string(powercap_folder), {}, 0, zones);
   link_by_id(zones);
   drop_copies(zones, result.left);
   tell_domains(zones);
   result.zones = in_order(zones);
-  result.class_there = !zones.empty() || machine.exists(std::string(top));
+  result.class_there = !zones.empty() || machine.exists(std::string(powercap_folder));
   return result;
 }
 

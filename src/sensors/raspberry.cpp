@@ -50,7 +50,7 @@ constexpr std::string_view wall_words =
     "1.1451 × rails + 0.5879 W, fitted by github.com/jfikar/RPi5-power to one board between 1.4 and 14.7 W of rails, "
     "points up to 0.8 W off the line: no bound, another board, supply or USB device shifts it";
 
-Channel channel_for(const std::string& domain, Measure measure, double scale) {
+Channel raspberry_channel(const std::string& domain, Measure measure, double scale) {
   Channel channel;
   channel.sensor = "raspberry";
   channel.domain = domain;
@@ -177,7 +177,7 @@ class RailPlan {
  public:
   explicit RailPlan(std::span<const Rail> rails) : rails_(rails) {}
   ChannelId add(const std::string& domain, Measure measure, RailValue value, std::optional<ChannelId> part_of = {}) {
-    auto channel = channel_for(domain, measure, 1e-6);
+    auto channel = raspberry_channel(domain, measure, 1e-6);
     channel.id = {static_cast<std::uint32_t>(channels.size())};
     channel.device = "pmic";
     channel.part_of = part_of;
@@ -230,9 +230,9 @@ RailPlan plan_rails(std::span<const Rail> rails, const SensorOptions& options) {
 }
 
 // Temperature, clock, voltage and the throttle word.
-class ConditionSensor final : public Sensor {
+class FirmwareConditionSensor final : public Sensor {
  public:
-  ConditionSensor(Machine& machine, std::unique_ptr<Firmware> firmware, const FirmwareConditions& first)
+  FirmwareConditionSensor(Machine& machine, std::unique_ptr<Firmware> firmware, const FirmwareConditions& first)
       : machine_(machine), firmware_(std::move(firmware)) {
     add(first.temperature_mc.has_value(), "soc", Measure::temperature, 1e-3);
     add(first.clock_hz.has_value(), "arm", Measure::frequency, 1);
@@ -280,7 +280,7 @@ class ConditionSensor final : public Sensor {
  private:
   void add(bool told, const std::string& domain, Measure measure, double scale) {
     if (!told) return;
-    auto channel = channel_for(domain, measure, scale);
+    auto channel = raspberry_channel(domain, measure, scale);
     channel.id = {static_cast<std::uint32_t>(channels_.size())};
     channel.device = "firmware";
     if (measure == Measure::count) channel.name = "raspberry.throttled.reasons";
@@ -373,7 +373,7 @@ Probe make_raspberry(Machine& machine, const SensorOptions& options) {
   auto second = open_firmware(machine);
   FirmwareText buffer;
   const auto first = ask_twice(**firmware, [&] { return (*firmware)->conditions(buffer); });
-  auto conditions = std::make_unique<ConditionSensor>(machine, std::move(*firmware), first);
+  auto conditions = std::make_unique<FirmwareConditionSensor>(machine, std::move(*firmware), first);
   if (second) probe.sensor = make_rails(machine, std::move(*second), options, probe);
   if (conditions->channels().empty()) return probe;
   if (probe.sensor)

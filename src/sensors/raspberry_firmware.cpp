@@ -16,8 +16,8 @@ namespace prony {
 namespace {
 
 constexpr unsigned long mailbox_property = _IOWR(100, 0, char*);
-constexpr Duration program_patience = milliseconds(1000);
-constexpr Duration oldest_answer = milliseconds(3000);
+constexpr Duration vcgencmd_patience = milliseconds(1000);
+constexpr Duration oldest_firmware_answer = milliseconds(3000);
 constexpr std::string_view full_device = "/dev/vcio", command_device = "/dev/vcio_gencmd";
 constexpr std::string_view into_the_group = "sudo usermod -aG video $USER   (then log in again)";
 
@@ -98,7 +98,7 @@ class CommandProgram final : public Firmware {
     const std::lock_guard lock(mutex_);
     auto& answer = answers_[static_cast<std::size_t>(question)];
     answer.wanted = true;
-    if (answer.size == 0 || now - answer.at > oldest_answer) return {};
+    if (answer.size == 0 || now - answer.at > oldest_firmware_answer) return {};
     std::copy_n(answer.text.begin(), answer.size, buffer.begin());
     return {buffer.data(), answer.size};
   }
@@ -122,7 +122,7 @@ class CommandProgram final : public Firmware {
   [[nodiscard]] Result<std::string> command(const std::string& words) override {
     std::vector<std::string> arguments{"vcgencmd"};
     for (const auto word : split(words, ' ')) arguments.emplace_back(word);
-    auto output = machine_.run_program(arguments, program_patience);
+    auto output = machine_.run_program(arguments, vcgencmd_patience);
     if (!output) return Unexpected<Error>(output.error());
     if (output->exit_code != 0 || trim(output->out).empty()) {
       auto said = firmware_error(output->out);

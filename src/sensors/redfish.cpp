@@ -17,18 +17,18 @@
 #include "machine/network.hpp"
 #include "sensors/meter_rows.hpp"
 #include "sensors/plug_dialect.hpp"
+#include "sensors/retry_pause.hpp"
 #include "sensors/wall.hpp"
 
 namespace prony {
 
 namespace {
 
-constexpr Duration deadline = milliseconds(8000);  // controllers are slow
+constexpr Duration controller_deadline = milliseconds(8000);  // controllers are slow
 constexpr Duration farewell = milliseconds(1000);
-constexpr Duration longest_pause = milliseconds(30'000);
+constexpr Duration longest_controller_pause = milliseconds(30'000);
 constexpr Duration allowed_period = milliseconds(10'000);
 constexpr std::size_t most_members = 16, most_sensors = 24;
-constexpr double joules_per_kwh = 3.6e6;
 
 // A BMC, and the session with it.
 class Controller {
@@ -66,7 +66,7 @@ class Controller {
   [[nodiscard]] HttpRequest about(const std::string& path) const {
     HttpRequest request;
     request.url = where(path);
-    request.deadline = deadline;
+    request.deadline = controller_deadline;
     request.ca_file = meter_.option("ca");
     request.check_certificate = !meter_.has("insecure");
     if (!token_.empty())
@@ -235,7 +235,7 @@ class RedfishSensor final : public Sensor, public Interruptible {
         trouble = Error{
             ErrorCode::malformed, "its answer has no " + ask_.quantities[i].what, controller_.where(ask_.path), {}};
     }
-    pause_ = trouble ? std::min(longest_pause, std::max(milliseconds(1000), 2 * pause_)) : Duration{0};
+    pause_ = trouble ? longer_pause(pause_, longest_controller_pause) : Duration{0};
     not_before_ = machine_.now() + pause_;
     if (!trouble) return;
     const std::lock_guard lock(mutex_);

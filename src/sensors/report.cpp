@@ -17,7 +17,7 @@ constexpr std::size_t roomy = 80;            // columns
 constexpr std::size_t least_cost_reads = 5;  // one read alone may have been the one that lost the CPU
 
 // All sensors of the probe, as one channel list; part_of also between them.
-std::vector<Channel> channels_of(const Probe& probe) {
+std::vector<Channel> all_channels(const Probe& probe) {
   std::vector<Channel> channels;
   const auto add = [&](const Sensor& sensor) {
     const auto first = static_cast<std::uint32_t>(channels.size());
@@ -304,7 +304,7 @@ std::vector<SensorReport> probe_sensors(Machine& machine, const SensorOptions& o
     report.unnamed = !probe.sensor && unnamed_meter(machine, row.name);
     if (probe.sensor) {
       report.lane = probe.sensor->lane();
-      report.channels = channels_of(probe);
+      report.channels = all_channels(probe);
       const auto before = machine.now();
       const Trial trial = read_some(machine, probe, budget_ns / 4);
       report.cost_per_read_ns = trial.cost_ns;

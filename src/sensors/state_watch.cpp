@@ -7,12 +7,12 @@
 namespace prony {
 
 namespace {
-constexpr std::size_t most_events = 100;
-constexpr std::size_t longest_text = 80;
+constexpr std::size_t most_state_events = 100;
+constexpr std::size_t longest_state_text = 80;
 }  // namespace
 
 std::string StateWatch::told(const State& state, std::string_view text) const {
-  auto words = state.tell ? state.tell(trim(text)) : printable(trim(text), longest_text);
+  auto words = state.tell ? state.tell(trim(text)) : printable(trim(text), longest_state_text);
   return words.empty() ? "(empty)" : words;
 }
 
@@ -41,8 +41,8 @@ std::vector<Event> StateWatch::changes() {
       ++alike[static_cast<std::size_t>(same - events.begin())];
       continue;
     }
-    if (events_ > most_events) continue;
-    if (++events_ > most_events) words += "; there are more changes, which are not told";
+    if (events_ > most_state_events) continue;
+    if (++events_ > most_state_events) words += "; there are more changes, which are not told";
     events.push_back({machine_->now(), kind_, state.subject, std::move(words)});
     alike.push_back(0);
   }

@@ -54,7 +54,7 @@ void collect_disks(Machine& machine, const std::string& disk, int depth, std::ve
   }
 }
 
-std::string kind_of(Machine& machine, const std::string& disk) {
+std::string kind_of_disk(Machine& machine, const std::string& disk) {
   const auto folder = "/sys/block/" + disk;
   const auto starts = [&](std::string_view stem) { return disk.starts_with(stem); };
   if (starts("nvme")) return "nvme";
@@ -94,8 +94,8 @@ std::optional<Storage> storage_of(Machine& machine, const std::string& path) {
     std::vector<std::string> disks;
     collect_disks(machine, disk, 4, disks);
     for (const auto& name : disks) storage.device += (storage.device.empty() ? "" : ", ") + name;
-    storage.kind = kind_of(machine, disks.front());
-    const auto same = [&](const std::string& name) { return kind_of(machine, name) == storage.kind; };
+    storage.kind = kind_of_disk(machine, disks.front());
+    const auto same = [&](const std::string& name) { return kind_of_disk(machine, name) == storage.kind; };
     if (!std::all_of(disks.begin(), disks.end(), same)) storage.kind.clear();
     if (disks.size() == 1) {
       storage.model = machine.read_text("/sys/block/" + disk + "/device/model").value_or(std::string());

@@ -10,11 +10,11 @@ namespace prony {
 
 namespace {
 
-constexpr std::int64_t most_mw = 10'000'000;  // 10 kW: no board draws it
+constexpr std::int64_t most_rail_mw = 10'000'000;  // 10 kW: no board draws it
 constexpr std::string_view blanks = " \t\r\n";
 
 // The word at or after `at`, which moves behind it; empty: the line is over.
-std::string_view next_word(std::string_view line, std::size_t& at) noexcept {
+std::string_view word_at(std::string_view line, std::size_t& at) noexcept {
   at = std::min(line.find_first_not_of(blanks, at), line.size());
   const auto end = std::min(line.find_first_of(blanks, at), line.size());
   const auto word = line.substr(at, end - at);
@@ -40,15 +40,15 @@ std::optional<std::int64_t> milliwatts(std::string_view text, bool& unit) noexce
   if (unit) text.remove_suffix(2);
   if (text.empty() || text.front() == '+') return std::nullopt;
   const auto value = parse_i64(text);
-  return value && *value >= -most_mw && *value <= most_mw ? value : std::nullopt;
+  return value && *value >= -most_rail_mw && *value <= most_rail_mw ? value : std::nullopt;
 }
 
 }  // namespace
 
 std::optional<TegrastatsRail> next_tegrastats_rail(std::string_view line, std::size_t& at) noexcept {
-  for (auto label = next_word(line, at); !label.empty();) {
+  for (auto label = word_at(line, at); !label.empty();) {
     std::size_t behind = at;
-    const auto value = next_word(line, behind);
+    const auto value = word_at(line, behind);
     const auto slash = value.find('/');
     bool unit = false, mean_unit = false;
     const auto now = slash == std::string_view::npos ? std::nullopt : milliwatts(value.substr(0, slash), unit);
@@ -65,9 +65,9 @@ std::optional<TegrastatsRail> next_tegrastats_rail(std::string_view line, std::s
 
 std::optional<std::int64_t> tegrastats_percent(std::string_view line, std::string_view name) noexcept {
   std::size_t at = 0;
-  for (auto word = next_word(line, at); !word.empty(); word = next_word(line, at)) {
+  for (auto word = word_at(line, at); !word.empty(); word = word_at(line, at)) {
     if (word != name) continue;
-    const auto value = next_word(line, at);
+    const auto value = word_at(line, at);
     const auto sign = value.find('%');
     if (sign == std::string_view::npos) return std::nullopt;
     const auto percent = parse_u64(value.substr(0, sign));

@@ -3,11 +3,12 @@
 #include <atomic>
 #include <charconv>
 
+#include "sensors/retry_pause.hpp"
+
 namespace prony {
 
 namespace {
 
-constexpr std::int64_t reopen_pause_ns = 1'000'000'000;
 constexpr int malformed = -1;
 constexpr std::int64_t largest_value = std::int64_t{1} << 62;
 

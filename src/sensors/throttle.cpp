@@ -27,12 +27,12 @@ namespace prony {
 
 namespace {
 
-constexpr std::size_t most_policies = 512;  // a kept-open file each
-constexpr std::size_t most_watched = 16;    // looked at as text, which opens them every time
-constexpr std::size_t most_limits = 32;
+constexpr std::size_t most_policies = 512;         // a kept-open file each
+constexpr std::size_t most_policies_watched = 16;  // looked at as text, which opens them every time
+constexpr std::size_t most_limits_watched = 32;
 constexpr int calm_calls = 10;  // looks without a new count after which throttling is over
 
-Channel channel_for(const std::string& domain, Measure measure) {
+Channel throttle_channel(const std::string& domain, Measure measure) {
   Channel channel;
   channel.sensor = "throttle";
   channel.device = "thermal_throttle";
@@ -185,7 +185,7 @@ std::unique_ptr<Sensor> heat_counters(Machine& machine, std::vector<Unavailable>
       for (const auto& folder : folders)
         if (machine.exists(folder + "/" + file)) paths.push_back(folder + "/" + file);
       if (paths.empty() || (time && 2 * folders.size() > most_files_of_sensor(machine))) continue;
-      builder.add(channel_for(domain, time ? Measure::time : Measure::count), paths);
+      builder.add(throttle_channel(domain, time ? Measure::time : Measure::count), paths);
     }
   };
   for (const auto& [package, folder] : packages) add("package-" + name_part(package), "package", {folder});
@@ -203,7 +203,7 @@ void watch_clock_limits(Machine& machine, StateWatch& watch, std::vector<Integer
   for (const auto& name : machine.list(top).value_or(std::vector<std::string>{}))
     if (name.starts_with("policy") && machine.exists(top + "/" + name + "/cpuinfo_max_freq")) policies.push_back(name);
   const auto most = std::min(most_policies, most_files_of_sensor(machine) / 4);
-  const auto counted = std::min(policies.size(), most), watched = std::min(counted, most_watched);
+  const auto counted = std::min(policies.size(), most), watched = std::min(counted, most_policies_watched);
   for (std::size_t i = 0, w = 0; i < counted; ++i) {
     const auto& policy = policies[i * policies.size() / counted];
     const auto folder = top + "/" + policy;
@@ -231,7 +231,7 @@ void watch_power_limits(Machine& machine, StateWatch& watch) {
   for (const auto& zone : machine.list("/sys/class/powercap").value_or(std::vector<std::string>{})) {
     const auto folder = "/sys/class/powercap/" + zone;
     const auto name = machine.read_text(folder + "/name").value_or(zone);
-    for (int i = 0; i < 3 && watched < most_limits; ++i) {
+    for (int i = 0; i < 3 && watched < most_limits_watched; ++i) {
       const auto stem = folder + "/constraint_" + std::to_string(i) + "_";
       const auto limit = machine.read_text(stem + "name").value_or("power");
       if (watch.add("throttle." + name_part(name), printable(limit, 20) + " power limit of " + printable(zone, 40),

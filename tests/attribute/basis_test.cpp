@@ -11,7 +11,7 @@ namespace {
 using rig::memory_gauge;
 using rig::use_channel;
 
-struct Bench {
+struct BasisBench {
   std::vector<Channel> channels;
   void add(Channel channel) {
     channel.id = ChannelId{static_cast<std::uint32_t>(channels.size() + 1)};
@@ -76,7 +76,7 @@ struct Row {
 // Kills: packages mixed up; a part that does not follow its package; the platform split by one package; a better
 // weight that is not taken, or taken where one target lacks it.
 TEST(Basis, EachDomainIsSplitByTheBestThatWasRecordedForEverybody) {
-  Bench bench;
+  BasisBench bench;
   bench.add(energy("psys"));
   bench.add(energy("package-0", ChannelId{1}));
   bench.add(energy("package-1", ChannelId{1}));
@@ -127,7 +127,7 @@ TEST(Basis, EachDomainIsSplitByTheBestThatWasRecordedForEverybody) {
 // Kills: power shown beside a GPU's counter that is said to be nobody's; a part of another device split by this one's
 // use.
 TEST(Basis, AFurtherViewOfADeviceIsSplitByTheUseOfThatDeviceAndNoOther) {
-  Bench bench;
+  BasisBench bench;
   bench.add_for_all(Measure::cpu_time, "cpu");
   for (const char* target : {"a", "b"}) bench.add(use_channel(Scope::target, target, Measure::time, "gpu-0"));
   bench.add(use_channel(Scope::host, "", Measure::time, "gpu-0"));
@@ -143,7 +143,7 @@ TEST(Basis, AFurtherViewOfADeviceIsSplitByTheUseOfThatDeviceAndNoOther) {
 
 // Kills: a package's busy time taken for the machine's because it comes first.
 TEST(Basis, APackagesTimeIsNotTheMachines) {
-  Bench bench;
+  BasisBench bench;
   bench.add_for_all(Measure::cpu_time, "package-0");
   bench.add_for_all(Measure::cpu_time, "cpu");
   const Basis basis = bench.of(energy("psys"));
@@ -154,7 +154,7 @@ TEST(Basis, APackagesTimeIsNotTheMachines) {
 
 // Kills: falling back in silence.
 TEST(Basis, WherePackageTimeOfATargetIsMissingTheWholeMachinesIsTakenAndItIsSaid) {
-  Bench bench;
+  BasisBench bench;
   bench.add_for_all(Measure::cpu_time, "");
   bench.add(use_channel(Scope::host, "", Measure::cpu_time, "package-0"));
   bench.add(use_channel(Scope::target, "a", Measure::cpu_time, "package-0"));
@@ -165,7 +165,7 @@ TEST(Basis, WherePackageTimeOfATargetIsMissingTheWholeMachinesIsTakenAndItIsSaid
 
 // Kills: a better weight that was refused, and nobody is told why it was not taken.
 TEST(Basis, WhatWasRefusedIsNamedInThePlaceOfWhatItWouldHaveSplit) {
-  Bench bench;
+  BasisBench bench;
   bench.add_for_all(Measure::cpu_time, "");
   std::vector<const Channel*> read;
   for (const Channel& channel : bench.channels) read.push_back(&channel);

@@ -8,7 +8,7 @@ namespace {
 
 using namespace rig;
 
-struct Outcome {
+struct EdgeOutcome {
   double truth = 0;
   Estimate gross;
   bool resolvable = false;
@@ -16,9 +16,9 @@ struct Outcome {
 };
 
 // Many windows on one recording of a counter.
-std::vector<Outcome> measure(const Power& power, std::int64_t period, std::int64_t phase, std::int64_t interval,
-                             std::int64_t length, const std::vector<Interval>& windows, std::int64_t documented,
-                             std::uint64_t range = 0) {
+std::vector<EdgeOutcome> measure_edges(const Power& power, std::int64_t period, std::int64_t phase,
+                                       std::int64_t interval, std::int64_t length, const std::vector<Interval>& windows,
+                                       std::int64_t documented, std::uint64_t range = 0) {
   Recording run;
   Group group{GroupId{1}, "fast", Duration{interval}, {}};
   std::vector<Source> sources;
@@ -35,10 +35,10 @@ std::vector<Outcome> measure(const Power& power, std::int64_t period, std::int64
   for (const TickBlock& block : in_blocks(GroupId{1}, poll(sources, origin, origin + length, interval), 512))
     attribution.push(block);
   const Ledger ledger = attribution.finish();
-  std::vector<Outcome> outcomes;
+  std::vector<EdgeOutcome> outcomes;
   for (std::size_t i = 0; i < windows.size(); ++i) {
     const auto* energy = span_energy(ledger, i + 2);
-    Outcome outcome;
+    EdgeOutcome outcome;
     outcome.truth = power.energy(windows[i].end.ns) - power.energy(windows[i].begin.ns);
     outcome.resolvable = energy != nullptr && energy->resolvable;
     if (outcome.resolvable) outcome.gross = *energy->gross;
@@ -77,8 +77,8 @@ TEST(CounterEdges, TheTruthIsAlwaysBetweenLowAndHighForAnyPowerPeriodAndPollingR
     const std::int64_t documented = std::array<std::int64_t, 3>{0, period, period / 2}[random() % 3];
     const auto windows = random_windows(random, length, 60, millisecond);
     const auto phase = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(period));
-    for (const Outcome& outcome :
-         measure(power, period, phase, interval, length, windows, documented, round % 2 == 0 ? 65'536'000'000 : 0)) {
+    for (const EdgeOutcome& outcome : measure_edges(power, period, phase, interval, length, windows, documented,
+                                                    round % 2 == 0 ? 65'536'000'000 : 0)) {
       ++cases;
       if (!outcome.resolvable) continue;
       ++resolvable;
@@ -128,9 +128,9 @@ TEST(CounterEdges, InterpolatedEdgesBeatPlainDifferencesFivefoldWhenPolledTenTim
   for (int round = 0; round < 10; ++round) {
     Power power = random_power(random, 5 * second, 40, 60);
     power.at.resize(2), power.watts.resize(2);
-    for (const Outcome& outcome :
-         measure(power, 50 * millisecond, 17 * millisecond, 2 * millisecond, 5 * second,
-                 random_windows(random, 5 * second - 200 * millisecond, 50, second), 50 * millisecond)) {
+    for (const EdgeOutcome& outcome :
+         measure_edges(power, 50 * millisecond, 17 * millisecond, 2 * millisecond, 5 * second,
+                       random_windows(random, 5 * second - 200 * millisecond, 50, second), 50 * millisecond)) {
       ASSERT_TRUE(outcome.resolvable);
       ours.push_back(std::abs(outcome.gross.value - outcome.truth));
       plain.push_back(std::abs(outcome.plain - outcome.truth));
@@ -150,8 +150,9 @@ TEST(CounterEdges, WindowsOfFiveHundredUpdatesAreWithinHalfAPercent) {
   for (const std::int64_t interval : {millisecond / 2, millisecond, 10 * millisecond}) {
     for (int round = 0; round < 6; ++round) {
       const Power power = random_power(random, 4 * second, 10, 90);
-      for (const Outcome& outcome : measure(power, millisecond, 300'000, interval, 4 * second,
-                                            random_windows(random, 4 * second, 30, 2 * second), millisecond)) {
+      for (const EdgeOutcome& outcome :
+           measure_edges(power, millisecond, 300'000, interval, 4 * second,
+                         random_windows(random, 4 * second, 30, 2 * second), millisecond)) {
         ASSERT_TRUE(outcome.resolvable);
         EXPECT_NEAR(outcome.gross.value, outcome.truth, 0.005 * outcome.truth) << "interval " << interval;
         EXPECT_EQ(outcome.gross.kind, EstimateKind::bound);

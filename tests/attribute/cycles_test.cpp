@@ -31,15 +31,15 @@ Source gap_between(Source source, double from_s, double to_s) {
   };
 }
 
-const TargetEnergy& of(const Ledger& ledger, std::size_t target) { return ledger.energy[0].targets[target]; }
+const TargetEnergy& of_target(const Ledger& ledger, std::size_t target) { return ledger.energy[0].targets[target]; }
 
 TEST(Cycles, WhatRanAtThreeTimesTheClockIsChargedThreeTimesAsMuch) {
   TwoClocks office;
   office.add_counts("a", counting(steady(3)), 1);
   office.add_counts("b", counting(steady(1)), 1);
   const Ledger ledger = office.attribute(6);
-  EXPECT_NEAR(of(ledger, 0).charged->value, 45, 0.1);
-  EXPECT_NEAR(of(ledger, 1).charged->value, 15, 0.1);
+  EXPECT_NEAR(of_target(ledger, 0).charged->value, 45, 0.1);
+  EXPECT_NEAR(of_target(ledger, 1).charged->value, 15, 0.1);
   EXPECT_EQ(ledger.energy[0].method, "by CPU cycles, in windows of 100 ms");
   EXPECT_EQ(ledger.cpu_split, "by CPU cycles, in windows of 100 ms");
   EXPECT_NEAR(*ledger.cpu->targets[0].cpu_s, 4, 0.01) << "CPU time is told as before";
@@ -53,8 +53,8 @@ TEST(Cycles, ATargetThatCouldNotBeCountedToTheEndIsSplitByCpuTimeForTheWholeRun)
     office.add_counts("a", gap_between(counting(steady(3)), from_s, to_s), 1);
     office.add_counts("b", counting(steady(1)), 1);
     const Ledger ledger = office.attribute(6);
-    EXPECT_NEAR(of(ledger, 0).charged->value, 30, 0.1);
-    EXPECT_NEAR(of(ledger, 1).charged->value, 30, 0.1);
+    EXPECT_NEAR(of_target(ledger, 0).charged->value, 30, 0.1);
+    EXPECT_NEAR(of_target(ledger, 1).charged->value, 30, 0.1);
     EXPECT_EQ(ledger.energy[0].method,
               "by CPU time (not by CPU cycles: those of a were not counted all the time), in windows of 100 ms");
     EXPECT_EQ(ledger.cpu_split, ledger.energy[0].method);
@@ -66,7 +66,7 @@ TEST(Cycles, AGapOutsideTheWindowIsNoGap) {
   TwoClocks office;
   office.add_counts("a", gap_between(counting(steady(3)), 5.1, 99), 1);
   office.add_counts("b", counting(steady(1)), 1);
-  EXPECT_NEAR(of(office.attribute(6), 0).charged->value, 45, 0.1);
+  EXPECT_NEAR(of_target(office.attribute(6), 0).charged->value, 45, 0.1);
 }
 
 // Bug: processes that were never found, or were counted twice, are seen by nobody: their target's cycles look whole.
@@ -76,7 +76,7 @@ TEST(Cycles, EventsThatCountedForAnotherTimeThanTheTargetUsedAreNotUsed) {
     office.add_counts("a", counting(steady(3 * counted)), counted);
     office.add_counts("b", counting(steady(1)), 1);
     const Ledger ledger = office.attribute(6);
-    EXPECT_NEAR(of(ledger, 0).charged->value, 30, 0.1);
+    EXPECT_NEAR(of_target(ledger, 0).charged->value, 30, 0.1);
     EXPECT_EQ(ledger.energy[0].method, std::string("by CPU time (not by CPU cycles: those of a were counted for ") +
                                            (counted < 1 ? "3.600" : "4.400") +
                                            " s of its 4.000 s of CPU time), in windows of 100 ms");
@@ -84,7 +84,7 @@ TEST(Cycles, EventsThatCountedForAnotherTimeThanTheTargetUsedAreNotUsed) {
   TwoClocks office;
   office.add_counts("a", counting(steady(3)), 0.98);
   office.add_counts("b", counting(steady(1)), 1);
-  EXPECT_NEAR(of(office.attribute(6), 0).charged->value, 45, 0.1) << "as much as interrupts make";
+  EXPECT_NEAR(of_target(office.attribute(6), 0).charged->value, 45, 0.1) << "as much as interrupts make";
 }
 
 TEST(Cycles, WhereTheMachinesOwnWereNotCountedAllTheTimeNobodysAreUsed) {
@@ -97,7 +97,7 @@ TEST(Cycles, WhereTheMachinesOwnWereNotCountedAllTheTimeNobodysAreUsed) {
   office.options.targets = {"a"};
   office.window(1, 5);
   const Ledger ledger = office.attribute(6);
-  EXPECT_NEAR(of(ledger, 0).charged->value, 30, 0.1);
+  EXPECT_NEAR(of_target(ledger, 0).charged->value, 30, 0.1);
   EXPECT_NE(ledger.cpu_split.find("those of the machine were not counted all the time"), std::string::npos);
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 using namespace rig;
 
-Ledger of(const Channel& channel, const Source& source, std::int64_t interval, std::int64_t to = 10 * second) {
+Ledger ledger_from(const Channel& channel, const Source& source, std::int64_t interval, std::int64_t to = 10 * second) {
   Recording run;
   Group group{GroupId{1}, "fast", Duration{interval}, {}};
   std::vector<Source> sources;
@@ -36,8 +36,8 @@ TEST(Faults, AFailedReadCostsACounterNothing) {
   const Source source = counter_of(Power{{origin}, {40}}, millisecond, 0);
   Channel channel = energy_counter(millisecond);
   channel.range = 262'143'328'850;
-  const Ledger ledger =
-      of(channel, [=](std::int64_t t) { return in_hole(t, 4000, 6000) ? Reading{} : source(t); }, 10 * millisecond);
+  const Ledger ledger = ledger_from(
+      channel, [=](std::int64_t t) { return in_hole(t, 4000, 6000) ? Reading{} : source(t); }, 10 * millisecond);
   EXPECT_NEAR(ledger.energy[0].gross->value, 320, 0.1);
   EXPECT_EQ(ledger.energy[0].gaps, 1u);
   EXPECT_EQ(ledger.energy[0].wraps, 0u);
@@ -50,7 +50,7 @@ TEST(Faults, ARestartedCounterLosesNoMoreThanTheHoleAndTheTruthStaysInside) {
   channel.range = 262'143'328'850;
   const Source source = counter_of(Power{{origin}, {40}}, millisecond, 0, 0, 50'000'000'000);
   const std::int64_t start = source(origin + 5 * second).raw;
-  const Ledger ledger = of(
+  const Ledger ledger = ledger_from(
       channel,
       [=](std::int64_t t) {
         Reading reading = source(t);
@@ -76,7 +76,7 @@ TEST(Faults, AGapOfAGaugeIsNotZeroWattsAndWidensTheRange) {
   const auto gauge = [](std::int64_t t) {
     return in_hole(t, 4000, 5000) ? Reading{} : Reading{30'000'000, Quality::ok};
   };
-  const ChannelLedger row = of(channel, gauge, 100 * millisecond).energy[0];
+  const ChannelLedger row = ledger_from(channel, gauge, 100 * millisecond).energy[0];
   EXPECT_NEAR(row.gross->value, 240, 0.1);
   EXPECT_NEAR(row.gross->low, 240 - 30, 6);
   EXPECT_NEAR(row.gross->high, 240, 0.1);
@@ -86,7 +86,7 @@ TEST(Faults, AGapOfAGaugeIsNotZeroWattsAndWidensTheRange) {
 // Kills: a vanished sensor whose missing half is printed as if it were all.
 TEST(Faults, ASensorThatVanishesLeavesNoNumberForTheWholeWindow) {
   const Source source = counter_of(Power{{origin}, {40}}, millisecond, 0);
-  const Ledger ledger = of(
+  const Ledger ledger = ledger_from(
       energy_counter(millisecond), [=](std::int64_t t) { return t > origin + 4 * second ? Reading{} : source(t); },
       10 * millisecond);
   EXPECT_FALSE(ledger.energy[0].resolvable);
@@ -100,7 +100,7 @@ TEST(Faults, ASensorThatVanishesLeavesNoNumberForTheWholeWindow) {
 // Kills: a sensor that began late and is told to be too slow.
 TEST(Faults, ASensorThatBeginsLateSaysHowMuchIsMissing) {
   const Source source = counter_of(Power{{origin}, {40}}, millisecond, 0);
-  const Ledger ledger = of(
+  const Ledger ledger = ledger_from(
       energy_counter(millisecond), [=](std::int64_t t) { return t < origin + 6 * second ? Reading{} : source(t); },
       10 * millisecond);
   EXPECT_FALSE(ledger.energy[0].resolvable);
@@ -113,7 +113,7 @@ TEST(Faults, ASensorThatBeginsLateSaysHowMuchIsMissing) {
 // Kills: a slow sensor's window being taken for one in which the sensor was away.
 TEST(Faults, AWindowThatIsTooShortIsSaidToBeTooShort) {
   const Source source = counter_of(Power{{origin}, {40}}, 9 * second, 0);
-  const Ledger ledger = of(energy_counter(9 * second), source, 10 * millisecond, 10 * second);
+  const Ledger ledger = ledger_from(energy_counter(9 * second), source, 10 * millisecond, 10 * second);
   EXPECT_FALSE(ledger.energy[0].resolvable);
   EXPECT_EQ(why_no_gross(ledger), "the window is too short for this sensor");
   EXPECT_GT(ledger.energy[0].needed_s.value_or(0), 8);
@@ -121,8 +121,8 @@ TEST(Faults, AWindowThatIsTooShortIsSaidToBeTooShort) {
 
 // Kills: "too short" told of a counter that no window will ever make count.
 TEST(Faults, ACounterThatNeverMovesIsSaidToStandStill) {
-  const Ledger ledger =
-      of(energy_counter(millisecond), [](std::int64_t) { return Reading{1234, Quality::ok}; }, 10 * millisecond);
+  const Ledger ledger = ledger_from(
+      energy_counter(millisecond), [](std::int64_t) { return Reading{1234, Quality::ok}; }, 10 * millisecond);
   EXPECT_FALSE(ledger.energy[0].resolvable);
   EXPECT_NE(why_no_gross(ledger).find("stands still"), std::string::npos) << why_no_gross(ledger);
   EXPECT_FALSE(ledger.energy[0].needed_s) << "no longer window would help";
@@ -179,7 +179,7 @@ TEST(Gauges, ThePowerOfASineIntegratesToItsMean) {
     const double x = static_cast<double>(t - origin) * 1e-9;
     return Reading{static_cast<std::int64_t>(1e6 * (50 + 30 * std::sin(2 * 3.14159265358979 * x))), Quality::ok};
   };
-  const ChannelLedger row = of(channel, sine, 10 * millisecond).energy[0];
+  const ChannelLedger row = ledger_from(channel, sine, 10 * millisecond).energy[0];
   EXPECT_NEAR(row.gross->value, 400, 0.1);
   EXPECT_LT(row.gross->low, 400);
   EXPECT_GT(row.gross->high, 400);
@@ -198,7 +198,7 @@ TEST(Gauges, AGaugeOfUndocumentedPeriodMayBeASecondOldAndItsBoundKnowsThat) {
     const auto stale = [&](std::int64_t t) {
       return Reading{static_cast<std::int64_t>(power((t - origin) / kept * kept + origin)), Quality::ok};
     };
-    const ChannelLedger row = of(channel, stale, 10 * millisecond).energy[0];
+    const ChannelLedger row = ledger_from(channel, stale, 10 * millisecond).energy[0];
     ASSERT_TRUE(row.gross);
     const double truth = power.energy(origin + 9 * second) - power.energy(origin + second);
     EXPECT_LE(row.gross->low, truth) << phase;

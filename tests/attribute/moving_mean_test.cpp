@@ -33,7 +33,7 @@ struct Meter {
   }
 };
 
-struct Told {
+struct ToldByMeter {
   Interval window;
   double truth_j = 0, plain_j = 0;  // plain: the readings' own integral
   std::optional<Estimate> gross;
@@ -44,7 +44,7 @@ Interval window_of(double from_s, double to_s) {
           Instant{rig::origin + static_cast<std::int64_t>(to_s * 1e9)}};
 }
 
-std::vector<rig::Tick> poll(const Meter& meter, std::uint64_t seed) {
+std::vector<rig::Tick> poll_meter(const Meter& meter, std::uint64_t seed) {
   campaign::Dice dice(seed);
   GaugeView view{
       {Duration{meter.update_ns}, Duration{meter.phase_ns}, {}}, Duration{meter.mean_ns}, meter.counts_per_w};
@@ -75,7 +75,7 @@ double plain_joules(const Meter& meter, const std::vector<rig::Tick>& ticks, Int
   return joules;
 }
 
-std::vector<Told> measure(const Meter& meter, std::uint64_t seed = 1) {
+std::vector<ToldByMeter> measure_meter(const Meter& meter, std::uint64_t seed = 1) {
   rig::Recording run;
   const Group group{GroupId{1}, "fast", Duration{meter.poll_ns}, {ChannelId{1}}};
   Channel channel;
@@ -90,10 +90,10 @@ std::vector<Told> measure(const Meter& meter, std::uint64_t seed = 1) {
     run.spans.push_back(
         rig::span(i + 2, SpanKind::request, "r", meter.windows[i].begin.ns, meter.windows[i].end.ns, 1));
   Attribution attribution({&channel, 1}, {&group, 1}, run.spans);
-  const auto ticks = poll(meter, seed);
+  const auto ticks = poll_meter(meter, seed);
   for (const TickBlock& block : rig::in_blocks(group.id, ticks, 512)) attribution.push(block);
   const Ledger ledger = attribution.finish();
-  std::vector<Told> all;
+  std::vector<ToldByMeter> all;
   for (std::size_t i = 0; i < meter.windows.size(); ++i) {
     const Interval window = meter.windows[i];
     const SpanEnergy* energy = rig::span_energy(ledger, i + 2);
@@ -136,7 +136,7 @@ constexpr std::size_t shapes = 5;
 struct Campaign {
   std::size_t windows = 0, told = 0, covered = 0;
   double squared_error = 0, squared_plain = 0, width_j = 0;
-  void add(const Told& one) {
+  void add(const ToldByMeter& one) {
     ++windows;
     if (!one.gross) return;
     ++told;
@@ -170,7 +170,7 @@ std::array<Campaign, shapes> campaign_of(std::int64_t update_ns, std::uint64_t s
         const double from_s = dice.uniform(0, length_s - 0.3);
         meter.windows.push_back(window_of(from_s, std::min(length_s, from_s + dice.log_uniform(0.2, 6))));
       }
-      for (const Told& told : measure(meter, seed)) all[kind].add(told);
+      for (const ToldByMeter& told : measure_meter(meter, seed)) all[kind].add(told);
     }
   return all;
 }
@@ -212,7 +212,7 @@ TEST(MovingMean, PromptsWhoseSpansBeginAndEndWithTheirLoadHaveTheirTrueJoulesInT
       t += length_s + dice.uniform(0.2, 3);
     }
     meter.curve = PowerCurve::parse(steps).value();
-    for (const Told& told : measure(meter, seed)) all.add(told);
+    for (const ToldByMeter& told : measure_meter(meter, seed)) all.add(told);
   }
   RecordProperty("all", all.text());
   EXPECT_GE(all.coverage(), 0.93) << all.text();
@@ -231,8 +231,8 @@ Meter one_prompt() {
 
 // Kills: the means' lag of half a window taken out in the wrong direction, or not at all (265 J each).
 TEST(MovingMean, APromptBetweenIdleStretchesHasItsOwnJoulesAndNotThoseOfTheSecondBefore) {
-  const auto told = measure(one_prompt());
-  for (const Told& one : told) {
+  const auto told = measure_meter(one_prompt());
+  for (const ToldByMeter& one : told) {
     ASSERT_TRUE(one.gross);
     EXPECT_NEAR(one.gross->value, one.truth_j, 30) << one.window.begin.ns;  // 60 ms of its power
     EXPECT_LE(one.gross->low, one.truth_j);
@@ -246,11 +246,11 @@ TEST(MovingMean, APromptBetweenIdleStretchesHasItsOwnJoulesAndNotThoseOfTheSecon
 TEST(MovingMean, AMeanOfAnotherLengthIsTakenApartWithItsOwnLength) {
   Meter meter = one_prompt();
   meter.mean_ns = meter.declared_ns = 2 * second;
-  const Told right = measure(meter)[0];
+  const ToldByMeter right = measure_meter(meter)[0];
   ASSERT_TRUE(right.gross);
   EXPECT_NEAR(right.gross->value, right.truth_j, 30);
   meter.declared_ns = second;
-  const Told wrong = measure(meter)[0];
+  const ToldByMeter wrong = measure_meter(meter)[0];
   const double value = wrong.gross ? wrong.gross->value : 0;
   EXPECT_GT(std::abs(value - wrong.truth_j), 50);
 }
@@ -264,7 +264,7 @@ TEST(MovingMean, NoiseOfTheReadingsDoesNotGrowWithTheTimeSinceTheRecordingBegan)
   meter.poll_ns = meter.update_ns = 100 * millisecond;
   for (const double at : {15.0, 1750.0})
     for (int i = 0; i < 10; ++i) meter.windows.push_back(window_of(at + 2 * i, at + 2 * i + 4));
-  const auto told = measure(meter);
+  const auto told = measure_meter(meter);
   double early_j = 0, late_j = 0;
   for (std::size_t i = 0; i < told.size(); ++i) {
     ASSERT_TRUE(told[i].gross);
@@ -278,7 +278,7 @@ TEST(MovingMean, NoiseOfTheReadingsDoesNotGrowWithTheTimeSinceTheRecordingBegan)
 TEST(MovingMean, MeansThatAreRenewedOnceInTheirWindowStayAsTheyAre) {
   Meter meter = one_prompt();
   meter.update_ns = second;
-  const Told told = measure(meter)[0];
+  const ToldByMeter told = measure_meter(meter)[0];
   if (told.gross) {
     EXPECT_LE(told.gross->low, told.truth_j);
     EXPECT_GE(told.gross->high, told.truth_j);
@@ -291,10 +291,10 @@ TEST(MovingMean, AHoleInTheReadingsWidensTheWindowsThatHoldItAndNoOthers) {
   Meter meter = one_prompt();
   meter.hole_begin_ns = 10'900 * millisecond, meter.hole_end_ns = 11'500 * millisecond;
   meter.windows = {window_of(4, 16), window_of(14, 17), window_of(4, 8)};
-  const auto told = measure(meter);
+  const auto told = measure_meter(meter);
   ASSERT_TRUE(told[0].gross && told[1].gross && told[2].gross);
   EXPECT_GT(told[0].gross->high - told[0].gross->low, 300);  // 0.6 s of which nothing is known
-  for (const Told& one : told) {
+  for (const ToldByMeter& one : told) {
     EXPECT_LE(one.gross->low, one.truth_j);
     EXPECT_GE(one.gross->high, one.truth_j);
   }
@@ -306,7 +306,7 @@ TEST(MovingMean, AWindowOfWhichTheMeansTellNothingIsNotTold) {
   Meter meter;
   meter.curve = PowerCurve::parse("noise:9,300,290,0.1").value();
   for (int i = 0; i < 20; ++i) meter.windows.push_back(window_of(1 + 0.9 * i, 1.02 + 0.9 * i));  // 20 ms
-  for (const Told& told : measure(meter)) EXPECT_FALSE(told.gross) << told.window.begin.ns;
+  for (const ToldByMeter& told : measure_meter(meter)) EXPECT_FALSE(told.gross) << told.window.begin.ns;
 }
 
 }  // namespace

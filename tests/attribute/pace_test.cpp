@@ -4,12 +4,14 @@
 
 #include "attribute/attribute.hpp"
 #include "model/interval_change.hpp"
+#include "rig.hpp"
 
 namespace prony {
 namespace {
 
-constexpr std::int64_t ms = 1'000'000;
-constexpr std::int64_t start = 1000 * ms;
+using rig::millisecond;
+
+constexpr std::int64_t start = 1000 * millisecond;
 
 Channel watts() {
   Channel channel;
@@ -30,7 +32,7 @@ Channel joules() {
 }
 
 // Ticks at these times (ms), of a constant 10 W.
-Ledger ledger_of(const std::vector<std::int64_t>& times_ms, std::vector<IntervalChange> changes) {
+Ledger ledger_at(const std::vector<std::int64_t>& times_ms, std::vector<IntervalChange> changes) {
   const std::vector<Channel> channels{watts(), joules()};
   const std::vector<Group> groups{
       {GroupId{0}, "fast", milliseconds(10), {ChannelId{0}, ChannelId{1}}, std::move(changes)}};
@@ -38,7 +40,7 @@ Ledger ledger_of(const std::vector<std::int64_t>& times_ms, std::vector<Interval
   TickBlock block(GroupId{0}, 2, times_ms.size());
   for (const std::int64_t at : times_ms) {
     const Reading readings[2] = {{10, Quality::ok}, {at / 100, Quality::ok}};
-    block.push({start + at * ms}, {start + at * ms + 1000}, readings);
+    block.push({start + at * millisecond}, {start + at * millisecond + 1000}, readings);
   }
   attribution.push(block);
   return attribution.finish();
@@ -52,25 +54,26 @@ std::vector<std::int64_t> slowed_at_100_and_back_at_500() {
   return times;
 }
 
-const std::vector<IntervalChange> told{{{start + 101 * ms}, milliseconds(80)}, {{start + 501 * ms}, milliseconds(10)}};
+const std::vector<IntervalChange> told_changes{{{start + 101 * millisecond}, milliseconds(80)},
+                                               {{start + 501 * millisecond}, milliseconds(10)}};
 
 TEST(Pace, ASlowedLaneHasNoGapsWhereItsChangesAreTold) {
-  for (const ChannelLedger& ledger : ledger_of(slowed_at_100_and_back_at_500(), told).energy) {
+  for (const ChannelLedger& ledger : ledger_at(slowed_at_100_and_back_at_500(), told_changes).energy) {
     EXPECT_EQ(ledger.gaps, 0U) << ledger.channel.value;
     EXPECT_EQ(ledger.gap_time.ns, 0);
   }
-  for (const ChannelLedger& ledger : ledger_of(slowed_at_100_and_back_at_500(), {}).energy)
+  for (const ChannelLedger& ledger : ledger_at(slowed_at_100_and_back_at_500(), {}).energy)
     EXPECT_EQ(ledger.gaps, 6U) << "untold, a slower pace is gaps";
 }
 
 TEST(Pace, ARealGapIsSeenAtEitherPace) {
   auto times = slowed_at_100_and_back_at_500();
   std::erase_if(times, [](std::int64_t t) { return (t > 200 && t < 500) || (t > 700 && t < 750); });
-  for (const ChannelLedger& ledger : ledger_of(times, told).energy) EXPECT_EQ(ledger.gaps, 2U);
+  for (const ChannelLedger& ledger : ledger_at(times, told_changes).energy) EXPECT_EQ(ledger.gaps, 2U);
 }
 
 TEST(Pace, TheEnergyOfACounterIsLastMinusFirstWhateverThePace) {
-  const auto ledger = ledger_of(slowed_at_100_and_back_at_500(), told);
+  const auto ledger = ledger_at(slowed_at_100_and_back_at_500(), told_changes);
   EXPECT_DOUBLE_EQ(ledger.energy[1].recorded.value, 9);
 }
 

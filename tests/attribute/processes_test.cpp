@@ -9,7 +9,9 @@ namespace {
 
 using namespace rig;
 
-Power between(double from_s, double to_s, double rate) { return {{origin, at_s(from_s), at_s(to_s)}, {0, rate, 0}}; }
+Power power_between(double from_s, double to_s, double rate) {
+  return {{origin, at_s(from_s), at_s(to_s)}, {0, rate, 0}};
+}
 
 Power plus(const Power& a, const Power& b) {
   Power sum;
@@ -31,7 +33,7 @@ const ProcessEnergy* energy_of(const ChannelLedger& row, std::uint32_t number) {
 Office followed(std::int64_t look_every, std::int64_t look_phase) {
   Office office;
   office.add_energy("package-0", Power{{origin, at_s(5)}, {20, 60}});
-  const Power one = between(1, 5, 0.6), two = between(5, 9, 0.6), other = steady(0.3), own = steady(0.1);
+  const Power one = power_between(1, 5, 0.6), two = power_between(5, 9, 0.6), other = steady(0.3), own = steady(0.1);
   office.add_cpu(Scope::host, "", steady(1));
   office.add_cpu(Scope::target, "a", plus(one, two));
   office.add_cpu(Scope::prony, "", own);
@@ -74,7 +76,7 @@ TEST(Processes, OneAboveZeroInATargetBelowZeroHasTheDoubtOfTheIdlePower) {
   // Idle was 40 W in the mean, 38 W and 42 W by turns.
   office.add_energy("package-0",
                     Power{{origin, at_s(0.5), at_s(1), at_s(1.5), at_s(2), at_s(6)}, {38, 42, 38, 42, 44, 30}});
-  const Power one = between(2, 6, 0.6), two = between(6, 10, 0.6);
+  const Power one = power_between(2, 6, 0.6), two = power_between(6, 10, 0.6);
   office.add_cpu(Scope::host, "", steady(0.7));
   office.add_cpu(Scope::target, "a", plus(one, two));
   office.baseline(0, 2);
@@ -102,7 +104,7 @@ TEST(Processes, LooksThatCameLateAreInTheDoubtOfTheirTargetsAndSaid) {
   for (const double every_s : {0.1, 2.0}) {
     Office office;
     office.add_energy("package-0", Power{{origin, at_s(3), at_s(5), at_s(7)}, {20, 80, 20, 80}});
-    const Power used = plus(between(3, 5, 0.8), between(7, 8, 0.8));  // while power is dear, only
+    const Power used = plus(power_between(3, 5, 0.8), power_between(7, 8, 0.8));  // while power is dear, only
     office.add_cpu(Scope::host, "", steady(1));
     const std::int64_t every = static_cast<std::int64_t>(every_s * 1e9);
     office.add(use_channel(Scope::target, "a"), [used, every](std::int64_t t) {

@@ -10,9 +10,9 @@ namespace {
 
 using namespace rig;
 
-constexpr std::int64_t length = 4 * second;
+constexpr std::int64_t run_length = 4 * second;
 
-struct World {
+struct RequestWorld {
   Recording run;
   std::vector<Tick> ticks;
   [[nodiscard]] Ledger attribute(RequestShare rule) const {
@@ -25,8 +25,8 @@ struct World {
 };
 
 // Requests of every kind: with tokens and without, failed, cancelled, of no length, within another, with steps beside.
-void add_request(World& world, std::mt19937_64& random, std::uint64_t id) {
-  std::uniform_int_distribution<std::int64_t> at(origin, origin + length);
+void add_request(RequestWorld& world, std::mt19937_64& random, std::uint64_t id) {
+  std::uniform_int_distribution<std::int64_t> at(origin, origin + run_length);
   std::int64_t begin = at(random), end = at(random);
   if (begin > end) std::swap(begin, end);
   if (random() % 12 == 0) end = begin;
@@ -49,12 +49,13 @@ void add_request(World& world, std::mt19937_64& random, std::uint64_t id) {
                                    first + (end - first) * token / std::max<std::int64_t>(output, 1), id));
 }
 
-World random_world(std::uint64_t seed, std::size_t requests) {
+RequestWorld random_requests(std::uint64_t seed, std::size_t requests) {
   std::mt19937_64 random(seed);
-  World world;
+  RequestWorld world;
   Group group{GroupId{1}, "fast", Duration{5 * millisecond}, {}};
   std::vector<Source> sources;
-  world.run.add(group, sources, energy_counter(millisecond), counter_of(random_power(random, length), millisecond, 0));
+  world.run.add(group, sources, energy_counter(millisecond),
+                counter_of(random_power(random, run_length), millisecond, 0));
   const auto cpu = [&](const char* name, Scope scope, double cpus) {
     Channel channel;
     channel.name = name;
@@ -62,18 +63,18 @@ World random_world(std::uint64_t seed, std::size_t requests) {
     channel.kind = ChannelKind::counter;
     channel.scope = scope;
     channel.scale = 1e-9;
-    const Power power = random_power(random, length, cpus / 2, cpus);
+    const Power power = random_power(random, run_length, cpus / 2, cpus);
     world.run.add(group, sources, channel, [power](std::int64_t t) {
       return Reading{static_cast<std::int64_t>(power.energy(t) * 1e9), Quality::ok};
     });
   };
   cpu("cpu.busy", Scope::host, 2), cpu("target.cpu", Scope::target, 1);
   world.run.groups = {group};
-  world.ticks = poll(sources, origin, origin + length, 5 * millisecond);
-  world.run.spans = {span(1, SpanKind::run, "run", origin + second / 8, origin + length - second / 8)};
+  world.ticks = poll(sources, origin, origin + run_length, 5 * millisecond);
+  world.run.spans = {span(1, SpanKind::run, "run", origin + second / 8, origin + run_length - second / 8)};
   world.run.spans.push_back(span(2, SpanKind::phase, "warm-up", origin + second / 2, origin + second, 1));
   for (std::size_t i = 0; i < requests; ++i) add_request(world, random, 1000 * (i + 1));
-  for (std::int64_t t = origin; seed % 3 == 0 && t < origin + length; t += 50 * millisecond) {
+  for (std::int64_t t = origin; seed % 3 == 0 && t < origin + run_length; t += 50 * millisecond) {
     const auto id = 5'000'000 + static_cast<std::uint64_t>(t - origin);
     world.run.spans.push_back(span(id, SpanKind::phase, "step", t, t + 40 * millisecond, 1));
     world.run.spans.back().counts = {{"prefill_tokens", static_cast<std::int64_t>(random() % 300)},
@@ -82,14 +83,14 @@ World random_world(std::uint64_t seed, std::size_t requests) {
   return world;
 }
 
-constexpr std::array rules{RequestShare::work, RequestShare::time, RequestShare::equal};
+constexpr std::array share_rules{RequestShare::work, RequestShare::time, RequestShare::equal};
 
 // Kills: a group of pieces charged twice or left out; joules of a request that failed lost.
 TEST(RequestLaws, ByEveryRuleRequestsIdleForeignAndUnattributedAddUpToWhatWasMeasured) {
   std::size_t by_work = 0;
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {
-    const World world = random_world(seed, seed % 25);
-    for (const RequestShare rule : rules) {
+    const RequestWorld world = random_requests(seed, seed % 25);
+    for (const RequestShare rule : share_rules) {
       const Ledger ledger = world.attribute(rule);
       const double recorded = ledger.energy[0].recorded.value;
       EXPECT_NEAR(sum_of_charges(ledger, ledger.energy[0].channel), recorded, 1e-9 * recorded) << seed;
@@ -112,7 +113,7 @@ TEST(RequestLaws, ByEveryRuleRequestsIdleForeignAndUnattributedAddUpToWhatWasMea
 // Kills: a total that moves when there is one more to share it.
 TEST(RequestLaws, AnotherRequestChangesNoTotalAndWhatAllRequestsHaveOnlyByTimeThatWasNobodys) {
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
-    World world = random_world(seed, 12);
+    RequestWorld world = random_requests(seed, 12);
     const Ledger before = world.attribute(RequestShare::work);
     std::mt19937_64 random(seed + 100);
     add_request(world, random, 900'000);
@@ -128,11 +129,11 @@ TEST(RequestLaws, AnotherRequestChangesNoTotalAndWhatAllRequestsHaveOnlyByTimeTh
 // Kills: what a request is charged depending on where it stands in the file.
 TEST(RequestLaws, TheOrderInWhichSpansStandChangesNothing) {
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
-    World world = random_world(seed, 14);
-    for (const RequestShare rule : rules) {
+    RequestWorld world = random_requests(seed, 14);
+    for (const RequestShare rule : share_rules) {
       const Ledger before = world.attribute(rule);
       std::mt19937_64 random(seed);
-      World shuffled = world;
+      RequestWorld shuffled = world;
       std::ranges::shuffle(shuffled.run.spans, random);
       const Ledger after = shuffled.attribute(rule);
       for (const SpanEnergy& one : before.spans) {
@@ -151,8 +152,8 @@ TEST(RequestLaws, TheOrderInWhichSpansStandChangesNothing) {
 // Kills: prefill and decode that are charged more than their request, or beside it.
 TEST(RequestLaws, PrefillAndDecodeShowPartsOfTheirRequest) {
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
-    const World world = random_world(seed, 14);
-    for (const RequestShare rule : rules) {
+    const RequestWorld world = random_requests(seed, 14);
+    for (const RequestShare rule : share_rules) {
       const Ledger ledger = world.attribute(rule);
       for (const SpanEnergy& one : ledger.spans) {
         if (one.span.value < 1000 || one.span.value % 1000 != 0 || !one.charged) continue;

@@ -24,11 +24,11 @@ Errors errors_of(std::vector<double> values) {
   return values.empty() ? Errors{} : Errors{values[values.size() / 2], values.back()};
 }
 
-struct Told {
+struct ErrorsTold {
   Errors request, prefill, decode;
 };
 // Relative errors of what each was charged; what is too short for the sensor is not told and not counted.
-Told errors_of(const Engine& engine, const Ledger& ledger) {
+ErrorsTold errors_of(const Engine& engine, const Ledger& ledger) {
   std::vector<double> request, prefill, decode;
   for (std::size_t i = 0; i < engine.requests.size(); ++i) {
     const TrueRequest& r = engine.requests[i];
@@ -56,14 +56,14 @@ std::string percent(const Errors& e) {
 }
 
 // One line a rule: relative errors of what requests and their phases were charged.
-std::map<RequestShare, Told> table_of(const Engine& engine) {
+std::map<RequestShare, ErrorsTold> table_of(const Engine& engine) {
   std::printf("%-8s %-22s %-22s %-22s\n", "rule", "request: median, max", "prefill: median, max",
               "decode: median, max");
-  std::map<RequestShare, Told> told;
+  std::map<RequestShare, ErrorsTold> told;
   for (const RequestShare rule : {RequestShare::work, RequestShare::time, RequestShare::equal}) {
     const Ledger ledger = engine.attribute(by(rule));
     EXPECT_EQ(ledger.energy[0].sharing.at(0).used, rule) << ledger.energy[0].sharing[0].why;
-    const Told& errors = told[rule] = errors_of(engine, ledger);
+    const ErrorsTold& errors = told[rule] = errors_of(engine, ledger);
     std::printf("%-8s %-22s %-22s %-22s\n", std::string(to_string(rule)).c_str(), percent(errors.request).c_str(),
                 percent(errors.prefill).c_str(), percent(errors.decode).c_str());
   }
@@ -140,18 +140,18 @@ TEST(RequestShare, ASensorOfTenHertzStillTellsRequestsApart) {
   const Engine engine(options);
   const Ledger ledger = engine.attribute();
   ASSERT_EQ(ledger.energy[0].sharing.at(0).used, RequestShare::work) << ledger.energy[0].sharing[0].why;
-  const Told work = errors_of(engine, ledger), time = errors_of(engine, engine.attribute(by(RequestShare::time)));
+  const ErrorsTold work = errors_of(engine, ledger), time = errors_of(engine, engine.attribute(by(RequestShare::time)));
   EXPECT_LT(work.request.median, 0.05);
   EXPECT_LT(work.request.median, time.request.median / 2);
 }
 
-struct Coverage {
+struct CostCoverage {
   std::size_t inside = 0, all = 0;
   double residual = 0;
 };
 // Of how many requests the 90 % interval holds the truth; residual: mean over the Runs.
-Coverage coverage_of(const EngineCosts& costs) {
-  Coverage result;
+CostCoverage coverage_of(const EngineCosts& costs) {
+  CostCoverage result;
   constexpr std::uint64_t runs = 8;
   for (std::uint64_t seed = 1; seed <= runs; ++seed) {
     EngineOptions options;
@@ -181,8 +181,8 @@ TEST(RequestShare, WhereCostsDoNotFollowTheModelTheIntervalOfNinetyPercentStillH
   EngineCosts clock, cache;
   clock.at_s = [](double t) { return std::fmod(t, 9) < 4 ? 0.7 : 1.4; };
   cache.kv = [](double context) { return context * context / 400; };
-  const Coverage plain = coverage_of({}), by_clock = coverage_of(clock), by_cache = coverage_of(cache);
-  const auto tell = [](const char* name, const Coverage& one) {
+  const CostCoverage plain = coverage_of({}), by_clock = coverage_of(clock), by_cache = coverage_of(cache);
+  const auto tell = [](const char* name, const CostCoverage& one) {
     std::printf("%-12s %zu of %zu inside the 90 %% interval, residual %.1f %%\n", name, one.inside, one.all,
                 100 * one.residual);
     EXPECT_GT(one.all, 300U) << name;

@@ -10,19 +10,17 @@ namespace {
 
 using namespace rig;
 
-constexpr std::int64_t ms = millisecond;
-
 Span request(std::uint64_t id, std::int64_t from_ms, std::int64_t to_ms, std::int64_t prompt, std::int64_t output) {
-  Span result = span(id, SpanKind::request, "r", origin + from_ms * ms, origin + to_ms * ms);
+  Span result = span(id, SpanKind::request, "r", origin + from_ms * millisecond, origin + to_ms * millisecond);
   if (prompt >= 0) result.counts.emplace_back("prompt_tokens", prompt);
   if (output >= 0) result.counts.emplace_back("output_tokens", output);
   return result;
 }
 Span part(std::uint64_t id, SpanKind kind, std::int64_t from_ms, std::int64_t to_ms, std::uint64_t parent) {
-  return span(id, kind, "", origin + from_ms * ms, origin + to_ms * ms, parent);
+  return span(id, kind, "", origin + from_ms * millisecond, origin + to_ms * millisecond, parent);
 }
-WorkAmount between(const WorkInTime& work, std::size_t i, std::int64_t from_ms, std::int64_t to_ms) {
-  return work.requests.at(i).between(origin + from_ms * ms, origin + to_ms * ms);
+WorkAmount work_between(const WorkInTime& work, std::size_t i, std::int64_t from_ms, std::int64_t to_ms) {
+  return work.requests.at(i).between(origin + from_ms * millisecond, origin + to_ms * millisecond);
 }
 WorkInTime placed(const std::vector<Span>& spans, const std::optional<KvReads>& kv = {}) {
   return place_work(spans, spans, kv);
@@ -33,14 +31,14 @@ TEST(PlacedWork, APromptIsWorkedOnThroughPrefillAndEachFurtherTokenReadsAllBefor
   const WorkInTime work =
       placed({request(1, 0, 100, 10, 4), part(2, SpanKind::prefill, 20, 40, 1), part(3, SpanKind::decode, 40, 100, 1)});
   EXPECT_EQ(work.absent, "");
-  EXPECT_NEAR(between(work, 0, 0, 20).prefill_tokens, 0, 1e-12);
-  EXPECT_NEAR(between(work, 0, 20, 30).prefill_tokens, 5, 1e-9);
-  const WorkAmount whole = between(work, 0, 0, 1000);
+  EXPECT_NEAR(work_between(work, 0, 0, 20).prefill_tokens, 0, 1e-12);
+  EXPECT_NEAR(work_between(work, 0, 20, 30).prefill_tokens, 5, 1e-9);
+  const WorkAmount whole = work_between(work, 0, 0, 1000);
   EXPECT_NEAR(whole.prefill_tokens, 10, 1e-9);
   EXPECT_NEAR(whole.decode_tokens, 3, 1e-9);
   EXPECT_NEAR(whole.kv_read, 11 + 12 + 13, 1e-9);
-  EXPECT_NEAR(between(work, 0, 40, 60).decode_tokens, 1, 1e-9);
-  EXPECT_EQ(work.requests[0].served, (Interval{{origin + 20 * ms}, {origin + 100 * ms}}));
+  EXPECT_NEAR(work_between(work, 0, 40, 60).decode_tokens, 1, 1e-9);
+  EXPECT_EQ(work.requests[0].served, (Interval{{origin + 20 * millisecond}, {origin + 100 * millisecond}}));
 }
 
 // Kills: tokens spread evenly over decode where it is known when each was made.
@@ -49,16 +47,16 @@ TEST(PlacedWork, TokensStandWhereTheirSpansSay) {
                           part(3, SpanKind::decode, 10, 100, 1)};
   for (const std::int64_t end : {10, 12, 100}) spans.push_back(part(10 + spans.size(), SpanKind::token, 0, end, 1));
   const WorkInTime work = placed(spans);
-  EXPECT_NEAR(between(work, 0, 10, 12).decode_tokens, 1, 1e-9);
-  EXPECT_NEAR(between(work, 0, 12, 56).decode_tokens, 0.5, 1e-9);
+  EXPECT_NEAR(work_between(work, 0, 10, 12).decode_tokens, 1, 1e-9);
+  EXPECT_NEAR(work_between(work, 0, 12, 56).decode_tokens, 0.5, 1e-9);
 }
 
 TEST(PlacedWork, WhatTheServerHadInItsCacheIsNoWorkButIsRead) {
   Span one = request(1, 0, 100, 10, 2);
   one.counts.emplace_back("cached_tokens", 8);
   const WorkInTime work = placed({one, part(2, SpanKind::prefill, 0, 10, 1), part(3, SpanKind::decode, 10, 100, 1)});
-  EXPECT_NEAR(between(work, 0, 0, 100).prefill_tokens, 2, 1e-9);
-  EXPECT_NEAR(between(work, 0, 0, 100).kv_read, 11, 1e-9);
+  EXPECT_NEAR(work_between(work, 0, 0, 100).prefill_tokens, 2, 1e-9);
+  EXPECT_NEAR(work_between(work, 0, 0, 100).kv_read, 11, 1e-9);
 }
 
 // By hand: 6 layers' worth without a window and 2 that see the last 12: (11 + 12 + 13)·6 + (11 + 12 + 12)·2.
@@ -66,23 +64,24 @@ TEST(PlacedWork, LayersWithAWindowReadNoMoreThanIt) {
   const WorkInTime work =
       placed({request(1, 0, 100, 10, 4), part(2, SpanKind::prefill, 0, 10, 1), part(3, SpanKind::decode, 10, 100, 1)},
              KvReads{6, 2, 12});
-  EXPECT_NEAR(between(work, 0, 0, 100).kv_read, 36 * 6 + 35 * 2, 1e-9);
+  EXPECT_NEAR(work_between(work, 0, 0, 100).kv_read, 36 * 6 + 35 * 2, 1e-9);
 }
 
 // Kills: prompt tokens spread over steps in which the engine worked on others' alone.
 TEST(PlacedWork, WhereTheEngineWroteStepsAPromptIsWorkedOnInThoseThatTookPrompts) {
   std::vector<Span> spans{request(1, 0, 100, 300, 1), part(2, SpanKind::prefill, 0, 60, 1)};
   const auto step = [&](std::int64_t from, std::int64_t to, std::int64_t tokens) {
-    spans.push_back(span(100 + spans.size(), SpanKind::phase, "step", origin + from * ms, origin + to * ms));
+    spans.push_back(
+        span(100 + spans.size(), SpanKind::phase, "step", origin + from * millisecond, origin + to * millisecond));
     spans.back().counts = {{"prefill_tokens", tokens}, {"decode_tokens", 2}};
   };
   step(0, 20, 0), step(20, 40, 200), step(40, 60, 100);
   const WorkInTime work = placed(spans);
   ASSERT_EQ(work.steps.size(), 3U);
-  EXPECT_NEAR(between(work, 0, 0, 20).prefill_tokens, 0, 1e-9);
-  EXPECT_NEAR(between(work, 0, 20, 40).prefill_tokens, 200, 1e-9);
-  EXPECT_NEAR(between(work, 0, 40, 60).prefill_tokens, 100, 1e-9);
-  EXPECT_EQ(work.requests[0].served.begin.ns, origin + 20 * ms);
+  EXPECT_NEAR(work_between(work, 0, 0, 20).prefill_tokens, 0, 1e-9);
+  EXPECT_NEAR(work_between(work, 0, 20, 40).prefill_tokens, 200, 1e-9);
+  EXPECT_NEAR(work_between(work, 0, 40, 60).prefill_tokens, 100, 1e-9);
+  EXPECT_EQ(work.requests[0].served.begin.ns, origin + 20 * millisecond);
 }
 
 // Kills: a prompt worked on while it waited. 100 tokens in 10 ms is the fastest seen; so 50 tokens are its last 5 ms.
@@ -92,9 +91,9 @@ TEST(PlacedWork, APrefillThatAlsoHoldsTheQueueIsWorkedOnAtItsEnd) {
   Span first = part(2, SpanKind::prefill, 0, 10, 1);
   first.attributes = holding.attributes;
   const WorkInTime work = placed({request(1, 0, 100, 100, 1), first, request(3, 0, 100, 50, 1), holding});
-  EXPECT_NEAR(between(work, 2, 0, 75).prefill_tokens, 0, 1e-9);
-  EXPECT_NEAR(between(work, 2, 75, 80).prefill_tokens, 50, 1e-9);
-  EXPECT_EQ(work.requests[2].served.begin.ns, origin + 75 * ms);
+  EXPECT_NEAR(work_between(work, 2, 0, 75).prefill_tokens, 0, 1e-9);
+  EXPECT_NEAR(work_between(work, 2, 75, 80).prefill_tokens, 50, 1e-9);
+  EXPECT_EQ(work.requests[2].served.begin.ns, origin + 75 * millisecond);
 }
 
 // Kills: a request that failed and tells no tokens being free, its joules left to the others.
@@ -105,15 +104,15 @@ TEST(PlacedWork, ARequestThatTellsNoTokensIsTakenForTheMeanAsFarAsItRanAndSaysSo
       {request(1, 0, 100, 80, 2), part(2, SpanKind::prefill, 0, 20, 1), part(4, SpanKind::decode, 20, 100, 1), failed});
   EXPECT_EQ(work.assumed, 1U);
   EXPECT_TRUE(work.requests[3].assumed);
-  EXPECT_NEAR(between(work, 3, 0, 10).prefill_tokens, 40, 1e-9);  // 10 of the mean's 20 ms
-  EXPECT_NEAR(between(work, 3, 0, 10).decode_tokens, 0, 1e-9);
+  EXPECT_NEAR(work_between(work, 3, 0, 10).prefill_tokens, 40, 1e-9);  // 10 of the mean's 20 ms
+  EXPECT_NEAR(work_between(work, 3, 0, 10).decode_tokens, 0, 1e-9);
 }
 
 TEST(PlacedWork, ABrokenStreamHasAsManyTokensAsPiecesOfTextCame) {
   Span broken = request(1, 0, 100, 80, -1);
   broken.counts.emplace_back("chunks", 6);
   const WorkInTime work = placed({broken, part(2, SpanKind::prefill, 0, 20, 1), part(4, SpanKind::decode, 20, 100, 1)});
-  EXPECT_NEAR(between(work, 0, 0, 100).decode_tokens, 5, 1e-9);
+  EXPECT_NEAR(work_between(work, 0, 0, 100).decode_tokens, 5, 1e-9);
 }
 
 TEST(PlacedWork, WithoutAnyCountThereIsNoWorkAndAReason) {
@@ -126,7 +125,7 @@ TEST(PlacedWork, CountsThatCannotBeTakeNoTime) {
   negative.counts = {{"prompt_tokens", -7}, {"output_tokens", -7}, {"cached_tokens", INT64_MIN}};
   const WorkInTime work = placed({request(1, 0, 100, INT64_MAX, INT64_MAX), part(2, SpanKind::prefill, 0, 20, 1),
                                   part(4, SpanKind::decode, 20, 100, 1), negative});
-  EXPECT_GT(between(work, 0, 0, 100).decode_tokens, 9e18);
+  EXPECT_GT(work_between(work, 0, 0, 100).decode_tokens, 9e18);
   EXPECT_EQ(work.requests.at(3).whole().prefill_tokens, 0);
   EXPECT_EQ(work.requests.at(3).whole().decode_tokens, 0);
 }

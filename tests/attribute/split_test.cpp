@@ -27,7 +27,7 @@ Source busy_in_ticks(double cpus, std::int64_t tick) {
   };
 }
 
-struct Bench {
+struct SplitBench {
   Recording run;
   Group group{GroupId{1}, "fast", Duration{10 * millisecond}, {}};
   std::vector<Source> sources;
@@ -50,7 +50,7 @@ Source exact_cpu(double cpus) {
 
 // Kills: lag of the tick-stale busy time that adds to foreign in every cell and never leaves it again.
 TEST(Split, StaleTicksOfTheMachineDoNotBiasTheSharesOverALongRun) {
-  Bench setup;
+  SplitBench setup;
   setup.add(energy_counter(millisecond), counter_of(Power{{origin}, {50}}, millisecond, 0));
   setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), busy_in_ticks(0.973, 40 * millisecond));
   setup.add(cpu("target.cpu", Scope::target), exact_cpu(0.973));
@@ -63,7 +63,7 @@ TEST(Split, StaleTicksOfTheMachineDoNotBiasTheSharesOverALongRun) {
 
 // Kills: target's share of its own clock instead of the machine's; Prony's part left in foreign.
 TEST(Split, EnergyIsSharedInProportionToCpuTime) {
-  Bench setup;
+  SplitBench setup;
   setup.add(energy_counter(millisecond), counter_of(Power{{origin}, {40}}, millisecond, 0));
   setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), exact_cpu(1.0));
   setup.add(cpu("target.cpu", Scope::target), exact_cpu(0.7));
@@ -101,7 +101,7 @@ struct Bursts {
 TEST(Split, WhatIsToldLateIsChargedWhereItWasUsed) {
   const Bursts bursts;
   for (const double foreign_cpus : {0.0, 0.05, 0.5}) {
-    Bench setup;
+    SplitBench setup;
     const auto busy = [=](std::int64_t t) {
       return bursts.used(t) + static_cast<std::int64_t>(foreign_cpus * static_cast<double>(t - origin));
     };
@@ -123,7 +123,7 @@ TEST(Split, WhatIsToldLateIsChargedWhereItWasUsed) {
 // Kills: idle taken from the wrong phase or as energy instead of power; negative active energy clipped to zero.
 TEST(Split, ABaselineGivesIdleAndWhatIsLeftMayBeNegative) {
   for (const double watts : {30.0, 8.0}) {
-    Bench setup;
+    SplitBench setup;
     setup.add(energy_counter(millisecond),
               counter_of(Power{{origin, origin + 3 * second, origin + 7 * second}, {10, watts, 12}}, millisecond, 0));
     setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), exact_cpu(1.0));
@@ -148,7 +148,7 @@ TEST(Split, ABaselineGivesIdleAndWhatIsLeftMayBeNegative) {
 // others'.
 TEST(Baseline, SaysHowMuchOthersUsedWhileItWasMeasured) {
   for (const double others : {0.0, 0.5}) {
-    Bench setup;
+    SplitBench setup;
     setup.add(energy_counter(millisecond), counter_of(Power{{origin}, {30}}, millisecond, 0));
     setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), exact_cpu(others + 0.25));
     setup.add(cpu("target.cpu", Scope::target), exact_cpu(0.0));
@@ -168,7 +168,7 @@ TEST(Baseline, SaysHowMuchOthersUsedWhileItWasMeasured) {
 // Kills: a kept baseline used in the place of a measured one; its doubt left out of idle and active.
 TEST(Baseline, AKeptOneIsUsedOnlyWhereNoneWasMeasured) {
   for (const bool measured : {false, true}) {
-    Bench setup;
+    SplitBench setup;
     setup.add(energy_counter(millisecond), counter_of(Power{{origin}, {30}}, millisecond, 0));
     setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), exact_cpu(1.0));
     setup.add(cpu("target.cpu", Scope::target), exact_cpu(0.5));
@@ -192,7 +192,7 @@ TEST(Baseline, AKeptOneIsUsedOnlyWhereNoneWasMeasured) {
 
 // Kills: loaded idle mixed into idle, or taken over the whole window.
 TEST(Baseline, LoadedIdleIsOneOfItsOwn) {
-  Bench setup;
+  SplitBench setup;
   setup.add(energy_counter(millisecond),
             counter_of(Power{{origin, origin + 3 * second, origin + 5 * second}, {10, 14, 40}}, millisecond, 0));
   setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), exact_cpu(1.0));
@@ -209,7 +209,7 @@ TEST(Baseline, LoadedIdleIsOneOfItsOwn) {
 
 // Kills: overlapping requests that each get the whole; prefill and decode that do not add up to their request.
 TEST(Split, OverlappingRequestsShareAndTheirPartsAddUp) {
-  Bench setup;
+  SplitBench setup;
   setup.add(energy_counter(millisecond), counter_of(Power{{origin}, {40}}, millisecond, 0));
   setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), exact_cpu(1.0));
   setup.add(cpu("target.cpu", Scope::target), exact_cpu(1.0));
@@ -232,7 +232,7 @@ TEST(Split, OverlappingRequestsShareAndTheirPartsAddUp) {
 // packages.
 TEST(Headline, OnlyMeasuredTopLevelDomainsThatDoNotOverlapAreAdded) {
   const auto headline = [](bool dead_psys, bool with_rapl, bool with_hwmon) {
-    Bench setup;
+    SplitBench setup;
     const Source source = counter_of(Power{{origin}, {40}}, millisecond, 0);
     Channel psys = energy_counter(millisecond, "psys"), package = energy_counter(millisecond, "package"),
             core = package;
@@ -272,7 +272,7 @@ TEST(Headline, OnlyMeasuredTopLevelDomainsThatDoNotOverlapAreAdded) {
 // that cross where the line's doubt grows with the load.
 TEST(Headline, AModelThatWasHeldToAMeterIsDerivedWithAnIntervalAndStillAStandIn) {
   const auto ledger_of = [](bool with_rapl, Watts full_low) {
-    Bench setup;
+    SplitBench setup;
     Channel package = energy_counter(millisecond, "package");
     if (with_rapl) setup.add(package, counter_of(Power{{origin}, {40}}, millisecond, 0));
     Channel held = energy_counter(10 * millisecond, "cpu-model.cpu.power");
@@ -296,7 +296,7 @@ TEST(Headline, AModelThatWasHeldToAMeterIsDerivedWithAnIntervalAndStillAStandIn)
 // Kills: a battery on mains power, at 0 W or below, taken for all that the machine draws.
 TEST(Headline, ABatteryThatRestedOrChargedIsNotWhatTheMachineDrew) {
   const auto headline = [](std::int64_t first_w, std::int64_t then_w) {
-    Bench setup;
+    SplitBench setup;
     Channel battery = energy_counter(0, "battery");
     battery.measure = Measure::power, battery.kind = ChannelKind::gauge, battery.scale = 1;
     battery.coverage_known = false;
@@ -316,7 +316,7 @@ TEST(Headline, ABatteryThatRestedOrChargedIsNotWhatTheMachineDrew) {
 // renews its watts once a second.
 TEST(Headline, TheWallIsAllOfItWhereItCanTellAndStepsBackWhereItIsTooCoarse) {
   const auto ledger_of = [](std::int64_t end, bool with_package, std::int64_t request) {
-    Bench setup;
+    SplitBench setup;
     Channel wall = energy_counter(second, "plug.wall.power");
     wall.domain = "wall", wall.measure = Measure::power, wall.kind = ChannelKind::gauge, wall.scale = 1;
     setup.add(wall, [](std::int64_t) { return Reading{100, Quality::ok}; });

@@ -97,7 +97,7 @@ Town random_town(std::uint64_t seed, bool split = false, bool crowd = false) {
   return town;
 }
 
-std::string text_of(const Ledger& ledger) {
+std::string parts_text(const Ledger& ledger) {
   std::ostringstream out;
   out << std::hexfloat;
   const auto put = [&](const std::optional<Estimate>& estimate) {
@@ -310,8 +310,8 @@ TEST(TargetLaws, ReplayAndEveryPrefixGiveTheSameBytes) {
   for (std::uint64_t seed = 1; seed <= 8; ++seed) {
     Town town = random_town(seed);
     Office& office = town.office;
-    const std::string once = text_of(office.attribute(run_s));
-    EXPECT_EQ(once, text_of(office.attribute(run_s, 1)));
+    const std::string once = parts_text(office.attribute(run_s));
+    EXPECT_EQ(once, parts_text(office.attribute(run_s, 1)));
     const auto blocks = in_blocks(GroupId{1}, poll(office.sources, origin, at_s(run_s), 10 * millisecond), 40);
     Attribution live(office.run.channels, office.run.groups, office.run.spans, office.options);
     live.know(office.processes);
@@ -326,10 +326,10 @@ TEST(TargetLaws, ReplayAndEveryPrefixGiveTheSameBytes) {
       for (std::size_t l = 0; l < looks; ++l) replay.push(office.looks[l]);
       for (std::size_t b = 0; b <= i; ++b) replay.push(blocks[b]);
       replay.know(office.processes);
-      EXPECT_EQ(text_of(live.finish()), text_of(replay.finish())) << "seed " << seed << ", block " << i;
+      EXPECT_EQ(parts_text(live.finish()), parts_text(replay.finish())) << "seed " << seed << ", block " << i;
     }
     for (; looks < office.looks.size(); ++looks) live.push(office.looks[looks]);
-    EXPECT_EQ(once, text_of(live.finish())) << "seed " << seed;
+    EXPECT_EQ(once, parts_text(live.finish())) << "seed " << seed;
   }
 }
 

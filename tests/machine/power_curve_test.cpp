@@ -7,16 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "curves.hpp"
+
 namespace prony {
 namespace {
 
-PowerCurve curve(const std::string& text) {
-  auto parsed = PowerCurve::parse(text);
-  EXPECT_TRUE(parsed) << text;
-  return parsed ? *parsed : PowerCurve::constant(Watts(0));
-}
-
-constexpr std::int64_t second = 1'000'000'000;
 Duration seconds(double s) { return {std::llround(s * 1e9)}; }
 
 // Every shape, and each with what could hide a bug: a phase, a duty, an uneven staircase, a sum.

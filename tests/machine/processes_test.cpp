@@ -57,10 +57,10 @@ TEST(ProcessList, ANumberThatIsGivenAwayAgainHasAnotherIdentity) {
     std::ofstream last_pid("/proc/sys/kernel/ns_last_pid");
     last_pid << first - 1 << std::flush;
     if (!last_pid) GTEST_SKIP() << "ns_last_pid cannot be set here";
-    const pid_t second = make();
-    const auto after = identity_of(*machine, second);
-    end(second);
-    if (second != first) continue;
+    const pid_t second_pid = make();
+    const auto after = identity_of(*machine, second_pid);
+    end(second_pid);
+    if (second_pid != first) continue;
     EXPECT_NE(after, before);
     return;
   }

@@ -10,11 +10,10 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "curves.hpp"
 
 namespace prony {
 namespace {
-
-constexpr std::int64_t second = 1'000'000'000, ms = 1'000'000;
 
 // A room whose clock the test moves.
 struct Driven {

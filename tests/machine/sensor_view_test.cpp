@@ -7,11 +7,10 @@
 #include <random>
 #include <string>
 
+#include "curves.hpp"
+
 namespace prony {
 namespace {
-
-PowerCurve curve(const std::string& text) { return PowerCurve::parse(text).value(); }
-constexpr std::int64_t second = 1'000'000'000, ms = 1'000'000;
 
 TEST(UpdateClock, JitterNeverReordersUpdatesAndStaysWithinItsLimit) {
   // The plausible bug: a jitter of more than half a period makes a counter go back.

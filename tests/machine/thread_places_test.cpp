@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include "curves.hpp"
 #include "machine/simulated.hpp"
 
 namespace prony {
 namespace {
 
-constexpr std::int64_t ms = 1'000'000;
 using Ns = std::vector<std::int64_t>;
 
 std::string stat_text(std::int64_t ticks, std::int64_t threads, std::uint64_t start, std::int64_t cpu) {

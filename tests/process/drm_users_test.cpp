@@ -28,9 +28,9 @@ class GuardedMachine final : public SimulatedMachine {
   }
 };
 
-struct Rig {
+struct CardsRig {
   GuardedMachine machine;
-  Rig() { machine.set_now({1'000'000'000}); }
+  CardsRig() { machine.set_now({1'000'000'000}); }
 
   void process(int pid, int parent) {
     const auto n = std::to_string(pid);
@@ -54,7 +54,7 @@ struct Use {
   std::unique_ptr<DeviceUseByTarget> sensor;
 
   // 100 and 101 are the command's, 200 is a server's.
-  explicit Use(Rig& rig, const std::string& domain = "amdgpu", std::vector<DrmDomain> cards = {}) {
+  explicit Use(CardsRig& rig, const std::string& domain = "amdgpu", std::vector<DrmDomain> cards = {}) {
     if (cards.empty()) cards = {{card, domain}};
     users = make_drm_users(rig.machine, cards);
     std::vector<DeviceUsers*> devices;
@@ -86,20 +86,20 @@ struct Use {
 // Kills: a client that two descriptors and two processes show counted four times; the use of a child in nobody's row;
 // what was used before the recording; memory of the same client twice.
 TEST(DrmUse, TwoProgramsOfKnownUseAreToldApartAndAClientCountsOnce) {
-  Rig rig;
+  CardsRig rig;
   rig.process(100, 1);
   rig.process(101, 100);  // child of the command
   rig.process(200, 1);
-  rig.client(101, 5, 1, Rig::gfx(7'000));
-  rig.client(200, 4, 2, Rig::gfx(500));
+  rig.client(101, 5, 1, CardsRig::gfx(7'000));
+  rig.client(200, 4, 2, CardsRig::gfx(500));
   Use use(rig);
   EXPECT_THAT(use.look(), ElementsAre("use.amdgpu=0", "target.amdgpu.use=0", "target.server.amdgpu.use=0"));
-  rig.client(101, 5, 1, Rig::gfx(10'000) + "drm-memory-vram: 4 KiB\n");
-  rig.client(101, 6, 1, Rig::gfx(10'000) + "drm-memory-vram: 4 KiB\n");  // a copy of the same descriptor
-  rig.client(100, 9, 1, Rig::gfx(10'000) + "drm-memory-vram: 4 KiB\n");  // and one that was handed to the parent
-  rig.client(200, 4, 2, Rig::gfx(1'500));
+  rig.client(101, 5, 1, CardsRig::gfx(10'000) + "drm-memory-vram: 4 KiB\n");
+  rig.client(101, 6, 1, CardsRig::gfx(10'000) + "drm-memory-vram: 4 KiB\n");  // a copy of the same descriptor
+  rig.client(100, 9, 1, CardsRig::gfx(10'000) + "drm-memory-vram: 4 KiB\n");  // and one that was handed to the parent
+  rig.client(200, 4, 2, CardsRig::gfx(1'500));
   rig.process(300, 1);
-  rig.client(300, 3, 3, Rig::gfx(40));  // somebody else, who came later
+  rig.client(300, 3, 3, CardsRig::gfx(40));  // somebody else, who came later
   rig.machine.advance(milliseconds(1'000));
   EXPECT_THAT(use.look(), ElementsAre("use.amdgpu=4040", "target.amdgpu.use=3000", "target.server.amdgpu.use=1000"));
   EXPECT_THAT(use.look(true), ElementsAre("target.amdgpu.memory=4096", "target.server.amdgpu.memory=0"));
@@ -108,28 +108,28 @@ TEST(DrmUse, TwoProgramsOfKnownUseAreToldApartAndAClientCountsOnce) {
 
 // Kills: a counter that steps back when a client has gone, or comes again with the same number.
 TEST(DrmUse, AClientThatEndsKeepsWhatItUsedAndItsNumberMayComeAgain) {
-  Rig rig;
+  CardsRig rig;
   rig.process(100, 1);
-  rig.client(100, 5, 1, Rig::gfx(1'000));
+  rig.client(100, 5, 1, CardsRig::gfx(1'000));
   Use use(rig);
   (void)use.look();
-  rig.client(100, 5, 1, Rig::gfx(3'000));
+  rig.client(100, 5, 1, CardsRig::gfx(3'000));
   (void)use.look();
   rig.machine.remove("/proc/100/fd/5");
   rig.machine.remove("/proc/100/fdinfo/5");
   EXPECT_THAT(use.look(), Contains("target.amdgpu.use=2000"));
   for (int look = 0; look < 6; ++look) (void)use.look();
-  rig.client(100, 7, 1, Rig::gfx(50));
+  rig.client(100, 7, 1, CardsRig::gfx(50));
   for (int look = 0; look < 6; ++look) (void)use.look();  // it was resting: it had no client
   EXPECT_THAT(use.look(), ElementsAre("use.amdgpu=2050", "target.amdgpu.use=2050", "target.server.amdgpu.use=0"));
 }
 
 // Kills: what one may see sold as all that there is, so that the visible program pays for everybody.
 TEST(DrmUse, WhereOthersDescriptorsMayNotBeReadNothingIsToldAndTheReasonIs) {
-  Rig rig;
+  CardsRig rig;
   rig.process(100, 1);
   rig.process(200, 1);
-  rig.client(100, 5, 1, Rig::gfx(1'000));
+  rig.client(100, 5, 1, CardsRig::gfx(1'000));
   rig.machine.closed = "/proc/200/fd";
   const Use use(rig);
   EXPECT_EQ(use.sensor, nullptr);
@@ -139,9 +139,9 @@ TEST(DrmUse, WhereOthersDescriptorsMayNotBeReadNothingIsToldAndTheReasonIs) {
 
 // The same, of somebody who comes later: from then on for good, for the sum lacks what that one used.
 TEST(DrmUse, OnceADescriptorWasClosedTheUseStaysAGap) {
-  Rig rig;
+  CardsRig rig;
   rig.process(100, 1);
-  rig.client(100, 5, 1, Rig::gfx(1'000));
+  rig.client(100, 5, 1, CardsRig::gfx(1'000));
   Use use(rig);
   EXPECT_THAT(use.look(), Contains("use.amdgpu=0"));
   rig.process(300, 1);
@@ -152,7 +152,7 @@ TEST(DrmUse, OnceADescriptorWasClosedTheUseStaysAGap) {
 }
 
 TEST(DrmUse, CyclesOfXeAreTimeByTheEnginesOwnCyclesInTheSameStretch) {
-  Rig rig;
+  CardsRig rig;
   rig.process(100, 1);
   rig.client(100, 5, 1, "drm-cycles-rcs: 100\ndrm-total-cycles-rcs: 1000\n");
   Use use(rig, "xe");
@@ -163,25 +163,25 @@ TEST(DrmUse, CyclesOfXeAreTimeByTheEnginesOwnCyclesInTheSameStretch) {
 }
 
 TEST(DrmUse, ACardWhoseEnergyIsNotMeasuredIsNotFollowed) {
-  Rig rig;
+  CardsRig rig;
   rig.process(100, 1);
   Use use(rig);
   (void)use.look();
-  rig.client(100, 5, 1, Rig::gfx(1'000), "0000:c4:00.0");
+  rig.client(100, 5, 1, CardsRig::gfx(1'000), "0000:c4:00.0");
   EXPECT_THAT(use.look(), Contains("use.amdgpu=0"));
 }
 
 // Kills: cards that share a walk, of which the second sees nothing, or the first's use, or the same use twice.
 TEST(DrmUse, TwoCardsShareOneWalkAndEachIsToldItsOwnOnce) {
-  Rig rig;
+  CardsRig rig;
   rig.process(100, 1);
   rig.process(200, 1);
-  rig.client(100, 5, 1, Rig::gfx(1'000));
-  rig.client(200, 5, 2, Rig::gfx(9'000), "0000:c4:00.0");
+  rig.client(100, 5, 1, CardsRig::gfx(1'000));
+  rig.client(200, 5, 2, CardsRig::gfx(9'000), "0000:c4:00.0");
   Use use(rig, "", {{card, "amdgpu-0"}, {"0000:c4:00.0", "amdgpu-1"}});
   (void)use.look();
-  rig.client(100, 5, 1, Rig::gfx(1'300));
-  rig.client(200, 5, 2, Rig::gfx(9'070), "0000:c4:00.0");
+  rig.client(100, 5, 1, CardsRig::gfx(1'300));
+  rig.client(200, 5, 2, CardsRig::gfx(9'070), "0000:c4:00.0");
   rig.machine.advance(milliseconds(1'000));
   for (int look = 0; look < 3; ++look) {
     const auto told = use.look();

@@ -13,7 +13,7 @@ namespace {
 
 using namespace testing_process;
 
-constexpr std::int64_t zero = 1'000'000'000;  // when ScriptedProc begins
+constexpr std::int64_t proc_begin_ns = 1'000'000'000;  // when ScriptedProc begins
 
 // CPUs 0 and 1 in package 0, 2 and 3 in package 1.
 void add_packages(SimulatedMachine& machine) {
@@ -143,7 +143,7 @@ struct Sockets {
     std::vector<TickBlock> blocks;
     double used_s[2] = {0, 0};
     for (std::int64_t now = 0; now <= length_ms; now += 10) {
-      proc.machine.set_now({zero + now * ms});
+      proc.machine.set_now({proc_begin_ns + now * ms});
       if (now > 0) {
         // The left uses 6 ms of each 10, the right 4 ms.
         auto left = proc.processes.at(10), right = proc.processes.at(20);
@@ -163,7 +163,7 @@ struct Sockets {
       blocks.back().push(proc.machine.now(), proc.machine.now(), readings);
     }
     Span run;
-    run.id = SpanId{1}, run.kind = SpanKind::run, run.interval = {{zero}, {zero + length_ms * ms}};
+    run.id = SpanId{1}, run.kind = SpanKind::run, run.interval = {{proc_begin_ns}, {proc_begin_ns + length_ms * ms}};
     AttributionOptions options;
     for (const Target& target : f.follower->targets()) options.targets.push_back(target.name);
     const std::vector<Group> groups{group};

@@ -12,8 +12,8 @@ namespace prony::testing_process {
 namespace {
 
 constexpr std::int64_t second = 1'000'000'000;
-constexpr std::int64_t zero = 1000 * second;  // when the recording begins
-constexpr std::int64_t step = 10'000'000;     // births and ends lie on this grid
+constexpr std::int64_t recording_begin_ns = 1000 * second;  // when the recording begins
+constexpr std::int64_t step = 10'000'000;                   // births and ends lie on this grid
 
 class TellingEvents final : public LifeEvents {
  public:
@@ -53,7 +53,7 @@ class Play {
 
 void Play::give_clock(std::int64_t pid, const Burner& burner) {
   proc_.machine.set_process(pid, [burner](Instant now) {
-    return Duration{std::llround(burner.cpu_s(static_cast<double>(now.ns - zero) * 1e-9) * 1e9)};
+    return Duration{std::llround(burner.cpu_s(static_cast<double>(now.ns - recording_begin_ns) * 1e-9) * 1e9)};
   });
 }
 
@@ -113,7 +113,7 @@ void Play::channels() {
 }
 
 void Play::tick(std::int64_t ns) {
-  const double t = static_cast<double>(ns - zero) * 1e-9;
+  const double t = static_cast<double>(ns - recording_begin_ns) * 1e-9;
   const auto all = [&](double at) { return rig_.cpu_s("", at); };
   std::vector<Reading> readings(channels_.size());
   readings[0] = {std::llround((rig_.idle_w * t + rig_.joules(all, 0, t)) * 1e6), Quality::ok};
@@ -127,7 +127,7 @@ void Play::tick(std::int64_t ns) {
 void Play::attribute() {
   std::vector<Span> spans(3);
   const auto interval = [](double from, double to) {
-    return Interval{{zero + std::llround(from * 1e9)}, {zero + std::llround(to * 1e9)}};
+    return Interval{{recording_begin_ns + std::llround(from * 1e9)}, {recording_begin_ns + std::llround(to * 1e9)}};
   };
   spans[0].id = SpanId{1}, spans[0].kind = SpanKind::run, spans[0].interval = interval(rig_.from_s, rig_.to_s);
   spans[1].id = SpanId{2}, spans[1].kind = SpanKind::phase, spans[1].name = phase::baseline_before;
@@ -147,7 +147,7 @@ void Play::attribute() {
 }
 
 void Play::run() {
-  proc_.machine.set_now({zero});
+  proc_.machine.set_now({recording_begin_ns});
   pids_.assign(rig_.burners.size(), 0);
   add_others();
   for (std::size_t i = 0; i < rig_.burners.size(); ++i)
@@ -170,11 +170,11 @@ void Play::run() {
   ASSERT_TRUE(made) << made.error().what;
   follower_ = std::move(*made);
   channels();
-  const std::int64_t end = zero + std::llround(rig_.length_s * 1e9);
-  for (std::int64_t now = zero; now <= end; now += step) {
+  const std::int64_t end = recording_begin_ns + std::llround(rig_.length_s * 1e9);
+  for (std::int64_t now = recording_begin_ns; now <= end; now += step) {
     proc_.machine.set_now({now});
-    for (std::size_t i = 0; i < rig_.burners.size(); ++i) live(i, static_cast<double>(now - zero) * 1e-9);
-    if ((now - zero) % group_.interval.ns == 0) tick(now);
+    for (std::size_t i = 0; i < rig_.burners.size(); ++i) live(i, static_cast<double>(now - recording_begin_ns) * 1e-9);
+    if ((now - recording_begin_ns) % group_.interval.ns == 0) tick(now);
   }
   follower_->look_now();
   follower_->take_looks(looks_);

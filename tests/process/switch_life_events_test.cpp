@@ -17,9 +17,9 @@ namespace {
 using testing_process::burn_ns;
 
 // Burns, waits for a byte, burns again and ends.
-class Child {
+class BurningChild {
  public:
-  Child(long first_ns, long second_ns) {
+  BurningChild(long first_ns, long second_ns) {
     EXPECT_EQ(::pipe(go_), 0);
     pid_ = ::fork();
     if (pid_ != 0) return;
@@ -29,9 +29,9 @@ class Child {
     burn_ns(second_ns);
     ::_exit(0);
   }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-  ~Child() { end(); }
+  BurningChild(const BurningChild&) = delete;
+  BurningChild& operator=(const BurningChild&) = delete;
+  ~BurningChild() { end(); }
   [[nodiscard]] pid_t pid() const { return pid_; }
   void wait_until_it_used(Machine& machine, std::int64_t ns) const {
     const timespec pause{0, 2'000'000};
@@ -64,7 +64,7 @@ bool born(const LifeBatch& batch, pid_t process) {
 // Bug: what a process had used before Prony came is missing from its whole life, or it is born a second time.
 TEST(SwitchLifeEvents, WhoLivedBeforeEndsWithAllOfItsTime) {
   const auto machine = make_live_machine();
-  Child child(30'000'000, 20'000'000);
+  BurningChild child(30'000'000, 20'000'000);
   child.wait_until_it_used(*machine, 30'000'000);
   auto events = make_switch_life_events(*machine);
   if (!events) GTEST_SKIP() << "the switch meter does not work here: " << events.error().what;
@@ -88,7 +88,7 @@ TEST(SwitchLifeEvents, WhoWasBornAndDiedUnseenIsToldOnceWithAllOfItsTime) {
   LifeBatch batch;
   (*events)->read(batch);
   batch.clear();
-  Child child(30'000'000, 0);
+  BurningChild child(30'000'000, 0);
   const pid_t pid = child.pid();
   child.end();
   (*events)->read(batch);
@@ -108,7 +108,7 @@ TEST(SwitchLifeEvents, WhoWasSeenAliveEndsWithAllOfItsTime) {
   const auto machine = make_live_machine();
   auto events = make_switch_life_events(*machine);
   if (!events) GTEST_SKIP() << "the switch meter does not work here: " << events.error().what;
-  Child child(10'000'000, 20'000'000);
+  BurningChild child(10'000'000, 20'000'000);
   const pid_t pid = child.pid();
   child.wait_until_it_used(*machine, 10'000'000);
   LifeBatch batch;
@@ -143,7 +143,7 @@ TEST(SwitchLifeEvents, ATargetByNameHasTheTimeOfChildrenThatNoLookSaw) {
   EXPECT_EQ((*follower)->rung(), "ebpf");
   std::vector<Reading> before((*follower)->sensor().channels().size()), after(before);
   (*follower)->sensor().read(before);
-  for (int i = 0; i < 10; ++i) Child(10'000'000, 0).end();
+  for (int i = 0; i < 10; ++i) BurningChild(10'000'000, 0).end();
   (*follower)->look_now();
   (*follower)->sensor().read(after);
   EXPECT_GE(after[0].raw - before[0].raw, 100'000'000);

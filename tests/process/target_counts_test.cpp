@@ -36,10 +36,10 @@ struct Threads : SimulatedMachine {
   void thread(std::int64_t process, std::int64_t number) {
     set_file("/proc/" + std::to_string(process) + "/task/" + std::to_string(number) + "/stat", "\n");
     const auto each = static_cast<std::uint64_t>(number);
-    const auto seconds = [](Instant at) { return static_cast<std::uint64_t>(at.ns / 1'000'000'000); };
-    set_process_perf(task_clock, number, [=](Instant at) { return 1'000'000 * each * seconds(at); });
-    set_process_perf(perf_cycles, number, [=](Instant at) { return 9 + 1000 * each * seconds(at); });
-    set_process_perf(perf_cache_misses, number, [=](Instant at) { return 9 + each * seconds(at); });
+    const auto seconds_at = [](Instant at) { return static_cast<std::uint64_t>(at.ns / 1'000'000'000); };
+    set_process_perf(task_clock, number, [=](Instant at) { return 1'000'000 * each * seconds_at(at); });
+    set_process_perf(perf_cycles, number, [=](Instant at) { return 9 + 1000 * each * seconds_at(at); });
+    set_process_perf(perf_cache_misses, number, [=](Instant at) { return 9 + each * seconds_at(at); });
   }
 };
 

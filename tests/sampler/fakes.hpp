@@ -13,6 +13,8 @@
 
 namespace prony::test {
 
+inline constexpr Duration ms = milliseconds(1);
+
 inline std::int64_t now_ns() {
   struct timespec t{};
   clock_gettime(CLOCK_MONOTONIC, &t);

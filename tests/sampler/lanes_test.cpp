@@ -9,8 +9,6 @@
 namespace prony::test {
 namespace {
 
-constexpr Duration ms = milliseconds(1);
-
 // Kills: the new interval counted from when it was set (deadlines drift), or old deadlines counted as missed.
 TEST(LanePace, ASlowerLaneTicksOnTheNewGridAndMissesNothingOfTheOld) {
   FakeMachine machine;

@@ -12,8 +12,6 @@
 namespace prony::test {
 namespace {
 
-constexpr Duration ms = milliseconds(1);
-
 TEST(Sampler, EveryTickHoldsWhatTheSensorsReadInTheirOrder) {
   FakeMachine machine;
   FakeSensor one(2), two(3);

@@ -34,9 +34,9 @@ struct Stat {
 
 double seconds_of(Instant t) { return static_cast<double>(t.ns) * 1e-9; }
 
-class Bench {
+class BusyBench {
  public:
-  explicit Bench(Stat stat, bool cgroup = false) : stat_(stat) {
+  explicit BusyBench(Stat stat, bool cgroup = false) : stat_(stat) {
     machine_.set_cpu_count(4);
     machine_.set_now(Instant{});
     machine_.set_file("/sys/devices/system/cpu/online", "0-3\n");
@@ -92,7 +92,7 @@ class Bench {
 TEST(BusyByIdle, WhatTicksMissIsToldByWhatTheCpusDidNotIdle) {
   for (const bool cgroup : {false, true})
     for (const double seen : {0.85, 0.93, 1.0, 1.07, 1.15}) {
-      Bench bench({.seen = seen}, cgroup);
+      BusyBench bench({.seen = seen}, cgroup);
       EXPECT_NEAR(bench.run(10, 0.12), 15, 0.06) << seen;  // the ticks alone: 12.75 … 17.25
     }
 }
@@ -100,32 +100,32 @@ TEST(BusyByIdle, WhatTicksMissIsToldByWhatTheCpusDidNotIdle) {
 // Kills: a correction that is a second late, and that of the former load then.
 TEST(BusyByIdle, TicksThatAreWrongInTurnAreRightAtOnce) {
   for (const bool cgroup : {false, true}) {
-    Bench bench({.seen = 0.85, .swing = 0.3}, cgroup);
+    BusyBench bench({.seen = 0.85, .swing = 0.3}, cgroup);
     EXPECT_NEAR(bench.run(10, cgroup ? 0.2 : 0.06), 15, 0.06) << cgroup;  // a second late: 0.45
   }
 }
 
 TEST(BusyByIdle, WorkThatNoTickEverMeetsIsCounted) {
   for (const bool cgroup : {false, true}) {
-    Bench bench({.busy = 0.3, .seen = 0}, cgroup);
+    BusyBench bench({.busy = 0.3, .seen = 0}, cgroup);
     EXPECT_NEAR(bench.run(10, 0.12), 3, 0.06) << cgroup;
   }
 }
 
 // Kills: ticks that are so wrong that the idle times are not believed, and the ticks are.
 TEST(BusyByIdle, TicksThatMissFourTenthsOfABusyMachineAreNotBelievedInstead) {
-  EXPECT_NEAR(Bench({.busy = 3, .seen = 0.6}).run(10), 30, 0.35);
-  EXPECT_NEAR(Bench({.busy = 2.5, .seen = 1.4}).run(10), 25, 0.45);
+  EXPECT_NEAR(BusyBench({.busy = 3, .seen = 0.6}).run(10), 30, 0.35);
+  EXPECT_NEAR(BusyBench({.busy = 2.5, .seen = 1.4}).run(10), 25, 0.45);
 }
 
 TEST(BusyByIdle, ATreeThatStandsStillIsNoBusyMachine) {
-  Bench bench({});
+  BusyBench bench({});
   bench.machine().set_file("/proc/stat", std::string("cpu  100 0 0 4000 10 0 0 0 0 0\n"));
   EXPECT_EQ(bench.run(5), 0);
 }
 
 TEST(BusyByIdle, CpusThatLeaveAreNotTakenForWork) {
-  Bench bench({});
+  BusyBench bench({});
   EXPECT_NEAR(bench.run(4), 6, 0.1);
   // Two of four go, with what they had counted: idle time steps back, and is from now on that of two.
   bench.machine().set_file("/sys/devices/system/cpu/online", "0-1\n");
@@ -134,7 +134,7 @@ TEST(BusyByIdle, CpusThatLeaveAreNotTakenForWork) {
 }
 
 TEST(BusyByIdle, WithoutAListOfCpusTheirNumberAtTheStartIsTaken) {
-  Bench bench({.seen = 0.93});
+  BusyBench bench({.seen = 0.93});
   bench.machine().remove("/sys/devices/system/cpu/online");
   EXPECT_NEAR(bench.run(10, 0.12), 15, 0.06);
 }

@@ -6,13 +6,12 @@
 
 #include "base/text.hpp"
 #include "machine/simulated.hpp"
+#include "published.hpp"
 #include "sensors/cpu_family.hpp"
 #include "sensors/cpu_power_rows.hpp"
 
 namespace prony {
 namespace {
-
-const std::string data_folder = std::string(PRONY_SOURCE_DIR) + "/../shared/data/cpu-power";
 
 TEST(CpuFamily, TheDigitThatTellsTheGenerationIsNotTakenForItsNeighbour) {
   for (const auto& [name, key] : std::initializer_list<std::pair<const char*, const char*>>{

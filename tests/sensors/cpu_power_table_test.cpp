@@ -12,13 +12,12 @@
 
 #include "base/text.hpp"
 #include "machine/simulated.hpp"
+#include "published.hpp"
 #include "sensors/cpu_power_rows.hpp"
 #include "sensors/cpu_power_table.hpp"
 
 namespace prony {
 namespace {
-
-const std::string data_folder = std::string(PRONY_SOURCE_DIR) + "/../shared/data/cpu-power";
 
 struct Published {
   std::string name;

@@ -14,8 +14,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr Instant later{2'000'000'000};
-
 // CPU n counts (n + 1) · 1000 cycles and (n + 1) misses for each second that goes by.
 struct Counting : SimulatedMachine {
   void cpu(int number, int package, bool misses = true, PerfEvent cycles = perf_cycles,
@@ -42,7 +40,7 @@ TEST(Cycles, TheMachineAndEachPackageAreSumsOverTheirCpus) {
   FourCpus machine;
   auto probe = make_cycles(machine, {});
   ASSERT_TRUE(probe.sensor);
-  machine.set_now(later);
+  machine.set_now(when_counted);
   EXPECT_THAT(seen(probe), ElementsAre("cycles.cpu=20000", "cycles.package-0=6000", "cycles.package-1=14000",
                                        "cycles.llc-misses.cpu=20", "cycles.llc-misses.package-0=6",
                                        "cycles.llc-misses.package-1=14"));
@@ -61,7 +59,7 @@ TEST(Cycles, OnePackageHasNoChannelOfItsOwn) {
   machine.cpu(0, 0);
   machine.cpu(1, 0);
   auto probe = make_cycles(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   EXPECT_THAT(seen(probe), ElementsAre("cycles.cpu=6000", "cycles.llc-misses.cpu=6"));
 }
 
@@ -69,7 +67,7 @@ TEST(Cycles, PronysOwnAreCountedByEventsOfItsThreads) {
   FourCpus machine;
   machine.set_process_perf(perf_cycles, 0, [](Instant at) { return 7 + 30 * FourCpus::seconds(at); });
   auto probe = make_cycles(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   const auto rows = seen(probe);
   EXPECT_EQ(rows.back(), "prony.cycles=60");
   const auto* own = channel_named(probe, "prony.cycles");
@@ -102,7 +100,7 @@ TEST(Cycles, AProcessorThatCountsNoMissesStillCountsCycles) {
   machine.online("0");
   machine.cpu(0, 0, false);
   auto probe = make_cycles(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   EXPECT_THAT(seen(probe), ElementsAre("cycles.cpu=2000"));
   ASSERT_FALSE(probe.unavailable.empty());
   EXPECT_EQ(probe.unavailable[0].subject, "cycles.llc-misses.cpu");
@@ -112,7 +110,7 @@ TEST(Cycles, AProcessorThatCountsNoMissesStillCountsCycles) {
 TEST(Cycles, WhileOneCpusCountersAreSharedTheSumsItBelongsToAreGaps) {
   FourCpus machine;
   auto probe = make_cycles(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   machine.set_perf_read_fault(3, EBUSY);
   EXPECT_THAT(seen(probe), ElementsAre("cycles.cpu=gap", "cycles.package-0=6000", "cycles.package-1=gap",
                                        "cycles.llc-misses.cpu=gap", "cycles.llc-misses.package-0=6",
@@ -128,7 +126,7 @@ TEST(Cycles, WhileOneCpusCountersAreSharedTheSumsItBelongsToAreGaps) {
 TEST(Cycles, ACpuThatGoesOffKeepsItsCountsAndComesBackWithNewEvents) {
   FourCpus machine;
   auto probe = make_cycles(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   EXPECT_EQ(seen(probe)[0], "cycles.cpu=20000");
   machine.online("0-2");
   machine.set_now(Instant{3'000'000'000});
@@ -147,7 +145,7 @@ TEST(Cycles, ACpuThatGoesOffKeepsItsCountsAndComesBackWithNewEvents) {
 TEST(Cycles, EventsInAnErrorStateAreOpenedAnew) {
   FourCpus machine;
   auto probe = make_cycles(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   EXPECT_EQ(seen(probe)[0], "cycles.cpu=20000");
   machine.set_perf_read_fault(1, ENODEV);
   EXPECT_EQ(seen(probe)[0], "cycles.cpu=gap");
@@ -161,7 +159,7 @@ TEST(Cycles, ACpuThatWasOffAtTheStartIsCountedFromWhenItComes) {
   FourCpus machine;
   machine.online("0-2");
   auto probe = make_cycles(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   EXPECT_EQ(seen(probe)[0], "cycles.cpu=12000");
   machine.online("0-3");
   (void)seen(probe);
@@ -182,7 +180,7 @@ TEST(Cycles, CoresOfTwoKindsAreCountedByTheirOwnPmus) {
   machine.cpu(0, 0, true, {0, 0x4'0000'0000}, {0, 0x4'0000'0003});
   machine.cpu(1, 0, true, {0, 0xa'0000'0000}, {0, 0xa'0000'0003});
   auto probe = make_cycles(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   EXPECT_THAT(seen(probe), ElementsAre("cycles.cpu=6000", "cycles.llc-misses.cpu=6"));
 }
 

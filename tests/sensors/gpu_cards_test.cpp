@@ -16,10 +16,10 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-using Files = std::initializer_list<std::pair<const char*, const char*>>;
+using CardFiles = std::initializer_list<std::pair<const char*, const char*>>;
 
 void add_card(SimulatedMachine& machine, int number, const std::string& driver, const std::string& address,
-              Files device, Files sensors) {
+              CardFiles device, CardFiles sensors) {
   const auto n = std::to_string(number);
   const auto folder = "/sys/class/drm/card" + n + "/device";
   machine.set_link(folder, "../../../" + address);

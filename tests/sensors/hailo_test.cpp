@@ -82,7 +82,7 @@ struct HailoRig {
 };
 
 const std::string chip_0 = "hailo.hailo-0-chip-0.temperature", chip_1 = "hailo.hailo-0-chip-1.temperature",
-                  power = "hailo.hailo-0.power";
+                  chip_power = "hailo.hailo-0.power";
 
 TEST(Hailo, BothTemperaturesOfAModuleAreReadAndItsPowerIsAbsentWithTheReason) {
   HailoRig rig({HailoRig::module("constant:2")});
@@ -92,7 +92,7 @@ TEST(Hailo, BothTemperaturesOfAModuleAreReadAndItsPowerIsAbsentWithTheReason) {
   EXPECT_EQ(now.at(chip_1).raw, 56'750);
   EXPECT_EQ(rig.sensors.at(0)->channels()[0].scale, 1e-3);
   EXPECT_EQ(rig.sensors.at(0)->channels()[0].device, "0001:01:00.0");
-  EXPECT_FALSE(now.contains(power));
+  EXPECT_FALSE(now.contains(chip_power));
   EXPECT_THAT(rig.said(), HasSubstr("hailo.hailo-0.power: hailo-0: no power meter that can be read without harm: this "
                                     "board or firmware does not have it"));
   EXPECT_THAT(rig.said(), HasSubstr("HAILO-8L AI ACC M.2 B+M KEY MODULE EXT TMP) is kept awake"));
@@ -108,8 +108,8 @@ TEST(Hailo, AModulesOvercurrentProtectionIsNeverSwitchedOffToMeasure) {
 TEST(Hailo, PowerOfAnEvaluationBoardIsTheSumOfItsThreeSupplies) {
   HailoRig rig({HailoRig::evaluation_board("square:1,3,2,0.5")});
   rig.probe();
-  EXPECT_NEAR(static_cast<double>(rig.read_at(6.2).at(power).raw), 3e6, 2);  // µW; single precision
-  EXPECT_NEAR(static_cast<double>(rig.read_at(7.2).at(power).raw), 1e6, 2);
+  EXPECT_NEAR(static_cast<double>(rig.read_at(6.2).at(chip_power).raw), 3e6, 2);  // µW; single precision
+  EXPECT_NEAR(static_cast<double>(rig.read_at(7.2).at(chip_power).raw), 1e6, 2);
   const auto channels = rig.sensors.at(0)->channels();
   EXPECT_EQ(channels[2].scale, 1e-6);
   EXPECT_EQ(channels[2].domain, "hailo-0");
@@ -140,7 +140,7 @@ TEST(Hailo, PowerInAnotherUnitIsRefusedAndSaid) {
   chip.microwatts = true;
   HailoRig rig({chip});
   rig.probe();
-  EXPECT_FALSE(rig.read_at(6).contains(power));
+  EXPECT_FALSE(rig.read_at(6).contains(chip_power));
   EXPECT_THAT(rig.said(), HasSubstr("its power cannot be: 2000000.0 W"));
 }
 

@@ -19,7 +19,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-void set_board(SimulatedMachine& machine, const std::string& model, const std::string& part, const std::string& chip) {
+void set_jetson(SimulatedMachine& machine, const std::string& model, const std::string& part, const std::string& chip) {
   machine.set_file("/sys/firmware/devicetree/base/model", model);
   machine.set_file("/sys/firmware/devicetree/base/compatible",
                    part + std::string(1, '\0') + chip + std::string(1, '\0'));
@@ -40,7 +40,7 @@ void add_iio(SimulatedMachine& machine, const std::string& chip, int device,
 // Kills: milliwatts taken for microwatts; parts added to the board's input; a disconnected input shown.
 TEST(Jetson, RailsOfOldKernelsAreMilliwattsAndNestInTheBoardsInput) {
   SimulatedMachine nano;
-  set_board(nano, "NVIDIA Jetson Nano Developer Kit", "nvidia,p3449-0000-b00+p3448-0000-b00", "nvidia,tegra210");
+  set_jetson(nano, "NVIDIA Jetson Nano Developer Kit", "nvidia,p3449-0000-b00+p3448-0000-b00", "nvidia,tegra210");
   add_iio(nano, "6-0040", 0, {{"POM_5V_IN", 1750}, {"POM_5V_GPU", 40}, {"POM_5V_CPU", 366}});
   const auto probe = make_jetson(nano, {});
   EXPECT_THAT(seen(probe), ElementsAre("jetson.POM_5V_IN.power=1750", "jetson.POM_5V_GPU.power=40<POM_5V_IN",
@@ -52,7 +52,7 @@ TEST(Jetson, RailsOfOldKernelsAreMilliwattsAndNestInTheBoardsInput) {
   EXPECT_EQ(whole->device, "6-0040");
 
   SimulatedMachine tx2;
-  set_board(tx2, "quill", "nvidia,p2597-0000+p3310-1000", "nvidia,tegra186");
+  set_jetson(tx2, "quill", "nvidia,p2597-0000+p3310-1000", "nvidia,tegra186");
   add_iio(tx2, "0-0040", 0, {{"VDD_SYS_GPU", 153}, {"VDD_SYS_SOC", 306}, {"NC", 9}});
   add_iio(tx2, "0-0041", 1, {{"VDD_IN", 1649}, {"VDD_SYS_CPU", 306}, {"VDD_SYS_DDR", 173}});
   EXPECT_THAT(seen(make_jetson(tx2, {})),
@@ -76,7 +76,7 @@ TEST(Jetson, AnotherMachineSaysThatItIsNoneAndIsAskedNothing) {
 // Kills: the mean since tegrastats began taken for the power now; a fallback that runs although hwmon has the rails.
 TEST(Jetson, TegrastatsIsAskedOnlyWhereNothingElseShowsARail) {
   SimulatedMachine machine;
-  set_board(machine, "NVIDIA Jetson Orin Nano Developer Kit", "nvidia,p3768-0000+p3767-0005", "nvidia,tegra234");
+  set_jetson(machine, "NVIDIA Jetson Orin Nano Developer Kit", "nvidia,p3768-0000+p3767-0005", "nvidia,tegra234");
   std::string line =
       "11-21-2026 12:00:01 RAM 2876/7620MB (lfb 4x4MB) SWAP 0/3810MB (cached 0MB) CPU [12%@1510,off] EMC_FREQ 1%@2133 "
       "GR3D_FREQ 14%@[407] cpu@47.2C tj@48.1C VDD_IN 5480mW/5000mW VDD_CPU_GPU_CV 1000mW/900mW VDD_SOC 1500mW/1400mW\n";
@@ -112,7 +112,7 @@ TEST(Jetson, TegrastatsIsAskedOnlyWhereNothingElseShowsARail) {
 
 TEST(Jetson, NoRailAnywhereIsNotZeroWattsButAReasonWithWhatMendsIt) {
   SimulatedMachine machine;
-  set_board(machine, "NVIDIA Jetson Nano Developer Kit", "nvidia,p3448-0000", "nvidia,tegra210");
+  set_jetson(machine, "NVIDIA Jetson Nano Developer Kit", "nvidia,p3448-0000", "nvidia,tegra210");
   const auto probe = make_jetson(machine, {});
   ASSERT_FALSE(probe.unavailable.empty());
   EXPECT_THAT(probe.unavailable[0].reason, HasSubstr("no rail of this Jetson can be read"));
@@ -120,7 +120,7 @@ TEST(Jetson, NoRailAnywhereIsNotZeroWattsButAReasonWithWhatMendsIt) {
 }
 
 SimulatedMachine& orin(SimulatedMachine& machine) {
-  set_board(machine, "NVIDIA Jetson Orin Nano Developer Kit", "nvidia,p3768-0000+p3767-0005", "nvidia,tegra234");
+  set_jetson(machine, "NVIDIA Jetson Orin Nano Developer Kit", "nvidia,p3768-0000+p3767-0005", "nvidia,tegra234");
   machine.set_file("/sys/class/hwmon/hwmon1/name", "ina3221");
   machine.set_file("/sys/class/hwmon/hwmon1/curr1_input", "1");
   machine.set_file("/sys/devices/platform/bus@0/17000000.gpu/load", "375\n");

@@ -118,7 +118,7 @@ TEST(LineParserOf, PiecesOfAnySizeGiveTheSameReadings) {
   EXPECT_EQ(count, 2);
 }
 
-struct Walled final : SimulatedMachine, MeterPort {
+struct WithLines final : SimulatedMachine, MeterPort {
   std::string lines;
   Result<std::unique_ptr<Network>> open_network() override { return fail(ErrorCode::unavailable, "no network", {}); }
   Result<std::unique_ptr<LineSource>> open_lines(const LineRequest& request) override {
@@ -127,7 +127,7 @@ struct Walled final : SimulatedMachine, MeterPort {
   }
 };
 struct Listening {
-  Walled machine;
+  WithLines machine;
   Probe open(const std::string& text, const std::string& meter) {
     machine.set_now({1'000'000'000});
     machine.lines = text;

@@ -13,10 +13,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr const char* first = "GPU-8f1c2d3e-0000-4000-8000-000000000001";
-
 TEST(Nvml, WhyClocksAreHeldDownIsToldWhenItBeginsAndWhenItIsOver) {
-  auto gpu = NvmlRig::gpu(first, "steps:0=300,20=700,25=300");
+  auto gpu = NvmlRig::gpu(first_gpu, "steps:0=300,20=700,25=300");
   NvmlRig rig({gpu});
   rig.probe();
   std::vector<std::string> told;
@@ -31,7 +29,7 @@ TEST(Nvml, WhyClocksAreHeldDownIsToldWhenItBeginsAndWhenItIsOver) {
 
 // Kills: microseconds of the reference time taken for the nanoseconds slowed; power's policy asked for heat.
 TEST(Nvml, ADriverWithoutFieldsForViolationsIsAskedByItsOlderFunction) {
-  auto gpu = NvmlRig::gpu(first, "steps:0=300,10=700,14=300");  // at its limit of 700 W for 4 s
+  auto gpu = NvmlRig::gpu(first_gpu, "steps:0=300,10=700,14=300");  // at its limit of 700 W for 4 s
   std::map<std::string, Reading> by_fields, by_function;
   for (const bool fields : {true, false}) {
     gpu.driver_fields = fields;
@@ -53,7 +51,7 @@ TEST(Nvml, ADriverWithoutFieldsForViolationsIsAskedByItsOlderFunction) {
 }
 
 TEST(Nvml, ViolationsThatNeitherWayGivesAreNamedOnceAndBlankOnesAreNoChannel) {
-  auto gpu = NvmlRig::gpu(first, "constant:300");
+  auto gpu = NvmlRig::gpu(first_gpu, "constant:300");
   gpu.driver_fields = false;
   gpu.blank = {"violation", "pcie_throughput"};
   NvmlRig rig({gpu});
@@ -67,7 +65,7 @@ TEST(Nvml, ViolationsThatNeitherWayGivesAreNamedOnceAndBlankOnesAreNoChannel) {
 
 // Kills: clocks of the processors and of the memory exchanged, megahertz taken for hertz, per cent for parts of one.
 TEST(Nvml, EveryConditionIsReadWithItsUnit) {
-  NvmlRig rig({NvmlRig::gpu(first, "constant:385")});  // half of the way from idle to the limit
+  NvmlRig rig({NvmlRig::gpu(first_gpu, "constant:385")});  // half of the way from idle to the limit
   rig.probe();
   const auto before = rig.read_at(10), after = rig.read_at(14);
   const auto in_unit = [&](const std::string& name) {
@@ -92,7 +90,7 @@ TEST(Nvml, EveryConditionIsReadWithItsUnit) {
 
 // Kills: a Run of which nobody can tell what GPU it was of, or that it was held to half of its power.
 TEST(Nvml, TheRunKeepsTheDriverAndEachGpusNameAndPowerLimit) {
-  auto gpu = NvmlRig::gpu(first, "constant:300");
+  auto gpu = NvmlRig::gpu(first_gpu, "constant:300");
   gpu.lowered_limit = {milliseconds(0), 350.0};
   NvmlRig rig({gpu});
   rig.nvml->set_driver("550.54.15");
@@ -104,7 +102,7 @@ TEST(Nvml, TheRunKeepsTheDriverAndEachGpusNameAndPowerLimit) {
 
 // Kills: a limit that an operator sets unseen; the link's width taken for its generation.
 TEST(Nvml, ALoweredPowerLimitAndAnotherPcieLinkAreEvents) {
-  auto gpu = NvmlRig::gpu(first, "steps:0=50,20=300");
+  auto gpu = NvmlRig::gpu(first_gpu, "steps:0=50,20=300");
   gpu.lowered_limit = {milliseconds(25'000), 450.0};
   NvmlRig rig({gpu});
   rig.probe();
@@ -127,7 +125,7 @@ TEST(Nvml, EveryReasonThatSlowsHasItsOwnWordsAndThoseThatDoNotHaveNone) {
       {nvml::reason_hardware_thermal, "heat"},     {nvml::reason_power_brake, "power brake"}};
   for (unsigned bit = 0; bit < 9; ++bit) {
     const unsigned long long reason = 1ULL << bit;
-    auto gpu = NvmlRig::gpu(first, "constant:300");
+    auto gpu = NvmlRig::gpu(first_gpu, "constant:300");
     gpu.reasons = [reason](Duration t) { return t >= milliseconds(20'000) ? reason : 0ULL; };
     NvmlRig rig({gpu});
     rig.table = std::make_unique<LibraryTable>(rig.nvml->table());
@@ -151,7 +149,7 @@ TEST(Nvml, EveryReasonThatSlowsHasItsOwnWordsAndThoseThatDoNotHaveNone) {
 
 // Kills: KB taken for bytes; sent and received exchanged; a call of 20 ms made on the lane of the energy counter.
 TEST(Nvml, WhereTheDriverCountsNoPcieBytesItsSamplesAreReadOnceASecondInTheSlowLane) {
-  auto gpu = NvmlRig::gpu(first, "constant:385");  // half of the way from idle to the limit
+  auto gpu = NvmlRig::gpu(first_gpu, "constant:385");  // half of the way from idle to the limit
   gpu.driver_fields = false;
   NvmlRig rig({gpu});
   int calls = 0;

@@ -14,6 +14,8 @@
 
 namespace prony {
 
+inline constexpr const char* first_gpu = "GPU-8f1c2d3e-0000-4000-8000-000000000001";
+
 struct NvmlRig {
   explicit NvmlRig(std::vector<SimulatedGpu> gpus) {
     machine.set_now(Instant{5'000'000'000});

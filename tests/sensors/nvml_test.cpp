@@ -10,26 +10,25 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr const char* first = "GPU-8f1c2d3e-0000-4000-8000-000000000001";
-constexpr const char* second = "GPU-70b1c2d3-0000-4000-8000-000000000002";
-const std::string energy = "nvml.GPU-8f1c2d3e.energy";
-const std::string average = "nvml.GPU-8f1c2d3e.power-average";
-const std::string instant = "nvml.GPU-8f1c2d3e.power-instant";
+constexpr const char* second_gpu = "GPU-70b1c2d3-0000-4000-8000-000000000002";
+const std::string gpu_energy = "nvml.GPU-8f1c2d3e.energy";
+const std::string average_power = "nvml.GPU-8f1c2d3e.power-average";
+const std::string instant_power = "nvml.GPU-8f1c2d3e.power-instant";
 
 TEST(Nvml, EnergyIsTheDriversMillijoulesAndPowerIsInsideIt) {
-  NvmlRig rig({NvmlRig::gpu(first, "constant:250")});
+  NvmlRig rig({NvmlRig::gpu(first_gpu, "constant:250")});
   rig.probe();
   const auto before = rig.read_at(10), after = rig.read_at(14);
-  ASSERT_NE(rig.channel(energy), nullptr);
-  EXPECT_EQ(after.at(energy).raw - before.at(energy).raw, 1'000'000);  // 4 s × 250 W, in mJ
-  EXPECT_EQ(rig.channel(energy)->scale, 1e-3);
-  EXPECT_EQ(rig.channel(energy)->kind, ChannelKind::counter);
-  EXPECT_EQ(rig.channel(energy)->max_rate, 1400);  // twice the limit of 700 W
-  EXPECT_EQ(after.at(average).raw, 250'000);
-  EXPECT_EQ(rig.whole_of(average), energy);
-  EXPECT_EQ(rig.whole_of(instant), energy);
-  EXPECT_EQ(rig.channel(energy)->device, first);
-  EXPECT_EQ(rig.channel(energy)->domain, "gpu-0");
+  ASSERT_NE(rig.channel(gpu_energy), nullptr);
+  EXPECT_EQ(after.at(gpu_energy).raw - before.at(gpu_energy).raw, 1'000'000);  // 4 s × 250 W, in mJ
+  EXPECT_EQ(rig.channel(gpu_energy)->scale, 1e-3);
+  EXPECT_EQ(rig.channel(gpu_energy)->kind, ChannelKind::counter);
+  EXPECT_EQ(rig.channel(gpu_energy)->max_rate, 1400);  // twice the limit of 700 W
+  EXPECT_EQ(after.at(average_power).raw, 250'000);
+  EXPECT_EQ(rig.whole_of(average_power), gpu_energy);
+  EXPECT_EQ(rig.whole_of(instant_power), gpu_energy);
+  EXPECT_EQ(rig.channel(gpu_energy)->device, first_gpu);
+  EXPECT_EQ(rig.channel(gpu_energy)->domain, "gpu-0");
   EXPECT_EQ(after.at("nvml.GPU-8f1c2d3e.memory").raw, 1LL << 30);
   EXPECT_EQ(after.at("nvml.GPU-8f1c2d3e.utilization").raw, 28);  // (250 − 70) / 630
 }
@@ -44,14 +43,14 @@ TEST(Nvml, AverageAndInstantPowerSayWhatTheyAreTheMeanOf) {
        {Case{"NVIDIA A100-SXM4-40GB", nvml::arch_ampere, 25, 100}, Case{"NVIDIA A30", nvml::arch_ampere, 25, 100},
         Case{"NVIDIA GeForce RTX 3090", nvml::arch_ampere, 0, 0}, Case{"NVIDIA RTX A3000", nvml::arch_ampere, 0, 0},
         Case{"NVIDIA H100 80GB HBM3", nvml::arch_hopper, 25, 100}, Case{"NVIDIA L4", nvml::arch_ada, 0, 0}}) {
-    auto gpu = NvmlRig::gpu(first, "constant:100");
+    auto gpu = NvmlRig::gpu(first_gpu, "constant:100");
     gpu.name = name;
     gpu.architecture = architecture;
     NvmlRig rig({gpu});
     rig.probe();
-    EXPECT_EQ(rig.channel(average)->averaging_window, milliseconds(1000)) << name;
-    EXPECT_EQ(rig.channel(instant)->averaging_window, milliseconds(window)) << name;
-    EXPECT_EQ(rig.channel(instant)->update_period, milliseconds(period)) << name;
+    EXPECT_EQ(rig.channel(average_power)->averaging_window, milliseconds(1000)) << name;
+    EXPECT_EQ(rig.channel(instant_power)->averaging_window, milliseconds(window)) << name;
+    EXPECT_EQ(rig.channel(instant_power)->update_period, milliseconds(period)) << name;
   }
 }
 
@@ -61,11 +60,12 @@ TEST(Nvml, AnOlderDriversOnePowerFunctionIsAnAverageFromAmpereOnExceptGa100) {
     unsigned architecture;
     std::string channel;
   };
-  for (const auto& [name, architecture, expected] :
-       {Case{"Tesla V100-SXM2-16GB", nvml::arch_volta, instant}, Case{"Tesla T4", nvml::arch_turing, instant},
-        Case{"NVIDIA A100-PCIE-40GB", nvml::arch_ampere, instant}, Case{"NVIDIA A10", nvml::arch_ampere, average},
-        Case{"NVIDIA H100 PCIe", nvml::arch_hopper, average}}) {
-    auto gpu = NvmlRig::gpu(first, "constant:100");
+  for (const auto& [name, architecture, expected] : {Case{"Tesla V100-SXM2-16GB", nvml::arch_volta, instant_power},
+                                                     Case{"Tesla T4", nvml::arch_turing, instant_power},
+                                                     Case{"NVIDIA A100-PCIE-40GB", nvml::arch_ampere, instant_power},
+                                                     Case{"NVIDIA A10", nvml::arch_ampere, average_power},
+                                                     Case{"NVIDIA H100 PCIe", nvml::arch_hopper, average_power}}) {
+    auto gpu = NvmlRig::gpu(first_gpu, "constant:100");
     gpu.name = name;
     gpu.architecture = architecture;
     NvmlRig rig({gpu});
@@ -74,29 +74,29 @@ TEST(Nvml, AnOlderDriversOnePowerFunctionIsAnAverageFromAmpereOnExceptGa100) {
     rig.probe();
     const auto readings = rig.read();
     EXPECT_TRUE(readings.contains(expected)) << name;
-    EXPECT_FALSE(readings.contains(expected == average ? instant : average)) << name;
+    EXPECT_FALSE(readings.contains(expected == average_power ? instant_power : average_power)) << name;
   }
 }
 
 TEST(Nvml, BeforeVoltaThereIsNoCounterAndTheJoulesAreSaidToBeIntegrated) {
-  auto gpu = NvmlRig::gpu(first, "constant:100");
+  auto gpu = NvmlRig::gpu(first_gpu, "constant:100");
   gpu.architecture = nvml::arch_pascal;
   gpu.counts_energy = false;
   gpu.average.reset();
   NvmlRig rig({gpu});
   rig.probe();
-  EXPECT_EQ(rig.channel(energy), nullptr);
-  ASSERT_NE(rig.channel(instant), nullptr);
-  EXPECT_EQ(rig.whole_of(instant), "");
+  EXPECT_EQ(rig.channel(gpu_energy), nullptr);
+  ASSERT_NE(rig.channel(instant_power), nullptr);
+  EXPECT_EQ(rig.whole_of(instant_power), "");
   EXPECT_THAT(rig.notes(), HasSubstr("gpu-0: counts no energy (before Volta): joules are integrated from its power"));
 }
 
 TEST(Nvml, ValuesThatStandForNothingAreGapsAndNeverNumbers) {
-  auto gpu = NvmlRig::gpu(first, "constant:100");
+  auto gpu = NvmlRig::gpu(first_gpu, "constant:100");
   NvmlRig rig({gpu});
   rig.probe();  // while all is well
   auto good = rig.read();
-  EXPECT_EQ(good.at(energy).quality, Quality::ok);
+  EXPECT_EQ(good.at(gpu_energy).quality, Quality::ok);
   gpu.blank = {"energy", "power", "temperature", "memory", "utilization", "clock"};
   NvmlRig other({gpu});
   other.probe();
@@ -111,31 +111,31 @@ TEST(Nvml, ValuesThatStandForNothingAreGapsAndNeverNumbers) {
 }
 
 TEST(Nvml, ALostGpuIsAGapWithItsReasonAndCountsFromZeroWhenItIsBack) {
-  NvmlRig rig({NvmlRig::gpu(first, "constant:100"), NvmlRig::gpu(second, "constant:200")});
+  NvmlRig rig({NvmlRig::gpu(first_gpu, "constant:100"), NvmlRig::gpu(second_gpu, "constant:200")});
   rig.nvml->set_fault({SimulatedNvmlFault::Kind::lost, milliseconds(20'000), milliseconds(10'000), 0});
   rig.probe();
   const auto before = rig.read_at(15);
   EXPECT_EQ(rig.complaints(), "");
   const auto lost = rig.read_at(21);
-  EXPECT_EQ(lost.at(energy).quality, Quality::gap);
+  EXPECT_EQ(lost.at(gpu_energy).quality, Quality::gap);
   EXPECT_EQ(lost.at("nvml.GPU-8f1c2d3e.temperature").quality, Quality::gap);
   EXPECT_EQ(lost.at("nvml.GPU-70b1c2d3.energy").quality, Quality::ok);  // the other goes on
   EXPECT_THAT(rig.complaints(), HasSubstr("gpu-0: the GPU is lost: it fell off the bus"));
   EXPECT_EQ(rig.complaints(), "");  // said once
-  for (double s = 22; s < 30; s += 0.5) EXPECT_EQ(rig.read_at(s).at(energy).quality, Quality::gap);
+  for (double s = 22; s < 30; s += 0.5) EXPECT_EQ(rig.read_at(s).at(gpu_energy).quality, Quality::gap);
   std::map<std::string, Reading> back;
   for (double s = 30; s < 40; s += 0.5) back = rig.read_at(s);
-  EXPECT_EQ(back.at(energy).quality, Quality::ok);
-  EXPECT_LT(back.at(energy).raw, before.at(energy).raw);  // so that it is seen as a reset, not as 2^64 mJ
+  EXPECT_EQ(back.at(gpu_energy).quality, Quality::ok);
+  EXPECT_LT(back.at(gpu_energy).raw, before.at(gpu_energy).raw);  // so that it is seen as a reset, not as 2^64 mJ
   EXPECT_THAT(rig.events(), testing::Contains(HasSubstr("sensor-back nvml.GPU-8f1c2d3e gpu-0 answers again")));
 }
 
 TEST(Nvml, ADriverThatIsLoadedAgainIsInitialisedAnewAndEveryGpuIsFoundByItsUuid) {
-  NvmlRig rig({NvmlRig::gpu(first, "constant:100"), NvmlRig::gpu(second, "constant:200")});
+  NvmlRig rig({NvmlRig::gpu(first_gpu, "constant:100"), NvmlRig::gpu(second_gpu, "constant:200")});
   rig.nvml->set_fault({SimulatedNvmlFault::Kind::driver, milliseconds(20'000), milliseconds(5'000), {}});
   rig.probe();
   rig.read_at(19);
-  EXPECT_EQ(rig.read_at(21).at(energy).quality, Quality::gap);
+  EXPECT_EQ(rig.read_at(21).at(gpu_energy).quality, Quality::gap);
   EXPECT_THAT(rig.complaints(), HasSubstr("the NVIDIA driver is not loaded"));
   std::map<std::string, Reading> back;
   for (double s = 22; s < 40; s += 0.5) back = rig.read_at(s);
@@ -144,29 +144,29 @@ TEST(Nvml, ADriverThatIsLoadedAgainIsInitialisedAnewAndEveryGpuIsFoundByItsUuid)
 }
 
 TEST(Nvml, AnErrorOfOneCallIsAGapOfItsChannelAndLosesNoGpu) {
-  NvmlRig rig({NvmlRig::gpu(first, "constant:100")});
+  NvmlRig rig({NvmlRig::gpu(first_gpu, "constant:100")});
   rig.nvml->set_fault({SimulatedNvmlFault::Kind::error, milliseconds(20'000), milliseconds(1'000), {}});
   rig.probe();
   const auto before = rig.read_at(19);
-  EXPECT_EQ(rig.read_at(20.5).at(energy).quality, Quality::gap);
-  EXPECT_THAT(rig.complaints(), HasSubstr(energy + ": gpu-0: energy counter: the library answers with error 999"));
+  EXPECT_EQ(rig.read_at(20.5).at(gpu_energy).quality, Quality::gap);
+  EXPECT_THAT(rig.complaints(), HasSubstr(gpu_energy + ": gpu-0: energy counter: the library answers with error 999"));
   const auto after = rig.read_at(21.5);
-  EXPECT_EQ(after.at(energy).raw - before.at(energy).raw, 250'000);  // 2.5 s × 100 W: it went on counting
+  EXPECT_EQ(after.at(gpu_energy).raw - before.at(gpu_energy).raw, 250'000);  // 2.5 s × 100 W: it went on counting
 }
 
 TEST(Nvml, WhatAnOlderLibraryLacksIsNamedAndTheRestIsRead) {
-  NvmlRig rig({NvmlRig::gpu(first, "constant:100")});
+  NvmlRig rig({NvmlRig::gpu(first_gpu, "constant:100")});
   rig.table = std::make_unique<LibraryTable>(rig.nvml->table());
   for (const char* name : {"nvmlDeviceGetArchitecture", "nvmlDeviceGetTemperature", "nvmlDeviceGetMigMode",
                            "nvmlDeviceGetC2cModeInfoV", "nvmlDeviceGetCurrentClocksEventReasons"})
     rig.table->functions.erase(name);
   rig.probe();
-  EXPECT_EQ(rig.read().at(energy).quality, Quality::ok);
+  EXPECT_EQ(rig.read().at(gpu_energy).quality, Quality::ok);
   EXPECT_THAT(rig.notes(), HasSubstr("temperature (this driver's library is too old to have it)"));
 }
 
 TEST(Nvml, MigInstancesHaveMemoryOfTheirOwnAndNoEnergyAndThatIsSaid) {
-  auto gpu = NvmlRig::gpu(first, "constant:100");
+  auto gpu = NvmlRig::gpu(first_gpu, "constant:100");
   gpu.instances = {"MIG-1111", "MIG-2222"};
   NvmlRig rig({gpu});
   rig.probe();
@@ -178,7 +178,7 @@ TEST(Nvml, MigInstancesHaveMemoryOfTheirOwnAndNoEnergyAndThatIsSaid) {
 }
 
 TEST(Nvml, OfASuperchipTheGpuLiesInsideItsModuleAndTheTwoAreNeverAdded) {
-  auto gpu = NvmlRig::gpu(first, "constant:300");
+  auto gpu = NvmlRig::gpu(first_gpu, "constant:300");
   gpu.name = "NVIDIA GH200 480GB";
   gpu.module = PowerCurve::parse("constant:450").value();
   NvmlRig rig({gpu});
@@ -186,21 +186,21 @@ TEST(Nvml, OfASuperchipTheGpuLiesInsideItsModuleAndTheTwoAreNeverAdded) {
   const std::string module = "nvml.GPU-8f1c2d3e.module-power-average";
   ASSERT_NE(rig.channel(module), nullptr);
   EXPECT_EQ(rig.channel(module)->domain, "gpu-module-0");
-  EXPECT_EQ(rig.whole_of(energy), module);
+  EXPECT_EQ(rig.whole_of(gpu_energy), module);
   EXPECT_EQ(rig.whole_of(module), "");
   EXPECT_EQ(rig.read().at(module).raw, 450'000);
   EXPECT_THAT(rig.notes(), HasSubstr("is part of a module, whose power holds the processor and its memory, too"));
 }
 
 TEST(Nvml, ADriverThatOverlooksTheScopeMakesNoModuleOfAnOrdinaryGpu) {
-  auto gpu = NvmlRig::gpu(first, "constant:300");
+  auto gpu = NvmlRig::gpu(first_gpu, "constant:300");
   NvmlRig rig({gpu});
   rig.probe();
   for (const Channel& channel : rig.channels) EXPECT_THAT(channel.name, Not(HasSubstr("module")));
 }
 
 TEST(Nvml, ACallThatCostsMuchIsMadeOnceASecondAndTheOthersAsOftenAsTheirCostAllows) {
-  NvmlRig rig({NvmlRig::gpu(first, "constant:100")});
+  NvmlRig rig({NvmlRig::gpu(first_gpu, "constant:100")});
   rig.nvml->before_calls([&](std::string_view function) {
     if (function == "fields") rig.machine.advance(Duration{4'500'000});
     if (function == "energy") rig.machine.advance(Duration{400'000});
@@ -209,7 +209,7 @@ TEST(Nvml, ACallThatCostsMuchIsMadeOnceASecondAndTheOthersAsOftenAsTheirCostAllo
   for (Sensor* sensor : rig.sensors)
     for (const Channel& channel : sensor->channels()) {
       EXPECT_EQ(sensor->lane(), LaneKind::blocking);  // a call may wait for the driver's lock
-      if (channel.name == energy) {
+      if (channel.name == gpu_energy) {
         EXPECT_EQ(sensor->pace(), milliseconds(40));  // 100 times its cost
       } else {
         EXPECT_EQ(sensor->pace(), milliseconds(1000)) << channel.name;
@@ -227,7 +227,7 @@ TEST(Nvml, WhatIsMissingSaysWhatItTakes) {
   NvmlRig rig({});
   rig.probe();
   EXPECT_THAT(rig.notes(), HasSubstr("the NVIDIA driver is loaded and sees no GPU"));
-  NvmlRig unloaded({NvmlRig::gpu(first, "constant:1")});
+  NvmlRig unloaded({NvmlRig::gpu(first_gpu, "constant:1")});
   unloaded.nvml->set_fault({SimulatedNvmlFault::Kind::driver, {}, {}, {}});
   unloaded.probe();
   EXPECT_THAT(unloaded.notes(), HasSubstr("libnvidia-ml.so.1: the NVIDIA driver is not loaded"));

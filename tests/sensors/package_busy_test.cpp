@@ -31,7 +31,7 @@ std::string line(const std::string& name, int user, int system, int idle) {
          " 5 6 7 8 9 10\n";
 }
 
-struct Bench {
+struct PackagesBench {
   SimulatedMachine machine;
   Probe probe;
   void stat(const std::string& lines) {
@@ -50,7 +50,7 @@ struct Bench {
 
 // Kills: idle, waiting for disks, stolen or a guest's time counted; CPUs taken in halves instead of by their package.
 TEST(PackageBusy, EachPackageIsTheSumOfItsCpus) {
-  Bench bench;
+  PackagesBench bench;
   add_packages(bench.machine);
   bench.stat(line("cpu0", 10, 1, 900) + line("cpu1", 20, 2, 900) + line("cpu2", 30, 3, 900) + line("cpu3", 40, 4, 900));
   bench.start();
@@ -66,7 +66,7 @@ TEST(PackageBusy, EachPackageIsTheSumOfItsCpus) {
 
 // Kills: a counter that steps back by a CPU's whole life when it goes off, and leaps by it when it comes back.
 TEST(PackageBusy, ACpuThatGoesOffTakesNothingAwayAndBringsNothingTwice) {
-  Bench bench;
+  PackagesBench bench;
   add_packages(bench.machine);
   bench.stat(line("cpu0", 10, 0, 1) + line("cpu1", 20, 0, 1) + line("cpu2", 1000, 0, 1) + line("cpu3", 40, 0, 1));
   bench.start();
@@ -79,7 +79,7 @@ TEST(PackageBusy, ACpuThatGoesOffTakesNothingAwayAndBringsNothingTwice) {
 
 // Kills: a CPU that was off at the start never counted, or counted with all that it ever used.
 TEST(PackageBusy, ACpuThatComesLaterCountsFromThenOn) {
-  Bench bench;
+  PackagesBench bench;
   add_packages(bench.machine, "0-2");
   bench.machine.remove(cpus + "cpu3/topology/physical_package_id");
   bench.stat(line("cpu0", 10, 0, 1) + line("cpu1", 20, 0, 1) + line("cpu2", 30, 0, 1));
@@ -96,7 +96,7 @@ TEST(PackageBusy, ACpuThatComesLaterCountsFromThenOn) {
 
 // Kills: a package whose busy time is the tick's sample alone, or the machine's correction for each.
 TEST(PackageBusy, EachIsKeptTrueByWhatItsOwnCpusDidNotIdle) {
-  Bench bench;
+  PackagesBench bench;
   add_packages(bench.machine);
   // Of each CPU: 0.6 s busy a second in package 0, of which ticks see 0.5; 0.2 in package 1, of which they see 0.3.
   bench.machine.set_file("/proc/stat", [](Instant t) {
@@ -122,7 +122,7 @@ TEST(PackageBusy, EachIsKeptTrueByWhatItsOwnCpusDidNotIdle) {
 
 // Kills: half a file taken for a whole one: the packages of the CPUs that are missing stand still.
 TEST(PackageBusy, AFileThatIsCutIsAGapAndComesBack) {
-  Bench bench;
+  PackagesBench bench;
   add_packages(bench.machine);
   const std::string all =
       line("cpu0", 10, 0, 1) + line("cpu1", 20, 0, 1) + line("cpu2", 30, 0, 1) + line("cpu3", 40, 0, 1);
@@ -137,7 +137,7 @@ TEST(PackageBusy, AFileThatIsCutIsAGapAndComesBack) {
 }
 
 TEST(PackageBusy, OnePackageIsTheMachineAndPackagesThatCannotBeToldSayWhy) {
-  Bench one;
+  PackagesBench one;
   one.machine.set_file(cpus + "online", "0-1");
   one.machine.set_file(cpus + "cpu0/topology/physical_package_id", "0");
   one.machine.set_file(cpus + "cpu1/topology/physical_package_id", "0");
@@ -145,7 +145,7 @@ TEST(PackageBusy, OnePackageIsTheMachineAndPackagesThatCannotBeToldSayWhy) {
   one.start();
   EXPECT_TRUE(one.probe.more.empty());
   EXPECT_TRUE(one.probe.unavailable.empty());
-  Bench untold;
+  PackagesBench untold;
   add_packages(untold.machine);
   untold.stat("");
   untold.start();

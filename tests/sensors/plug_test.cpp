@@ -156,7 +156,7 @@ TEST(Meters, ALoginIsTheOneOfItsHostOrTheDefaultAndRubbishIsNotRepeated) {
 }
 
 // A Shelly of the second generation on a simulated machine.
-struct Walled final : SimulatedMachine, MeterPort {
+struct WithPlug final : SimulatedMachine, MeterPort {
   HttpFunction http;
   Result<std::unique_ptr<Network>> open_network() override {
     if (!http) return fail(ErrorCode::unavailable, "no network", {});
@@ -167,7 +167,7 @@ struct Walled final : SimulatedMachine, MeterPort {
   }
 };
 struct Room {
-  Walled machine;
+  WithPlug machine;
   std::string answer = R"({"apower":50.5,"aenergy":{"total":1.000}})";
   long status = 200;
   std::vector<std::string> asked;
@@ -242,7 +242,7 @@ TEST(Plug, AMachineWithoutNetworkAndAnInterruptedPlugSayWhy) {
   SimulatedMachine nothing;
   EXPECT_FALSE(make_plug(nothing, {}).sensor);
   EXPECT_NE(make_plug(nothing, {}).unavailable.at(0).reason.find("--meter"), std::string::npos);
-  Walled machine;
+  WithPlug machine;
   machine.name_meters({*parse_meter("shelly://192.0.2.7")});
   const auto probe = make_plug(machine, {});
   EXPECT_FALSE(probe.sensor);

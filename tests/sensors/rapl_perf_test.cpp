@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 
+#include "kept_machine.hpp"
 #include "machine/simulated.hpp"
 #include "rapl_rig.hpp"
 #include "sensors/rapl_perf.hpp"
@@ -17,8 +18,6 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr Instant later{2'000'000'000};
-
 // What the catalogue's last row is: cpu-model.
 const SensorReport& stand_in_of(const std::vector<SensorReport>& reports) { return reports.back(); }
 
@@ -26,7 +25,7 @@ TEST(RaplPerf, EverySocketIsReadFromItsOwnCpuAndPowercapIsLeftAlone) {
   RaplMachine machine;
   two_sockets(machine);
   auto probe = make_rapl(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   EXPECT_THAT(seen_all(probe), ElementsAre("@0 rapl.package-0.energy=2000", "@0 rapl.dram-0.energy=3000",
                                            "@24 rapl.package-1.energy=2024", "@24 rapl.dram-1.energy=3024"));
   EXPECT_TRUE(probe.unavailable.empty());
@@ -59,7 +58,7 @@ TEST(RaplPerf, WhatEventsCannotGiveComesFromPowercapIntoTheSamePackage) {
   machine.zone("1:1", "core", "44");
   machine.zone("2", "psys", "55");
   auto probe = make_rapl(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   EXPECT_THAT(seen_all(probe),
               ElementsAre("@0 rapl.package-0.energy=2000", "@0 rapl.dram-0.energy=3000",
                           "@0 rapl.core-0.energy=33<package-0", "@24 rapl.package-1.energy=2024",
@@ -86,7 +85,7 @@ TEST(RaplPerf, ThePlatformIsCountedByTheFirstCpuAlone) {
   for (const int cpu : {0, 24})
     for (const auto number : {psys_event, pkg_event, cores_event, gpu_event}) machine.counts(number, cpu);
   auto probe = make_rapl(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   EXPECT_THAT(seen_all(probe),
               ElementsAre("@0 rapl.psys.energy=5000", "@0 rapl.package-0.energy=2000<psys",
                           "@0 rapl.core-0.energy=1000<package-0", "@0 rapl.uncore-0.energy=4000<package-0",
@@ -103,7 +102,7 @@ TEST(RaplPerf, AnEventThatThisProcessorRefusesLosesOnlyItself) {
   machine.zone("0", "package-0", "1");
   machine.zone("0:0", "uncore", "8");
   auto probe = make_rapl(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   EXPECT_THAT(seen_all(probe), ElementsAre("@0 rapl.package-0.energy=2000", "@0 rapl.uncore-0.energy=8<package-0"));
 }
 
@@ -245,7 +244,7 @@ TEST(RaplPerf, AGroupThatIsSharedOrInErrorIsAGapWithItsReasonAndFilesGoOn) {
   two_sockets(machine);
   machine.zone("0:1", "core", "33");
   auto probe = make_rapl(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   machine.set_perf_read_fault(0, EBUSY);
   EXPECT_THAT(seen_all(probe), ElementsAre("@0 rapl.package-0.energy=gap", "@0 rapl.dram-0.energy=gap",
                                            "@0 rapl.core-0.energy=33<package-0", "@24 rapl.package-1.energy=2024",
@@ -267,7 +266,7 @@ TEST(RaplPerf, ASocketWhoseGroupCannotBeReadIsReadByPowercap) {
   two_sockets(machine);
   machine.set_perf_read_fault(24, ENODEV);
   auto probe = make_rapl(machine, {});
-  machine.set_now(later);
+  machine.set_now(when_counted);
   EXPECT_THAT(seen_all(probe), ElementsAre("@0 rapl.package-0.energy=2000", "@0 rapl.dram-0.energy=3000",
                                            "rapl.package-1.energy=15", "rapl.dram-1.energy=16"));
 }
@@ -451,7 +450,7 @@ TEST(RaplPerf, APmuThatIsNotWhatAKernelWritesIsPassedOver) {
     two_sockets(machine);
     machine.set_file("/sys/bus/event_source/devices/power/events/" + std::string(file), text);
     auto probe = make_rapl(machine, {});
-    machine.set_now(later);
+    machine.set_now(when_counted);
     EXPECT_THAT(seen_all(probe), ElementsAre("@0 rapl.dram-0.energy=3000", "@0 rapl.package-0.energy=5",
                                              "@24 rapl.dram-1.energy=3024", "@24 rapl.package-1.energy=15"))
         << file << " " << text;
@@ -460,7 +459,7 @@ TEST(RaplPerf, APmuThatIsNotWhatAKernelWritesIsPassedOver) {
 }
 
 TEST(RaplPerf, ACapturedMachineHasNoPerfEventsAndSaysNothingOfThem) {
-  const auto machine = make_captured_machine(std::string(PRONY_SOURCE_DIR) + "/tests/machines/vm");
+  const auto machine = kept_machine("vm");
   const auto group = machine->open_perf(std::vector<PerfEvent>{{9, 5}}, -1, 0);
   ASSERT_FALSE(group);
   EXPECT_EQ(group.error().code, ErrorCode::unavailable);

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "kept_machine.hpp"
 #include "machine/simulated.hpp"
 #include "model/counter.hpp"
 #include "rapl_rig.hpp"
@@ -17,12 +18,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-std::unique_ptr<Machine> kept(const std::string& name) {
-  return make_captured_machine(std::string(PRONY_SOURCE_DIR) + "/tests/machines/" + name);
-}
-
 TEST(Rapl, EverySocketAndZoneIsSeenOnceAndNestsBelowThePlatform) {
-  const auto machine = kept("intel-2-sockets");
+  const auto machine = kept_machine("intel-2-sockets");
   const auto probe = make_rapl(*machine, {});
   EXPECT_THAT(seen(probe), ElementsAre("rapl.psys.energy=5000000", "rapl.package-0.energy=1000000<psys",
                                        "rapl.core-0.energy=400000<package-0", "rapl.dram-0.energy=90000<psys",
@@ -32,7 +29,7 @@ TEST(Rapl, EverySocketAndZoneIsSeenOnceAndNestsBelowThePlatform) {
 }
 
 TEST(Rapl, ACounterWrapsOneCountAboveItsLargestValue) {
-  const auto machine = kept("intel-2-sockets");
+  const auto machine = kept_machine("intel-2-sockets");
   const auto probe = make_rapl(*machine, {});
   const auto& package = probe.sensor->channels()[1];
   EXPECT_EQ(package.range, 262143328850u + 61u);  // 2^32 counts of 61.035 µJ
@@ -41,14 +38,14 @@ TEST(Rapl, ACounterWrapsOneCountAboveItsLargestValue) {
 }
 
 TEST(Rapl, DiesOfOnePackageAreTwoDomains) {
-  const auto machine = kept("amd-1-socket");
+  const auto machine = kept_machine("amd-1-socket");
   EXPECT_THAT(seen(make_rapl(*machine, {})),
               ElementsAre("rapl.package-0-die-0.energy=1000000", "rapl.core-0-die-0.energy=400000<package-0-die-0",
                           "rapl.package-0-die-1.energy=1000000", "rapl.core-0-die-1.energy=300000<package-0-die-1"));
 }
 
 TEST(Rapl, ANestedTreeIsReadLikeAFlatOne) {
-  const auto machine = kept("laptop");
+  const auto machine = kept_machine("laptop");
   EXPECT_THAT(seen(make_rapl(*machine, {})),
               ElementsAre("rapl.package-0.energy=500", "rapl.uncore-0.energy=100<package-0"));
 }
@@ -70,7 +67,7 @@ TEST(Rapl, AnUnreadableZoneIsNamedWithTheCommandThatMendsItAndOthersGoOn) {
 }
 
 TEST(Rapl, TheCopyOfAPackageInMemoryMappedRegistersIsNamedAndNotRead) {
-  const auto machine = kept("intel-2-sockets");
+  const auto machine = kept_machine("intel-2-sockets");
   const auto probe = make_rapl(*machine, {});
   ASSERT_EQ(probe.notes.size(), 2u);  // and that kept counters do not move
   EXPECT_EQ(probe.notes[0].subject, "rapl.intel-rapl-mmio:0");

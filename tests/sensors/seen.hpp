@@ -10,6 +10,8 @@
 
 namespace prony {
 
+inline constexpr Instant when_counted{2'000'000'000};  // simulated perf events have counted by then
+
 // "name=raw<parent" of every channel, in order.
 inline std::vector<std::string> seen(const Probe& probe) {
   std::vector<std::string> result;

@@ -27,7 +27,7 @@ class Shown final : public Sensor {
   std::vector<Channel> channels_;
 };
 
-struct Bench {
+struct SuppliesBench {
   std::vector<Meter> meters;
   std::vector<std::unique_ptr<Sensor>> sensors;
   std::vector<Unavailable> told;
@@ -49,7 +49,7 @@ struct Bench {
 // Kills: only the larger supply counted; the machine's own sensors added to the wall's; both parts and their sum in the
 // headline.
 TEST(Supplies, MetersThatAreMarkedSoAreAddedAndWhatTheySeeIsPartOfTheSum) {
-  Bench bench;
+  SuppliesBench bench;
   bench.add("a=shelly://192.0.2.1#supply", Reading{60'500, Quality::ok});
   bench.add("b=tasmota://192.0.2.2#supply", Reading{39'500, Quality::late}, milliseconds(2000));
   bench.join();
@@ -81,7 +81,7 @@ TEST(Supplies, MetersThatAreMarkedSoAreAddedAndWhatTheySeeIsPartOfTheSum) {
 
 // Kills: half of the machine shown as the whole while one of its meters is silent.
 TEST(Supplies, WhileOneOfThemIsSilentThereIsNoSum) {
-  Bench bench;
+  SuppliesBench bench;
   bench.add("a=shelly://192.0.2.1#supply", Reading{60'500, Quality::ok});
   bench.add("b=shelly://192.0.2.2#supply", Reading{});
   bench.join();
@@ -91,7 +91,7 @@ TEST(Supplies, WhileOneOfThemIsSilentThereIsNoSum) {
 }
 
 TEST(Supplies, OneThatCannotBeReadLeavesTheOthersAsTheyAreAndIsTold) {
-  Bench bench;
+  SuppliesBench bench;
   bench.add("a=shelly://192.0.2.1#supply", Reading{1, Quality::ok});
   bench.add("b=shelly://192.0.2.2#supply", {});
   bench.join();
@@ -102,7 +102,7 @@ TEST(Supplies, OneThatCannotBeReadLeavesTheOthersAsTheyAreAndIsTold) {
 }
 
 TEST(Supplies, OneAloneIsNoMachineAndIsTold) {
-  Bench bench;
+  SuppliesBench bench;
   bench.add("a=shelly://192.0.2.1#supply", Reading{1, Quality::ok});
   bench.join();
   ASSERT_EQ(bench.told.size(), 1u);
@@ -111,7 +111,7 @@ TEST(Supplies, OneAloneIsNoMachineAndIsTold) {
 
 // Kills: two meters that may see the same machine twice added because there are two.
 TEST(Supplies, MetersThatNobodyMarkedAreNotAddedAndItIsSaidHowToSaySo) {
-  Bench bench;
+  SuppliesBench bench;
   bench.add("a=shelly://192.0.2.1", Reading{1, Quality::ok});
   bench.add("b=exec:true#watts=1", {});
   bench.join();

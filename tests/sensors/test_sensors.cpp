@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "kept_machine.hpp"
 #include "machine/simulated.hpp"
 #include "seen.hpp"
 #include "sensors/busy_time.hpp"
@@ -14,14 +15,10 @@
 namespace prony {
 namespace {
 
-std::unique_ptr<Machine> kept(const std::string& name) {
-  return make_captured_machine(std::string(PRONY_SOURCE_DIR) + "/tests/machines/" + name);
-}
-
 using ::testing::ElementsAre;
 
 TEST(Hwmon, ShuntAndSumInputsOfAnIna3221AreNeverVoltagesAndRailsNest) {
-  const auto machine = kept("jetson-like");
+  const auto machine = kept_machine("jetson-like");
   const auto probe = make_hwmon(*machine, {});
   EXPECT_THAT(seen(probe), ElementsAre("hwmon.ina3221.VDD_IN.power=6000000",
                                        "hwmon.ina3221.VDD_CPU_GPU_CV.power=1503000<ina3221-VDD_IN",
@@ -34,7 +31,7 @@ TEST(Hwmon, ShuntAndSumInputsOfAnIna3221AreNeverVoltagesAndRailsNest) {
 }
 
 TEST(Hwmon, CoreCountersOfAmdEnergyStayOffUnlessAskedForAndThenLieInTheSocket) {
-  const auto machine = kept("amd-1-socket");
+  const auto machine = kept_machine("amd-1-socket");
   EXPECT_THAT(seen(make_hwmon(*machine, {})), ElementsAre("hwmon.amd_energy.Esocket0.energy=99"));
   EXPECT_THAT(
       seen(make_hwmon(*machine, {.every_channel = true})),
@@ -43,7 +40,7 @@ TEST(Hwmon, CoreCountersOfAmdEnergyStayOffUnlessAskedForAndThenLieInTheSocket) {
 }
 
 TEST(Hwmon, VoltagesAndCurrentsComeOnRequestAndShuntsAreMicrovolts) {
-  const auto machine = kept("jetson-like");
+  const auto machine = kept_machine("jetson-like");
   const auto probe = make_hwmon(*machine, {.every_channel = true});
   EXPECT_DOUBLE_EQ(channel_named(probe, "hwmon.ina3221.VDD_IN.voltage")->scale, 1e-3);
   EXPECT_DOUBLE_EQ(channel_named(probe, "hwmon.ina3221.in4.voltage")->scale, 1e-6);
@@ -101,7 +98,7 @@ TEST(HwmonClimate, TheCoresOfALargeProcessorStayOffWhereItsPackageIsMeasured) {
 }
 
 TEST(Hwmon, AnAverageIsPowerToo) {
-  const auto machine = kept("laptop");
+  const auto machine = kept_machine("laptop");
   EXPECT_THAT(seen(make_hwmon(*machine, {})), ElementsAre("hwmon.amdgpu.PPT.power=8000000"));
 }
 
@@ -128,7 +125,7 @@ TEST(Hwmon, TwoChipsOfOneKindAreToldApartByTheirDevice) {
 }
 
 TEST(Climate, TemperaturesFansZonesAndClocksAreRead) {
-  const auto laptop = kept("laptop"), board = kept("jetson-like");
+  const auto laptop = kept_machine("laptop"), board = kept_machine("jetson-like");
   EXPECT_THAT(seen(make_hwmon_climate(*laptop, {})),
               ElementsAre("hwmon.coretemp.Package-id-0.temperature=52000", "hwmon.nvme.Composite.temperature=38850"));
   EXPECT_THAT(seen(make_hwmon_climate(*board, {})), ElementsAre("hwmon.pwmfan.fan1.fan_speed=2400"));
@@ -157,7 +154,7 @@ TEST(Busy, AContainersOwnGroupIsNotTakenForTheMachine) {
 }
 
 TEST(Busy, ItAndTheStandInReadTheSameCounter) {
-  const auto machine = kept("intel-2-sockets");
+  const auto machine = kept_machine("intel-2-sockets");
   EXPECT_THAT(seen(make_cpu(*machine, {})), ElementsAre("cpu.busy=163"));
   const auto probe = make_cpu_model(*machine, {});
   EXPECT_THAT(seen(probe), ElementsAre("cpu-model.cpu.power=163"));
@@ -169,7 +166,7 @@ TEST(Busy, ItAndTheStandInReadTheSameCounter) {
 }
 
 TEST(Memory, UsedAndAvailableMakeTheTotal) {
-  const auto machine = kept("laptop");
+  const auto machine = kept_machine("laptop");
   EXPECT_THAT(seen(make_memory(*machine, {})), ElementsAre("memory.used=2048000000", "memory.available=6144000000"));
   SimulatedMachine odd;
   odd.set_file("/proc/meminfo", "MemTotal: 10 kB\nMemAvailable: 20 kB\n");
@@ -177,7 +174,7 @@ TEST(Memory, UsedAndAvailableMakeTheTotal) {
 }
 
 TEST(Catalogue, NamesAreUniqueAndAMachineWithNothingSaysWhyForEachRow) {
-  const auto machine = kept("nothing");
+  const auto machine = kept_machine("nothing");
   std::vector<std::string_view> names;
   for (const auto& row : sensor_catalogue()) {
     EXPECT_EQ(std::count(names.begin(), names.end(), row.name), 0);
@@ -189,7 +186,7 @@ TEST(Catalogue, NamesAreUniqueAndAMachineWithNothingSaysWhyForEachRow) {
 
 TEST(Report, SaysWhatIsReadyWhatIsNotAndFitsTheWidth) {
   for (const std::string name : {"intel-2-sockets", "laptop", "jetson-like", "nothing"}) {
-    const auto machine = kept(name);
+    const auto machine = kept_machine(name);
     const auto reports = probe_sensors(*machine, {});
     for (const std::size_t width : {60u, 80u, 100u, 200u}) {
       const auto text = sensors_text(reports, width);
@@ -211,7 +208,7 @@ TEST(Report, SaysWhatIsReadyWhatIsNotAndFitsTheWidth) {
 
 TEST(Facts, WhatIsNotKnownIsLeftOut) {
   Manifest manifest;
-  const auto machine = kept("nothing");
+  const auto machine = kept_machine("nothing");
   describe_machine(*machine, manifest);
   EXPECT_FALSE(manifest.get("machine.cpu_model"));
   EXPECT_TRUE(manifest.get("machine.cpus"));
