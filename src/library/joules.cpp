@@ -89,9 +89,10 @@ std::optional<JoulesRow> headline_of(const Summary& summary) {
                      ? "no reading is in the Run yet: it lags by up to a second while it is recorded"
                      : "none of its channels was ever read";
   } else {
-    row.absent = "a domain of it has no joules in this window";
     row.resolvable = std::ranges::all_of(summary.energy,
                                          [](const EnergyRow& e) { return !e.ledger.headline || e.ledger.resolvable; });
+    row.absent =
+        row.resolvable ? "a domain of it has no joules in this window" : "the window is too short for its sensors";
   }
   return row;
 }

@@ -195,17 +195,18 @@ class RemoteTest(CollectCase):
         self.assertIn(f"{len(rows)} frames and 0 messages received", self.said())
         self.assertEqual(os.listdir(self.path("buffer")), [])
 
-    def test_while_the_receiver_is_away_nothing_is_lost_and_other_sinks_get_every_frame(self):
+    def test_while_the_receiver_is_away_for_a_minute_nothing_is_lost_and_other_sinks_get_every_frame(self):
         collector = self.collect()
         port = self.port
         monitor = self.monitor("--sink", "jsonl:a.jsonl")
         self.assertTrue(wait_until(lambda: self.count() > 5), self.said("monitor"))
         self.stop(collector)
         before = len(self.rows("a.jsonl"))
-        self.assertTrue(wait_until(lambda: len(self.rows("a.jsonl")) > before + 30))  # three seconds
+        time.sleep(60)
+        self.assertGreater(len(self.rows("a.jsonl")), before + 500)  # the sampler waits for no sink
         self.assertIn("nothing gets through", self.said("monitor"))
         collector = self.collect(port=port)
-        self.assertTrue(wait_until(lambda: self.count() > before + 20), self.said("monitor"))
+        self.assertTrue(wait_until(lambda: self.count() > before + 500, 60), self.said("monitor"))
         self.stop(monitor, "monitor")
         self.assertIn("gets through again", self.said("monitor"))
         rows = self.rows("a.jsonl")
