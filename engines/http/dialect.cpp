@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "header_text.hpp"
+
 namespace prony_http {
 
 namespace {
@@ -12,12 +14,6 @@ constexpr std::int64_t most_whole = std::int64_t{1} << 60;
 bool says_any(const std::string& text, std::initializer_list<const char*> words) {
   return std::any_of(words.begin(), words.end(),
                      [&](const char* word) { return text.find(word) != std::string::npos; });
-}
-
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
 }
 
 // The protocol's code for what a server says, from its status and its words.

@@ -2,18 +2,9 @@
 
 #include <string>
 
+#include "header_text.hpp"
+
 namespace prony_proxy {
-
-namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
-}
-
-}  // namespace
 
 AnswerHead look_at_head(std::string_view bytes) {
   using Kind = AnswerHead::Kind;
@@ -30,7 +21,7 @@ AnswerHead look_at_head(std::string_view bytes) {
   std::size_t at = head.find("\r\n") + 2;
   while (at < head.size()) {
     const std::size_t stop = head.find("\r\n", at);
-    const std::string line = lower(head.substr(at, stop - at));
+    const std::string line = prony_http::lower(head.substr(at, stop - at));
     if (line.find('\n') != std::string::npos || line.find('\r') != std::string::npos || line.starts_with(' ') ||
         line.starts_with('\t'))
       return {Kind::plain, 0};

@@ -13,7 +13,7 @@ using prony_http::json;
 namespace {
 
 constexpr std::size_t most_models = 1000;  // names come from clients
-constexpr std::int64_t patience_ns = 1'500'000'000;
+constexpr std::int64_t server_patience_ns = 1'500'000'000;
 
 bool same_model(const std::string& asked, const std::string& listed) {
   return asked == listed || asked + ":latest" == listed || asked == listed + ":latest";
@@ -54,16 +54,16 @@ std::optional<std::string> Clouds::of(const std::string& model) {
 
 std::string Clouds::look_up(const std::string& model) {
   prony_http::Input nobody(-1);
-  prony_http::Server server({url_, "", ca_file_, patience_ns, patience_ns}, nobody);
+  prony_http::Server server({url_, "", ca_file_, server_patience_ns, server_patience_ns}, nobody);
   const auto call = server.caller();
-  const auto tags = prony_http::get_json(call, "/api/tags", patience_ns);
+  const auto tags = prony_http::get_json(call, "/api/tags", server_patience_ns);
   if (!tags || !prony_http::member(*tags, "models").is_array()) return by_name(model);
   for (const json& row : prony_http::member(*tags, "models")) {
     if (!same_model(model, prony_http::text_of(row, "name")) && !same_model(model, prony_http::text_of(row, "model")))
       continue;
     return elsewhere_in(row);
   }
-  const auto show = prony_http::post_json(call, "/api/show", {{"model", model}}, patience_ns);
+  const auto show = prony_http::post_json(call, "/api/show", {{"model", model}}, server_patience_ns);
   if (show)
     if (const std::string told = elsewhere_in(*show); !told.empty()) return told;
   return by_name(model);

@@ -9,7 +9,7 @@ namespace prony_proxy {
 namespace {
 
 constexpr std::size_t most_threads = 8;
-constexpr std::int64_t patience_ns = 10'000'000'000;
+constexpr std::int64_t connect_patience_ns = 10'000'000'000;
 
 }  // namespace
 
@@ -52,7 +52,7 @@ void Opener::work(const std::stop_token& stop) {
       link = wanted_.front();
       wanted_.pop_front();
     }
-    auto connection = prony_http::connect_to(url_, ca_file_, patience_ns);
+    auto connection = prony_http::connect_to(url_, ca_file_, connect_patience_ns);
     const std::lock_guard lock(mutex_);
     opened_.push_back({link, std::move(connection)});
     const std::uint64_t one = 1;

@@ -28,13 +28,8 @@ struct AttachOptions {
 };
 
 constexpr std::size_t longest_log = std::size_t{1} << 30;
-constexpr double grid_s = 0.05;
+constexpr double meter_grid_s = 0.05;
 constexpr std::size_t most_cells = 2'000'000;
-
-int failed(const Error& error) {
-  print_error(error);
-  return exit_code::own_failure;
-}
 
 // What a channel had counted, integrated or been busy for, by the time.
 struct Climb {
@@ -94,7 +89,7 @@ Result<calibrate::PowerSeries> seen_by(const Run& run, std::vector<std::string>&
                 "If both clocks are one, name the offset:  --offset 0s");
   double from = climbs.front().at_s.front(), to = climbs.front().at_s.back();
   for (const Climb& climb : climbs) from = std::max(from, climb.at_s.front()), to = std::min(to, climb.at_s.back());
-  const double step_s = std::max(grid_s, (to - from) / static_cast<double>(most_cells));
+  const double step_s = std::max(meter_grid_s, (to - from) / static_cast<double>(most_cells));
   for (double t = from; t + step_s <= to; t += step_s) {
     double sum = 0;
     for (const Climb& climb : climbs) sum += climb.at(t + step_s) - climb.at(t);
@@ -141,7 +136,7 @@ Result<Log> read_log(const Meter& meter) {
 constexpr double first_wall_s = 1e9;  // 2001: a smaller number counts from something else
 
 // What is to be added to the meter's times if its clock is right.
-double guess_of(const Run& run, const Log& log, bool& wall) {
+double guessed_offset_s(const Run& run, const Log& log, bool& wall) {
   wall = log.power.at_s.front() > first_wall_s && !run.anchors().empty();
   if (!wall) return 0;
   const Anchor& anchor = run.anchors().front();
@@ -151,7 +146,7 @@ double guess_of(const Run& run, const Log& log, bool& wall) {
 Result<calibrate::Alignment> offset_of(const AttachOptions& options, const Run& run, const Log& log,
                                        std::vector<std::string>& names, double& guess_s) {
   bool wall = false;
-  guess_s = guess_of(run, log, wall);
+  guess_s = guessed_offset_s(run, log, wall);
   if (!options.offset.empty()) {
     const bool back = options.offset.starts_with('-');
     const auto offset = parse_duration_ns(std::string_view(options.offset).substr(back ? 1 : 0));
@@ -214,8 +209,8 @@ Amendment amendment_of(const Run& run, const Meter& meter, const Log& log, const
   return amendment;
 }
 
-std::string words_of(const Meter& meter, const Log& log, const calibrate::Alignment& told, double guess_s, bool named,
-                     const std::vector<std::string>& names) {
+std::string alignment_words(const Meter& meter, const Log& log, const calibrate::Alignment& told, double guess_s,
+                            bool named, const std::vector<std::string>& names) {
   std::string from;
   for (const std::string& name : names) from += (from.empty() ? "" : " + ") + printable(name, 60);
   std::string text = " meter     " + printable(meter.address, 200) + ": " + std::to_string(log.power.at_s.size()) +
@@ -283,7 +278,7 @@ int attach(const AttachOptions& options) {
     std::filesystem::remove(out, trouble);
     return failed(amended.error());
   }
-  const auto written = write_file("-", words_of(*meter, *log, *told, guess_s, !options.offset.empty(), names) +
+  const auto written = write_file("-", alignment_words(*meter, *log, *told, guess_s, !options.offset.empty(), names) +
                                            " saved     " + out.string() + "     `prony show " + out.string() + "`\n");
   return written ? exit_code::ok : failed(written.error());
 }

@@ -91,7 +91,8 @@ Result<calibrate::KeptBaseline> baseline_of(const Run& run, Machine& machine) {
   return kept;
 }
 
-std::string words_of(const calibrate::KeptBaseline& kept, const std::string& path, const std::string& why_not) {
+std::string kept_baseline_words(const calibrate::KeptBaseline& kept, const std::string& path,
+                                const std::string& why_not) {
   std::string text = "baseline of this machine, " + figures::seconds(kept.length_s) + ", taken " +
                      format_utc(kept.taken_wall_ns).substr(0, 19) + "Z";
   if (kept.temperature_celsius) text += ", " + figures::significant(*kept.temperature_celsius, 3) + " °C";
@@ -158,14 +159,14 @@ int baseline(const BaselineOptions& options) {
     if (!text) return print_result(before + "no baseline of this machine is kept; `prony baseline` measures one\n");
     const auto kept = calibrate::baseline_from_text(*text);
     if (!kept) return failed({kept.error().code, kept.error().what, path.string(), kept.error().fix});
-    return print_result(
-        before + words_of(*kept, path.string(), calibrate::why_expired(*kept, conditions_now(**machine, facts))));
+    return print_result(before + kept_baseline_words(*kept, path.string(),
+                                                     calibrate::why_expired(*kept, conditions_now(**machine, facts))));
   }
   const auto kept = measure(options, **machine, facts, *length);
   if (!kept) return failed(kept.error());
   if (auto saved = replace_state_file(path, calibrate::to_text(*kept), "the baseline"); !saved)
     return failed(saved.error());
-  return print_result(before + words_of(*kept, path.string(), ""));
+  return print_result(before + kept_baseline_words(*kept, path.string(), ""));
 }
 
 }  // namespace

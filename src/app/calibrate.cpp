@@ -78,7 +78,7 @@ Result<std::string> record_steps(const CalibrateOptions& options, const Manifest
   return recorded.path.string();
 }
 
-struct Chosen {
+struct ChosenChannels {
   std::string meter;
   std::optional<ChannelId> meter_channel;  // absent: read by eye
   std::vector<ChannelId> from;
@@ -88,8 +88,8 @@ struct Chosen {
   bool whole_machine = true;  // a meter that is read by eye stands at the plug
 };
 
-Result<Chosen> choose(const CalibrateOptions& options, const Run& run) {
-  Chosen chosen{"kWh meter, read by eye", {}, {}, {}};
+Result<ChosenChannels> choose_channels(const CalibrateOptions& options, const Run& run) {
+  ChosenChannels chosen{"kWh meter, read by eye", {}, {}, {}};
   std::vector<std::string> names;
   for (const Channel& channel : run.channels())
     if (gives_energy(channel)) names.push_back(channel.name);
@@ -134,8 +134,8 @@ Result<Chosen> choose(const CalibrateOptions& options, const Run& run) {
 
 double half_width(const Estimate& e) { return std::max({e.high - e.value, e.value - e.low, 0.0}); }
 
-Result<std::vector<calibrate::Step>> steps_of(const CalibrateOptions& options, const Run& run, const Chosen& chosen,
-                                              std::vector<std::string>& notes) {
+Result<std::vector<calibrate::Step>> steps_of(const CalibrateOptions& options, const Run& run,
+                                              const ChosenChannels& chosen, std::vector<std::string>& notes) {
   std::vector<Interval> windows;
   std::vector<std::string> names;
   for (const Span& span : run.spans())
@@ -180,7 +180,7 @@ std::string with_ends(const Estimate& e) {
          figures::significant(e.high, 4) + ")";
 }
 
-std::string words_of(const calibrate::Calibration& c, const calibrate::Line& line) {
+std::string calibration_words(const calibrate::Calibration& c, const calibrate::Line& line) {
   std::string from;
   for (const std::string& name : c.from) from += (from.empty() ? "" : " + ") + printable(name, 60);
   std::string text = "meter " + printable(c.meter, 60) + " against " + from + ", " + c.taken_utc.substr(0, 10) + "\n\n";
@@ -203,7 +203,7 @@ std::string words_of(const calibrate::Calibration& c, const calibrate::Line& lin
 int conclude(const CalibrateOptions& options, const std::string& run_path) {
   const auto run = Run::open(run_path);
   if (!run) return failed(run.error());
-  const auto chosen = choose(options, **run);
+  const auto chosen = choose_channels(options, **run);
   if (!chosen) return failed(chosen.error());
   std::vector<std::string> notes;
   auto steps = steps_of(options, **run, *chosen, notes);
@@ -221,7 +221,7 @@ int conclude(const CalibrateOptions& options, const std::string& run_path) {
                                     PRONY_VERSION, machine_words(facts), std::move(*steps),
                                     chosen->model, chosen->whole_machine};
   const auto path = kept_file(facts, "calibrations");
-  std::string text = words_of(kept, *line);
+  std::string text = calibration_words(kept, *line);
   if (path.empty()) {
     text += " not kept: neither HOME nor XDG_STATE_HOME is set\n";
   } else {
@@ -246,7 +246,7 @@ int show_or_forget(const CalibrateOptions& options, const std::filesystem::path&
   const auto kept = calibrate::calibration_from_text(*text);
   if (!kept) return failed({kept.error().code, kept.error().what, path.string(), kept.error().fix});
   const auto line = calibrate::fit(kept->steps);
-  return line ? print_result(words_of(*kept, *line)) : failed(line.error());
+  return line ? print_result(calibration_words(*kept, *line)) : failed(line.error());
 }
 
 int calibrate_command(const CalibrateOptions& options) {

@@ -12,14 +12,14 @@ namespace prony::app {
 
 namespace {
 
-struct Row {
+struct EnergyOptionRow {
   const char* name;
   const char* type;
   const char* help;
   std::string EnergyOptions::* field;
   bool factor;
 };
-constexpr std::array<Row, 5> rows{{
+constexpr std::array<EnergyOptionRow, 5> energy_option_rows{{
     {"loaded-baseline", "DURATION", "prony llm: the loaded model at rest, before the first prompt",
      &EnergyOptions::loaded_baseline, false},
     {"request-share", "RULE", "prony llm: how requests at once share joules: work (default), time, equal",
@@ -33,7 +33,7 @@ constexpr std::array<Row, 5> rows{{
 }  // namespace
 
 void add_factor_options(CLI::App& command, EnergyOptions& options, Settings* settings) {
-  for (const Row& row : rows) {
+  for (const EnergyOptionRow& row : energy_option_rows) {
     if (!row.factor) continue;
     CLI::Option* option =
         command.add_option("--" + std::string(row.name), options.*row.field, row.help)->type_name(row.type);
@@ -58,7 +58,7 @@ void add_energy_options(CLI::App& command, EnergyOptions& options, Settings& set
   add_factor_options(command, options, &settings);
   const bool prompts = command.get_name() == "llm";
   std::string names;
-  for (const Row& row : rows) {
+  for (const EnergyOptionRow& row : energy_option_rows) {
     if (!row.factor && !prompts) continue;
     names += " --" + std::string(row.name);
     if (row.factor) continue;
@@ -77,7 +77,7 @@ Result<Factors> factors_of(const EnergyOptions& options) {
 
 std::string energy_options_text() {
   std::string text = "Options of `prony run` and `prony llm` about what joules mean\n\n";
-  for (const Row& row : rows) {
+  for (const EnergyOptionRow& row : energy_option_rows) {
     std::string name = "  --" + std::string(row.name) + " " + row.type;
     name.resize(std::max<std::size_t>(name.size() + 2, 34), ' ');
     text += name + row.help + "\n";
@@ -101,7 +101,7 @@ std::string energy_options_text() {
 
 std::vector<std::string> energy_config_keys() {
   std::vector<std::string> keys;
-  for (const Row& row : rows) keys.emplace_back(row.name);
+  for (const EnergyOptionRow& row : energy_option_rows) keys.emplace_back(row.name);
   return keys;
 }
 

@@ -13,7 +13,7 @@ namespace prony::app {
 namespace {
 
 constexpr Duration fold_length = milliseconds(60'000);
-constexpr Duration patience = milliseconds(3'000);  // a lane that is further behind than this is not waited for
+constexpr Duration frame_patience = milliseconds(3'000);  // a lane that is further behind than this is not waited for
 constexpr Duration tokens_over = milliseconds(60'000), tokens_least = milliseconds(5'000);
 constexpr std::array<std::string_view, 3> parties{"others", "prony", "unattributed"};
 
@@ -31,7 +31,7 @@ bool measures(const Channel& channel) {
   return ((channel.measure == Measures) || ...);
 }
 
-constexpr std::array<Word, 8> words{{
+constexpr std::array<Word, 8> metric_words{{
     {"cpu",
      [](const Channel& c) {
        return measures<Measure::cpu_time>(c) || c.sensor == "cycles" || c.sensor == "cpuidle" || c.sensor == "pressure";
@@ -72,7 +72,7 @@ bool Metrics::has(std::string_view word) const {
 
 bool Metrics::wants(const Channel& channel) const {
   return this->words.empty() || channel.sensor == "engine" ||  // asked for by an option of its own
-         std::ranges::any_of(prony::app::words, [&](const Word& w) { return has(w.word) && w.tells(channel); });
+         std::ranges::any_of(metric_words, [&](const Word& w) { return has(w.word) && w.tells(channel); });
 }
 
 // Joules are split by CPU time, and modelled ones made of it and of clocks.
@@ -86,7 +86,7 @@ Result<Metrics> parse_metrics(std::string_view text) {
   Metrics metrics;
   std::vector<std::string> known;
   std::string all;
-  for (const Word& word : words) {
+  for (const Word& word : metric_words) {
     known.emplace_back(word.word);
     all += (all.empty() ? "" : ", ") + known.back();
   }
@@ -223,7 +223,7 @@ Instant FrameMaker::complete_until(bool last) const {
   for (const Lane& lane : lanes_) {
     const auto at = latest(lane);
     if (!lane.keeps_up || !at) continue;
-    if (newest - *at <= std::max(patience, 3 * plan_.interval)) until = std::min(until, *at);
+    if (newest - *at <= std::max(frame_patience, 3 * plan_.interval)) until = std::min(until, *at);
   }
   return until;
 }

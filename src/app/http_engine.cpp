@@ -21,10 +21,10 @@ namespace {
 
 constexpr std::string_view worker_program = "prony-engine-http";
 
-struct Row {
+struct EngineRow {
   std::string_view name, what;
 };
-constexpr std::array<Row, 4> rows{{
+constexpr std::array<EngineRow, 4> engine_rows{{
     {"ollama", "Ollama's own interface; port 11434, or OLLAMA_HOST"},
     {"hailo-ollama", "the same as far as Hailo's server speaks it; port 8000"},
     {"llama-server", "llama.cpp's server, /completion; port 8080"},
@@ -51,12 +51,12 @@ bool read_all(int fd, std::string& text, std::chrono::steady_clock::time_point d
 
 std::string http_engine_names() {
   std::string names;
-  for (const Row& row : rows) names += (names.empty() ? "" : ", ") + std::string(row.name);
+  for (const EngineRow& row : engine_rows) names += (names.empty() ? "" : ", ") + std::string(row.name);
   return names;
 }
 
 bool is_http_engine(std::string_view engine) noexcept {
-  return std::ranges::any_of(rows, [&](const Row& row) { return row.name == engine; });
+  return std::ranges::any_of(engine_rows, [&](const EngineRow& row) { return row.name == engine; });
 }
 
 void add_http_engine_options(CLI::App& command, HttpEngineOptions& options, Settings& settings) {
@@ -85,7 +85,7 @@ std::string engines_help_text() {
     text += left + std::string(help) + "\n";
   };
   line("  llama", "llama.cpp in a worker process of Prony's: --model is a GGUF file");
-  for (const Row& row : rows) line("  " + std::string(row.name), row.what);
+  for (const EngineRow& row : engine_rows) line("  " + std::string(row.name), row.what);
   text += "\nOf servers\n\n";
   line("  --url URL", "http://HOST:PORT or https://…; default: looked for on 127.0.0.1");
   line("  --api-key-file FILE", "Its first line goes out as \"Authorization: Bearer …\"");

@@ -1,7 +1,6 @@
 #include "app/kept.hpp"
 
-#include <cstdlib>
-
+#include "app/environment.hpp"
 #include "base/text.hpp"
 #include "calibrate/fitted_model.hpp"
 #include "passport/store.hpp"
@@ -13,12 +12,7 @@ namespace {
 
 constexpr std::size_t largest_file = std::size_t{1} << 20;
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : std::string(value);
-}
-
-std::string root_of(const Manifest& facts) {
+std::string recorded_root(const Manifest& facts) {
   if (const auto simulated = facts.get("machine.simulated")) return "simulate " + *simulated;
   std::string root;
   for (const auto& [name, usual] : {std::pair{"sysfs", "/sys"}, std::pair{"procfs", "/proc"}}) {
@@ -73,7 +67,7 @@ Manifest facts_for_kept(Machine& machine, const MachineChoice& choice) {
 std::filesystem::path kept_file(const Manifest& facts, std::string_view kind) {
   Manifest lasting = facts;
   lasting.set("machine.kernel", "", "machine");
-  const auto identity = passport::identify(lasting, root_of(facts)).identity;
+  const auto identity = passport::identify(lasting, recorded_root(facts)).identity;
   const auto path = passport::file_of(environment("XDG_STATE_HOME"), environment("HOME"), identity);
   return path.empty() ? path : path.parent_path().parent_path() / kind / path.filename();
 }

@@ -7,8 +7,8 @@ namespace prony::app {
 
 namespace {
 
-constexpr Duration patience = milliseconds(5'000);      // a lane that is further behind is not waited for
-constexpr Duration least_margin = milliseconds(2'000);  // of ticks before a request: its edges lie between updates
+constexpr Duration charge_patience = milliseconds(5'000);  // a lane that is further behind is not waited for
+constexpr Duration least_margin = milliseconds(2'000);     // of ticks before a request: its edges lie between updates
 
 std::size_t bytes_of(std::size_t channels) { return 64 + channels * sizeof(Reading); }
 
@@ -85,8 +85,8 @@ void LiveCharges::forget_old() {
 // Two ticks beyond it: the first may hold a counter that had not moved yet.
 bool LiveCharges::passed(Instant end, Instant now) const {
   return std::ranges::all_of(lanes_, [&](const Lane& lane) {
-    if (lane.ticks.size() < 2 || lane.group.interval > patience) return true;
-    return lane.ticks[lane.ticks.size() - 2].begin >= end || now - end > patience;
+    if (lane.ticks.size() < 2 || lane.group.interval > charge_patience) return true;
+    return lane.ticks[lane.ticks.size() - 2].begin >= end || now - end > charge_patience;
   });
 }
 

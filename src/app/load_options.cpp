@@ -8,12 +8,12 @@ namespace prony::app {
 
 namespace {
 
-struct Row {
+struct LoadOptionRow {
   const char* name;
   const char* value;  // its type in the help; "": a flag
   const char* help;
 };
-constexpr std::array<Row, 14> rows{{
+constexpr std::array<LoadOptionRow, 14> load_option_rows{{
     {"streams", "N",
      "Closed: N requests under way, each stream's next one when its last is answered. With an open\n"
      "                        load: no more than N under way (default 4096)"},
@@ -31,8 +31,8 @@ constexpr std::array<Row, 14> rows{{
     {"sweep", "LIST", "rate:1,2,4 or streams:1,2,4: a level for each, in one Run"},
     {"find-knee", "R", "Search the largest rate that meets --slo for 99 % of its requests; R: the first to try"},
 }};
-constexpr Row scenario_row{"scenario", "NAME",
-                           "MLPerf's single-stream, multi-stream, server (with --rate) or offline, by its rules"};
+constexpr LoadOptionRow scenario_row{
+    "scenario", "NAME", "MLPerf's single-stream, multi-stream, server (with --rate) or offline, by its rules"};
 
 }  // namespace
 
@@ -68,7 +68,7 @@ void add_load_options(CLI::App& command, LoadOptions& o, Settings& settings) {
 
 std::vector<std::string> load_config_keys() {
   std::vector<std::string> keys;
-  for (const Row& row : rows) keys.emplace_back(row.name);
+  for (const LoadOptionRow& row : load_option_rows) keys.emplace_back(row.name);
   keys.emplace_back(scenario_row.name);
   return keys;
 }
@@ -79,12 +79,12 @@ std::string load_help_text() {
       "  prony llm --engine openai --url http://127.0.0.1:8000 --rate 5 --slo ttft=500ms\n"
       "  prony llm --engine ollama --model NAME --streams 4 --for 60s\n\n"
       "Without any of these, prompts go one after another.\n\n";
-  const auto line = [&](const Row& row) {
+  const auto line = [&](const LoadOptionRow& row) {
     std::string left = "  --" + std::string(row.name) + (*row.value == '\0' ? "" : " ") + row.value;
     left.resize(std::max<std::size_t>(left.size() + 2, 24), ' ');
     text += left + row.help + "\n";
   };
-  for (const Row& row : rows) line(row);
+  for (const LoadOptionRow& row : load_option_rows) line(row);
   line(scenario_row);
   return text +
          "\nAn open load's TTFT and E2E begin when a request was scheduled, not when it could be sent: no queue hides\n"

@@ -14,7 +14,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr double grid_s = 0.02;
+constexpr double clock_grid_s = 0.02;
 constexpr Duration longest = milliseconds(86'400'000);
 
 std::vector<const Span*> requests_of(const Run& run, bool good_only) {
@@ -30,7 +30,7 @@ std::vector<const Span*> requests_of(const Run& run, bool good_only) {
 struct WallGuess {
   Duration offset, width;
 };
-Result<WallGuess> guess_of(const Run& server, const Run& client) {
+Result<WallGuess> wall_guess_of(const Run& server, const Run& client) {
   if (server.anchors().empty() || client.anchors().empty())
     return fail(ErrorCode::malformed, "a Run without a time of day", {},
                 "It was not recorded by prony run, llm or monitor.");
@@ -88,14 +88,14 @@ calibrate::PowerSeries in_flight(const std::vector<const Span*>& requests) {
   }
   const double pad_s = 1;
   const double begin_s = static_cast<double>(from) * 1e-9 - pad_s, end_s = static_cast<double>(to) * 1e-9 + pad_s;
-  for (double at = begin_s; at < end_s; at += grid_s) {
+  for (double at = begin_s; at < end_s; at += clock_grid_s) {
     double busy = 0;
     for (const Span* span : requests) {
       const double a = std::max(at, static_cast<double>(span->interval.begin.ns) * 1e-9);
-      const double b = std::min(at + grid_s, static_cast<double>(span->interval.end.ns) * 1e-9);
-      busy += std::max(0.0, b - a) / grid_s;
+      const double b = std::min(at + clock_grid_s, static_cast<double>(span->interval.end.ns) * 1e-9);
+      busy += std::max(0.0, b - a) / clock_grid_s;
     }
-    series.at_s.push_back(at + grid_s / 2);
+    series.at_s.push_back(at + clock_grid_s / 2);
     series.value.push_back(busy);
   }
   return series;
@@ -188,7 +188,7 @@ Result<LaidClocks> by_load(const Run& server, const Run& client, const calibrate
 
 Result<LaidClocks> lay_clocks(const Run& server, const Run& client, const MergeClockOptions& options,
                               const std::string& target) {
-  const auto guess = guess_of(server, client);
+  const auto guess = wall_guess_of(server, client);
   if (!guess) return Unexpected<Error>(guess.error());
   if (!options.offset.empty()) {
     auto clocks = named(options, *guess);

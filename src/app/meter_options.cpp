@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t longest_login_file = std::size_t{1} << 16;
 
-constexpr const char* text =
+constexpr const char* meters_page =
     R"(Meters at the wall:  --meter [NAME=]SCHEME:ADDRESS[#OPTION,OPTION=VALUE]   (prony run, llm, sensors, calibrate)
 
   http://HOST               a plug: finds out whether it is a Shelly, a Tasmota or a Tapo
@@ -117,6 +117,6 @@ void tell_missing_meters(Machine& machine, const std::vector<Unavailable>& unava
     }
 }
 
-std::string meter_options_text() { return text; }
+std::string meter_options_text() { return meters_page; }
 
 }  // namespace prony::app

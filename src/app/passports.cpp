@@ -1,8 +1,8 @@
 #include "app/passports.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 
+#include "app/environment.hpp"
 #include "base/text.hpp"
 #include "passport/learn.hpp"
 #include "passport/store.hpp"
@@ -16,13 +16,8 @@ namespace {
 constexpr std::size_t kept_ticks = 8192;
 constexpr std::size_t kept_bytes = std::size_t{4} << 20;  // per group
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : std::string(value);
-}
-
 // What stands in for the real trees; "" if nothing does.
-std::string root_of(const MachineChoice& choice) {
+std::string chosen_root(const MachineChoice& choice) {
   if (!choice.simulate.empty()) return "simulate " + choice.simulate;
   if (choice.sysfs == "/sys" && choice.procfs == "/proc") return {};
   std::string root;
@@ -54,7 +49,7 @@ bool worth_learning(const Channel& channel) {
 
 PassportFile open_passports(const Manifest& facts, const MachineChoice& choice) {
   PassportFile file;
-  const std::string root = root_of(choice);
+  const std::string root = chosen_root(choice);
   file.ours = root.empty();
   file.known = passport::identify(facts, root);
   file.boot_id = make_live_machine()->read_text("/proc/sys/kernel/random/boot_id").value_or("");

@@ -39,7 +39,7 @@ struct ProbeOptions {
   MachineChoice machine;
 };
 
-struct Chosen {
+struct ChosenSensors {
   std::vector<std::shared_ptr<Sensor>> sensors;
   std::vector<Unavailable> unavailable, notes;
   std::string channel;  // only this one was asked for; "": all
@@ -55,8 +55,8 @@ Duration default_length(LaneKind lane) {
   return milliseconds(200);
 }
 
-Result<Chosen> choose(Machine& machine, const std::string& name, const SensorOptions& options) {
-  Chosen chosen;
+Result<ChosenSensors> choose_sensors(Machine& machine, const std::string& name, const SensorOptions& options) {
+  ChosenSensors chosen;
   std::vector<std::string> known;
   const bool is_row = std::any_of(sensor_catalogue().begin(), sensor_catalogue().end(),
                                   [&](const SensorRow& row) { return row.name == name; });
@@ -140,7 +140,7 @@ void learn_sensor(Machine& machine, const Sensor& sensor, const passport::Watche
   told.passports.insert(told.passports.end(), passports.begin(), passports.end());
 }
 
-Told watch_all(const std::shared_ptr<Machine>& machine, const Chosen& chosen, std::optional<Duration> length,
+Told watch_all(const std::shared_ptr<Machine>& machine, const ChosenSensors& chosen, std::optional<Duration> length,
                const std::string& boot_id, const std::atomic<bool>& interrupted) {
   Told told;
   for (const auto& sensor : chosen.sensors) {
@@ -206,9 +206,9 @@ int probe(const ProbeOptions& options) {
   auto opened = open_machine(options.machine);
   if (!opened) return failed(opened.error());
   const std::shared_ptr<Machine> machine = std::move(*opened);
-  const auto chosen =
-      choose(*machine, options.name,
-             {.every_channel = options.every_channel, .calibrated = kept_calibration(*machine, options.machine)});
+  const auto chosen = choose_sensors(
+      *machine, options.name,
+      {.every_channel = options.every_channel, .calibrated = kept_calibration(*machine, options.machine)});
   if (!chosen) return failed(chosen.error());
   PassportFile file = open_passports(*machine, options.machine);
   std::atomic<bool> interrupted{false};

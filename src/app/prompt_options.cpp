@@ -14,10 +14,10 @@ namespace prony::app {
 
 namespace {
 
-struct Row {
+struct PromptOptionRow {
   const char *name, *type, *help;
 };
-constexpr std::array<Row, 16> rows{{
+constexpr std::array<PromptOptionRow, 16> prompt_option_rows{{
     {"prompts-format", "NAME", "jsonl, text, csv, sharegpt, messages, ifeval, aienergyscore (default: by the content)"},
     {"synthetic", "SPEC", "Made prompts: \"100 in:normal(550,150) out:128\", \"pairs:128:64@3,512:256@1\""},
     {"shared-prefix", "TOKENS[:GROUPS]", "Text before each prompt that all of a group have in common"},
@@ -37,7 +37,7 @@ constexpr std::array<Row, 16> rows{{
 }};
 
 const char* help_of(const char* name) {
-  for (const Row& row : rows)
+  for (const PromptOptionRow& row : prompt_option_rows)
     if (std::string_view(row.name) == name) return row.help;
   return "";
 }
@@ -124,7 +124,7 @@ void add_prompt_options(CLI::App& command, PromptOptions& options, Settings& set
 
 std::vector<std::string> prompt_config_keys() {
   std::vector<std::string> keys;
-  for (const Row& row : rows) keys.emplace_back(row.name);
+  for (const PromptOptionRow& row : prompt_option_rows) keys.emplace_back(row.name);
   return keys;
 }
 
@@ -134,7 +134,7 @@ std::string prompts_help_text() {
       "shuffled\n"
       "  prony llm --model m.gguf --synthetic \"50 in:normal(550,150) out:128\" --ignore-eos\n\n"
       "--prompts FILE also takes a folder (a file a prompt) and - for standard input.\n\n";
-  for (const Row& row : rows) {
+  for (const PromptOptionRow& row : prompt_option_rows) {
     std::string left = "  --" + std::string(row.name) + " " + row.type;
     left.resize(std::max<std::size_t>(left.size() + 1, 33), ' ');
     text += left + row.help + "\n";

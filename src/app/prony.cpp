@@ -16,7 +16,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 17> rows{{
+constexpr std::array<Subcommand, 17> subcommand_rows{{
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -109,7 +109,7 @@ int run_line(int argc, char** argv) {
   std::vector<std::function<int(const CommandWords&)>> actions;
   app.option_defaults()->multi_option_policy(
       CLI::MultiOptionPolicy::TakeLast);  // as with other tools: the last one wins
-  for (const Subcommand& row : rows) {
+  for (const Subcommand& row : subcommand_rows) {
     CLI::App* command = app.add_subcommand(std::string(row.name), std::string(row.help));
     command->footer("Examples:\n" + std::string(row.examples));
     actions.push_back(row.add(*command));
@@ -126,14 +126,14 @@ int run_line(int argc, char** argv) {
     }
     return usage_error(app, error);
   }
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    if (app.got_subcommand(std::string(rows[i].name))) return actions[i](after_dashes);
+  for (std::size_t i = 0; i < subcommand_rows.size(); ++i)
+    if (app.got_subcommand(std::string(subcommand_rows[i].name))) return actions[i](after_dashes);
   return exit_code::own_failure;
 }
 
 }  // namespace
 
-std::span<const Subcommand> subcommands() { return rows; }
+std::span<const Subcommand> subcommands() { return subcommand_rows; }
 
 Error unknown_option(const CLI::App& command, const std::string& word) {
   const bool top = command.get_parent() == nullptr;

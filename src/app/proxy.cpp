@@ -3,8 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-#include "app/meter_options.hpp"
-#include "app/monitor_run.hpp"
+#include "app/monitor_options.hpp"
 #include "app/proxy.hpp"
 #include "app/proxy_requests.hpp"
 #include "app/proxy_worker.hpp"
@@ -16,10 +15,7 @@ namespace prony::app {
 
 namespace {
 
-struct ProxyOptions {
-  MonitorPlan plan;
-  Settings settings;
-  TargetFlags targets;
+struct ProxyOptions : MonitorOptions {
   ProxyPlan requests;
   std::string to, listen = "127.0.0.1:9789", ca_file;
   bool response_header = false;
@@ -72,9 +68,7 @@ int run_proxy(ProxyOptions& options) {
   if (options.to.empty())
     return failed({ErrorCode::usage, "no server is named", "--to",
                    "Where requests go:  prony proxy --to http://127.0.0.1:11434"});
-  if (record.targets.idle_to != "none")
-    return failed({ErrorCode::usage, "a monitor measures no baseline, so there is no idle part", "--idle-to",
-                   "Leave it out; `prony run --baseline 3s` has one."});
+  if (const auto sound = check_no_idle_part(record.targets); !sound) return failed(sound.error());
   if (auto chosen = choose_sinks(options.plan); !chosen) return failed(chosen.error());
   auto worker = ProxyWorker::start(worker_words(options));
   if (!worker) return failed(worker.error());
@@ -106,43 +100,20 @@ std::function<int(const CommandWords&)> add_proxy(CLI::App& command) {
   auto options = std::make_shared<ProxyOptions>();
   RecordOptions& record = options->plan.options;
   record.interval = "100ms";
-  const auto text = [&](const std::string& name, std::string& value, const std::string& help, const char* type) {
-    const std::string default_text = value;
-    CLI::Option* option = command.add_option("--" + name, value, help)->type_name(type);
-    options->settings.watch(name, option, default_text);
-    return option;
-  };
-  const auto many = [&](const std::string& name, std::vector<std::string>& values, const std::string& help,
-                        const char* type) {
-    CLI::Option* option = command.add_option("--" + name, values, help)
-                              ->type_name(type)
-                              ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-                              ->allow_extra_args(false);
-    options->settings.watch(name, option, "");
-  };
-  text("to", options->to, "The server: Ollama, llama-server, or one that speaks OpenAI's interface", "URL");
-  text("listen", options->listen, "Where clients come (default 127.0.0.1:9789)", "HOST:PORT");
-  text("log", options->requests.log, "A JSON line a request, with its joules; - for standard output", "FILE");
-  many("sink", options->plan.sinks, "As `prony monitor`: prometheus:PORT has requests, tokens and joules by model",
-       "KIND:WHERE");
-  text("out", record.out, "The Run file (default runs/<utc>Z-proxy.prony)", "PATH");
+  SettingAdder add(command, options->settings);
+  add.text("to", options->to, "The server: Ollama, llama-server, or one that speaks OpenAI's interface", "URL");
+  add.text("listen", options->listen, "Where clients come (default 127.0.0.1:9789)", "HOST:PORT");
+  add.text("log", options->requests.log, "A JSON line a request, with its joules; - for standard output", "FILE");
+  add.many("sink", options->plan.sinks, "As `prony monitor`: prometheus:PORT has requests, tokens and joules by model",
+           "KIND:WHERE");
+  add.text("out", record.out, "The Run file (default runs/<utc>Z-proxy.prony)", "PATH");
   options->settings.watch("response-header",
                           command.add_flag("--response-header", options->response_header,
                                            "Answers that are no stream get an estimate as a header"),
                           "false");
-  text("ca-file", options->ca_file, "https: certificates of a private authority", "FILE");
-  text("interval", record.interval, "Time between ticks (default 100ms)", "DURATION");
-  many("engine-metrics", options->plan.engines, "Tokens as a llama-server or vLLM counts them itself (/metrics)",
-       "URL");
-  text("sensors", record.sensors, "Only these sensors (see `prony sensors`)", "NAME,NAME");
-  options->settings.watch("meter", add_meter_option(command, record.meters), "");
-  options->settings.watch("simulate", add_simulate_option(command, record.machine), "");
-  many("tag", record.tags, "Keep k=v with the Run; may be repeated", "K=V");
-  options->settings.watch("quiet", command.add_flag("--quiet", record.quiet, "Say only what went wrong"), "false");
-  text("config", record.config, "Options as lines of TOML", "FILE")->group("");
-  text("sysfs", record.machine.sysfs, "Read this tree instead of /sys", "DIR")->group("");
-  text("procfs", record.machine.procfs, "Read this tree instead of /proc", "DIR")->group("");
-  options->targets.add(command, record.targets, options->settings);
+  add.text("ca-file", options->ca_file, "https: certificates of a private authority", "FILE");
+  add.text("interval", record.interval, "Time between ticks (default 100ms)", "DURATION");
+  add_monitor_options(command, *options);
   return [options, &command](const CommandWords& after_dashes) {
     if (!after_dashes.empty())
       return failed({ErrorCode::usage, "a proxy starts no command", after_dashes.front(),

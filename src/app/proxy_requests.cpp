@@ -26,7 +26,7 @@ std::optional<std::int64_t> whole(const json& line, const char* key) {
   if (found == line.end() || !found->is_number_integer()) return std::nullopt;
   return found->get<std::int64_t>();
 }
-std::string text(const json& line, const char* key) {
+std::string text_in(const json& line, const char* key) {
   const auto found = line.find(key);
   return found != line.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
@@ -52,17 +52,17 @@ std::vector<Span> spans_of_request(const json& line, SpanId id) {
   Span& request = spans.front();
   request.id = id;
   request.kind = SpanKind::request;
-  request.status = text(line, "outcome") == "ok" ? SpanStatus::ok : SpanStatus::failed;
-  const std::string model = text(line, "model");
-  request.name = (model.empty() ? text(line, "path") : model) + " #" + std::to_string(*number);
+  request.status = text_in(line, "outcome") == "ok" ? SpanStatus::ok : SpanStatus::failed;
+  const std::string model = text_in(line, "model");
+  request.name = (model.empty() ? text_in(line, "path") : model) + " #" + std::to_string(*number);
   request.interval = {Instant{*begin_ns}, Instant{*end_ns}};
   // A model that was only to be loaded, or unloaded: joules of that are no request's.
-  if (const std::string finish = text(line, "finish"); finish == phase::load || finish == "unload") {
+  if (const std::string finish = text_in(line, "finish"); finish == phase::load || finish == "unload") {
     request.kind = SpanKind::phase;
     request.name = finish;
   }
   for (const char* key : {"dialect", "path", "model", "outcome", "finish", "error", "elsewhere", "no_tokens"})
-    if (const std::string value = text(line, key); !value.empty()) request.attributes.emplace_back(key, value);
+    if (const std::string value = text_in(line, key); !value.empty()) request.attributes.emplace_back(key, value);
   request.attributes.emplace_back("stamps", "read");
   for (const char* key : {"status", "chunks", "prompt_tokens", "cached_tokens", "output_tokens", "server_load_ns",
                           "server_queue_ns", "server_prefill_ns", "server_decode_ns"})
@@ -116,7 +116,7 @@ void ProxyRequests::see(const TickBlock& block) {
 
 // On the worker's thread.
 void ProxyRequests::take(const json& line) {
-  if (text(line, "type") == "ask") return answer(line);
+  if (text_in(line, "type") == "ask") return answer(line);
   const std::scoped_lock lock(mutex_);
   lines_.push_back(line);
 }
@@ -166,7 +166,7 @@ void ProxyRequests::take_ended(json line) {
   for (const Span& span : spans) session_->add(span);
   ++ended_;
   Request request{spans.front(), std::move(line)};
-  const std::string elsewhere = !plan_.elsewhere.empty() ? plan_.elsewhere : text(request.line, "elsewhere");
+  const std::string elsewhere = !plan_.elsewhere.empty() ? plan_.elsewhere : text_in(request.line, "elsewhere");
   if (elsewhere.empty()) {
     charges_->ended(request.span);
     unsettled_.emplace(id.value, std::move(request));
@@ -196,15 +196,15 @@ void ProxyRequests::carry() {
   while (!lines_.empty()) {
     json line = std::move(lines_.front());
     lines_.pop_front();
-    const std::string type = text(line, "type");
+    const std::string type = text_in(line, "type");
     const auto number = whole(line, "n"), begin_ns = whole(line, "begin_ns");
-    if (type == "begin" && number && begin_ns && text(line, "elsewhere").empty() && open_.size() < most_open) {
+    if (type == "begin" && number && begin_ns && text_in(line, "elsewhere").empty() && open_.size() < most_open) {
       Span span;
       span.id = SpanId{next_span_};
       next_span_ += 3;
       span.kind = SpanKind::request;
       span.interval.begin = span.interval.end = Instant{*begin_ns};
-      const std::string model = text(line, "model");
+      const std::string model = text_in(line, "model");
       span.name = (model.empty() ? "request" : model) + " #" + std::to_string(*number);
       open_[static_cast<std::uint64_t>(*number)] = span;
       if (plan_.elsewhere.empty()) charges_->began(span);
@@ -280,12 +280,12 @@ void ProxyRequests::log(const Request& request, const LiveCharge& charge) {
 }
 
 void ProxyRequests::count(const Request& request, const LiveCharge& charge) {
-  std::string model = text(request.line, "model");
+  std::string model = text_in(request.line, "model");
   if (model.empty()) model = "none";
   const auto known = [&](const auto& entry) { return std::get<0>(entry.first) == model; };
   if (counts_.size() >= most_counted_models && std::ranges::none_of(counts_, known)) model = "other";
-  const bool local = plan_.elsewhere.empty() && text(request.line, "elsewhere").empty();
-  const std::string outcome = text(request.line, "outcome"), where = local ? "local" : "elsewhere";
+  const bool local = plan_.elsewhere.empty() && text_in(request.line, "elsewhere").empty();
+  const std::string outcome = text_in(request.line, "outcome"), where = local ? "local" : "elsewhere";
   RequestCount& row = counts_[{model, outcome, where}];
   row.model = model;
   row.outcome = outcome;

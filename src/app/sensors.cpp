@@ -27,9 +27,9 @@ struct SensorsOptions {
   MachineChoice machine;
 };
 
-std::string with_note(const std::string& json, const std::string& simulated) {
-  if (simulated.empty()) return json;
-  auto document = nlohmann::json::parse(json);
+std::string with_note(const std::string& listing, const std::string& simulated) {
+  if (simulated.empty()) return listing;
+  auto document = nlohmann::json::parse(listing);
   document["simulated"] = {{"machine", simulated}, {"note", "no joule here is real"}};
   return document.dump(2) + "\n";
 }

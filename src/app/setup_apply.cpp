@@ -15,11 +15,10 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::size_t small_file = 1 << 20;
-constexpr const char* folder = "/var/lib/prony";
+constexpr const char* records_folder = "/var/lib/prony";
 
 std::string record_path(const std::string& root, std::string_view name) {
-  return root + folder + "/setup-" + std::string(name) + ".json";
+  return root + records_folder + "/setup-" + std::string(name) + ".json";
 }
 
 // Whole or not at all: a rule or a record that is half there would be worse than none.
@@ -54,7 +53,7 @@ Result<void> put_mode(const std::string& root, const std::string& path, const st
   return {};
 }
 
-Result<void> run_command(const std::string& root, const std::vector<std::string>& arguments) {
+Result<void> run_step_command(const std::string& root, const std::vector<std::string>& arguments) {
   SpawnOptions options;
   options.arguments = arguments;
   options.arguments.front() = root + arguments.front();
@@ -69,7 +68,7 @@ Result<void> run_command(const std::string& root, const std::vector<std::string>
 
 Result<std::string> text_now(const std::string& root, const SetupStep& step) {
   if (step.kind == SetupStep::Kind::mode) return mode_text(root, step.path);
-  const auto text = read_whole_file(root + step.path, small_file);
+  const auto text = read_whole_file(root + step.path, largest_setup_file);
   if (!text && text.error().code == ErrorCode::absent) return std::string();
   if (!text || step.kind == SetupStep::Kind::file) return text;
   return std::string(trim(*text));
@@ -93,7 +92,7 @@ Result<void> put(const std::string& root, const SetupStep& step, const std::stri
 Result<void> take_back(const std::string& root, const SetupStep& step, const SetupTold& told) {
   if (step.kind == SetupStep::Kind::command) {
     told("undo: " + undo_text(step));
-    return run_command(root, step.undo);
+    return run_step_command(root, step.undo);
   }
   const auto now = text_now(root, step);
   if (!now) {
@@ -152,7 +151,7 @@ bool is_whole(const SetupStep& step) {
 
 Result<std::vector<SetupStep>> recorded_setup(const std::string& root, std::string_view name) {
   const auto path = record_path(root, name);
-  const auto text = read_whole_file(path, small_file);
+  const auto text = read_whole_file(path, largest_setup_file);
   std::vector<SetupStep> steps;
   if (!text) {
     if (text.error().code == ErrorCode::absent) return steps;
@@ -204,7 +203,7 @@ Result<void> apply_setup(const std::string& root, std::string_view name, const s
   std::vector<SetupStep> done;
   for (const auto& step : steps) {
     const bool command = step.kind == SetupStep::Kind::command;
-    auto result = command ? run_command(root, step.arguments) : put(root, step, step.after);
+    auto result = command ? run_step_command(root, step.arguments) : put(root, step, step.after);
     if (result && command) {
       all.insert(all.begin() + static_cast<std::ptrdiff_t>(earlier->size() + done.size()), step);
       result = record(root, name, all);

@@ -20,12 +20,11 @@ constexpr const char* sysctl_path = "/etc/sysctl.d/60-prony-perf.conf";
 constexpr const char* sysctl_text =
     "# Perf events of whole CPUs, such as energy, for all users. Installed by `prony setup perf --persist`.\n"
     "kernel.perf_event_paranoid = 0\n";
-constexpr std::size_t small_file = 1 << 20;
 
 // Calls `line` with the fields of each line of the root's /etc/group: name, password, number, members.
 template <class F>
 void for_each_group(const std::string& root, F&& line) {
-  const auto text = read_whole_file(root + "/etc/group", small_file);
+  const auto text = read_whole_file(root + "/etc/group", largest_setup_file);
   if (!text) return;
   for_each_line(*text, [&](std::string_view whole) {
     const auto fields = split(whole, ':');
@@ -45,7 +44,7 @@ bool is_member(const std::string& root, std::string_view user) {
 
 // A file of ours that is already as it should be is no step.
 void plan_file(const std::string& root, const char* path, std::string_view text, std::vector<SetupStep>& steps) {
-  const auto there = read_whole_file(root + path, small_file);
+  const auto there = read_whole_file(root + path, largest_setup_file);
   if (there && *there == text) return;
   steps.push_back({SetupStep::Kind::file, path, there.value_or(""), std::string(text)});
 }
@@ -115,14 +114,14 @@ Result<std::vector<SetupStep>> plan_perf(const std::string& root, const SetupWis
   return steps;
 }
 
-constexpr std::array<SetupRow, 2> rows{{
+constexpr std::array<SetupRow, 2> setups{{
     {"rapl", "let users read the energy counters of processors", &plan_rapl},
     {"perf", "let users open perf events of whole CPUs, energy among them", &plan_perf},
 }};
 
 }  // namespace
 
-std::span<const SetupRow> setup_rows() { return rows; }
+std::span<const SetupRow> setup_rows() { return setups; }
 
 std::string_view rapl_udev_rule() {
   return "# Energy counters of processors for members of the group prony. Installed by `prony setup rapl --persist`; "
@@ -156,7 +155,7 @@ Result<std::string> mode_text(const std::string& root, const std::string& path) 
 
 namespace {
 
-std::string words(const std::vector<std::string>& arguments) {
+std::string command_line(const std::vector<std::string>& arguments) {
   std::string line;
   for (const auto& word : arguments) line += (line.empty() ? "" : " ") + word;
   return line;
@@ -165,7 +164,7 @@ std::string words(const std::vector<std::string>& arguments) {
 }  // namespace
 
 std::string undo_text(const SetupStep& step) {
-  if (step.kind == SetupStep::Kind::command) return words(step.undo);
+  if (step.kind == SetupStep::Kind::command) return command_line(step.undo);
   if (step.kind == SetupStep::Kind::file) return (step.before.empty() ? "removed " : "as before: ") + step.path;
   return (step.kind == SetupStep::Kind::mode ? "permissions of " : "") + step.path + ": " + step.after + " → " +
          step.before;
@@ -176,7 +175,7 @@ std::string to_string(const SetupStep& step) {
     case SetupStep::Kind::mode: return "permissions of " + step.path + ": " + step.before + " → " + step.after;
     case SetupStep::Kind::value: return step.path + ": " + step.before + " → " + step.after;
     case SetupStep::Kind::file: return (step.before.empty() ? "new file " : "rewritten: ") + step.path;
-    case SetupStep::Kind::command: return words(step.arguments);
+    case SetupStep::Kind::command: return command_line(step.arguments);
   }
   return {};
 }

@@ -4,6 +4,7 @@
 // malformed.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,6 +14,8 @@
 #include "base/result.hpp"
 
 namespace prony::app {
+
+inline constexpr std::size_t largest_setup_file = 1 << 20;  // of those that are read
 
 struct SetupStep {
   enum class Kind {

@@ -12,12 +12,12 @@ namespace prony::app {
 
 namespace {
 
-struct Row {
+struct SelectorRow {
   SelectorKind kind;
   const char* type;
   const char* help;
 };
-constexpr std::array<Row, 8> rows{{
+constexpr std::array<SelectorRow, 8> selector_rows{{
     {SelectorKind::pid, "[NAME=]N", "A process and its descendants"},
     {SelectorKind::comm, "[NAME=]COMM", "Processes of this name"},
     {SelectorKind::user, "[NAME=]USER", "Processes of this user, by name or number"},
@@ -36,7 +36,7 @@ bool TargetOptions::each_process() const {
 
 void TargetFlags::add(CLI::App& command, TargetOptions& options, Settings& settings) {
   std::string names;
-  for (const Row& row : rows) {
+  for (const SelectorRow& row : selector_rows) {
     const std::string flag = "--" + std::string(to_string(row.kind));
     CLI::Option* option = row.type[0] == '\0' ? command.add_flag(flag, row.help) : command.add_option(flag, row.help);
     if (row.type[0] != '\0')
@@ -107,7 +107,7 @@ std::string target_options_text() {
     left.resize(std::max<std::size_t>(left.size() + 2, 28), ' ');
     text += left + help + "\n";
   };
-  for (const Row& row : rows)
+  for (const SelectorRow& row : selector_rows)
     line("  --" + std::string(to_string(row.kind)) + (row.type[0] == '\0' ? "" : " ") + row.type, row.help);
   line("  --for DURATION", "Without a command: end after this long (30s, 5m); else at Ctrl-C");
   line("  --until-exit", "Without a command: end when the processes that --pid named have, and tell how they did");

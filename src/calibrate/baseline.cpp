@@ -11,7 +11,7 @@ namespace prony::calibrate {
 
 namespace {
 
-constexpr std::string_view format = "prony.baseline/1";
+constexpr std::string_view baseline_format = "prony.baseline/1";
 constexpr std::string_view watts_prefix = "baseline.watts.";
 constexpr std::int64_t latest_wall_ns = std::int64_t{1} << 62;  // the year 2116
 constexpr double seconds_per_day = 86'400;
@@ -82,7 +82,7 @@ std::vector<KnownIdle> known_idle(const Manifest& manifest) {
 }
 
 std::string to_text(const KeptBaseline& kept) {
-  Json json{{"format", format},
+  Json json{{"format", baseline_format},
             {"taken_utc", format_utc(kept.taken_wall_ns)},
             {"taken_wall_ns", kept.taken_wall_ns},
             {"length_s", kept.length_s},
@@ -107,7 +107,7 @@ Result<KeptBaseline> baseline_from_text(std::string_view text) {
   const auto damaged = [](const char* what) {
     return fail(ErrorCode::malformed, what, {}, "`prony baseline` measures it again.");
   };
-  if (!json.is_object() || text_of(json, "format") != format) return damaged("this is no file of a baseline");
+  if (!json.is_object() || text_of(json, "format") != baseline_format) return damaged("this is no file of a baseline");
   KeptBaseline kept;
   const auto taken = json.find("taken_wall_ns");
   const auto length = real_of(json, "length_s");

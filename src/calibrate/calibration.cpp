@@ -7,7 +7,7 @@
 namespace prony::calibrate {
 
 namespace {
-constexpr std::string_view format = "prony.calibration/1";
+constexpr std::string_view calibration_format = "prony.calibration/1";
 constexpr std::size_t most_steps = 1000;
 
 bool flag_of(const Json& json, const char* name) {
@@ -44,8 +44,8 @@ std::vector<const Channel*> software_channels(const std::vector<Channel>& channe
 }
 
 std::string to_text(const Calibration& c) {
-  Json json{{"format", format},         {"meter", c.meter},     {"from", c.from},
-            {"taken_utc", c.taken_utc}, {"version", c.version}, {"machine", c.machine}};
+  Json json{{"format", calibration_format}, {"meter", c.meter},     {"from", c.from},
+            {"taken_utc", c.taken_utc},     {"version", c.version}, {"machine", c.machine}};
   if (c.whole_machine) json["whole_machine"] = true;
   if (c.model)
     json["model"] = {{"name", c.model->name},
@@ -68,7 +68,7 @@ Result<Calibration> calibration_from_text(std::string_view text) {
     return fail(ErrorCode::malformed, "this is no calibration", {}, "`prony calibrate` makes it again.");
   };
   const Json json = Json::parse(text, nullptr, false);
-  if (!json.is_object() || text_of(json, "format") != format) return damaged();
+  if (!json.is_object() || text_of(json, "format") != calibration_format) return damaged();
   Calibration c{text_of(json, "meter"),
                 {},
                 text_of(json, "taken_utc"),

@@ -8,12 +8,12 @@ namespace prony::library {
 namespace {
 
 // A fixed size, so that "out of memory" can be said without any; plain, so that it needs no destructor at thread end.
-constinit thread_local std::array<char, 2048> words{};
+constinit thread_local std::array<char, 2048> last_words{};
 
 void keep(const char* text) noexcept {
-  const std::size_t length = ::strnlen(text, words.size() - 1);
-  std::memcpy(words.data(), text, length);
-  words[length] = '\0';
+  const std::size_t length = ::strnlen(text, last_words.size() - 1);
+  std::memcpy(last_words.data(), text, length);
+  last_words[length] = '\0';
 }
 
 }  // namespace
@@ -60,5 +60,5 @@ int tell_missing(const char* argument) { return tell(Error{ErrorCode::usage, "a 
 }  // namespace prony::library
 
 extern "C" __attribute__((visibility("default"))) const char* prony_last_error(void) {
-  return prony::library::words.data();
+  return prony::library::last_words.data();
 }

@@ -135,7 +135,7 @@ const char* get_last_error(ArrowArrayStream* stream) {
   return readings.words.empty() ? nullptr : readings.words.c_str();
 }
 
-void release(ArrowArrayStream* stream) {
+void release_stream(ArrowArrayStream* stream) {
   delete static_cast<Readings*>(stream->private_data);
   stream->release = nullptr;
 }
@@ -156,7 +156,8 @@ Result<void> stream_readings(const Run& run, const std::string& channel, Interva
     const auto place = std::ranges::find(group.channels, found->id);
     if (place == group.channels.end()) continue;
     const auto column = static_cast<std::size_t>(place - group.channels.begin());
-    out = {get_schema, get_next, get_last_error, release, new Readings(run, *found, group, column, during, batch_rows)};
+    out = {get_schema, get_next, get_last_error, release_stream,
+           new Readings(run, *found, group, column, during, batch_rows)};
     return {};
   }
   return fail(ErrorCode::malformed, "no group of the Run reads the channel", channel);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "reports/estimate_share.hpp"
 #include "reports/figures.hpp"
 #include "reports/json_put.hpp"
 
@@ -13,14 +14,6 @@ namespace prony {
 namespace {
 
 constexpr std::size_t most_rows = 20;
-
-Estimate each(const Estimate& all, double count) {
-  return {all.value / count, all.low / count, all.high / count, all.kind};
-}
-
-std::string tokens(const std::optional<double>& count) {
-  return count ? figures::count(*count) : std::string(figures::none);
-}
 
 }  // namespace
 
@@ -47,8 +40,8 @@ std::vector<std::string> engine_words(const Summary& summary) {
   std::vector<std::string> words;
   const figures::Mark mark = summary.headline_mark();
   for (const EngineTokens& row : engine_tokens(summary)) {
-    std::string text = printable(row.device, 60) + ": " + tokens(row.prompt_tokens) + " prompt tokens, " +
-                       tokens(row.output_tokens) + " output tokens";
+    std::string text = printable(row.device, 60) + ": " + figures::count_or_none(row.prompt_tokens) +
+                       " prompt tokens, " + figures::count_or_none(row.output_tokens) + " output tokens";
     if (row.steps) text += ", " + figures::count(*row.steps) + " steps";
     words.push_back(std::move(text));
     if (row.gross_per_output_token_j)

@@ -110,6 +110,12 @@ std::string joules(const Estimate& estimate, Mark mark_of) {
   return told.value + told.doubt + mark;
 }
 
+std::string joules_or_none(const std::optional<Estimate>& estimate, Mark mark) {
+  return estimate ? joules(*estimate, mark) : std::string(none);
+}
+
+std::string count_or_none(const std::optional<double>& value) { return value ? count(*value) : std::string(none); }
+
 std::string joules_alone(const Estimate& estimate, Mark mark_of) {
   std::string text = joules(estimate, Mark::unmarked);
   text.erase(std::min({text.size(), text.find(" ±"), text.find(" (")}));
@@ -159,6 +165,7 @@ std::string percent(double share) {
 }
 
 std::string count(double value) { return grouped(format_fixed(value, 0)); }
+std::string count_of(std::size_t things) { return count(static_cast<double>(things)); }
 
 std::string clock(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0 || seconds > 1e9) return std::string(none);

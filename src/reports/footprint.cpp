@@ -23,7 +23,7 @@ std::string sourced(const std::string& what, const std::string& source) {
   return what + (source.empty() ? " (source not given)" : " (" + printable(source, 120) + ")");
 }
 
-void put(Json& out, const std::string& name, const std::string& unit, const Estimate& e) {
+void put_with_ends(Json& out, const std::string& name, const std::string& unit, const Estimate& e) {
   out[name + unit] = e.value;
   out[name + "_low" + unit] = e.low;
   out[name + "_high" + unit] = e.high;
@@ -63,12 +63,12 @@ Json footprint_json(const Summary& s) {
   if (!s.headline_j || (!f.carbon_g_per_kwh && !f.tariff)) return nullptr;
   Json out{{"of", "headline.gross_j"}, {"kind", std::string(to_string(s.headline_j->kind))}};
   if (const auto grams = carbon_g(*s.headline_j, f)) {
-    put(out, "carbon", "_g", *grams);
+    put_with_ends(out, "carbon", "_g", *grams);
     out["carbon_g_per_kwh"] = f.carbon_g_per_kwh->value;
     put_source(out, "carbon_source", f.carbon_g_per_kwh->source);
   }
   if (const auto money = cost(*s.headline_j, f)) {
-    put(out, "cost", "", *money);
+    put_with_ends(out, "cost", "", *money);
     out["currency"] = f.tariff->currency;
     out["tariff_per_kwh"] = f.tariff->per_kwh;
     put_source(out, "tariff_source", f.tariff->source);

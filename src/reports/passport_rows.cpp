@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "reports/cells.hpp"
 #include "reports/rows_table.hpp"
 
 namespace prony {
@@ -13,20 +14,18 @@ struct Field {
   Cell value;
 };
 
-Cell text(const std::string& words) { return words.empty() ? Cell{} : Cell{words}; }
 Cell ns(const std::optional<Duration>& duration) { return duration ? Cell{duration->ns} : Cell{}; }
 Cell real(const std::optional<double>& value) { return value && std::isfinite(*value) ? Cell{*value} : Cell{}; }
-Cell count(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
 std::vector<Field> fields_of(const ChannelPassport& p) {
-  return {{{"channel", ""}, text(p.channel)},
+  return {{{"channel", ""}, text_cell(p.channel)},
           {{"version", ""}, std::int64_t{p.version}},
-          {{"learned_utc", ""}, text(p.learned_utc)},
-          {{"learned_by", "probe: watched for its own sake; run: from the ticks of a Run"}, text(p.learned_by)},
+          {{"learned_utc", ""}, text_cell(p.learned_utc)},
+          {{"learned_by", "probe: watched for its own sake; run: from the ticks of a Run"}, text_cell(p.learned_by)},
           {{"watched_ns", ""}, p.watched.ns},
-          {{"reads", "without the gaps"}, count(p.reads)},
-          {{"gaps", ""}, count(p.gaps)},
-          {{"transitions", "reads that gave another value than the one before"}, count(p.transitions)},
+          {{"reads", "without the gaps"}, count_cell(p.reads)},
+          {{"gaps", ""}, count_cell(p.gaps)},
+          {{"transitions", "reads that gave another value than the one before"}, count_cell(p.transitions)},
           {{"poll_ns", "median distance of reads"}, ns(p.poll)},
           {{"update_period_ns", "mean distance of updates"}, ns(p.update_period)},
           {{"period_spread_ns", "± of update_period_ns, 95 %"}, ns(p.period_spread)},
@@ -35,15 +34,15 @@ std::vector<Field> fields_of(const ChannelPassport& p) {
           {{"phase_doubt_ns", ""}, ns(p.phase_doubt)},
           {{"jitter_ns", "RMS distance of updates from their grid"}, ns(p.jitter)},
           {{"averaging_window_ns", ""}, ns(p.averaging_window)},
-          {{"averaging_how", ""}, text(p.averaging_how)},
+          {{"averaging_how", ""}, text_cell(p.averaging_how)},
           {{"step", "in unit"}, real(p.step)},
           {{"noise_rms", "in unit"}, real(p.noise_rms)},
-          {{"unit", "of step and noise_rms"}, text(p.unit)},
+          {{"unit", "of step and noise_rms"}, text_cell(p.unit)},
           {{"read_cost_ns", "median"}, ns(p.read_cost)},
           {{"worst_latency_ns", ""}, ns(p.worst_latency)},
           {{"slows_others_ns", "time that another CPU loses by one read"}, ns(p.slows_others)},
-          {{"duplicate_of", ""}, text(p.duplicate_of)},
-          {{"contained_in", "a hint only"}, text(p.contained_in)}};
+          {{"duplicate_of", ""}, text_cell(p.duplicate_of)},
+          {{"contained_in", "a hint only"}, text_cell(p.contained_in)}};
 }
 
 std::string joined(const ChannelPassport& passport, bool absent) {
@@ -81,8 +80,8 @@ std::unique_ptr<Table> passports_table(const std::vector<ChannelPassport>& passp
   for (const ChannelPassport& passport : passports) {
     std::vector<Cell> row;
     for (auto& field : fields_of(passport)) row.push_back(std::move(field.value));
-    row.push_back(text(joined(passport, false)));
-    row.push_back(text(joined(passport, true)));
+    row.push_back(text_cell(joined(passport, false)));
+    row.push_back(text_cell(joined(passport, true)));
     table->rows.push_back(std::move(row));
   }
   return table;

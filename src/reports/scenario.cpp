@@ -10,9 +10,8 @@ namespace prony {
 
 namespace {
 
+using figures::count_of;
 using Rows = std::vector<const RequestRow*>;
-
-std::string count(std::size_t value) { return figures::count(static_cast<double>(value)); }
 
 Rows in_order(const Summary& summary) {
   Rows rows;
@@ -28,7 +27,7 @@ Rows in_order(const Summary& summary) {
 // Every request of a scenario counts: one that failed or was called off makes the run none.
 void need_all_answered(const LoadFigures& load, ScenarioVerdict& verdict) {
   const std::size_t lost = load.all.failed + load.all.cancelled + load.not_begun.value_or(0);
-  if (lost > 0) verdict.reasons.push_back(count(lost) + " request(s) were not answered: all must be");
+  if (lost > 0) verdict.reasons.push_back(count_of(lost) + " request(s) were not answered: all must be");
 }
 
 void need_duration(double seconds, ScenarioVerdict& verdict) {
@@ -47,8 +46,8 @@ void tell_percentile(const std::vector<double>& latencies, double p, const std::
   const auto over = metrics::most_over(p, latencies.size());
   // One must be allowed beyond it: LoadGen's least t is 1.
   if (!over || *over < 1) {
-    verdict.reasons.push_back(count(latencies.size()) + " queries: early stopping asks for " +
-                              count(metrics::least_count(p, 1)) + " at least");
+    verdict.reasons.push_back(count_of(latencies.size()) + " queries: early stopping asks for " +
+                              count_of(metrics::least_count(p, 1)) + " at least");
     return;
   }
   std::vector<double> sorted = latencies;
@@ -80,10 +79,10 @@ void multi_stream(const Rows& rows, std::size_t samples, ScenarioVerdict& verdic
     for (std::size_t i = first; i < first + samples; ++i) end = std::max(end, rows[i]->span.interval.end.ns);
     latencies.push_back(static_cast<double>(end - rows[first]->span.interval.begin.ns) * 1e-9);
   }
-  tell_percentile(latencies, 0.99, "latency of queries of " + count(samples), verdict);
+  tell_percentile(latencies, 0.99, "latency of queries of " + count_of(samples), verdict);
   need_duration(issued_for_s(rows), verdict);
   if (latencies.size() < mlperf_multi_queries)
-    verdict.reasons.push_back(count(latencies.size()) + " queries: at least 662 are asked for");
+    verdict.reasons.push_back(count_of(latencies.size()) + " queries: at least 662 are asked for");
 }
 
 void server(const Summary& summary, const LoadFigures& load, ScenarioVerdict& verdict) {
@@ -115,13 +114,14 @@ void server(const Summary& summary, const LoadFigures& load, ScenarioVerdict& ve
       const double late = ttft ? late_s(row).value_or(0) : 0;
       broken += (value && *value + late > *limit) || (!value && (ttft || row.output_tokens != 1)) ? 1 : 0;
     }
-    verdict.words.push_back(count(broken) + " over " + name);
+    verdict.words.push_back(count_of(broken) + " over " + name);
     if (!over)
-      verdict.reasons.push_back(count(load.all.requests) + " queries: early stopping asks for " +
-                                count(metrics::least_count(0.99, broken)) + " with " + count(broken) + " over " + name);
+      verdict.reasons.push_back(count_of(load.all.requests) + " queries: early stopping asks for " +
+                                count_of(metrics::least_count(0.99, broken)) + " with " + count_of(broken) + " over " +
+                                name);
     else if (broken > *over)
-      verdict.reasons.push_back(count(broken) + " of " + count(load.all.requests) + " queries are over the limit of " +
-                                name + ": " + count(*over) + " may be");
+      verdict.reasons.push_back(count_of(broken) + " of " + count_of(load.all.requests) +
+                                " queries are over the limit of " + name + ": " + count_of(*over) + " may be");
   }
 }
 
@@ -133,7 +133,7 @@ void offline(const LoadFigures& load, ScenarioVerdict& verdict) {
     verdict.words.push_back(figures::significant(*load.all.output_tokens_per_s, 3) + " tok/s out");
   need_duration(load.all.duration_s, verdict);
   if (load.all.requests < mlperf_offline_samples)
-    verdict.reasons.push_back(count(load.all.requests) + " samples: at least 24 576 are asked for");
+    verdict.reasons.push_back(count_of(load.all.requests) + " samples: at least 24 576 are asked for");
 }
 
 }  // namespace

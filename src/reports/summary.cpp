@@ -321,7 +321,7 @@ Result<Ledger> ledger_of(const Run& run, const AttributionOptions& rules, const 
   return attribution.finish();
 }
 
-RequestShare share_of(const Run& run, const SummaryOptions& options) {
+RequestShare request_share_of(const Run& run, const SummaryOptions& options) {
   const auto recorded = run.manifest().get("setting.request-share");
   return options.request_share.value_or(request_share_from(recorded.value_or("")).value_or(RequestShare::work));
 }
@@ -339,7 +339,7 @@ std::optional<KvReads> kv_reads_of(const Manifest& manifest) {
 Result<Summary> summarise(const Run& run, const SummaryOptions& options) {
   AttributionOptions rules;
   rules.idle_to = policy_of(run, options);
-  rules.request_share = share_of(run, options);
+  rules.request_share = request_share_of(run, options);
   rules.kv_reads = kv_reads_of(run.manifest());
   for (const Target& target : run.targets()) rules.targets.push_back(target.name);
   rules.requests_target = run.manifest().get("requests.target").value_or("");

@@ -34,7 +34,7 @@ void put_total(Json& object, const std::string& name, double value) {
   }
 }
 
-Json estimate_json(const Estimate& estimate, const char* value_name) {
+Json joules_json(const Estimate& estimate, const char* value_name) {
   return Json{{value_name, estimate.value},
               {"low_j", estimate.low},
               {"high_j", estimate.high},
@@ -42,7 +42,7 @@ Json estimate_json(const Estimate& estimate, const char* value_name) {
 }
 
 void put_gross(Json& out, const std::optional<Estimate>& gross, bool resolvable, const std::optional<double>& needed) {
-  if (gross) out.update(estimate_json(*gross, "gross_j"));
+  if (gross) out.update(joules_json(*gross, "gross_j"));
   out["resolvable"] = resolvable;
   if (!resolvable) put(out, "needed_s", needed);
 }
@@ -99,7 +99,7 @@ Json energy_json(const EnergyRow& row) {
   put(out, "idle_before_w", l.idle_before_w);
   put(out, "idle_after_w", l.idle_after_w);
   if (l.idle_before_w && l.idle_after_w) out["idle_drifted"] = l.idle_drifted;
-  Json ledger = was_read(l) ? estimate_json(l.recorded, "recorded_j") : Json::object();
+  Json ledger = was_read(l) ? joules_json(l.recorded, "recorded_j") : Json::object();
   put_party(ledger, "target", l.target);
   put_party(ledger, "foreign", l.foreign);
   put_party(ledger, "prony", l.prony);
@@ -372,7 +372,7 @@ Json to_json(const Summary& summary) {
   out["process"] = totals_json(summary.process);
   put(out["process"], "accounting", summary.fact("target.rung"));
   if (summary.headline_j) {
-    Json headline = estimate_json(*summary.headline_j, "gross_j");
+    Json headline = joules_json(*summary.headline_j, "gross_j");
     put(headline, "true_j", summary.headline_true_j);
     headline["origin"] = std::string(to_string(summary.headline_origin()));
     out["headline"] = std::move(headline);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/text.hpp"
+#include "reports/cells.hpp"
 #include "reports/passport_rows.hpp"
 #include "reports/rows_table.hpp"
 #include "reports/samples_table.hpp"
@@ -27,12 +28,6 @@ constexpr std::array<TableName, 8> names{{
     {"passports", "one row a channel that was watched: update period, phase, step, noise, cost of a read"},
 }};
 
-Cell text(std::string_view words) { return words.empty() ? Cell{} : Cell{std::string(words)}; }
-template <class T>
-Cell maybe(const std::optional<T>& value) {
-  return value ? Cell{*value} : Cell{};
-}
-Cell number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 Cell value_of(const std::optional<Estimate>& e) { return e ? Cell{e->value} : Cell{}; }
 Cell low_of(const std::optional<Estimate>& e) { return e ? Cell{e->low} : Cell{}; }
 Cell high_of(const std::optional<Estimate>& e) { return e ? Cell{e->high} : Cell{}; }
@@ -61,16 +56,16 @@ std::unique_ptr<Table> spans_table(const Run& run) {
     for (const auto& entry : span.attributes) add(attributes, entry.first, "attribute.");
   }
   for (const Span& span : run.spans()) {
-    std::vector<Cell> row{number(span.id.value),
-                          span.parent.value == 0 ? Cell{} : number(span.parent.value),
-                          text(to_string(span.kind)),
-                          text(to_string(span.status)),
-                          text(span.name),
+    std::vector<Cell> row{count_cell(span.id.value),
+                          span.parent.value == 0 ? Cell{} : count_cell(span.parent.value),
+                          text_cell(to_string(span.kind)),
+                          text_cell(to_string(span.status)),
+                          text_cell(span.name),
                           span.interval.begin.ns,
                           span.interval.end.ns,
                           span.interval.length().seconds().value(),
                           span.pid,
-                          number(span.thread)};
+                          count_cell(span.thread)};
     row.resize(table->header.size());
     for (const auto& [key, value] : span.counts) row[counts.at(key)] = value;
     for (const auto& [key, value] : span.attributes) row[attributes.at(key)] = value;
@@ -105,12 +100,12 @@ std::unique_ptr<Table> charges_table(const Run& run, const Summary& summary) {
     const EnergyRow* row = energy_row(summary, charge.channel);
     const auto found = charge.span.value == 0 ? spans.end() : spans.find(charge.span.value);
     const Span* span = found == spans.end() ? nullptr : found->second;
-    table->rows.push_back({text(row ? row->channel.name : ""), text(row ? row->channel.domain : ""),
-                           text(row ? to_string(row->channel.origin) : ""), text(to_string(charge.party)),
-                           charge.span.value == 0 ? Cell{} : number(charge.span.value),
-                           text(span ? to_string(span->kind) : ""), text(span ? span->name : ""), charge.joules.value,
-                           charge.joules.low, charge.joules.high, text(to_string(charge.joules.kind)),
-                           text(charge.method)});
+    table->rows.push_back({text_cell(row ? row->channel.name : ""), text_cell(row ? row->channel.domain : ""),
+                           text_cell(row ? to_string(row->channel.origin) : ""), text_cell(to_string(charge.party)),
+                           charge.span.value == 0 ? Cell{} : count_cell(charge.span.value),
+                           text_cell(span ? to_string(span->kind) : ""), text_cell(span ? span->name : ""),
+                           charge.joules.value, charge.joules.low, charge.joules.high,
+                           text_cell(to_string(charge.joules.kind)), text_cell(charge.method)});
   }
   return table;
 }
@@ -153,17 +148,17 @@ std::unique_ptr<Table> channels_table(const Run& run, const Summary& summary) {
       for (const Channel& whole : run.channels())
         if (whole.id == *channel.part_of) part_of = whole.name;
     const auto& gross = row ? row->ledger.gross : none;
-    table->rows.push_back({text(channel.name),
-                           text(channel.sensor),
-                           text(channel.device),
-                           text(channel.domain),
-                           text(to_string(channel.measure)),
-                           text(unit_of(channel.measure)),
-                           text(to_string(channel.kind)),
-                           text(to_string(channel.origin)),
-                           text(to_string(channel.scope)),
+    table->rows.push_back({text_cell(channel.name),
+                           text_cell(channel.sensor),
+                           text_cell(channel.device),
+                           text_cell(channel.domain),
+                           text_cell(to_string(channel.measure)),
+                           text_cell(unit_of(channel.measure)),
+                           text_cell(to_string(channel.kind)),
+                           text_cell(to_string(channel.origin)),
+                           text_cell(to_string(channel.scope)),
                            channel.scale,
-                           channel.range == 0 ? Cell{} : number(channel.range),
+                           channel.range == 0 ? Cell{} : count_cell(channel.range),
                            channel.max_rate == 0 ? Cell{} : Cell{channel.max_rate},
                            channel.update_period.ns == 0 ? Cell{} : Cell{channel.update_period.seconds().value()},
                            channel.resolution,
@@ -175,10 +170,10 @@ std::unique_ptr<Table> channels_table(const Run& run, const Summary& summary) {
                            low_of(gross),
                            high_of(gross),
                            kind_of(gross),
-                           row ? number(row->ledger.wraps) : Cell{},
-                           row ? number(row->ledger.resets) : Cell{},
-                           row ? number(row->ledger.gaps) : Cell{},
-                           text(channel.model ? channel.model->name : "")});
+                           row ? count_cell(row->ledger.wraps) : Cell{},
+                           row ? count_cell(row->ledger.resets) : Cell{},
+                           row ? count_cell(row->ledger.gaps) : Cell{},
+                           text_cell(channel.model ? channel.model->name : "")});
     if (simulated) table->rows.back().push_back(maybe(row ? row->true_j : std::nullopt));
   }
   return table;
@@ -240,9 +235,9 @@ std::unique_ptr<Table> requests_table(const Summary& summary) {
     if (r.headline.charged && r.output_tokens && *r.output_tokens > 0)
       per_token = r.headline.charged->value / static_cast<double>(*r.output_tokens);
     table->rows.push_back(
-        {text(r.span.name),
-         text(to_string(r.span.status)),
-         text(r.finish),
+        {text_cell(r.span.name),
+         text_cell(to_string(r.span.status)),
+         text_cell(r.finish),
          r.begin_s,
          maybe(r.prompt_tokens),
          maybe(r.output_tokens),
@@ -258,7 +253,7 @@ std::unique_ptr<Table> requests_table(const Summary& summary) {
          maybe(r.itl.p95_s),
          maybe(r.itl.p99_s),
          maybe(r.itl.max_s),
-         text(!joules ? "" : to_string(summary.headline_origin())),
+         text_cell(!joules ? "" : to_string(summary.headline_origin())),
          value_of(r.headline.gross),
          low_of(r.headline.gross),
          high_of(r.headline.gross),
@@ -275,8 +270,8 @@ std::unique_ptr<Table> requests_table(const Summary& summary) {
          gauge_of(r, Measure::temperature, &SpanGauge::max),
          gauge_of(r, Measure::frequency, &SpanGauge::mean),
          gauge_of(r, Measure::memory, &SpanGauge::max),
-         text(r.prompt),
-         text(r.answer)});
+         text_cell(r.prompt),
+         text_cell(r.answer)});
   }
   return table;
 }

@@ -1,15 +1,13 @@
 #include "reports/target_tables.hpp"
 
+#include "reports/cells.hpp"
 #include "reports/rows_table.hpp"
 
 namespace prony {
 
 namespace {
 
-Cell text(std::string_view words) { return words.empty() ? Cell{} : Cell{std::string(words)}; }
-Cell maybe(const std::optional<double>& value) { return value ? Cell{*value} : Cell{}; }
-
-void add_joules(std::vector<Cell>& row, const std::optional<Estimate>& e) {
+void add_estimate_cells(std::vector<Cell>& row, const std::optional<Estimate>& e) {
   row.push_back(e ? Cell{e->value} : Cell{});
   row.push_back(e ? Cell{e->low} : Cell{});
   row.push_back(e ? Cell{e->high} : Cell{});
@@ -35,13 +33,13 @@ std::unique_ptr<Table> targets_table(const Summary& summary) {
                    {"mean_w", ""}};
   for (const TargetRow& row : summary.targets) {
     std::vector<Cell> cells;
-    cells.push_back(text("target"));
-    cells.push_back(text(row.target.name));
-    cells.push_back(text(row.target.selector));
+    cells.push_back(text_cell("target"));
+    cells.push_back(text_cell(row.target.name));
+    cells.push_back(text_cell(row.target.selector));
     cells.push_back(maybe(row.processes));
     cells.push_back(maybe(row.cpu_s));
     cells.push_back(maybe(row.rss_peak_bytes));
-    add_joules(cells, row.charged);
+    add_estimate_cells(cells, row.charged);
     cells.push_back(row.active ? Cell{row.active->value} : Cell{});
     cells.push_back(maybe(row.share));
     cells.push_back(maybe(row.mean_w));
@@ -50,8 +48,8 @@ std::unique_ptr<Table> targets_table(const Summary& summary) {
   const auto party = [&](const char* name, const std::optional<Estimate>& joules) {
     if (!joules) return;
     std::vector<Cell> cells(6);
-    cells[0] = text(name);
-    add_joules(cells, joules);
+    cells[0] = text_cell(name);
+    add_estimate_cells(cells, joules);
     cells.resize(table->header.size());
     table->rows.push_back(std::move(cells));
   };
@@ -81,17 +79,17 @@ std::unique_ptr<Table> processes_table(const Summary& summary) {
       cells.emplace_back(static_cast<std::int64_t>(*row.process.start_ticks));
     else
       cells.emplace_back();
-    cells.push_back(text(row.process.name));
-    cells.push_back(text(row.process.target));
+    cells.push_back(text_cell(row.process.name));
+    cells.push_back(text_cell(row.process.target));
     cells.emplace_back(row.cpu_s);
-    add_joules(cells, row.charged);
+    add_estimate_cells(cells, row.charged);
     table->rows.push_back(std::move(cells));
   }
   for (const UnseenRow& row : summary.unseen) {
     std::vector<Cell> cells(5);
-    cells[2] = text("not seen one by one");
-    cells[3] = text(row.target);
-    add_joules(cells, row.charged);
+    cells[2] = text_cell("not seen one by one");
+    cells[3] = text_cell(row.target);
+    add_estimate_cells(cells, row.charged);
     table->rows.push_back(std::move(cells));
   }
   return table;

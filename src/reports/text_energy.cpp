@@ -11,6 +11,7 @@ namespace prony::text {
 
 namespace {
 
+using figures::joules_or_none;
 using figures::none;
 
 // Rows in the order in which they are shown: wholes before their parts.
@@ -42,10 +43,6 @@ class Tree {
   std::set<const EnergyRow*> placed_;
   std::vector<std::pair<const EnergyRow*, std::size_t>> rows_;
 };
-
-std::string cell(const std::optional<Estimate>& estimate, figures::Mark mark) {
-  return estimate ? figures::joules(*estimate, mark) : std::string(none);
-}
 
 // Where a figure comes from, in the fewest words: "measured, rapl, bound", "modelled, range".
 std::string source_of(const EnergyRow& row) {
@@ -153,25 +150,26 @@ Part energy_table(const Summary& summary, const TextOptions& options) {
     const ChannelLedger l = tellable(row->ledger);
     const figures::Mark mark = mark_of(row->channel);
     const std::string indent = depth == 0 ? "" : std::string(2 * (depth - 1), ' ') + "└ ";
-    table.rows.push_back({indent + domain_name(summary, *row) + std::string(figures::sign(mark)), cell(l.gross, mark),
-                          truth_cell(row->true_j), baseline ? cell(l.idle, mark) : "",
-                          baseline ? cell(l.active, mark) : "", cell(baseline ? l.target_active : l.target, mark),
-                          l.target_share ? figures::percent(*l.target_share) : std::string(none), cell(l.foreign, mark),
-                          power(l.mean_w, mark), power(l.peak_w, mark), source_of(*row)});
+    table.rows.push_back(
+        {indent + domain_name(summary, *row) + std::string(figures::sign(mark)), joules_or_none(l.gross, mark),
+         truth_cell(row->true_j), baseline ? joules_or_none(l.idle, mark) : "",
+         baseline ? joules_or_none(l.active, mark) : "", joules_or_none(baseline ? l.target_active : l.target, mark),
+         l.target_share ? figures::percent(*l.target_share) : std::string(none), joules_or_none(l.foreign, mark),
+         power(l.mean_w, mark), power(l.peak_w, mark), source_of(*row)});
   }
   const auto heads = std::count_if(rows.begin(), rows.end(), [](const EnergyRow& r) { return r.ledger.headline; });
   if (heads > 1 && summary.headline_j) {
     std::vector<std::string> sum(table.columns.size());
     sum[0] = "sum of " + std::to_string(heads);
-    sum[1] = cell(summary.headline_j, summary.headline_mark());
+    sum[1] = joules_or_none(summary.headline_j, summary.headline_mark());
     sum[2] = truth_cell(summary.headline_true_j);
     if (baseline) {
-      sum[3] = cell(headline_party(summary, &ChannelLedger::idle), summary.headline_mark());
-      sum[4] = cell(headline_party(summary, &ChannelLedger::active), summary.headline_mark());
+      sum[3] = joules_or_none(headline_party(summary, &ChannelLedger::idle), summary.headline_mark());
+      sum[4] = joules_or_none(headline_party(summary, &ChannelLedger::active), summary.headline_mark());
     }
-    sum[7] = cell(headline_party(summary, &ChannelLedger::foreign), summary.headline_mark());
-    sum[5] = cell(headline_party(summary, baseline ? &ChannelLedger::target_active : &ChannelLedger::target),
-                  summary.headline_mark());
+    sum[7] = joules_or_none(headline_party(summary, &ChannelLedger::foreign), summary.headline_mark());
+    sum[5] = joules_or_none(headline_party(summary, baseline ? &ChannelLedger::target_active : &ChannelLedger::target),
+                            summary.headline_mark());
     table.rows.push_back(std::move(sum));
     table.tones.assign(table.rows.size(), layout::Tone::plain);
     table.tones.back() = layout::Tone::strong;

@@ -12,11 +12,11 @@ namespace prony::text {
 
 namespace {
 
+using figures::count_of;
 using figures::none;
 using layout::Tone;
 using Items = std::vector<std::string>;
 
-std::string count(std::size_t value) { return figures::count(static_cast<double>(value)); }
 std::string per_s(double value, const char* unit) { return figures::significant(value, 3) + unit; }
 std::string time_or_none(const std::optional<double>& value) {
   return value ? figures::seconds(*value) : std::string(none);
@@ -25,25 +25,25 @@ std::string time_or_none(const std::optional<double>& value) {
 Items rates(const LevelFigures& level, const LoadFigures& load) {
   Items items;
   if (!load.description.empty()) items.push_back(load.mode + ": " + printable(load.description, 120));
-  items.push_back(count(level.requests) + " requests in " + figures::seconds(level.duration_s));
+  items.push_back(count_of(level.requests) + " requests in " + figures::seconds(level.duration_s));
   if (level.offered_per_s) items.push_back("offered " + per_s(*level.offered_per_s, "/s"));
   if (level.reached_per_s) items.push_back("reached " + per_s(*level.reached_per_s, "/s"));
-  items.push_back(count(level.most_under_way) + " under way at most");
+  items.push_back(count_of(level.most_under_way) + " under way at most");
   return items;
 }
 
 Items ends(const LevelFigures& level, const LoadFigures& load) {
-  Items items{count(level.ok) + " answered"};
-  if (level.failed > 0) items.push_back(count(level.failed) + " failed (not in the times below)");
-  if (level.cancelled > 0) items.push_back(count(level.cancelled) + " cancelled (not in the times below)");
-  if (load.not_begun.value_or(0) > 0) items.push_back(count(*load.not_begun) + " not begun");
+  Items items{count_of(level.ok) + " answered"};
+  if (level.failed > 0) items.push_back(count_of(level.failed) + " failed (not in the times below)");
+  if (level.cancelled > 0) items.push_back(count_of(level.cancelled) + " cancelled (not in the times below)");
+  if (load.not_begun.value_or(0) > 0) items.push_back(count_of(*load.not_begun) + " not begun");
   if (level.late.mean)
     items.push_back("sent " + figures::seconds(*level.late.mean) + " after schedule in the mean, " +
                     figures::seconds(*level.late.max) + " at most");
   return items;
 }
 
-Items tokens(const LevelFigures& level) {
+Items token_items(const LevelFigures& level) {
   Items items;
   if (level.output_tokens_per_s) items.push_back(per_s(*level.output_tokens_per_s, " tok/s out"));
   if (level.total_tokens_per_s) items.push_back(per_s(*level.total_tokens_per_s, " tok/s in and out"));
@@ -57,10 +57,10 @@ Items service_level(const LevelFigures& level, const LoadFigures& load) {
   Items items{(load.slo->preset.empty() ? "" : load.slo->preset + ": ") + describe(*load.slo)};
   if (level.goodput_per_s) items.push_back("goodput " + per_s(*level.goodput_per_s, "/s"));
   if (level.share_within)
-    items.push_back(figures::percent(*level.share_within) + " within (" + count(level.within) + " of " +
-                    count(level.judged) + (level.failed > 0 ? ", failed ones are not)" : ")"));
+    items.push_back(figures::percent(*level.share_within) + " within (" + count_of(level.within) + " of " +
+                    count_of(level.judged) + (level.failed > 0 ? ", failed ones are not)" : ")"));
   const std::size_t unknown = level.ok + level.failed - level.judged;
-  if (unknown > 0) items.push_back(count(unknown) + " not judged: a figure that has a limit is not known");
+  if (unknown > 0) items.push_back(count_of(unknown) + " not judged: a figure that has a limit is not known");
   return items;
 }
 
@@ -73,7 +73,7 @@ std::string times_table(const LevelFigures& level, const TextOptions& o, Items& 
     if (spread.count == 0) return;
     most = std::max(most, spread.count);
     table.rows.push_back({name, time_or_none(spread.mean), time_or_none(spread.p50), time_or_none(spread.p90),
-                          time_or_none(spread.p99), time_or_none(spread.max), count(spread.count)});
+                          time_or_none(spread.p99), time_or_none(spread.max), count_of(spread.count)});
   };
   row(level.open ? "TTFT from schedule" : "TTFT", level.ttft);
   if (level.open) row("TTFT from sending", level.ttft_sent);
@@ -84,7 +84,7 @@ std::string times_table(const LevelFigures& level, const TextOptions& o, Items& 
   const std::size_t fewest = level.ttft.count;
   Items needs;
   for (const auto& [name, p] : {std::pair{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}})
-    if (fewest < metrics::least_count(p)) needs.push_back(std::string(name) + " " + count(metrics::least_count(p)));
+    if (fewest < metrics::least_count(p)) needs.push_back(std::string(name) + " " + count_of(metrics::least_count(p)));
   if (!needs.empty()) {
     too_few.push_back("a percentile is told from so many requests on: " + needs[0]);
     for (std::size_t i = 1; i < needs.size(); ++i) too_few.back() += ", " + needs[i];
@@ -103,8 +103,9 @@ std::string levels_table(const LoadFigures& load, const TextOptions& o) {
       return value ? per_s(*value, unit) : std::string(none);
     };
     table.rows.push_back({level.name.empty() ? std::to_string(level.number) : printable(level.name, 60),
-                          count(level.requests), rate(level.offered_per_s, "/s"), rate(level.reached_per_s, "/s"),
-                          count(level.most_under_way), time_or_none(level.ttft.p50 ? level.ttft.p50 : level.ttft.mean),
+                          count_of(level.requests), rate(level.offered_per_s, "/s"), rate(level.reached_per_s, "/s"),
+                          count_of(level.most_under_way),
+                          time_or_none(level.ttft.p50 ? level.ttft.p50 : level.ttft.mean),
                           time_or_none(level.ttft.p99 ? level.ttft.p99 : level.ttft.max), time_or_none(level.tpot.mean),
                           rate(level.output_tokens_per_s, ""),
                           level.share_within ? figures::percent(*level.share_within) : std::string(),
@@ -132,7 +133,7 @@ std::string load_part(const Summary& summary, const TextOptions& o) {
     out += "\n" + levels_table(*load, o) + "\n";
   else if (const std::string table = times_table(load->all, o, too_few); !table.empty())
     out += "\n" + table + "\n";
-  line("tokens", tokens(load->all));
+  line("tokens", token_items(load->all));
   if (load->slo) line("SLO", service_level(load->all, *load));
   if (!load->knee.empty()) line("knee", {printable(load->knee, 300)});
   line("too few", too_few);

@@ -3,6 +3,7 @@
 
 #include "base/text.hpp"
 #include "model/metrics.hpp"
+#include "reports/estimate_share.hpp"
 #include "reports/figures.hpp"
 #include "reports/text_layout.hpp"
 #include "reports/text_parts.hpp"
@@ -11,20 +12,13 @@ namespace prony::text {
 
 namespace {
 
+using figures::joules_or_none;
 using figures::none;
 
 std::string or_none(const std::optional<double>& value, std::string (*format)(double)) {
   return value ? format(*value) : std::string(none);
 }
 std::string rate(double value) { return figures::significant(value, 3) + " tok/s"; }
-std::string tokens(const std::optional<std::int64_t>& value) {
-  return value ? figures::count(static_cast<double>(*value)) : std::string(none);
-}
-
-// One part of `count` equal ones.
-Estimate each(const Estimate& all, double count) {
-  return {all.value / count, all.low / count, all.high / count, all.kind};
-}
 
 std::string prompt_cell(const RequestRow& row) {
   std::string text = row.prompt.empty() ? row.span.name : "\"" + row.prompt + "\"";
@@ -32,10 +26,6 @@ std::string prompt_cell(const RequestRow& row) {
   if (row.span.count("cancelled")) return "cancelled: " + text;
   const bool failed = row.span.status != SpanStatus::ok || row.finish == "error";
   return failed ? std::string(row.span.status == SpanStatus::unfinished ? "unfinished: " : "failed: ") + text : text;
-}
-
-std::string joules_or_none(const std::optional<Estimate>& joules, figures::Mark mark) {
-  return joules ? figures::joules(*joules, mark) : std::string(none);
 }
 
 // A share of a window that the sensor cannot resolve is no better than the window.
@@ -50,8 +40,8 @@ std::vector<std::string> request_cells(const Summary& summary, const RequestRow&
     per_token = figures::joules_alone(each(*row.headline.gross, static_cast<double>(*row.output_tokens)), mark);
   return {std::to_string(number),
           prompt_cell(row),
-          tokens(row.prompt_tokens),
-          tokens(row.output_tokens),
+          figures::count_or_none(row.prompt_tokens),
+          figures::count_or_none(row.output_tokens),
           or_none(row.ttft_s, figures::seconds),
           or_none(row.e2e_s, figures::seconds),
           or_none(row.prefill_tokens_per_s, rate),

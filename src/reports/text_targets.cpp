@@ -10,12 +10,10 @@ namespace prony::text {
 
 namespace {
 
+using figures::joules_or_none;
 using figures::none;
 using Row = std::vector<std::string>;
 
-std::string cell(const std::optional<Estimate>& estimate, figures::Mark mark) {
-  return estimate ? figures::joules(*estimate, mark) : std::string(none);
-}
 std::string share_cell(const std::optional<double>& share) {
   return share ? figures::percent(*share) : std::string(none);
 }
@@ -27,7 +25,7 @@ std::string watts_cell(const Summary& summary, const std::optional<Estimate>& ch
 }
 
 // Of what the targets, the others and Prony were charged together.
-std::optional<double> share_of(const Summary& summary, const std::optional<Estimate>& part) {
+std::optional<double> share_of_charged(const Summary& summary, const std::optional<Estimate>& part) {
   double sum = 0;
   for (const TargetRow& row : summary.targets) sum += row.charged ? row.charged->value : 0;
   for (const auto* party : {&summary.split.foreign, &summary.split.prony})
@@ -71,13 +69,13 @@ Part targets_table(const Summary& summary, const TextOptions& options) {
   for (const TargetRow& row : summary.targets)
     table.rows.push_back(Row{printable(row.target.name, 40), printable(row.target.selector, 60),
                              row.processes ? figures::count(*row.processes) : std::string(none),
-                             row.cpu_s ? figures::seconds(*row.cpu_s) : std::string(none), cell(row.charged, mark),
-                             baseline ? cell(row.active, mark) : "", share_cell(row.share),
-                             watts_cell(summary, row.charged)});
+                             row.cpu_s ? figures::seconds(*row.cpu_s) : std::string(none),
+                             joules_or_none(row.charged, mark), baseline ? joules_or_none(row.active, mark) : "",
+                             share_cell(row.share), watts_cell(summary, row.charged)});
   const auto party = [&](const char* name, const std::optional<Estimate>& joules, bool shared) {
     if (!joules) return;
-    table.rows.push_back(Row{name, "", "", "", cell(joules, mark), "",
-                             shared ? share_cell(share_of(summary, joules)) : std::string(),
+    table.rows.push_back(Row{name, "", "", "", joules_or_none(joules, mark), "",
+                             shared ? share_cell(share_of_charged(summary, joules)) : std::string(),
                              watts_cell(summary, joules)});
   };
   party("others", split.foreign, true);
@@ -133,7 +131,7 @@ Part processes_table(const Summary& summary, const TextOptions& options) {
     table.rows.push_back(
         Row{process_name(row), row.process.pid > 0 ? std::to_string(row.process.pid) : std::string(none),
             row.process.target.empty() ? "others" : printable(row.process.target, 40), figures::seconds(row.cpu_s),
-            cell(row.charged, mark), share_cell(share_of(summary, row.charged))});
+            joules_or_none(row.charged, mark), share_cell(share_of_charged(summary, row.charged))});
   }
   std::optional<Estimate> more;
   double more_cpu_s = 0;
@@ -144,11 +142,11 @@ Part processes_table(const Summary& summary, const TextOptions& options) {
   }
   if (more)
     table.rows.push_back(Row{"and " + figures::count(static_cast<double>(summary.processes.size() - shown)) + " more",
-                             "", "", figures::seconds(more_cpu_s), cell(more, mark),
-                             share_cell(share_of(summary, more))});
+                             "", "", figures::seconds(more_cpu_s), joules_or_none(more, mark),
+                             share_cell(share_of_charged(summary, more))});
   for (const UnseenRow& row : summary.unseen)
     table.rows.push_back(Row{"not seen one by one", "", row.target.empty() ? "others" : printable(row.target, 40), "",
-                             cell(row.charged, mark), share_cell(share_of(summary, row.charged))});
+                             joules_or_none(row.charged, mark), share_cell(share_of_charged(summary, row.charged))});
   part.text = table.render(options.width, options.colour, part.left_out);
   return part;
 }

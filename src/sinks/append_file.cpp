@@ -11,23 +11,19 @@
 #include <filesystem>
 
 #include "base/text.hpp"
+#include "sinks/file_writing.hpp"
 
 namespace prony {
 
 namespace {
 
 constexpr std::int64_t turn_again_after_ns = 60'000'000'000;
-constexpr std::int64_t sync_every_ns = 5'000'000'000;  // what a power cut may take; kill -9 takes nothing
 constexpr std::size_t header_limit = std::size_t{1} << 20;
 
 // "out.csv" → "out", ".csv": between the two goes the time at which a file was turned over.
 std::pair<std::string, std::string> stem_and_ending(const std::string& path) {
   const std::filesystem::path whole(path);
   return {(whole.parent_path() / whole.stem()).string(), whole.extension().string()};
-}
-
-Unexpected<Error> failed_at(const std::string& path, const char* what) {
-  return Unexpected<Error>(error_from_errno(errno, path, what));
 }
 
 // Where its first line was written: the birth of the file, where the file system keeps it.

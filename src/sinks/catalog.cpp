@@ -10,7 +10,7 @@ namespace prony {
 
 namespace {
 
-constexpr std::array<SinkRow, 2> rows{
+constexpr std::array<SinkRow, 2> sink_rows{
     {{"csv", "comma-separated values, RFC 4180, with a header row; an absent value is an empty field", make_csv_sink},
      {"jsonl", "one JSON object per line; an absent value is left out", make_jsonl_sink}}};
 
@@ -25,12 +25,12 @@ constexpr std::array<StreamRow, 5> streams{
 
 }  // namespace
 
-std::span<const SinkRow> sink_catalog() noexcept { return rows; }
+std::span<const SinkRow> sink_catalog() noexcept { return sink_rows; }
 
 Result<std::unique_ptr<Sink>> make_sink(std::string_view name) {
   std::vector<std::string> names;
   std::string all;
-  for (const SinkRow& row : rows) {
+  for (const SinkRow& row : sink_rows) {
     if (row.name == name) return row.make();
     names.emplace_back(row.name);
     all += (all.empty() ? "" : ", ") + names.back();

@@ -11,9 +11,10 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "sinks/clocks.hpp"
 #include "sinks/door_keeper.hpp"
 #include "sinks/door_names.hpp"
-#include "sinks/microhttpd.hpp"
+#include "sinks/microhttpd_library.hpp"
 
 namespace prony {
 
@@ -27,56 +28,6 @@ constexpr Rate guesses_of_all = {3, 5}, guesses_of_an_address = {1, 5};  // pass
 constexpr std::chrono::seconds sweep_every{15};
 constexpr const char* text_type = "text/plain; charset=utf-8";
 
-std::int64_t steady_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-std::int64_t wall_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
-struct Functions {
-  DynLib library;
-  mhd::StartDaemon start = nullptr;
-  mhd::StopDaemon stop = nullptr;
-  mhd::LookUp look_up = nullptr;
-  mhd::CreateResponse create = nullptr;
-  mhd::AddHeader add_header = nullptr;
-  mhd::QueueResponse queue = nullptr;
-  mhd::DestroyResponse destroy = nullptr;
-  mhd::ConnectionInfo info = nullptr;
-  mhd::HasFeature has = nullptr;
-  mhd::SuspendConnection suspend = nullptr;
-  mhd::ResumeConnection resume = nullptr;
-
-  template <class F>
-  bool find(F& function, const char* name) {
-    function = reinterpret_cast<F>(library.symbol(name));
-    return function != nullptr;
-  }
-  bool find_all() {
-    return find(start, "MHD_start_daemon") && find(stop, "MHD_stop_daemon") &&
-           find(look_up, "MHD_lookup_connection_value") && find(create, "MHD_create_response_from_buffer") &&
-           find(add_header, "MHD_add_response_header") && find(queue, "MHD_queue_response") &&
-           find(destroy, "MHD_destroy_response") && find(info, "MHD_get_connection_info") &&
-           find(has, "MHD_is_feature_supported") && find(suspend, "MHD_suspend_connection") &&
-           find(resume, "MHD_resume_connection");
-  }
-};
-
-Result<Functions> open_library() {
-  Functions functions;
-  auto library = DynLib::open("libmicrohttpd.so.12");
-  if (library) {
-    functions.library = std::move(*library);
-    if (functions.find_all()) return functions;
-  }
-  return fail(ErrorCode::unavailable, "libmicrohttpd.so.12 is not here, which answers HTTP", {},
-              "Install it:  sudo apt install libmicrohttpd12   (Ubuntu 24.04: libmicrohttpd12t64)");
-}
-
 }  // namespace
 
 // A request while it comes in; libmicrohttpd carries the pointer from call to call.
@@ -89,7 +40,7 @@ struct Coming {
 };
 
 struct HttpDoor::State {
-  Functions http;
+  mhd::Library http;
   DoorPlan plan;
   DoorNames names;
   std::function<HttpAnswer(const HttpQuestion&)> answer;
@@ -154,7 +105,7 @@ struct HttpDoor::State {
     const int* fd = state->http.info(connection, mhd::info_connection_fd);
     if (fd == nullptr) return;
     try {
-      state->lines[connection] = {*fd, peer_of(*fd), steady_ns()};
+      state->lines[connection] = {*fd, peer_of(*fd), steady_clock_ns()};
     } catch (const std::exception&) {  // out of memory: a connection that nobody looks after is none
       (void)::shutdown(*fd, SHUT_RDWR);
     }
@@ -166,7 +117,7 @@ struct HttpDoor::State {
     *request = nullptr;
     const std::scoped_lock lock(state->mutex);
     if (const auto line = state->lines.find(connection); line != state->lines.end())
-      line->second.since_ns = steady_ns();
+      line->second.since_ns = steady_clock_ns();
   }
 };
 
@@ -229,7 +180,7 @@ std::optional<HttpAnswer> HttpDoor::State::misled(mhd::Connection* connection) {
 
 // Who may not ask; nullopt: may, unless the keeper was asked (coming.guess).
 std::optional<HttpAnswer> HttpDoor::State::refusal(mhd::Connection* connection, std::string_view path, Coming& coming) {
-  const std::int64_t now = steady_ns();
+  const std::int64_t now = steady_clock_ns();
   const HttpAnswer later{429, text_type, "too many requests\n"};
   if (!peers.may(peer(connection), now)) return later;
   if (auto refused = misled(connection)) return refused;
@@ -255,7 +206,7 @@ std::optional<HttpAnswer> HttpDoor::State::unfit(mhd::Connection* connection, st
 int HttpDoor::State::begin(mhd::Connection* connection, std::string_view path, std::string_view method,
                            void** request) {
   auto made = std::make_unique<Coming>();
-  made->received_ns = wall_ns();
+  made->received_ns = wall_clock_ns();
   Coming& coming = *made;
   *request = made.release();  // completed() takes it back
   if (const auto refused = refusal(connection, path, coming)) return refuse(connection, coming, *refused);
@@ -272,7 +223,7 @@ int HttpDoor::State::go_on(mhd::Connection* connection, std::string_view path, s
   coming.guess.reset();
   if (!coming.right) return refuse(connection, coming, {401, text_type, "Unauthorized\n"});
   gate.remember(std::move(guess));
-  if (!all.may({}, steady_ns())) return refuse(connection, coming, {429, text_type, "too many requests\n"});
+  if (!all.may({}, steady_clock_ns())) return refuse(connection, coming, {429, text_type, "too many requests\n"});
   if (const auto refused = unfit(connection, method)) return refuse(connection, coming, *refused);
   if (method == "POST") return mhd::yes;
   return respond(connection, ask(connection, path, method, coming));
@@ -309,7 +260,7 @@ int HttpDoor::State::respond(mhd::Connection* connection, const HttpAnswer& told
 }
 
 Result<std::unique_ptr<HttpDoor>> HttpDoor::open(DoorPlan plan, std::function<HttpAnswer(const HttpQuestion&)> answer) {
-  auto functions = open_library();
+  auto functions = mhd::open_library();
   if (!functions) return Unexpected<Error>(functions.error());
   auto gate = Gate::make(plan.web);
   if (!gate) return Unexpected<Error>(gate.error());
@@ -378,7 +329,7 @@ void HttpDoor::sweep() { state_->sweep(); }
 
 // A line's descriptor is open as long as it is in the list: closing waits for the lock.
 void HttpDoor::State::sweep() {
-  const std::int64_t now = steady_ns();
+  const std::int64_t now = steady_clock_ns();
   const std::scoped_lock lock(mutex);
   for (auto& [connection, line] : lines)
     if (now - line.since_ns > plan.most_request_ns) (void)::shutdown(line.fd, SHUT_RDWR);

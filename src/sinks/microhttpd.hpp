@@ -1,6 +1,6 @@
 // The part of GNU libmicrohttpd that Prony uses, as its ABI has it: no header of it is needed to build, and no library
 // to start. Numbers are those of microhttpd.h, which its so-name 12 (since 0.9.46, 2015) keeps; tests hold them against
-// the header where that is installed. Only http_door.cpp includes this. Plain data.
+// the header where that is installed. Only http_door.cpp calls it. Plain data.
 #pragma once
 
 #include <cstddef>

@@ -15,7 +15,9 @@
 #include <thread>
 
 #include "base/text.hpp"
+#include "sinks/clocks.hpp"
 #include "sinks/remote_sender.hpp"
+#include "sinks/series_json.hpp"
 #include "sinks/stream.hpp"
 #include "sinks/token_file.hpp"
 #include "sinks/utf8.hpp"
@@ -27,14 +29,7 @@ namespace {
 constexpr std::uint64_t usual_bound = 64'000'000;
 constexpr std::chrono::milliseconds patience_at_end{3'000};
 
-std::int64_t wall_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-Instant steady() {
-  return {std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
-              .count()};
-}
+Instant steady() { return {steady_clock_ns()}; }
 
 std::string random_stream() {
   std::array<unsigned char, 16> bytes{};
@@ -51,20 +46,6 @@ std::string random_stream() {
 std::string boot_id() {
   const auto text = read_whole_file("/proc/sys/kernel/random/boot_id", 100);
   return text ? std::string(trim(*text)) : std::string();
-}
-
-nlohmann::ordered_json described(const Series& series) {
-  const bool joules = series.kind == SeriesKind::gross || series.kind == SeriesKind::charged;
-  nlohmann::ordered_json said = {{"name", valid_text(series.name)},
-                                 {"unit", joules                             ? "J"
-                                          : series.kind == SeriesKind::power ? "W"
-                                                                             : unit_of(series.channel.measure)},
-                                 {"kind", series.counter() ? "counter" : "gauge"},
-                                 {"origin", to_string(series.channel.origin)},
-                                 {"device", valid_text(series.channel.device)},
-                                 {"domain", valid_text(series.channel.domain)}};
-  if (!series.target.empty()) said["target"] = valid_text(series.target);
-  return said;
 }
 
 // What the spool keeps with a stream, and the sender sends once.
@@ -97,7 +78,7 @@ class RemoteSink final : public StreamSink {
     if (!spool) return Unexpected<Error>(spool.error());
     spool_ = std::move(*spool);
     const std::uint64_t seed = std::hash<std::string>{}(stream);
-    sender_ = std::make_unique<RemoteSender>(plan_, *spool_, *network_, RemoteClocks{&steady, &wall_ns}, seed);
+    sender_ = std::make_unique<RemoteSender>(plan_, *spool_, *network_, RemoteClocks{&steady, &wall_clock_ns}, seed);
     if (const std::uint64_t left = spool_->adopted_frames(); left > 0)
       notes_.push_back(std::to_string(left) + " frames that an earlier monitor could not deliver are sent first");
     if (const std::uint64_t aside = spool_->aside_frames(); aside > 0)

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "sinks/file_writing.hpp"
 
 namespace prony {
 
@@ -20,7 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t segment_bytes = 64 * 1024;  // what may come again after a kill, and is given up at once
-constexpr std::int64_t sync_every_ns = 5'000'000'000;
 constexpr std::size_t head_limit = std::size_t{16} << 20, number_digits = 20;
 constexpr const char* ending = ".frames";
 constexpr const char* reason_file = "/why.txt";
@@ -28,10 +28,6 @@ constexpr const char* reason_file = "/why.txt";
 std::optional<std::uint64_t> number_of(const std::string& name) {
   if (name.size() != number_digits + std::string_view(ending).size() || !name.ends_with(ending)) return std::nullopt;
   return parse_u64(std::string_view(name).substr(0, number_digits));
-}
-
-Unexpected<Error> failed_at(const std::string& path, const char* what) {
-  return Unexpected<Error>(error_from_errno(errno, path, what));
 }
 
 // Whole lines from `offset` on, as many as fit, one at least; nullopt: there is none, or it cannot be read.

@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "sinks/append_file.hpp"
+#include "sinks/series_json.hpp"
 #include "sinks/stream.hpp"
 #include "sinks/utf8.hpp"
 
@@ -15,19 +16,6 @@ namespace prony {
 namespace {
 
 constexpr std::string_view family = "{\"prony_monitor\":1,";
-
-nlohmann::ordered_json described(const Series& series) {
-  nlohmann::ordered_json said;
-  said["name"] = valid_text(series.name);
-  const bool joules = series.kind == SeriesKind::gross || series.kind == SeriesKind::charged;
-  said["unit"] = joules ? "J" : series.kind == SeriesKind::power ? "W" : unit_of(series.channel.measure);
-  said["kind"] = series.counter() ? "counter" : "gauge";
-  said["origin"] = to_string(series.channel.origin);
-  said["device"] = valid_text(series.channel.device);
-  said["domain"] = valid_text(series.channel.domain);
-  if (!series.target.empty()) said["target"] = valid_text(series.target);
-  return said;
-}
 
 class JsonlStream final : public StreamSink {
  public:

@@ -9,7 +9,7 @@ namespace prony {
 
 namespace {
 
-constexpr std::size_t least_letters = 16, most_letters = 512, file_limit = 65536;
+constexpr std::size_t least_letters = 16, most_letters = 512, largest_token_file = 65536;
 
 }  // namespace
 
@@ -33,13 +33,13 @@ Result<std::vector<std::string>> parse_tokens(std::string_view text, const std::
 }
 
 Result<std::vector<std::string>> read_tokens(const std::string& path) {
-  const auto text = read_whole_file(path, file_limit);
+  const auto text = read_whole_file(path, largest_token_file);
   if (!text) return Unexpected<Error>(text.error());
   return parse_tokens(*text, path);
 }
 
 Result<std::string> read_password(const std::string& path) {
-  auto text = read_whole_file(path, file_limit);
+  auto text = read_whole_file(path, largest_token_file);
   if (!text) return text;
   if (text->ends_with('\n')) text->pop_back();
   if (text->ends_with('\r')) text->pop_back();

@@ -10,7 +10,7 @@ namespace prony {
 
 namespace {
 
-constexpr std::size_t file_limit = 65536;
+constexpr std::size_t largest_web_config = 65536;
 constexpr int crypt_data_bytes = 32768;  // struct crypt_data of libxcrypt
 // Of nobody: tells whether bcrypt works at all.
 constexpr const char* nobodys_hash = "$2b$10$abcdefghijklmnopqrstuu4T826PRnz0Hu6YlprUuxkZxOOj5Fw5S";
@@ -133,7 +133,7 @@ Result<WebConfig> parse_web_config(std::string_view text, const std::string& whe
 }
 
 Result<WebConfig> read_web_config(const std::string& path) {
-  const auto text = read_whole_file(path, file_limit);
+  const auto text = read_whole_file(path, largest_web_config);
   if (!text) return Unexpected<Error>(text.error());
   auto config = parse_web_config(*text, path);
   if (!config) return config;

@@ -13,8 +13,8 @@ namespace {
 
 using namespace packed;
 
-constexpr std::uint8_t content_version = 1;
-constexpr std::size_t content_limit = (chunk_readings_limit * 8) + (std::size_t{1} << 23);
+constexpr std::uint8_t chunk_version = 1;
+constexpr std::size_t largest_chunk_content = (chunk_readings_limit * 8) + (std::size_t{1} << 23);
 // A run of bytes of one character gets its own compressed block (and so its own Huffman table) only from this length
 // on.
 constexpr std::size_t own_block_bytes = 1024;
@@ -239,7 +239,7 @@ Result<std::vector<std::byte>> encode_chunk(const TickBlock& block, std::size_t 
     columns.push_back(
         make_column(without_gaps(block.raws(c).subspan(first, ticks), block.qualities(c).subspan(first, ticks))));
 
-  ByteVector content{content_version};
+  ByteVector content{chunk_version};
   put_varint(content, block.group().value);
   put_varint(content, ticks);
   put_varint(content, block.channels());
@@ -258,14 +258,14 @@ Result<std::vector<std::byte>> encode_chunk(const TickBlock& block, std::size_t 
 }
 
 Result<TickBlock> decode_chunk(std::span<const std::byte> bytes) {
-  auto content = decompress(bytes, content_limit);
+  auto content = decompress(bytes, largest_chunk_content);
   if (!content) return Unexpected<Error>(content.error());
   Reader reader(*content);
   const auto version = reader.byte();
   const auto group = reader.varint();
   const auto ticks = reader.varint();
   const auto channels = reader.varint();
-  if (!version || *version != content_version || !group || *group > 0xffffffffU)
+  if (!version || *version != chunk_version || !group || *group > 0xffffffffU)
     return damaged("its head is not a chunk's");
   if (!ticks || *ticks == 0 || *ticks > chunk_ticks_limit || !channels || *channels > chunk_channels_limit ||
       *ticks * (*channels + 2) > chunk_readings_limit)

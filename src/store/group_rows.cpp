@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "store/chunk_codec.hpp"
+#include "store/chunk_length.hpp"
 
 namespace prony {
 namespace {
@@ -12,7 +13,6 @@ namespace {
 constexpr std::size_t longest_chunk_ticks = 8192;
 constexpr std::size_t long_chunk_readings = std::size_t{1} << 18;
 constexpr std::size_t row_block_ticks = 512;
-constexpr Duration longest_chunk = milliseconds(600'000);
 
 std::size_t chunk_capacity(std::size_t channels) noexcept {
   return std::clamp<std::size_t>(long_chunk_readings / (channels + 2), 16, longest_chunk_ticks);
@@ -142,7 +142,7 @@ TickBlock cut_after(const TickBlock& block, Instant until) {
   return shorter;
 }
 
-Result<TickBlock> decode_row(const Statement& row, const Group& group) {
+Result<TickBlock> chunk_in(const Statement& row, const Group& group) {
   const auto codec = row.text(4);
   if (codec != "zstd-1") return fail(ErrorCode::malformed, "unknown codec \"" + codec + "\"");
   auto block = decode_chunk(row.blob(5));
@@ -167,7 +167,7 @@ Result<void> read_chunks(Database& database, const Group& group, Instant from, s
     if (!row) return Unexpected<Error>(row.error());
     if (!*row) break;
     if (until && rows->integer(2) > until->ns) break;
-    const auto block = decode_row(*rows, group);
+    const auto block = chunk_in(*rows, group);
     if (!block) {
       if (++damaged == 1)
         first_damage = "chunk of ticks " + std::to_string(rows->integer(0)) + " to " +

@@ -12,10 +12,10 @@ namespace {
 
 using namespace packed;
 
-constexpr std::uint8_t content_version = 1;
+constexpr std::uint8_t looks_version = 1;
 constexpr std::uint8_t most_planes = 8;
 // The largest that a chunk within the limits can be: per use 5 bytes of process, 10 of memory, 8 of time.
-constexpr std::size_t content_limit = chunk_uses_limit * 23 + chunk_looks_limit * 40 + 64;
+constexpr std::size_t largest_looks_content = chunk_uses_limit * 23 + chunk_looks_limit * 40 + 64;
 
 // The greatest common divisors of what a chunk holds: clocks that count in ticks and memory that comes in pages take
 // few bytes, whatever the tick and the page. 0: all of them are 0.
@@ -99,7 +99,7 @@ std::optional<Head> read_head(Reader& reader) {
   const auto first = reader.varint();
   const auto time = reader.varint();
   const auto memory = reader.varint();
-  if (!version || *version != content_version || !looks || !uses || !first || !time || !memory) return std::nullopt;
+  if (!version || *version != looks_version || !looks || !uses || !first || !time || !memory) return std::nullopt;
   if (*looks == 0 || *looks > chunk_looks_limit || *uses > chunk_uses_limit) return std::nullopt;
   // A look takes four bytes at least and a use two: whoever claims more lies, and gets no memory for it.
   if (*looks * 4 + *uses * 2 > reader.left()) return std::nullopt;
@@ -177,7 +177,7 @@ Result<std::vector<std::byte>> encode_looks(std::span<const ProcessLook> looks) 
   if (looks.empty() || looks.size() > chunk_looks_limit || uses > chunk_uses_limit)
     return fail(ErrorCode::usage, "no looks, or more than one chunk holds", "look");
   const Units units = units_of(looks);
-  ByteVector content{content_version};
+  ByteVector content{looks_version};
   put_varint(content, looks.size());
   put_varint(content, uses);
   put_varint(content, zigzag(bits(looks.front().between.begin.ns)));
@@ -200,7 +200,7 @@ Result<std::vector<std::byte>> encode_looks(std::span<const ProcessLook> looks) 
 }
 
 Result<std::vector<ProcessLook>> decode_looks(std::span<const std::byte> bytes) {
-  const auto content = decompress(bytes, content_limit);
+  const auto content = decompress(bytes, largest_looks_content);
   if (!content) return Unexpected<Error>(content.error());
   Reader reader(*content);
   const auto head = read_head(reader);

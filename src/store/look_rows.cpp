@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "store/chunk_length.hpp"
 #include "store/look_codec.hpp"
 
 namespace prony {
@@ -10,7 +11,6 @@ namespace {
 
 constexpr std::size_t longest_chunk_looks = 8192;
 constexpr std::size_t long_chunk_uses = std::size_t{1} << 18;
-constexpr Duration longest_chunk = milliseconds(600'000);
 constexpr std::int64_t time_unit_ns = 1000;
 
 // Nanoseconds of a busy process are noise that no compression can take away; who ran at all keeps a microsecond.
@@ -83,7 +83,7 @@ Result<void> LookWriter::compact() {
 
 namespace {
 
-Result<std::vector<ProcessLook>> decode_row(const Statement& row) {
+Result<std::vector<ProcessLook>> looks_in(const Statement& row) {
   if (row.text(4) != "looks-1") return fail(ErrorCode::malformed, "unknown codec \"" + row.text(4) + "\"");
   auto looks = decode_looks(row.blob(5));
   if (!looks) return looks;
@@ -113,7 +113,7 @@ Result<void> read_looks(Database& database, std::optional<Instant> until,
   for (auto row = rows->step(); more; row = rows->step()) {
     if (!row) return Unexpected<Error>(row.error());
     if (!*row) break;
-    auto looks = decode_row(*rows);
+    auto looks = looks_in(*rows);
     if (looks && last && looks->front().between.begin < *last)
       looks = fail(ErrorCode::malformed, "it begins before the one before it ends");
     if (!looks) {

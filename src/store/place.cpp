@@ -83,7 +83,7 @@ Result<void> take_away(const std::filesystem::path& path) {
   return Unexpected<Error>(not_here(error_from_errno(error.value(), path.string(), "")));
 }
 
-bool is_there(const std::filesystem::path& path) {
+bool is_taken(const std::filesystem::path& path) {
   std::error_code error;
   return std::filesystem::exists(std::filesystem::symlink_status(path, error));
 }
@@ -105,7 +105,7 @@ Result<std::filesystem::path> make_place(const std::filesystem::path& wanted, If
   const auto there = std::filesystem::status(wanted, error);
   if (std::filesystem::exists(there) && !std::filesystem::is_regular_file(there))
     return fail(ErrorCode::usage, "this is no regular file", wanted.string(), "choose another name");
-  const bool replaces = if_exists == IfExists::replace && is_there(wanted);
+  const bool replaces = if_exists == IfExists::replace && is_taken(wanted);
   if (replaces)
     if (auto may = may_be_replaced(wanted); !may) return Unexpected<Error>(may.error());
   if (auto room = check_room(wanted.parent_path()); !room) return Unexpected<Error>(room.error());
@@ -115,7 +115,7 @@ Result<std::filesystem::path> make_place(const std::filesystem::path& wanted, If
   for (int number = 2;; ++number) {  // whoever makes the file has it: looking first would be another's chance
     const auto file = Fd::open(path.string(), O_RDWR | O_CREAT | O_EXCL, 0644);
     if (file) break;
-    if (!is_there(path)) return Unexpected<Error>(not_here(file.error()));
+    if (!is_taken(path)) return Unexpected<Error>(not_here(file.error()));
     if (if_exists != IfExists::number || number > most_numbers)
       return fail(ErrorCode::usage, "exists already", path.string(),
                   "choose another name, or overwrite it with --force");

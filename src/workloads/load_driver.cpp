@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t second_ns = 1'000'000'000, patience_ns = 2 * second_ns;
+constexpr std::int64_t second_ns = 1'000'000'000;
 // A prompt goes to the worker so long before it is due, and no more of them than `ahead` beyond what may be under way.
 constexpr std::int64_t horizon_ns = second_ns;
 constexpr std::size_t ahead = 256;
@@ -135,7 +135,7 @@ std::int64_t LoadDriver::hang_ns() {
   while (!order_.empty() && !under_way_.contains(order_.front().first)) order_.pop_front();
   const std::int64_t due = order_.empty() ? last_reply_ns_ : order_.front().second;
   const std::int64_t hang = std::max(last_reply_ns_, due) + settings_.request_timeout_ns;
-  return cancelled_at_ns_ > 0 ? std::min(hang, cancelled_at_ns_ + patience_ns) : hang;
+  return cancelled_at_ns_ > 0 ? std::min(hang, cancelled_at_ns_ + wind_up_ns) : hang;
 }
 
 std::int64_t LoadDriver::deadline_ns() {

@@ -11,7 +11,7 @@ namespace {
 using nlohmann::json;
 
 // A conversation as one text, for a model without a template for chats.
-std::string joined(const std::vector<Message>& before, const std::string& text) {
+std::string whole_conversation(const std::vector<Message>& before, const std::string& text) {
   std::string all;
   for (const Message& message : before) all += message.content + "\n";
   return all + text;
@@ -61,7 +61,7 @@ json PromptRequests::request(const Prompt& prompt, const std::string& id, std::i
   }
   json made = {{"type", "prompt"},
                {"id", id},
-               {"text", reads_messages_ ? text : joined(before, text)},
+               {"text", reads_messages_ ? text : whole_conversation(before, text)},
                {"max_tokens", prompt.max_tokens.value_or(s.max_tokens)},
                {"temperature", s.temperature},
                {"top_k", s.top_k},

@@ -12,9 +12,9 @@ namespace prony {
 
 namespace {
 
-constexpr std::size_t file_limit = std::size_t{256} << 20;
+constexpr std::size_t prompt_file_limit = std::size_t{256} << 20;
 
-constexpr std::array<std::pair<PromptFormat, std::string_view>, 7> names{
+constexpr std::array<std::pair<PromptFormat, std::string_view>, 7> format_names{
     {{PromptFormat::jsonl, "jsonl"},
      {PromptFormat::text, "text"},
      {PromptFormat::csv, "csv"},
@@ -107,7 +107,7 @@ Result<PromptSet> load_folder(const std::string& path) {
   PromptSet set;
   set.format = "text, a file a prompt";
   for (const auto& file : files) {
-    auto content = read_whole_file(file.string(), file_limit);
+    auto content = read_whole_file(file.string(), prompt_file_limit);
     if (!content) return Unexpected<Error>(content.error());
     const std::string_view text = without_mark(*content);
     if (!is_utf8(text) || text.find('\0') != std::string_view::npos)
@@ -126,14 +126,14 @@ Result<PromptSet> load_folder(const std::string& path) {
 }  // namespace
 
 std::string_view to_string(PromptFormat format) noexcept {
-  for (const auto& [value, name] : names)
+  for (const auto& [value, name] : format_names)
     if (value == format) return name;
   return {};
 }
 
 Result<PromptFormat> prompt_format_from(std::string_view word) {
   std::string all;
-  for (const auto& [value, name] : names) {
+  for (const auto& [value, name] : format_names) {
     if (name == word) return value;
     all += (all.empty() ? "" : ", ") + std::string(name);
   }
@@ -191,7 +191,7 @@ Result<PromptSet> parse_prompts(std::string_view content, std::string_view name,
 Result<PromptSet> load_prompts(const std::string& path, const PromptReading& reading) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) return load_folder(path);
-  auto content = read_whole_file(path, file_limit);
+  auto content = read_whole_file(path, prompt_file_limit);
   if (!content) return Unexpected<Error>(content.error());
   return parse_prompts(*content, path, reading);
 }

@@ -11,7 +11,7 @@ namespace prony {
 namespace {
 
 // Common English words of at most six letters.
-constexpr std::array<std::string_view, 128> words{
+constexpr std::array<std::string_view, 128> common_words{
     "the",  "of",   "and",   "to",    "in",    "is",    "you",   "that",  "it",     "he",    "was",   "for",   "on",
     "are",  "as",   "with",  "his",   "they",  "at",    "be",    "this",  "have",   "from",  "or",    "one",   "had",
     "by",   "word", "but",   "not",   "what",  "all",   "were",  "we",    "when",   "your",  "can",   "said",  "there",
@@ -31,14 +31,14 @@ std::uint64_t mixed(std::uint64_t seed, std::uint64_t number) {
   return x ^ (x >> 31);
 }
 
-constexpr std::size_t strata = 16, rows = words.size() / strata;
+constexpr std::size_t strata = 16, stratum_size = common_words.size() / strata;
 
 // The words by length: what a tokeniser cuts, it cuts by length.
-std::array<std::uint8_t, words.size()> by_length() {
-  std::array<std::uint8_t, words.size()> order{};
+std::array<std::uint8_t, common_words.size()> by_length() {
+  std::array<std::uint8_t, common_words.size()> order{};
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint8_t>(i);
   std::sort(order.begin(), order.end(), [](std::uint8_t a, std::uint8_t b) {
-    return std::pair(words[a].size(), a) < std::pair(words[b].size(), b);
+    return std::pair(common_words[a].size(), a) < std::pair(common_words[b].size(), b);
   });
   return order;
 }
@@ -46,23 +46,24 @@ std::array<std::uint8_t, words.size()> by_length() {
 // The list again and again, each time in another order, and in rows with one word of each length class: wherever it is
 // cut, short and long words came about as often as in the calibration, which counts each word alike.
 void append_words(std::string& text, std::size_t count, std::uint64_t seed) {
-  std::array<std::uint8_t, words.size()> classes = by_length(), order{};
+  std::array<std::uint8_t, common_words.size()> classes = by_length(), order{};
   const auto shuffle = [&](std::uint8_t* begin, std::size_t size, std::uint64_t number) {
     for (std::size_t left = size; left > 1; --left)
       std::swap(begin[left - 1], begin[mixed(seed, number + left) % left]);
   };
   for (std::size_t made = 0; made < count; ++made) {
-    const std::size_t place = made % words.size();
+    const std::size_t place = made % common_words.size();
     if (place == 0) {
       const std::uint64_t number = made * 64;
-      for (std::size_t k = 0; k < strata; ++k) shuffle(&classes[k * rows], rows, number + k * rows);
-      for (std::size_t row = 0; row < rows; ++row) {
-        for (std::size_t k = 0; k < strata; ++k) order[row * strata + k] = classes[k * rows + row];
-        shuffle(&order[row * strata], strata, number + words.size() + row * strata);
+      for (std::size_t k = 0; k < strata; ++k)
+        shuffle(&classes[k * stratum_size], stratum_size, number + k * stratum_size);
+      for (std::size_t row = 0; row < stratum_size; ++row) {
+        for (std::size_t k = 0; k < strata; ++k) order[row * strata + k] = classes[k * stratum_size + row];
+        shuffle(&order[row * strata], strata, number + common_words.size() + row * strata);
       }
     }
     if (!text.empty()) text.push_back(' ');
-    text += words[order[place]];
+    text += common_words[order[place]];
   }
 }
 
@@ -81,8 +82,8 @@ std::optional<TokensPerWord> tokens_per_word(std::pair<std::size_t, std::int64_t
 std::pair<std::string, std::size_t> calibration_text(std::size_t times) {
   std::string text;
   for (std::size_t i = 0; i < times; ++i)
-    for (const std::string_view word : words) text += (text.empty() ? "" : " ") + std::string(word);
-  return {text, times * words.size()};
+    for (const std::string_view word : common_words) text += (text.empty() ? "" : " ") + std::string(word);
+  return {text, times * common_words.size()};
 }
 
 std::string synthetic_text(const SyntheticText& wanted, const TokensPerWord& ratio) {

@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t file_limit = std::size_t{512} << 20;
+constexpr std::size_t trace_file_limit = std::size_t{512} << 20;
 constexpr std::size_t most_blocks = 100'000;  // of one request: 51 million tokens
 constexpr double most_ms = 1e17;              // a wall clock in ms is 2e12, in µs 2e15: what is above is no time
 
@@ -265,7 +265,7 @@ Result<Trace> parse_trace(std::string_view content, std::string_view name, doubl
 }
 
 Result<Trace> load_trace(const std::string& path, double time_scale) {
-  const auto content = read_whole_file(path, file_limit);
+  const auto content = read_whole_file(path, trace_file_limit);
   if (!content) return Unexpected<Error>(content.error());
   return parse_trace(*content, path, time_scale);
 }

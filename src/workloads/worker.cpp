@@ -17,7 +17,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t second_ns = 1'000'000'000, patience_ns = 2 * second_ns;
 constexpr std::size_t most_batch_bytes = std::size_t{2} << 20;
 std::int64_t now_ns() { return WorkerLink::now_ns(); }
 
@@ -91,7 +90,7 @@ Reply WorkerWorkload::ask(const json& message, std::int64_t timeout_ns) {
   if (!link_.send(message, deadline)) return {{}, now_ns() < deadline ? Trouble::ended : Trouble::timeout, {}};
   Reply reply = link_.receive(deadline, !cancelled_);
   if (reply.trouble != Trouble::woken) return reply;
-  const std::int64_t last = now_ns() + patience_ns;
+  const std::int64_t last = now_ns() + wind_up_ns;
   if (!link_.send({{"type", "cancel"}}, last)) return {{}, Trouble::ended, {}};
   link_.forget_wake();
   return link_.receive(last, false);
@@ -412,7 +411,7 @@ void WorkerWorkload::generate(WorkloadOutcome& outcome, const std::function<void
   broken_ = broken_ || !well;
 }
 
-std::string joined(const std::vector<std::string>& words) {
+std::string comma_list(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
   return text;
@@ -420,10 +419,10 @@ std::string joined(const std::vector<std::string>& words) {
 
 // Ends the worker as gently as it lets itself be ended, and says how it ended if that was not well.
 void WorkerWorkload::end(Child& child, WorkloadOutcome& outcome) {
-  if (!broken_ && link_.send({{"type", "stop"}}, now_ns() + patience_ns))
-    (void)link_.receive(now_ns() + patience_ns, !cancelled_);
+  if (!broken_ && link_.send({{"type", "stop"}}, now_ns() + wind_up_ns))
+    (void)link_.receive(now_ns() + wind_up_ns, !cancelled_);
   link_.close_input();
-  auto status = child.wait(broken_ ? patience_ns / 10 : patience_ns);
+  auto status = child.wait(broken_ ? wind_up_ns / 10 : wind_up_ns);
   bool killed = false;
   if (status && !*status) {
     killed = true;
@@ -438,11 +437,11 @@ void WorkerWorkload::end(Child& child, WorkloadOutcome& outcome) {
     outcome.failures.push_back("the worker was ended by signal " + std::to_string(outcome.exit.signal));
   else if (outcome.exit.code != 0)
     outcome.failures.push_back("the worker ended with exit code " + std::to_string(outcome.exit.code));
-  if (!failed_.empty()) outcome.facts.emplace_back("requests.failed", joined(failed_));
-  if (!called_off_.empty()) outcome.facts.emplace_back("requests.cancelled", joined(called_off_));
+  if (!failed_.empty()) outcome.facts.emplace_back("requests.failed", comma_list(failed_));
+  if (!called_off_.empty()) outcome.facts.emplace_back("requests.cancelled", comma_list(called_off_));
   if (!not_run_.empty()) {
-    outcome.facts.emplace_back("requests.not_run", joined(not_run_));
-    outcome.failures.push_back(std::to_string(not_run_.size()) + " request(s) not run: " + joined(not_run_));
+    outcome.facts.emplace_back("requests.not_run", comma_list(not_run_));
+    outcome.failures.push_back(std::to_string(not_run_.size()) + " request(s) not run: " + comma_list(not_run_));
   }
 }
 

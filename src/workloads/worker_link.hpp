@@ -16,6 +16,9 @@
 
 namespace prony {
 
+// What a worker has to wind up in, once it was told to.
+inline constexpr std::int64_t wind_up_ns = 2'000'000'000;
+
 // How a wait for a reply ended, when it was not a reply.
 enum class Trouble { ended, timeout, garbage, woken };
 

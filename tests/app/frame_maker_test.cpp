@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::int64_t ms = 1'000'000;
 
-Channel channel(std::uint32_t id, const char* name, const char* domain, Measure measure, ChannelKind kind,
-                double scale) {
+Channel frame_channel(std::uint32_t id, const char* name, const char* domain, Measure measure, ChannelKind kind,
+                      double scale) {
   Channel made;
   made.id = ChannelId{id};
   made.name = name;
@@ -28,12 +28,12 @@ Channel channel(std::uint32_t id, const char* name, const char* domain, Measure 
 }
 
 // A package of 10 W whose counter wraps every 30 J, a power gauge of 5 W, bytes that restart, a temperature.
-FramePlan plan(Duration interval = milliseconds(1000)) {
+FramePlan frame_plan(Duration interval = milliseconds(1000)) {
   FramePlan made;
-  made.channels = {channel(0, "a.package-0.energy", "package-0", Measure::energy, ChannelKind::counter, 1e-6),
-                   channel(1, "b.board.power", "board", Measure::power, ChannelKind::gauge, 1e-3),
-                   channel(2, "c.net.rx", "net", Measure::data, ChannelKind::counter, 1),
-                   channel(3, "d.cpu.temperature", "cpu", Measure::temperature, ChannelKind::gauge, 1e-3)};
+  made.channels = {frame_channel(0, "a.package-0.energy", "package-0", Measure::energy, ChannelKind::counter, 1e-6),
+                   frame_channel(1, "b.board.power", "board", Measure::power, ChannelKind::gauge, 1e-3),
+                   frame_channel(2, "c.net.rx", "net", Measure::data, ChannelKind::counter, 1),
+                   frame_channel(3, "d.cpu.temperature", "cpu", Measure::temperature, ChannelKind::gauge, 1e-3)};
   made.channels[0].range = 30'000'000;
   made.channels[0].max_rate = 100;
   made.channels[2].max_rate = 0;
@@ -74,7 +74,7 @@ struct Frames : ::testing::Test {
 };
 
 TEST_F(Frames, JoulesOfMinutesAreThoseOfTheReadingsAcrossWrapsAndFolds) {
-  FrameMaker maker(plan());
+  FrameMaker maker(frame_plan());
   for (int second = 0; second <= 300; ++second) {  // five folds, a hundred wraps
     maker.see(fast(second));
     maker.see(late(second));
@@ -94,7 +94,7 @@ TEST_F(Frames, JoulesOfMinutesAreThoseOfTheReadingsAcrossWrapsAndFolds) {
 }
 
 TEST_F(Frames, ACounterThatRestartsGoesOnFromWhereItWas) {
-  FrameMaker maker(plan());
+  FrameMaker maker(frame_plan());
   for (int second = 0; second <= 60; ++second) {
     maker.see(fast(second));
     maker.see(late(second));
@@ -107,7 +107,7 @@ TEST_F(Frames, ACounterThatRestartsGoesOnFromWhereItWas) {
 }
 
 TEST_F(Frames, AFrameWaitsForALaneThatIsALittleLateAndNotForOneThatHangs) {
-  FrameMaker maker(plan());
+  FrameMaker maker(frame_plan());
   maker.see(late(0));
   for (int second = 0; second <= 2; ++second) maker.see(fast(second));
   make(maker);
@@ -122,7 +122,7 @@ TEST_F(Frames, AFrameWaitsForALaneThatIsALittleLateAndNotForOneThatHangs) {
 }
 
 TEST_F(Frames, WhatIsNotReadAnyMoreIsAbsentAndComesBack) {
-  FrameMaker maker(plan());
+  FrameMaker maker(frame_plan());
   const auto joules = place(maker, "a.package-0.gross_j");
   for (int second = 0; second <= 12; ++second) {
     maker.see(fast(second, second > 3 && second < 10));
@@ -138,11 +138,11 @@ TEST_F(Frames, WhatIsNotReadAnyMoreIsAbsentAndComesBack) {
 TEST(MetricWords, ChooseByWhatAChannelTells) {
   const auto power = parse_metrics("power");
   ASSERT_TRUE(power);
-  const auto channels = plan().channels;
+  const auto channels = frame_plan().channels;
   EXPECT_TRUE(power->wants(channels[0]));
   EXPECT_FALSE(power->wants(channels[2]));
   EXPECT_FALSE(power->wants(channels[3]));
-  const Channel busy = channel(9, "cpu.busy", "cpu", Measure::cpu_time, ChannelKind::counter, 1);
+  const Channel busy = frame_channel(9, "cpu.busy", "cpu", Measure::cpu_time, ChannelKind::counter, 1);
   EXPECT_FALSE(power->wants(busy));
   EXPECT_TRUE(power->needs(busy));  // joules are split by it
   EXPECT_FALSE(parse_metrics("temperature")->needs(busy));
@@ -153,8 +153,9 @@ TEST(MetricWords, ChooseByWhatAChannelTells) {
 
 // Kills: joules since the start over tokens of the last minute; a quotient of none; one of the first seconds.
 TEST_F(Frames, JoulesPerOutputTokenAreThoseOfTheMinuteInWhichTheServerCountedThem) {
-  FramePlan made = plan();
-  made.channels.push_back(channel(4, "engine.output_tokens", "output-tokens", Measure::count, ChannelKind::counter, 1));
+  FramePlan made = frame_plan();
+  made.channels.push_back(
+      frame_channel(4, "engine.output_tokens", "output-tokens", Measure::count, ChannelKind::counter, 1));
   made.channels.back().sensor = "engine";
   made.groups.push_back(Group{GroupId{2}, "engine", milliseconds(1000), {ChannelId{4}}});
   FrameMaker maker(made);

@@ -13,7 +13,7 @@ namespace {
 constexpr std::int64_t tick_ns = 50'000'000;
 constexpr Instant start{1'000'000'000'000};
 
-Channel channel(std::uint32_t id, const char* name, const char* domain, Measure measure, Scope scope) {
+Channel live_channel(std::uint32_t id, const char* name, const char* domain, Measure measure, Scope scope) {
   Channel made;
   made.id = ChannelId{id};
   made.name = name;
@@ -27,11 +27,11 @@ Channel channel(std::uint32_t id, const char* name, const char* domain, Measure 
   return made;
 }
 
-LivePlan plan() {
+LivePlan live_plan() {
   LivePlan made;
-  made.channels = {channel(0, "rapl.package-0.energy", "package-0", Measure::energy, Scope::host),
-                   channel(1, "cpu.busy", "cpu", Measure::cpu_time, Scope::host),
-                   channel(2, "target.server.cpu", "cpu", Measure::cpu_time, Scope::target)};
+  made.channels = {live_channel(0, "rapl.package-0.energy", "package-0", Measure::energy, Scope::host),
+                   live_channel(1, "cpu.busy", "cpu", Measure::cpu_time, Scope::host),
+                   live_channel(2, "target.server.cpu", "cpu", Measure::cpu_time, Scope::target)};
   made.groups = {Group{GroupId{0}, "fast", Duration{tick_ns}, {{0}, {1}, {2}}}};
   made.targets = {"server"};
   made.requests_target = "server";
@@ -62,7 +62,7 @@ void feed(LiveCharges& charges, double from_s, double to_s) {
 }
 
 TEST(LiveCharges, ARequestIsChargedWhenTwoTicksLieBehindItAndNotBefore) {
-  LiveCharges charges(plan());
+  LiveCharges charges(live_plan());
   feed(charges, 0, 5);
   charges.began(request(1, 4, 4));
   charges.ended(request(1, 4, 6));
@@ -83,7 +83,7 @@ TEST(LiveCharges, ARequestIsChargedWhenTwoTicksLieBehindItAndNotBefore) {
 
 // The one that still goes on has its part too: all of them together are the server's joules and no more.
 TEST(LiveCharges, RequestsThatOverlapShareAlsoWithOneThatIsStillOnItsWay) {
-  LiveCharges charges(plan());
+  LiveCharges charges(live_plan());
   charges.began(request(1, 1, 1));
   charges.began(request(2, 2, 2));
   feed(charges, 0, 6);
@@ -100,7 +100,7 @@ TEST(LiveCharges, RequestsThatOverlapShareAlsoWithOneThatIsStillOnItsWay) {
 }
 
 TEST(LiveCharges, OneThatWasNoneOfThisMachinesTakesNothingFromTheOthers) {
-  LiveCharges charges(plan());
+  LiveCharges charges(live_plan());
   charges.began(request(1, 1, 1));
   charges.began(request(2, 1, 1));
   feed(charges, 0, 5);
@@ -112,7 +112,7 @@ TEST(LiveCharges, OneThatWasNoneOfThisMachinesTakesNothingFromTheOthers) {
 }
 
 TEST(LiveCharges, TheLastOnesAreToldAtTheEndWithoutWaiting) {
-  LiveCharges charges(plan());
+  LiveCharges charges(live_plan());
   feed(charges, 0, 3);
   charges.ended(request(1, 1, 2));
   charges.ended(request(2, 1, 30));  // it ended after the last tick
@@ -125,7 +125,7 @@ TEST(LiveCharges, TheLastOnesAreToldAtTheEndWithoutWaiting) {
 
 // A year of ticks takes no more memory than a minute, and a request longer than what is held has a reason.
 TEST(LiveCharges, OldTicksGoAndARequestThatIsLongerThanWhatIsHeldHasNoJoulesHere) {
-  LiveCharges charges(plan());
+  LiveCharges charges(live_plan());
   charges.began(request(1, 1, 1));
   const auto ticks = static_cast<double>(LiveCharges::most_bytes) / 60;  // more than fit
   feed(charges, 0, ticks / 20);
@@ -137,7 +137,7 @@ TEST(LiveCharges, OldTicksGoAndARequestThatIsLongerThanWhatIsHeldHasNoJoulesHere
 }
 
 TEST(LiveCharges, WhatARequestHasCostSoFarGoesUpToTheNewestTick) {
-  LiveCharges charges(plan());
+  LiveCharges charges(live_plan());
   EXPECT_FALSE(charges.so_far(at(1)).charge.charged);
   feed(charges, 0, 4);
   charges.began(request(7, 2, 2));

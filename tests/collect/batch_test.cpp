@@ -14,7 +14,7 @@ namespace {
 using ::testing::HasSubstr;
 
 const std::string stream = "0123456789abcdef0123456789abcdef";
-const std::string head =
+const std::string head_member =
     R"("head":{"host":"box","boot":"b","begun_wall_ns":7,"interval_ns":1000000000,"series":[{"name":"a_j","unit":"J","kind":"counter","origin":"measured","domain":"package-0"},{"name":"t_c","kind":"gauge"}]})";
 
 std::string header(const std::string& more = {}) {
@@ -23,7 +23,7 @@ std::string header(const std::string& more = {}) {
 }
 
 TEST(Batches, HeadFramesClockAndCountsAreRead) {
-  const auto batch = parse_batch(header(R"("lost_frames":3,"clock":{"offset_ns":-9,"doubt_ns":4},)" + head) +
+  const auto batch = parse_batch(header(R"("lost_frames":3,"clock":{"offset_ns":-9,"doubt_ns":4},)" + head_member) +
                                  R"({"sequence":1,"wall_ns":8,"monotonic_ns":2,"values":[1.5,null]})" + "\n\n" +
                                  R"({"sequence":2,"wall_ns":9,"monotonic_ns":3,"dropped":6,"values":[2,-1e-3]})");
   ASSERT_TRUE(batch) << batch.error().error.what;

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "../support/scratch.hpp"
+#include "../support/wall_times.hpp"
 
 namespace prony::collect {
 namespace {
@@ -17,20 +18,18 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-constexpr std::int64_t second = 1'000'000'000, noon = 1'795'262'400'000'000'000;
-
 struct Sender {
   std::string client = "me", stream = std::string(32, 'a'), host = "box", boot = "boot-1", simulated;
-  std::int64_t begun_ns = noon;
+  std::int64_t begun_ns = noon_ns;
   [[nodiscard]] std::string body(std::vector<std::pair<int, double>> frames, bool with_head = true,
                                  json more = json::object()) const {
-    json head = {{"prony_remote", 1}, {"client", client}, {"stream", stream}, {"sent_wall_ns", noon}};
+    json head = {{"prony_remote", 1}, {"client", client}, {"stream", stream}, {"sent_wall_ns", noon_ns}};
     head.update(more);
     if (with_head)
       head["head"] = {{"host", host},
                       {"boot", boot},
                       {"begun_wall_ns", begun_ns},
-                      {"interval_ns", second},
+                      {"interval_ns", second_ns},
                       {"simulated", simulated},
                       {"series",
                        {{{"name", "p.gross_j"}, {"unit", "J"}, {"kind", "counter"}, {"origin", "measured"}},
@@ -38,8 +37,8 @@ struct Sender {
     std::string text = head.dump() + "\n";
     for (const auto& [n, joules] : frames)
       text += json{{"sequence", n},
-                   {"wall_ns", begun_ns + n * second},
-                   {"monotonic_ns", n * second},
+                   {"wall_ns", begun_ns + n * second_ns},
+                   {"monotonic_ns", n * second_ns},
                    {"values", {joules, nullptr}}}
                   .dump() +
               "\n";
@@ -50,7 +49,7 @@ struct Sender {
 struct Collectors : ::testing::Test {
   ScratchFolder scratch{"collect"};
   std::optional<Answers> answers;
-  std::int64_t now = second;
+  std::int64_t now = second_ns;
 
   void SetUp() override { reopen(); }
   void reopen() {
@@ -60,12 +59,12 @@ struct Collectors : ::testing::Test {
     answers.emplace(std::move(*archive));
   }
   HttpAnswer post(const std::string& body, const std::string& path = "/v1/frames") {
-    now += second;
-    return answers->answer({path, "", "POST", body, noon + now}, now, noon + now);
+    now += second_ns;
+    return answers->answer({path, "", "POST", body, noon_ns + now}, now, noon_ns + now);
   }
   json got(const std::string& path) {
-    now += 2 * second;
-    const HttpAnswer answer = answers->answer({path, "", "GET", "", noon + now}, now, noon + now);
+    now += 2 * second_ns;
+    const HttpAnswer answer = answers->answer({path, "", "GET", "", noon_ns + now}, now, noon_ns + now);
     EXPECT_EQ(answer.status, 200u) << answer.body;
     return json::parse(answer.body);
   }
@@ -135,10 +134,10 @@ TEST_F(Collectors, NobodyWritesToTheStreamOfAnother) {
 TEST_F(Collectors, TotalsAddStreamsAndHostsAndCountAMachineOnce) {
   Sender first, later, twice, other, toy;
   later.stream = std::string(32, 'b');
-  later.begun_ns = noon + 100 * second;  // the same machine, after the first
+  later.begun_ns = noon_ns + 100 * second_ns;  // the same machine, after the first
   twice.stream = std::string(32, 'c');
   twice.client = "second monitor";
-  twice.begun_ns = noon + 101 * second;  // while `later` runs
+  twice.begun_ns = noon_ns + 101 * second_ns;  // while `later` runs
   other.stream = std::string(32, 'd');
   other.client = "other";
   other.boot = "boot-2";
@@ -174,7 +173,7 @@ TEST_F(Collectors, ClockOffsetsAreShownWithTheirDoubtAndOnlyWhereThereIsOne) {
 TEST_F(Collectors, WhatWasTakenAwayByAgeIsNotTakenInAgainAndCountsStay) {
   const Sender me;
   ASSERT_EQ(post(me.body({{1, 1.0}, {2, 2.0}})).status, 200u);
-  const std::int64_t between = noon + now + 1;
+  const std::int64_t between = noon_ns + now + 1;
   ASSERT_EQ(post(me.body({{3, 3.0}})).status, 200u);
   EXPECT_EQ(answers->forget_before(between), false);
   EXPECT_EQ(json::parse(post(me.body({{1, 1.0}, {2, 2.0}, {3, 3.0}})).body)["doubled"], 3);
@@ -191,7 +190,7 @@ TEST_F(Collectors, WhatIsTooOldIsFoundByAnIndexAndGoesInSlices) {
   other.client = "other";
   std::int64_t bound = 0;
   for (int n = 1; n <= 10; ++n) {
-    if (n == 9) bound = noon + now + 1;
+    if (n == 9) bound = noon_ns + now + 1;
     ASSERT_EQ(post(me.body({{n, 1.0}})).status, 200u);
     ASSERT_EQ(post(other.body({{n, 1.0}})).status, 200u);
     ASSERT_EQ(post("identifier=edge&message=x", "/log").status, 200u);
@@ -264,10 +263,11 @@ TEST_F(Collectors, OneClientThatSendsTooOftenIsToldToWaitAndOthersAreNot) {
   other.client = "other";
   unsigned refused = 0;
   for (int n = 0; n < 100; ++n)
-    refused += answers->answer({"/v1/frames", "", "POST", me.body({}), noon}, second, noon).status == 429 ? 1 : 0;
+    refused +=
+        answers->answer({"/v1/frames", "", "POST", me.body({}), noon_ns}, second_ns, noon_ns).status == 429 ? 1 : 0;
   EXPECT_EQ(refused, 40u);
-  EXPECT_EQ(answers->answer({"/v1/frames", "", "POST", other.body({}), noon}, second, noon).status, 200u);
-  EXPECT_EQ(answers->answer({"/v1/frames", "", "POST", me.body({}), noon}, 2 * second, noon).status, 200u);
+  EXPECT_EQ(answers->answer({"/v1/frames", "", "POST", other.body({}), noon_ns}, second_ns, noon_ns).status, 200u);
+  EXPECT_EQ(answers->answer({"/v1/frames", "", "POST", me.body({}), noon_ns}, 2 * second_ns, noon_ns).status, 200u);
 }
 
 TEST_F(Collectors, AnotherCollectorAndAnotherProgramsFileAreLeftAlone) {

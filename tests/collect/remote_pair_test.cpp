@@ -9,19 +9,19 @@
 #include <random>
 
 #include "../support/scratch.hpp"
+#include "../support/wall_times.hpp"
 #include "collect/receiver.hpp"
 #include "sinks/remote_sender.hpp"
 
 namespace prony::collect {
 namespace {
 
-constexpr std::int64_t second = 1'000'000'000, noon = 1'795'262'400'000'000'000;
-constexpr const char* head =
+constexpr const char* spool_head =
     R"({"client":"me","head":{"host":"box","begun_wall_ns":1,"interval_ns":100000000,"series":[{"name":"a_j","kind":"counter"}]}})";
 
 struct Pairs : ::testing::Test {
   ScratchFolder scratch{"pair"};
-  std::int64_t now = second;
+  std::int64_t now = second_ns;
   std::mt19937 random{3};
   std::optional<Answers> answers;
   bool away = false;
@@ -38,12 +38,12 @@ struct Pairs : ::testing::Test {
   }
   void begin(char letter) {
     sender.reset();
-    auto opened = Spool::open(scratch.file("buffer"), 64'000'000, std::string(32, letter), head);
+    auto opened = Spool::open(scratch.file("buffer"), 64'000'000, std::string(32, letter), spool_head);
     ASSERT_TRUE(opened);
     spool = std::move(*opened);
     sender = std::make_unique<RemoteSender>(
         RemotePlan{"https://there", {}, {}, {}, {}, milliseconds(1000), milliseconds(1000), 20'000}, *spool, *network,
-        RemoteClocks{[this] { return Instant{now}; }, [this] { return noon + now; }}, 5);
+        RemoteClocks{[this] { return Instant{now}; }, [this] { return noon_ns + now; }}, 5);
     made = 0;
   }
   void receive(const std::string& name) {
@@ -55,7 +55,8 @@ struct Pairs : ::testing::Test {
   Result<HttpResponse> carry(const HttpRequest& request) {
     const auto cut = [&] { return percent_cut > 0 && random() % 100 < percent_cut; };
     if (away || cut()) return fail(ErrorCode::transient, "broken off");
-    const HttpAnswer answer = answers->answer({"/v1/frames", "", "POST", request.body, noon + now}, now, noon + now);
+    const HttpAnswer answer =
+        answers->answer({"/v1/frames", "", "POST", request.body, noon_ns + now}, now, noon_ns + now);
     if (cut()) return fail(ErrorCode::transient, "broken off");
     return HttpResponse{static_cast<long>(answer.status), answer.body, {}};
   }
@@ -64,11 +65,11 @@ struct Pairs : ::testing::Test {
     std::int64_t look = now;
     for (int tick = 0; tick < seconds * 10; ++tick) {
       ++made;
-      const std::string line = "{\"sequence\":" + std::to_string(made) + ",\"wall_ns\":" + std::to_string(noon + now) +
-                               ",\"monotonic_ns\":" + std::to_string(now) + ",\"values\":[" + std::to_string(made) +
-                               "]}";
+      const std::string line =
+          "{\"sequence\":" + std::to_string(made) + ",\"wall_ns\":" + std::to_string(noon_ns + now) +
+          ",\"monotonic_ns\":" + std::to_string(now) + ",\"values\":[" + std::to_string(made) + "]}";
       ASSERT_TRUE(spool->append(made, line, Instant{now}));
-      now += second / 10;
+      now += second_ns / 10;
       if (now >= look) look = now + sender->step().ns;
     }
   }
@@ -78,8 +79,8 @@ struct Pairs : ::testing::Test {
       now += std::max<std::int64_t>(1, sender->step(true).ns);
   }
   nlohmann::json client() {
-    now += 2 * second;
-    const auto page = answers->answer({"/v1/clients", "", "GET", "", noon + now}, now, noon + now);
+    now += 2 * second_ns;
+    const auto page = answers->answer({"/v1/clients", "", "GET", "", noon_ns + now}, now, noon_ns + now);
     return nlohmann::json::parse(page.body)["clients"][0];
   }
   void expect_all(std::uint64_t frames, const std::string& name = "c.sqlite") {

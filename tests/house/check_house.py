@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The rules of the house that no compiler holds: a row has a page and a test, no committed file names the machine it was
-written on, no file or function grows without a reason.
+written on, no file or function grows without a reason, no two files of a part have a name of their own in common.
 
 usage: check_house.py [ROOT]; exits 1 if a rule is broken. Lines that begin with "note:" break nothing.
 """
@@ -9,6 +9,9 @@ import os
 import re
 import subprocess
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from own_names import own_names  # noqa: E402
 
 LONG_FILE = 600      # above it a file must say why: a comment "Long because …"
 LONGISH_FILE = 400
@@ -167,9 +170,28 @@ def check_lengths(root, files):
     return breaches, notes
 
 
+# Each of these files is a program by itself.
+ALONE = ("tests/fuzz/", "tests/rigs/", "tests/must_not_compile/")
+
+
+def check_own_names(root, files):
+    """A name that a file keeps to itself is defined once in its folder. Aliases may repeat as long as they say the same."""
+    found = {}
+    for path in files:
+        if path.startswith(("src/", "engines/", "tests/")) and path.endswith(".cpp") and not path.startswith(ALONE):
+            folder, file = os.path.split(path)
+            for name, alias in own_names(read(root, path) or "").items():
+                found.setdefault((folder, name), {})[file] = alias
+    return [f"{folder}: '{name}' is in an anonymous namespace of {', '.join(sorted(of))}, but sources of a part are compiled "
+            "together: define it once in a header of the folder if it is one thing; if not, give each a name that tells which it is"
+            for (folder, name), of in sorted(found.items())
+            if len(of) > 1 and (None in of.values() or len(set(of.values())) > 1)]
+
+
 def check(root):
     files = tracked(root)
-    breaches = check_catalogues(root) + check_sensor_table(root) + check_parity(root, files) + check_private(root, files)
+    breaches = check_catalogues(root) + check_sensor_table(root) + check_parity(root, files) + check_private(root, files) + \
+        check_own_names(root, files)
     long, notes = check_lengths(root, files)
     return breaches + long, notes
 

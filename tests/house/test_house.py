@@ -8,6 +8,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import check_house  # noqa: E402
 import check_layers  # noqa: E402
+from own_names import own_names  # noqa: E402
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools"))
 from stage_folder import StageFolder  # noqa: E402
 
@@ -136,6 +137,49 @@ class House(unittest.TestCase):
         body = "int f(int a) {\n" + "  ++a;\n" * 90 + "  return a;\n}\n"
         with Tree({**self.GOOD, "src/base/x.cpp": body}) as root:
             self.assertEqual(len(check_house.check(root)[1]), 1)
+
+
+    def test_a_name_that_two_files_of_a_folder_keep_to_themselves_is_seen(self):
+        one = "namespace prony {\nnamespace {\nconstexpr int patience = 1;\n}  // namespace\n}  // namespace prony\n"
+        other = "namespace {\nbool patience(int n) {\n  return n > 1;\n}\n}  // namespace\n"
+        for folder in ("src/base", "engines/http", "tests/base"):
+            found = self.breaches(files={f"{folder}/one.cpp": one, f"{folder}/other.cpp": other})
+            self.assertEqual(len(found), 1)
+            self.assertIn(f"{folder}: 'patience' is in an anonymous namespace of one.cpp, other.cpp", found[0])
+        self.assertEqual(self.breaches(files={"src/base/one.cpp": one, "src/model/other.cpp": other}), [])
+        self.assertEqual(self.breaches(files={"tests/fuzz/one.cpp": one, "tests/fuzz/other.cpp": other}), [])
+        self.assertEqual(self.breaches(files={"src/base/one.cpp": one, "src/base/other.hpp": other}), [])
+
+    def test_an_alias_may_repeat_if_it_says_the_same(self):
+        def alias(to):
+            return f"namespace {{\nusing Json = nlohmann::{to};\n}}\n"
+        self.assertEqual(self.breaches(files={"src/base/a.cpp": alias("json"), "src/base/b.cpp": alias("json")}), [])
+        self.assertEqual(len(self.breaches(files={"src/base/a.cpp": alias("json"), "src/base/b.cpp": alias("other")})), 1)
+
+
+class OwnNames(unittest.TestCase):
+    def names(self, inside):
+        return sorted(own_names("namespace prony {\nint shared = 1;\nnamespace {\n" + inside + "\n}\nint after() { return 1; }\n}\n"))
+
+    def test_values_of_all_forms_are_found(self):
+        self.assertEqual(self.names("constexpr std::int64_t second = 1'000'000, noon = {12 * second};"), ["noon", "second"])
+        self.assertEqual(self.names("const std::map<std::string, int> table[2][3] = {{{\"a\", 1}}};"), ["table"])
+        self.assertEqual(self.names("std::atomic<bool> stop{false};\nint (*call)(int) = nullptr;"), ["call", "stop"])
+        self.assertEqual(self.names("const std::regex word(\"[a-z]\");\nconst auto twice = [](int n) { return 2 * n; };"),
+                         ["twice", "word"])
+
+    def test_functions_and_types_are_found_and_what_is_in_them_is_not(self):
+        self.assertEqual(self.names("template <class T>\nstd::vector<T> sorted(std::vector<T> all = {}) { T own = 1; return {}; }"),
+                         ["sorted"])
+        self.assertEqual(self.names("struct Row : Base {\n  int field = 1;\n  void method() {}\n};\nenum class Kind : int { first };"),
+                         ["Kind", "Row"])
+        self.assertEqual(self.names("auto of(int n) -> decltype(n) {\n  if (n == '{') return 1; // {\n  return R\"({)\"[0];\n}"), ["of"])
+
+    def test_declarations_members_operators_and_tests_define_no_name(self):
+        self.assertEqual(self.names("struct Later;\nint later(int n);\nint Door::open() { return 1; }\nDoor::Door() : a{1}, b(2) {}"),
+                         [])
+        self.assertEqual(self.names("bool operator==(A a, B b) { return true; }\nusing namespace std;\nusing std::string;\n"
+                                    "static_assert(sizeof(int) == 4);\nTEST_F(Door, IsOpen) { int n = 1; }"), [])
 
 
 class StageLeavesNothing(unittest.TestCase):

@@ -3,8 +3,6 @@
 #include <prony/meter.h>
 #include <sqlite3.h>
 
-#include <limits>
-
 #include "../support/scratch.hpp"
 #include "reading.hpp"
 #include "store/recorder.hpp"
@@ -15,7 +13,6 @@ namespace {
 constexpr std::int64_t batch_rows = std::int64_t{1} << 18;
 constexpr std::int64_t ticks = 2 * batch_rows + 5;
 constexpr std::int64_t interval_ns = 1'000'000;
-constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
 
 struct LongReadings : testing::Test {
   LongReadings() : file(scratch.file("long.prony")) {
@@ -58,7 +55,7 @@ struct LongReadings : testing::Test {
 TEST_F(LongReadings, AreEachToldOnceWhateverBatchTheyComeIn) {
   const RunHandle run = open_run(file);
   ArrowArrayStream stream{};
-  ASSERT_EQ(prony_run_readings(run.get(), "made.up", 0, most, &stream), 0) << prony_last_error();
+  ASSERT_EQ(prony_run_readings(run.get(), "made.up", 0, latest_ns, &stream), 0) << prony_last_error();
   std::int64_t row = 0;
   int batches = 0;
   while (true) {
@@ -84,7 +81,8 @@ TEST_F(LongReadings, WhatLiesBeforeABatchIsNotDecodedAgain) {
   damage(0);
   const RunHandle run = open_run(file);
   ArrowArrayStream stream{};
-  ASSERT_EQ(prony_run_readings(run.get(), "made.up", at(batch_rows + 100), most, &stream), 0) << prony_last_error();
+  ASSERT_EQ(prony_run_readings(run.get(), "made.up", at(batch_rows + 100), latest_ns, &stream), 0)
+      << prony_last_error();
   std::int64_t rows = 0;
   while (true) {
     ArrowArray batch{};

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <prony/meter.h>
 
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,6 +15,10 @@
 #include <vector>
 
 namespace prony::test {
+
+// Of all times that the C ABI can be asked for.
+inline constexpr std::int64_t earliest_ns = std::numeric_limits<std::int64_t>::min();
+inline constexpr std::int64_t latest_ns = std::numeric_limits<std::int64_t>::max();
 
 struct FreeRun {
   void operator()(prony_run* run) const { prony_run_close(run); }

@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <filesystem>
-#include <limits>
 #include <set>
 
 #include "../support/scratch.hpp"
@@ -13,9 +12,6 @@
 
 namespace prony::test {
 namespace {
-
-constexpr std::int64_t least = std::numeric_limits<std::int64_t>::min();
-constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
 
 struct LibraryRun : testing::Test {
   LibraryRun() {
@@ -77,7 +73,7 @@ TEST_F(LibraryRun, AChannelsReadingsAreItsColumnOfTheSamplesWhateverThePartsThat
     });
     ASSERT_NE(column, samples.end()) << channel.name;
     ArrowArrayStream stream{};
-    ASSERT_EQ(prony_run_readings(run.get(), channel.name, least, most, &stream), 0) << prony_last_error();
+    ASSERT_EQ(prony_run_readings(run.get(), channel.name, earliest_ns, latest_ns, &stream), 0) << prony_last_error();
     ArrowSchema schema{};
     ASSERT_EQ(stream.get_schema(&stream, &schema), 0);
     std::size_t row = 0;
@@ -133,10 +129,10 @@ TEST_F(LibraryRun, ReadingsOfAPartOfTheTimeAreThoseThatBeginInIt) {
     stream.release(&stream);
     return out;
   };
-  const auto all = begins(least, most);
+  const auto all = begins(earliest_ns, latest_ns);
   ASSERT_GT(all.size(), 4U);
   EXPECT_EQ(begins(all[1], all[3]), (std::vector<std::int64_t>{all[1], all[2]}));
-  EXPECT_TRUE(begins(most, most).empty());
+  EXPECT_TRUE(begins(latest_ns, latest_ns).empty());
 }
 
 // A consumer may take single columns and let go of the rest first.
@@ -159,7 +155,7 @@ TEST_F(LibraryRun, AColumnThatWasTakenOutOutlivesItsTable) {
 TEST_F(LibraryRun, SpansAreOrderedAndTellTheirCounts) {
   const ReadTable table = table_of(run.get(), "spans");
   ASSERT_EQ(table.at("id").size(), prony_run_span_count(run.get()));
-  std::int64_t before = least;
+  std::int64_t before = earliest_ns;
   for (std::size_t i = 0; i < prony_run_span_count(run.get()); ++i) {
     prony_span_record span{};
     span.struct_size = sizeof span;

@@ -8,7 +8,7 @@
 namespace prony {
 namespace {
 
-constexpr double length_s = 10;
+constexpr double run_s = 10;
 
 // A Run of ten seconds whose package drew `watts`; kept is meter = 1.5 × package − 4 from 6 to 24 W.
 Summary summary_of(double watts) {
@@ -16,10 +16,10 @@ Summary summary_of(double watts) {
   for (const double x_w : {6.0, 12.0, 18.0, 24.0}) kept.steps.push_back({"s", x_w, 1.5 * x_w - 4, 0, 0});
   Summary summary;
   summary.manifest.set("calibration", calibrate::to_text(kept), "file");
-  summary.window = {Instant{0}, Instant{static_cast<std::int64_t>(length_s * 1e9)}};
+  summary.window = {Instant{0}, Instant{static_cast<std::int64_t>(run_s * 1e9)}};
   EnergyRow row;
   row.channel.name = "package";
-  const double joules = watts * length_s;
+  const double joules = watts * run_s;
   row.ledger.gross = Estimate{joules, joules, joules, EstimateKind::bound};
   summary.energy.push_back(row);
   return summary;

@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 constexpr std::int64_t ms = 1'000'000;
 
 // Begun and ended in ms; `scheduled` −1: it was not. TTFT 10 ms and E2E to the end, from the begin.
-RequestRow request(std::int64_t begin_ms, std::int64_t end_ms, std::int64_t scheduled_ms = -1) {
+RequestRow timed_request(std::int64_t begin_ms, std::int64_t end_ms, std::int64_t scheduled_ms = -1) {
   RequestRow row;
   row.span.kind = SpanKind::request;
   row.span.interval = {{begin_ms * ms}, {end_ms * ms}};
@@ -35,7 +35,7 @@ LevelFigures figures(const std::vector<RequestRow>& rows, const Slo* slo = nullp
 }
 
 TEST(LoadFigures, AnOpenLoadsTimesBeginWhenRequestsWereScheduled) {
-  const auto level = figures({request(100, 200, 0), request(150, 260, 50), request(200, 330, 100)});
+  const auto level = figures({timed_request(100, 200, 0), timed_request(150, 260, 50), timed_request(200, 330, 100)});
   EXPECT_TRUE(level.open);
   EXPECT_NEAR(*level.ttft.mean, 0.110, 1e-12);  // 10 ms after sending, which was 100 ms late
   EXPECT_NEAR(*level.ttft_sent.mean, 0.010, 1e-12);
@@ -46,21 +46,21 @@ TEST(LoadFigures, AnOpenLoadsTimesBeginWhenRequestsWereScheduled) {
 
 // Kills: n / (last − first), which is high by n / (n − 1).
 TEST(LoadFigures, TheOfferedRateHasOneGapLessThanRequests) {
-  const auto level = figures({request(0, 10, 0), request(100, 110, 100), request(200, 210, 200)});
+  const auto level = figures({timed_request(0, 10, 0), timed_request(100, 110, 100), timed_request(200, 210, 200)});
   EXPECT_NEAR(*level.offered_per_s, 10, 1e-9);
   EXPECT_NEAR(*level.reached_per_s, 3 / 0.21, 1e-9);
-  EXPECT_FALSE(figures({request(0, 10, 0)}).offered_per_s);
-  EXPECT_FALSE(figures({request(0, 10), request(5, 20)}).offered_per_s) << "a closed load offers no rate";
+  EXPECT_FALSE(figures({timed_request(0, 10, 0)}).offered_per_s);
+  EXPECT_FALSE(figures({timed_request(0, 10), timed_request(5, 20)}).offered_per_s) << "a closed load offers no rate";
 }
 
 // Kills: counting a request that ends at the instant at which another begins.
 TEST(LoadFigures, RequestsThatTouchAreNotUnderWayTogether) {
-  EXPECT_EQ(figures({request(0, 10), request(10, 20), request(20, 30)}).most_under_way, 1U);
-  EXPECT_EQ(figures({request(0, 11), request(10, 20), request(5, 30)}).most_under_way, 3U);
+  EXPECT_EQ(figures({timed_request(0, 10), timed_request(10, 20), timed_request(20, 30)}).most_under_way, 1U);
+  EXPECT_EQ(figures({timed_request(0, 11), timed_request(10, 20), timed_request(5, 30)}).most_under_way, 3U);
 }
 
 TEST(LoadFigures, WhatFailedOrWasCalledOffIsInNoTimesAndNoTokens) {
-  std::vector<RequestRow> rows{request(0, 100), request(0, 1), request(0, 50)};
+  std::vector<RequestRow> rows{timed_request(0, 100), timed_request(0, 1), timed_request(0, 50)};
   rows[1].span.status = SpanStatus::failed;
   rows[1].ttft_s = 1e-6;
   rows[2].finish = "stop";
@@ -73,7 +73,7 @@ TEST(LoadFigures, WhatFailedOrWasCalledOffIsInNoTimesAndNoTokens) {
 }
 
 TEST(LoadFigures, TokensOfAllAreToldOnlyWhereEveryAnswerToldThem) {
-  std::vector<RequestRow> rows{request(0, 100), request(0, 100)};
+  std::vector<RequestRow> rows{timed_request(0, 100), timed_request(0, 100)};
   EXPECT_NEAR(*figures(rows).total_tokens_per_s, 300, 1e-9);
   rows[1].prompt_tokens.reset();
   EXPECT_FALSE(figures(rows).total_tokens_per_s);
@@ -82,7 +82,8 @@ TEST(LoadFigures, TokensOfAllAreToldOnlyWhereEveryAnswerToldThem) {
 
 TEST(LoadFigures, GoodputCountsWhatIsWithinAllLimitsFromTheSchedule) {
   const Slo slo = *parse_slo("ttft=50ms,tpot=5ms");
-  std::vector<RequestRow> rows{request(0, 100, 0), request(60, 160, 0), request(0, 100, 0), request(0, 100, 0)};
+  std::vector<RequestRow> rows{timed_request(0, 100, 0), timed_request(60, 160, 0), timed_request(0, 100, 0),
+                               timed_request(0, 100, 0)};
   rows[2].tpot_s = 0.006;
   rows[3].span.status = SpanStatus::failed;
   const auto level = figures(rows, &slo);
@@ -93,7 +94,7 @@ TEST(LoadFigures, GoodputCountsWhatIsWithinAllLimitsFromTheSchedule) {
 
 TEST(LoadFigures, AnAnswerInOnePieceHasNoTimeBetweenItsTokensThatCouldBeTooLong) {
   const Slo slo = *parse_slo("tpot=5ms");
-  std::vector<RequestRow> rows{request(0, 10)};
+  std::vector<RequestRow> rows{timed_request(0, 10)};
   rows[0].tpot_s.reset();  // the clock did not move
   rows[0].e2e_s = rows[0].ttft_s;
   EXPECT_EQ(figures(rows, &slo).within, 1U);
@@ -116,7 +117,7 @@ Summary of_scenario(const char* name, std::size_t count, std::int64_t apart_ms, 
   summary.manifest.set("load.scenario", name, "flag");
   for (std::size_t i = 0; i < count; ++i) {
     const auto at = static_cast<std::int64_t>(i) * apart_ms;
-    summary.requests.push_back(request(at, at + 20 + static_cast<std::int64_t>(i % 10), open ? at : -1));
+    summary.requests.push_back(timed_request(at, at + 20 + static_cast<std::int64_t>(i % 10), open ? at : -1));
     summary.requests.back().span.id = {i + 1};
   }
   return summary;

@@ -11,8 +11,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-RequestRow request(const std::string& name, std::int64_t in, std::int64_t out,
-                   std::vector<std::pair<std::string, std::int64_t>> counts = {}) {
+RequestRow counted_request(const std::string& name, std::int64_t in, std::int64_t out,
+                           std::vector<std::pair<std::string, std::int64_t>> counts = {}) {
   RequestRow row;
   row.span.name = name;
   row.span.counts = std::move(counts);
@@ -30,24 +30,24 @@ Summary summary(std::vector<RequestRow> requests) {
 }
 
 TEST(PromptChecks, ALengthIsCheckedOnlyWhereItWasAskedForAndTheAnswerIsComplete) {
-  EXPECT_FALSE(check_request(request("a", 10, 5)).output_kept);
-  EXPECT_EQ(check_request(request("a", 10, 5, {{"asked_output_tokens", 5}})).output_kept, true);
-  EXPECT_EQ(check_request(request("a", 10, 4, {{"asked_output_tokens", 5}})).output_kept, false);
-  EXPECT_EQ(check_request(request("a", 10, 6, {{"asked_output_tokens", 5}})).output_kept, false);
-  EXPECT_EQ(check_request(request("a", 10, 6, {{"asked_min_output_tokens", 5}})).output_kept, true);
-  EXPECT_EQ(check_request(request("a", 10, 4, {{"asked_min_output_tokens", 5}})).output_kept, false);
-  EXPECT_FALSE(check_request(request("a", 10, 4, {{"asked_output_tokens", 5}, {"cancelled", 1}})).output_kept);
-  RequestRow failed = request("a", 10, 4, {{"asked_output_tokens", 5}});
+  EXPECT_FALSE(check_request(counted_request("a", 10, 5)).output_kept);
+  EXPECT_EQ(check_request(counted_request("a", 10, 5, {{"asked_output_tokens", 5}})).output_kept, true);
+  EXPECT_EQ(check_request(counted_request("a", 10, 4, {{"asked_output_tokens", 5}})).output_kept, false);
+  EXPECT_EQ(check_request(counted_request("a", 10, 6, {{"asked_output_tokens", 5}})).output_kept, false);
+  EXPECT_EQ(check_request(counted_request("a", 10, 6, {{"asked_min_output_tokens", 5}})).output_kept, true);
+  EXPECT_EQ(check_request(counted_request("a", 10, 4, {{"asked_min_output_tokens", 5}})).output_kept, false);
+  EXPECT_FALSE(check_request(counted_request("a", 10, 4, {{"asked_output_tokens", 5}, {"cancelled", 1}})).output_kept);
+  RequestRow failed = counted_request("a", 10, 4, {{"asked_output_tokens", 5}});
   failed.span.status = SpanStatus::failed;
   EXPECT_FALSE(check_request(failed).output_kept);
-  RequestRow untold = request("a", 10, 4, {{"asked_output_tokens", 5}});
+  RequestRow untold = counted_request("a", 10, 4, {{"asked_output_tokens", 5}});
   untold.output_tokens.reset();
   EXPECT_FALSE(check_request(untold).output_kept);
 }
 
 TEST(PromptChecks, AMadePromptIsAsAskedWithinFivePerCentOrFourTokens) {
   const auto kept = [](std::int64_t asked, std::int64_t got) {
-    return check_request(request("a", got, 5, {{"asked_prompt_tokens", asked}})).prompt_kept;
+    return check_request(counted_request("a", got, 5, {{"asked_prompt_tokens", asked}})).prompt_kept;
   };
   EXPECT_EQ(kept(1000, 1050), true);
   EXPECT_EQ(kept(1000, 951), true);
@@ -57,26 +57,27 @@ TEST(PromptChecks, AMadePromptIsAsAskedWithinFivePerCentOrFourTokens) {
 }
 
 TEST(PromptChecks, WhatWasNotKeptIsAWarningWithAnExample) {
-  const auto words =
-      length_warnings(summary({request("good", 10, 5, {{"asked_output_tokens", 5}}),
-                               request("short", 10, 3, {{"asked_output_tokens", 5}}), request("free", 10, 3)}));
+  const auto words = length_warnings(
+      summary({counted_request("good", 10, 5, {{"asked_output_tokens", 5}}),
+               counted_request("short", 10, 3, {{"asked_output_tokens", 5}}), counted_request("free", 10, 3)}));
   EXPECT_THAT(words, ElementsAre(::testing::AllOf(HasSubstr("1 request of 2"), HasSubstr("short: asked 5, got 3"))));
-  EXPECT_THAT(length_warnings(summary({request("good", 10, 5, {{"asked_output_tokens", 5}})})), IsEmpty());
-  EXPECT_THAT(length_warnings(summary({request("a", 200, 5, {{"asked_prompt_tokens", 100}})})),
+  EXPECT_THAT(length_warnings(summary({counted_request("good", 10, 5, {{"asked_output_tokens", 5}})})), IsEmpty());
+  EXPECT_THAT(length_warnings(summary({counted_request("a", 200, 5, {{"asked_prompt_tokens", 100}})})),
               ElementsAre(HasSubstr("1 prompt of 1")));
 }
 
 TEST(PromptChecks, ALoopIsAShareOfTheAnswerInTokensOrInBytes) {
-  EXPECT_DOUBLE_EQ(*check_request(request("a", 1, 100, {{"loop_tokens", 40}})).loop_share, 0.4);
-  EXPECT_DOUBLE_EQ(*check_request(request("a", 1, 100, {{"loop_bytes", 150}, {"answer_bytes", 600}})).loop_share, 0.25);
-  EXPECT_FALSE(check_request(request("a", 1, 100)).loop_share);
-  EXPECT_THAT(loop_items(summary({request("a", 1, 100, {{"loop_tokens", 40}}), request("b", 1, 100)})),
+  EXPECT_DOUBLE_EQ(*check_request(counted_request("a", 1, 100, {{"loop_tokens", 40}})).loop_share, 0.4);
+  EXPECT_DOUBLE_EQ(
+      *check_request(counted_request("a", 1, 100, {{"loop_bytes", 150}, {"answer_bytes", 600}})).loop_share, 0.25);
+  EXPECT_FALSE(check_request(counted_request("a", 1, 100)).loop_share);
+  EXPECT_THAT(loop_items(summary({counted_request("a", 1, 100, {{"loop_tokens", 40}}), counted_request("b", 1, 100)})),
               ElementsAre(HasSubstr("1 answer of 2 ends in a loop"), HasSubstr("40")));
 }
 
 // Kills: a request that was called off counted among the good ones' tokens.
 TEST(PromptChecks, WhatAClientCalledOffIsToldApart) {
-  auto one = request("a", 10, 7, {{"cancelled", 1}}), other = request("b", 10, 5);
+  auto one = counted_request("a", 10, 7, {{"cancelled", 1}}), other = counted_request("b", 10, 5);
   auto items = cancel_items(summary({one, other}));
   EXPECT_THAT(items, Contains(HasSubstr("1 of 2 requests")));
   EXPECT_THAT(items, Contains(HasSubstr("7 output tokens thrown away")));
@@ -88,7 +89,7 @@ TEST(PromptChecks, WhatAClientCalledOffIsToldApart) {
 }
 
 TEST(PromptChecks, ModelsHaveARowEachWithTokensOfWhatSucceeded) {
-  auto a = request("x/1", 10, 5), b = request("y/1", 20, 7), c = request("y/2", 20, 9);
+  auto a = counted_request("x/1", 10, 5), b = counted_request("y/1", 20, 7), c = counted_request("y/2", 20, 9);
   a.span.attributes = {{"model", "x"}};
   b.span.attributes = c.span.attributes = {{"model", "y"}};
   c.span.status = SpanStatus::failed;
@@ -101,7 +102,7 @@ TEST(PromptChecks, ModelsHaveARowEachWithTokensOfWhatSucceeded) {
   EXPECT_EQ(rows[1].ok, 1U);
   EXPECT_DOUBLE_EQ(rows[1].gross_per_output_token->value, 2);
   EXPECT_DOUBLE_EQ(rows[1].gross_per_output_token->high, 3);
-  EXPECT_THAT(model_rows(summary({request("1", 1, 1)})), IsEmpty());
+  EXPECT_THAT(model_rows(summary({counted_request("1", 1, 1)})), IsEmpty());
 }
 
 // Rounds on, off, off, on: per-token times grow by 1 ms a round whatever the sampler does, and by 2 ms with it on.
@@ -112,7 +113,7 @@ Summary intrusion_test_of(int prompts, double cost_s) {
   made.events = {{Instant{2'000}, "sampling-rests", "sampler", ""}, {Instant{4'000}, "sampling-wakes", "sampler", ""}};
   for (int round = 1; round <= 4; ++round)
     for (int p = 0; p < prompts; ++p) {
-      RequestRow row = request("p" + std::to_string(p) + "#" + std::to_string(round), 5, 10);
+      RequestRow row = counted_request("p" + std::to_string(p) + "#" + std::to_string(round), 5, 10);
       if (round > 1) row.span.counts.emplace_back("repeat", round);
       row.span.interval.begin = Instant{round * 1'000};
       const bool on = round == 1 || round == 4;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "../support/wall_times.hpp"
 #include "sinks/rate_limit.hpp"
 #include "sinks/token_file.hpp"
 #include "sinks/web_config.hpp"
@@ -14,39 +15,37 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr std::int64_t second = 1'000'000'000;
-
 TEST(Rates, OneAddressThatAsksTooOftenWaitsAndNobodyElse) {
   RateLimit rate({}, {2, 3});
   int passed = 0;
-  for (int n = 0; n < 10; ++n) passed += rate.may("a", second) ? 1 : 0;
+  for (int n = 0; n < 10; ++n) passed += rate.may("a", second_ns) ? 1 : 0;
   EXPECT_EQ(passed, 3);
-  EXPECT_TRUE(rate.may("b", second));
-  EXPECT_TRUE(rate.may("a", 2 * second));
-  EXPECT_TRUE(rate.may("a", 2 * second));
-  EXPECT_FALSE(rate.may("a", 2 * second));
+  EXPECT_TRUE(rate.may("b", second_ns));
+  EXPECT_TRUE(rate.may("a", 2 * second_ns));
+  EXPECT_TRUE(rate.may("a", 2 * second_ns));
+  EXPECT_FALSE(rate.may("a", 2 * second_ns));
 }
 
 TEST(Rates, AllTogetherAreBoundedAndARefusalCostsNothing) {
   RateLimit rate({1, 2}, {1, 1});
-  EXPECT_TRUE(rate.may("a", second));
-  for (int n = 0; n < 5; ++n) EXPECT_FALSE(rate.may("a", second));
-  EXPECT_TRUE(rate.may("b", second));
-  EXPECT_FALSE(rate.may("c", second));
-  EXPECT_TRUE(rate.may("c", 2 * second));
+  EXPECT_TRUE(rate.may("a", second_ns));
+  for (int n = 0; n < 5; ++n) EXPECT_FALSE(rate.may("a", second_ns));
+  EXPECT_TRUE(rate.may("b", second_ns));
+  EXPECT_FALSE(rate.may("c", second_ns));
+  EXPECT_TRUE(rate.may("c", 2 * second_ns));
 }
 
 TEST(Rates, NoRateMeansAsOftenAsAnybodyLikes) {
   RateLimit rate({}, {});
-  for (int n = 0; n < 1000; ++n) EXPECT_TRUE(rate.may("a", second));
+  for (int n = 0; n < 1000; ++n) EXPECT_TRUE(rate.may("a", second_ns));
 }
 
 TEST(Rates, WhatIsRememberedOfAddressesIsBoundedAndTheBusyOnesStay) {
   RateLimit rate({}, {1, 5}, 100);
-  for (int n = 0; n < 5; ++n) EXPECT_TRUE(rate.may("busy", second));
-  for (int n = 0; n < 5000; ++n) (void)rate.may("a" + std::to_string(n), second);
+  for (int n = 0; n < 5; ++n) EXPECT_TRUE(rate.may("busy", second_ns));
+  for (int n = 0; n < 5000; ++n) (void)rate.may("a" + std::to_string(n), second_ns);
   EXPECT_LE(rate.keys(), 100u);
-  EXPECT_FALSE(rate.may("busy", second));  // a flood of others does not give it a fresh start
+  EXPECT_FALSE(rate.may("busy", second_ns));  // a flood of others does not give it a fresh start
 }
 
 TEST(Tokens, AreLinesOfAFileLongEnoughAndNeverTold) {

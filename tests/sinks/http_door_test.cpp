@@ -24,6 +24,7 @@
 #include <thread>
 #include <vector>
 
+#include "../support/wall_times.hpp"
 #include "base/fd.hpp"
 #include "sinks/door_keeper.hpp"
 #include "sinks/door_names.hpp"
@@ -32,8 +33,6 @@ namespace prony {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr std::int64_t second = 1'000'000'000;
 
 // A client on the loopback; its reads wait until something comes or the other side has closed.
 class Client {
@@ -120,7 +119,7 @@ TEST(Doors, ARequestThatDoesNotComeToAnEndIsCutAndOneThatCameIsNot) {
   sweeper.request_stop();
   sweeper.join();
 
-  auto patient = door_with(3600 * second);
+  auto patient = door_with(3600 * second_ns);
   ASSERT_TRUE(patient);
   const Client other((*patient)->port());
   other.say("GET /metrics HTTP/1.1\r\nHost: localhost\r\n");

@@ -41,7 +41,7 @@ static_assert(microhttpd::kind_header == MHD_HEADER_KIND && microhttpd::respmem_
 
 constexpr const char* hash = "$2b$05$ujSmYdI8vqtwuebJJoS.DOu.0Apl98/LOKtjAgWv0W7lYqPrIyPr6";  // of "pass word:1"
 
-StreamHead head() {
+StreamHead labelled_head() {
   StreamHead made;
   made.host = "box";
   made.version = "1";
@@ -66,7 +66,7 @@ StreamHead head() {
 }
 
 TEST(Prometheus, CountersEndInTotalAndCarryTheirLabelsInBothFormats) {
-  const StreamHead h = head();
+  const StreamHead h = labelled_head();
   const auto families = metric_families(h);
   const Frame frame{Instant{1}, 1'500'000'000, 0, {0.1, 2e9, std::nullopt}};
   const std::string old = exposition({h, families, &frame, false});
@@ -88,7 +88,7 @@ TEST(Prometheus, CountersEndInTotalAndCarryTheirLabelsInBothFormats) {
 }
 
 TEST(Prometheus, WithoutAFreshFrameNothingIsTold) {
-  const StreamHead h = head();
+  const StreamHead h = labelled_head();
   const std::string text = exposition({h, metric_families(h), nullptr, false});
   EXPECT_THAT(text, HasSubstr("prony_build_info"));
   EXPECT_THAT(text, Not(HasSubstr("prony_energy")));

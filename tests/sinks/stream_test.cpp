@@ -15,14 +15,13 @@
 #include <sstream>
 
 #include "../support/scratch.hpp"
+#include "../support/wall_times.hpp"
 
 namespace prony {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-constexpr std::int64_t second = 1'000'000'000, noon = 1'795'262'400'000'000'000;  // 2026-11-21T12:00:00Z
 
 std::string content(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -44,17 +43,17 @@ Series series(std::string name, SeriesKind kind = SeriesKind::reading) {
   return made;
 }
 
-StreamHead head(std::vector<std::string> names = {"rapl.package-0.gross_j", "say, \"x\"_c"}) {
+StreamHead head_of(std::vector<std::string> names = {"rapl.package-0.gross_j", "say, \"x\"_c"}) {
   StreamHead made;
   made.host = "box";
-  made.wall_ns = noon;
-  made.interval = Duration{second};
+  made.wall_ns = noon_ns;
+  made.interval = Duration{second_ns};
   for (auto& name : names) made.series.push_back(series(std::move(name), SeriesKind::gross));
   return made;
 }
 
 Frame frame(int n, std::optional<double> first = 1.5, std::optional<double> second_value = std::nullopt) {
-  return {Instant{n * second}, noon + n * second, 0, {first, second_value}};
+  return {Instant{n * second_ns}, noon_ns + n * second_ns, 0, {first, second_value}};
 }
 
 std::unique_ptr<StreamSink> made(const std::string& spec) {
@@ -81,7 +80,7 @@ struct Files : ::testing::Test {
 
 TEST_F(Files, CsvRowsComeUnderAHeaderWithUnitsInAFixedOrderAndAbsentIsEmpty) {
   auto sink = made("csv:" + path("a.csv").string());
-  ASSERT_TRUE(sink->open(head()));
+  ASSERT_TRUE(sink->open(head_of()));
   ASSERT_TRUE(sink->write(frame(1, 0.1, std::nullopt)));
   ASSERT_TRUE(sink->write(frame(2, std::nan(""), 0.0)));
   ASSERT_TRUE(sink->close());
@@ -93,7 +92,7 @@ TEST_F(Files, CsvRowsComeUnderAHeaderWithUnitsInAFixedOrderAndAbsentIsEmpty) {
 
 TEST_F(Files, JsonlSaysFirstWhatItsKeysAreAndLeavesOutWhatIsAbsent) {
   auto sink = made("jsonl:" + path("a.jsonl").string());
-  ASSERT_TRUE(sink->open(head()));
+  ASSERT_TRUE(sink->open(head_of()));
   ASSERT_TRUE(sink->write(frame(1, std::nullopt, 7.25)));
   ASSERT_TRUE(sink->close());
   std::istringstream in(content(path("a.jsonl")));
@@ -113,13 +112,13 @@ TEST_F(Files, ATornLastLineIsCutOffAtReopenAndSaidAndWholeOnesStay) {
   for (const std::string kind : {"csv", "jsonl"}) {
     const auto file = path("t." + kind);
     auto sink = made(kind + ":" + file.string());
-    ASSERT_TRUE(sink->open(head()));
+    ASSERT_TRUE(sink->open(head_of()));
     ASSERT_TRUE(sink->write(frame(1)));
     ASSERT_TRUE(sink->close());
     const std::string whole = content(file);
     put(file, std::string("2026-11-21T12:00:02.000Z,20\0\0", 29));
     sink = made(kind + ":" + file.string());
-    ASSERT_TRUE(sink->open(head()));
+    ASSERT_TRUE(sink->open(head_of()));
     EXPECT_THAT(sink->notes(), ElementsAre(HasSubstr("cut a torn last line of 29 bytes")));
     EXPECT_EQ(content(file), whole);
     ASSERT_TRUE(sink->write(frame(3)));
@@ -131,12 +130,12 @@ TEST_F(Files, ATornLastLineIsCutOffAtReopenAndSaidAndWholeOnesStay) {
 TEST_F(Files, ATornHeaderIsWrittenAnewAndAnotherProgramsFileIsLeftAlone) {
   put(path("torn.csv"), "utc,monoto");
   auto sink = made("csv:" + path("torn.csv").string());
-  ASSERT_TRUE(sink->open(head()));
+  ASSERT_TRUE(sink->open(head_of()));
   EXPECT_TRUE(content(path("torn.csv")).starts_with("utc,monotonic_ns,"));
   for (const std::string text : {"name,price\nbread,2\n", "no line end", "{\"prony_monitor\":1,"}) {
     std::filesystem::remove(path("mine.csv"));
     put(path("mine.csv"), text);
-    const auto opened = made("csv:" + path("mine.csv").string())->open(head());
+    const auto opened = made("csv:" + path("mine.csv").string())->open(head_of());
     ASSERT_FALSE(opened);
     EXPECT_EQ(opened.error().code, ErrorCode::usage);
     EXPECT_EQ(content(path("mine.csv")), text);
@@ -145,12 +144,12 @@ TEST_F(Files, ATornHeaderIsWrittenAnewAndAnotherProgramsFileIsLeftAlone) {
 
 TEST_F(Files, OtherColumnsBeginAnotherFileAndTheOldOneKeepsItsRows) {
   auto sink = made("csv:" + path("c.csv").string());
-  ASSERT_TRUE(sink->open(head({"a_j", "b_j"})));
+  ASSERT_TRUE(sink->open(head_of({"a_j", "b_j"})));
   ASSERT_TRUE(sink->write(frame(1)));
   ASSERT_TRUE(sink->close());
   const std::string before = content(path("c.csv"));
   sink = made("csv:" + path("c.csv").string());
-  ASSERT_TRUE(sink->open(head({"b_j", "a_j"})));
+  ASSERT_TRUE(sink->open(head_of({"b_j", "a_j"})));
   EXPECT_THAT(names(), ElementsAre("c.20261121T120000Z.csv", "c.csv"));
   EXPECT_EQ(content(path("c.20261121T120000Z.csv")), before);
   EXPECT_EQ(content(path("c.csv")), "utc,monotonic_ns,dropped_frames,b_j,a_j\r\n");
@@ -158,7 +157,7 @@ TEST_F(Files, OtherColumnsBeginAnotherFileAndTheOldOneKeepsItsRows) {
 
 TEST_F(Files, ASizeAndAnAgeTurnTheFileOverNoRowIsLostAndOldestGoFirst) {
   auto sink = made("csv:" + path("r.csv").string() + ",rotate-size=200,rotate-every=10s,keep=2");
-  ASSERT_TRUE(sink->open(head()));
+  ASSERT_TRUE(sink->open(head_of()));
   for (int n = 1; n <= 4; ++n) ASSERT_TRUE(sink->write(frame(n)));  // 77 + 4 × 42 bytes: two rows a file
   EXPECT_EQ(names().size(), 2u);
   for (const auto& name : names()) EXPECT_LE(content(path(name)).size(), 200u);
@@ -176,7 +175,7 @@ TEST_F(Files, ASizeAndAnAgeTurnTheFileOverNoRowIsLostAndOldestGoFirst) {
 
 TEST_F(Files, AFullDiskLosesTheLineAndNeverHalfOfItAndLaterLinesWork) {
   auto sink = made("csv:" + path("f.csv").string());
-  ASSERT_TRUE(sink->open(head()));
+  ASSERT_TRUE(sink->open(head_of()));
   ASSERT_TRUE(sink->write(frame(1)));
   const std::string before = content(path("f.csv"));
   struct rlimit old{};
@@ -198,7 +197,7 @@ TEST_F(Files, AFullDiskLosesTheLineAndNeverHalfOfItAndLaterLinesWork) {
 // refused.
 TEST_F(Files, ADiskThatIsFullWhileAFileIsTurnedOverLeavesNoFileWithoutItsHeader) {
   auto sink = made("csv:" + path("t.csv").string() + ",rotate-every=2s");
-  ASSERT_TRUE(sink->open(head()));
+  ASSERT_TRUE(sink->open(head_of()));
   ASSERT_TRUE(sink->write(frame(1)));
   struct rlimit old{};
   ::getrlimit(RLIMIT_FSIZE, &old);
@@ -215,14 +214,14 @@ TEST_F(Files, ADiskThatIsFullWhileAFileIsTurnedOverLeavesNoFileWithoutItsHeader)
   EXPECT_NE(text.find("2026-11-21T12:00:06"), std::string::npos);
   EXPECT_FALSE(text.starts_with("2026")) << "the header is first";
   ASSERT_TRUE(sink->close());
-  EXPECT_TRUE(made("csv:" + path("t.csv").string())->open(head()));
+  EXPECT_TRUE(made("csv:" + path("t.csv").string())->open(head_of()));
 }
 
 // Kills: rows lost, or the whole monitor, because a file could not be turned over.
 TEST_F(Files, WhereAFileCannotBeTurnedOverItsRowsGoOnInItAndThatIsSaid) {
   const std::string name = std::string(248, 'n') + ".csv";  // a longer one is none
   auto sink = made("csv:" + path(name).string() + ",rotate-every=2s");
-  ASSERT_TRUE(sink->open(head()));
+  ASSERT_TRUE(sink->open(head_of()));
   for (int s = 1; s < 9; ++s) ASSERT_TRUE(sink->write(frame(s))) << s;
   const std::string text = content(path(name));
   for (int s = 1; s < 9; ++s) EXPECT_NE(text.find("T12:00:0" + std::to_string(s)), std::string::npos) << s;
@@ -231,8 +230,8 @@ TEST_F(Files, WhereAFileCannotBeTurnedOverItsRowsGoOnInItAndThatIsSaid) {
 
 TEST_F(Files, TwoMonitorsDoNotWriteOneFile) {
   auto first = made("jsonl:" + path("one.jsonl").string());
-  ASSERT_TRUE(first->open(head()));
-  const auto second_open = made("jsonl:" + path("one.jsonl").string())->open(head());
+  ASSERT_TRUE(first->open(head_of()));
+  const auto second_open = made("jsonl:" + path("one.jsonl").string())->open(head_of());
   ASSERT_FALSE(second_open);
   EXPECT_THAT(second_open.error().what, HasSubstr("somebody else writes"));
 }

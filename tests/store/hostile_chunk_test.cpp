@@ -1,32 +1,28 @@
 // Bytes that pass the checksum and lie all the same: what somebody writes who knows the format.
-#include <zstd.h>
 
+#include "packed_content.hpp"
 #include "store/chunk_codec.hpp"
 #include "store_test_support.hpp"
 
 namespace prony {
 namespace {
 
-Result<TickBlock> decode_content(const std::vector<std::uint8_t>& content) {
-  std::vector<std::byte> bytes(ZSTD_compressBound(content.size()));
-  bytes.resize(ZSTD_compress(bytes.data(), bytes.size(), content.data(), content.size(), 1));
-  return decode_chunk(bytes);
-}
+Result<TickBlock> chunk_of(const std::vector<std::uint8_t>& content) { return decode_chunk(test::packed(content)); }
 
 // version, group, ticks, channels, …
 TEST(HostileChunk, ClaimsOfImpossibleSizesAreRefusedBeforeMemoryIsTaken) {
-  EXPECT_FALSE(decode_content({}));
-  EXPECT_FALSE(decode_content({1}));
-  EXPECT_FALSE(decode_content({2, 1, 1, 0, 0, 0, 0, 0}));                                      // another version
-  EXPECT_FALSE(decode_content({1, 1, 0, 0}));                                                  // no ticks
-  EXPECT_FALSE(decode_content({1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x01}));                    // 4 billion ticks
-  EXPECT_FALSE(decode_content({1, 1, 0x80, 0x80, 0x04, 0xff, 0xff, 0x03}));                    // 65536 × 65535
-  EXPECT_FALSE(decode_content({1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}));  // a group of 64 bits
+  EXPECT_FALSE(chunk_of({}));
+  EXPECT_FALSE(chunk_of({1}));
+  EXPECT_FALSE(chunk_of({2, 1, 1, 0, 0, 0, 0, 0}));                                      // another version
+  EXPECT_FALSE(chunk_of({1, 1, 0, 0}));                                                  // no ticks
+  EXPECT_FALSE(chunk_of({1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x01}));                    // 4 billion ticks
+  EXPECT_FALSE(chunk_of({1, 1, 0x80, 0x80, 0x04, 0xff, 0xff, 0x03}));                    // 65536 × 65535
+  EXPECT_FALSE(chunk_of({1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}));  // a group of 64 bits
 }
 
 TEST(HostileChunk, AWellFormedSmallestChunkIsTaken) {
   // one tick, one channel, three constant columns (begin 4, width 2, raw 10), quality: run of one ok
-  const auto block = decode_content({1, 1, 1, 1, 8, 0, 4, 0, 20, 0, 1 << 2});
+  const auto block = chunk_of({1, 1, 1, 1, 8, 0, 4, 0, 20, 0, 1 << 2});
   ASSERT_TRUE(block) << block.error().what;
   EXPECT_EQ(block->begin(0).ns, 4);
   EXPECT_EQ(block->end(0).ns, 6);
@@ -34,13 +30,13 @@ TEST(HostileChunk, AWellFormedSmallestChunkIsTaken) {
 }
 
 TEST(HostileChunk, FalsePredictorsPlanesAndQualitiesAreRefused) {
-  EXPECT_FALSE(decode_content({1, 1, 1, 1, 8, 0, 4, 0, 20, 1, 9, 0, 0, 1 << 2}));  // predictor 9
-  EXPECT_FALSE(decode_content({1, 1, 1, 1, 8, 0, 4, 0, 20, 1, 0, 0, 9, 1 << 2}));  // nine planes
-  EXPECT_FALSE(decode_content({1, 1, 1, 1, 8, 0, 4, 0, 20, 0, (1 << 2) | 3}));     // quality 3
-  EXPECT_FALSE(decode_content({1, 1, 1, 1, 8, 0, 4, 0, 20, 0, 2 << 2}));           // a run over the end
-  EXPECT_FALSE(decode_content({1, 1, 1, 1, 8, 0, 4, 0, 20, 0, 0}));                // a run of nothing, for ever
-  EXPECT_FALSE(decode_content({1, 1, 1, 1, 8, 0, 4, 0, 20, 0, 1 << 2, 77}));       // something follows
-  EXPECT_FALSE(decode_content({1, 1, 2, 1, 8, 0, 4, 0, 20, 1, 0, 0, 1, 2 << 2}));  // its one plane is missing
+  EXPECT_FALSE(chunk_of({1, 1, 1, 1, 8, 0, 4, 0, 20, 1, 9, 0, 0, 1 << 2}));  // predictor 9
+  EXPECT_FALSE(chunk_of({1, 1, 1, 1, 8, 0, 4, 0, 20, 1, 0, 0, 9, 1 << 2}));  // nine planes
+  EXPECT_FALSE(chunk_of({1, 1, 1, 1, 8, 0, 4, 0, 20, 0, (1 << 2) | 3}));     // quality 3
+  EXPECT_FALSE(chunk_of({1, 1, 1, 1, 8, 0, 4, 0, 20, 0, 2 << 2}));           // a run over the end
+  EXPECT_FALSE(chunk_of({1, 1, 1, 1, 8, 0, 4, 0, 20, 0, 0}));                // a run of nothing, for ever
+  EXPECT_FALSE(chunk_of({1, 1, 1, 1, 8, 0, 4, 0, 20, 0, 1 << 2, 77}));       // something follows
+  EXPECT_FALSE(chunk_of({1, 1, 2, 1, 8, 0, 4, 0, 20, 1, 0, 0, 1, 2 << 2}));  // its one plane is missing
 }
 
 TEST(HostileChunk, RandomBytesNeverCrashTheReader) {
@@ -49,7 +45,7 @@ TEST(HostileChunk, RandomBytesNeverCrashTheReader) {
     std::vector<std::uint8_t> content(random.next() % 60);
     for (auto& byte : content) byte = static_cast<std::uint8_t>(random.next() % (round % 2 == 0 ? 256 : 12));
     if (!content.empty()) content[0] = 1;
-    (void)decode_content(content);
+    (void)chunk_of(content);
     std::vector<std::byte> raw(content.size());
     for (std::size_t i = 0; i < raw.size(); ++i) raw[i] = static_cast<std::byte>(content[i]);
     EXPECT_FALSE(decode_chunk(raw));

@@ -2,8 +2,8 @@
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/wait.h>
-#include <zstd.h>
 
+#include "packed_content.hpp"
 #include "store/look_codec.hpp"
 #include "store_test_support.hpp"
 
@@ -80,16 +80,14 @@ TEST(LookCodec, WhatDoesNotAscendOrIsNothingIsRefused) {
   EXPECT_FALSE(encode_looks(looks));
 }
 
-Result<std::vector<ProcessLook>> decode_content(const std::vector<std::uint8_t>& content) {
-  std::vector<std::byte> bytes(ZSTD_compressBound(content.size()));
-  bytes.resize(ZSTD_compress(bytes.data(), bytes.size(), content.data(), content.size(), 1));
-  return decode_looks(bytes);
+Result<std::vector<ProcessLook>> looks_packed(const std::vector<std::uint8_t>& content) {
+  return decode_looks(test::packed(content));
 }
 
 // version, looks, uses, first, time unit, memory unit; begin, length, uses, ended; process; memory; planes, times
 TEST(LookCodec, AWellFormedSmallestChunkIsTakenAndEachLieIsRefused) {
   const std::vector<std::uint8_t> good{1, 1, 1, 8, 10, 1, 0, 4, 1, 3, 6, 4, 1, 7};
-  const auto looks = decode_content(good);
+  const auto looks = looks_packed(good);
   ASSERT_TRUE(looks) << looks.error().what;
   ASSERT_EQ(looks->size(), 1U);
   EXPECT_EQ((*looks)[0].between.begin.ns, 4);
@@ -100,11 +98,11 @@ TEST(LookCodec, AWellFormedSmallestChunkIsTakenAndEachLieIsRefused) {
   EXPECT_EQ((*looks)[0].uses[0].resident_bytes, 2U);
   EXPECT_EQ((*looks)[0].uses[0].cpu_ns, 70);
   for (std::size_t cut = 0; cut < good.size(); ++cut)
-    EXPECT_FALSE(decode_content({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(cut)})) << cut;
+    EXPECT_FALSE(looks_packed({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(cut)})) << cut;
   const auto lie = [&](std::size_t at, std::uint8_t byte) {
     auto content = good;
     content[at] = byte;
-    return decode_content(content);
+    return looks_packed(content);
   };
   EXPECT_FALSE(lie(0, 2));   // another version
   EXPECT_FALSE(lie(1, 0));   // no looks
@@ -115,11 +113,11 @@ TEST(LookCodec, AWellFormedSmallestChunkIsTakenAndEachLieIsRefused) {
   EXPECT_FALSE(lie(12, 9));  // nine planes
   auto longer = good;
   longer.push_back(0);
-  EXPECT_FALSE(decode_content(longer));
+  EXPECT_FALSE(looks_packed(longer));
   // The second process would have number 2³².
-  EXPECT_FALSE(decode_content({1, 1, 2, 8, 10, 1, 0, 4, 2, 3, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 4, 4, 1, 7, 7}));
+  EXPECT_FALSE(looks_packed({1, 1, 2, 8, 10, 1, 0, 4, 2, 3, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 4, 4, 1, 7, 7}));
   // Sizes of which no memory could be taken.
-  EXPECT_FALSE(decode_content({1, 0xff, 0xff, 0x03, 0xff, 0xff, 0x7f, 8, 10, 1, 0, 4, 1, 3, 6, 4, 1, 7}));
+  EXPECT_FALSE(looks_packed({1, 0xff, 0xff, 0x03, 0xff, 0xff, 0x7f, 8, 10, 1, 0, 4, 1, 3, 6, 4, 1, 7}));
 }
 
 TEST(LookCodec, RandomBytesNeverCrashTheReader) {
@@ -128,7 +126,7 @@ TEST(LookCodec, RandomBytesNeverCrashTheReader) {
     std::vector<std::uint8_t> content(random.next() % 60);
     for (auto& byte : content) byte = static_cast<std::uint8_t>(random.next() % (round % 2 == 0 ? 256 : 9));
     if (!content.empty()) content[0] = 1;
-    (void)decode_content(content);
+    (void)looks_packed(content);
   }
 }
 

@@ -3,10 +3,10 @@
 #include <time.h>
 
 #include <cmath>
-#include <fstream>
 #include <iostream>
 
 #include "../support/sanitizer.hpp"
+#include "resident_bytes.hpp"
 #include "store_test_support.hpp"
 
 namespace prony {
@@ -23,16 +23,9 @@ double own_cpu_s() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-std::size_t resident_bytes() {
-  std::ifstream in("/proc/self/statm");
-  std::size_t total = 0, resident = 0;
-  in >> total >> resident;
-  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
 // RAPL-like: 50 W with a noise of 5 % of each step, in steps of 61 µJ; ticks jitter by some 20 µs.
-struct Source {
-  explicit Source(std::size_t channels, std::int64_t period) : energy(channels), period_ns(period) {}
+struct RaplSource {
+  explicit RaplSource(std::size_t channels, std::int64_t period) : energy(channels), period_ns(period) {}
   void fill(TickBlock& block, std::int64_t tick) {
     std::vector<Reading> readings(energy.size());
     for (std::size_t c = 0; c < energy.size(); ++c) {
@@ -64,7 +57,7 @@ Figures record_much(const std::filesystem::path& path, Duration interval, std::i
   Figures figures;
   auto recorder =
       record(path, fast_plan(20, interval), {.if_exists = IfExists::refuse, .commit_every = milliseconds(3'600'000)});
-  Source source(20, interval.ns);
+  RaplSource source(20, interval.ns);
   TickBlock block({1}, 20, batch);
   std::size_t early = 0;
   double cpu = 0;
@@ -75,9 +68,9 @@ Figures record_much(const std::filesystem::path& path, Duration interval, std::i
     EXPECT_TRUE(recorder->append(block));
     EXPECT_TRUE(recorder->flush());  // as every half second does
     cpu += own_cpu_s() - before;
-    if (t >= ticks / 4 && early == 0) early = resident_bytes();
+    if (t >= ticks / 4 && early == 0) early = test::resident_bytes();
   }
-  const auto late = resident_bytes();
+  const auto late = test::resident_bytes();
   figures.growth = late > early ? late - early : 0;
   EXPECT_TRUE(recorder->close(RunState::complete));
   figures.cpu_us_a_tick = cpu * 1e6 / static_cast<double>(ticks);
