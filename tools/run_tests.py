@@ -20,6 +20,8 @@ from stage_folder import StageFolder
 from tally import (JOBS, ROOT, Tally, build, run, run_check, run_ctest, run_gtests, run_unittest, run_unittests, show_end,
                    test_programs)
 
+# A build from nothing is all that continuous integration does; who works on a file compiles that file only.
+DEV = ["--preset", "dev", *(["-DCMAKE_UNITY_BUILD=ON"] if os.environ.get("CI") else [])]
 TSAN_PARTS = ["client", "sampler", "store", "process"]
 
 
@@ -47,7 +49,7 @@ def stage_tidy(tally, _options):
     if not tool:
         tally.skip("tidy: clang-tidy-19 is not installed")
         return
-    if build(tally, "dev", ["--preset", "dev"]):
+    if build(tally, "dev", DEV):
         run_check(tally, "tidy", [tool, "-quiet", "-p", "build/dev", "src/.*\\.cpp"])
 
 
@@ -62,13 +64,13 @@ def set_up_llama(tally):
 
 def stage_unit(tally, _options):
     set_up_llama(tally)
-    if build(tally, "dev", ["--preset", "dev"]):
+    if build(tally, "dev", DEV):
         run_ctest(tally, "dev")
 
 
 def stage_rigs(tally, _options):
     program = os.path.join(ROOT, "build/dev/rigs/fakesysfs")
-    if not build(tally, "dev", ["--preset", "dev"]):
+    if not build(tally, "dev", DEV):
         return
     if os.path.exists(program):
         run_unittest(tally, "rigs", ["tests/rigs/test_fakesysfs.py", program])
@@ -77,7 +79,7 @@ def stage_rigs(tally, _options):
 
 
 def stage_e2e(tally, _options):
-    if not build(tally, "dev", ["--preset", "dev"]):
+    if not build(tally, "dev", DEV):
         return
     code, text = run(["sh", "tools/setup-prometheus.sh"], timeout=300)
     if code != 0:  # its test says that it is skipped, and is counted so
@@ -91,7 +93,7 @@ def stage_e2e(tally, _options):
 
 def stage_engines(tally, _options):
     """Real servers of language models, which are built once and kept in build/deps."""
-    if not build(tally, "dev", ["--preset", "dev"]):
+    if not build(tally, "dev", DEV):
         return
     for script in ("tools/setup-llama-server.sh", "tools/setup-ollama.sh"):
         code, text = run(["sh", script], timeout=1800)
@@ -214,7 +216,7 @@ def stage_qemu(tally, _options):
         show_end(text, 20)
         tally.skip("qemu: the kernels could not be fetched (see above)")
         return
-    native = "build/dev/prony" if build(tally, "dev", ["--preset", "dev"], ["prony"]) else "-"
+    native = "build/dev/prony" if build(tally, "dev", DEV, ["prony"]) else "-"
     cross = "build/aarch64/prony" if cross_build(tally, "aarch64", ["prony"]) else "-"
     run_unittest(tally, "qemu", ["tests/qemu/test_qemu.py", native, cross], timeout=300)
 
@@ -230,7 +232,7 @@ def stage_bugs(tally, _options):
 
 def stage_torch(tally, _options):
     """The Python suite's tests that need PyTorch (test_torch*, and test_docs): too much to fetch for the everyday stages."""
-    if not build(tally, "dev", ["--preset", "dev"], ["python_native", "prony"]):
+    if not build(tally, "dev", DEV, ["python_native", "prony"]):
         return
     code, text = run(["sh", "tools/setup-torch.sh"], timeout=600)
     if code != 0:
