@@ -237,7 +237,8 @@ TEST_F(Switches, AProcessOfManyShortSlicesHasByItsClockWhatItsSwitchesAddUpTo) {
               << static_cast<double>(inner_end - inner_begin) / 1e6 << " to "
               << static_cast<double>(outer_end - outer_begin) / 1e6 << " ms, " << seen.switches << " switches\n";
     if (seen.switches <= 100) continue;  // others had the processors
-    const auto inner = static_cast<double>(inner_end - inner_begin), outer = static_cast<double>(outer_end - outer_begin);
+    const auto inner = static_cast<double>(inner_end - inner_begin),
+               outer = static_cast<double>(outer_end - outer_begin);
     shortfall = std::min(shortfall, (inner - static_cast<double>(counted)) / inner);
     excess = std::min(excess, (static_cast<double>(counted) - outer) / outer);
   }
