@@ -119,4 +119,22 @@ ModelCost decode_cost(const ModelShape& shape, double context, double sequences,
   return cost;
 }
 
+// A step sees its own token, too: the sums over steps are those over a prompt's tokens.
+ModelCost generation_cost(const ModelShape& shape, double before, double steps, double sequences,
+                          double bytes_per_number) {
+  ModelCost cost;
+  if (steps <= 0) return cost;
+  const ModelCost one = decode_cost(shape, 0, sequences, bytes_per_number);
+  cost.linear_flop = steps * one.linear_flop;
+  cost.weight_bytes = steps * one.weight_bytes;
+  cost.kv_written_bytes = steps * one.kv_written_bytes;
+  for (const LayerShape& layer : shape.layers)
+    cost.attention_flop +=
+        sequences * attention_flop(shape, layer) * seen_together(before, steps, number(layer.window));
+  const KvReads reads = kv_reads(shape, bytes_per_number);
+  cost.kv_read_bytes = sequences * (reads.bytes_per_token * seen_together(before, steps, 0) +
+                                    reads.windowed_bytes_per_token * seen_together(before, steps, reads.window_tokens));
+  return cost;
+}
+
 }  // namespace prony::complexity

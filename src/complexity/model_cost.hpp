@@ -33,6 +33,11 @@ struct ModelCost {
 [[nodiscard]] ModelCost decode_cost(const ModelShape& shape, double context, double sequences = 1,
                                     double bytes_per_number = f16_bytes);
 
+// All steps that make `steps` further tokens of each of `sequences`, each with `before` tokens before the first of
+// them.
+[[nodiscard]] ModelCost generation_cost(const ModelShape& shape, double before, double steps, double sequences = 1,
+                                        double bytes_per_number = f16_bytes);
+
 // What one token more takes in the cache while no window is full; what layers with a window hold at most.
 struct KvSize {
   double bytes_per_token = 0;  // of layers that see everything

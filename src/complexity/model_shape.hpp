@@ -41,6 +41,7 @@ struct ModelShape {
   std::uint64_t kv_rank = 0, rope_length = 0;
   std::vector<LayerShape> layers;                   // those that make the next token
   std::uint64_t head_elements = 0, head_bytes = 0;  // the output matrix, or the embedding where it serves as both
+  bool tied = false;                                // the embedding serves as the output matrix
   std::uint64_t lookup_bytes = 0;                   // of one row of the embedding
   std::uint64_t parameters = 0;                     // all that is in the file
   std::optional<std::uint64_t> weights_bytes;       // of all tensors; absent: a type is not known
@@ -51,6 +52,8 @@ struct ModelShape {
   [[nodiscard]] double bits_per_weight() const noexcept;  // 0: not known
 };
 
+// Name, parameters, bytes and types: what the table tells of any file, whatever is in it. No layers.
+[[nodiscard]] ModelShape totals_of(const GgufHeader& header);
 [[nodiscard]] Result<ModelShape> shape_of(const GgufHeader& header);
 
 }  // namespace prony::complexity

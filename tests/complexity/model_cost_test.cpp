@@ -17,6 +17,18 @@ ModelShape shape(const GgufWriter& writer) {
   return result ? *result : ModelShape{};
 }
 
+GgufWriter with_window(const std::string& architecture, bool pattern_told) {
+  GgufWriter out;
+  out.text("general.architecture", architecture).word(architecture + ".block_count", 6);
+  out.word(architecture + ".attention.head_count", 4).word(architecture + ".attention.head_count_kv", 1);
+  out.word(architecture + ".attention.key_length", 256).word(architecture + ".attention.value_length", 256);
+  out.word(architecture + ".attention.sliding_window", 512);
+  if (pattern_told) out.list(architecture + ".attention.sliding_window_pattern", {1, 1, 1, 1, 1, 0}, true);
+  out.tensor("token_embd.weight", {1024, 1000}, 1);
+  for (int i = 0; i < 6; ++i) out.tensor("blk." + std::to_string(i) + ".attn_k.weight", {1024, 256}, 1);
+  return out;
+}
+
 // Llama 3.1 8B, published: 8 030 261 248 parameters; 32 layers, 32 heads on 8 key heads of 128.
 TEST(ModelCost, OfLlama8BItIsWhatThePublishedShapeMakesByHand) {
   const ModelShape model = shape(llama({}));
@@ -56,6 +68,27 @@ TEST(ModelCost, OfAPromptOneTokenAfterAnotherAndAllAtOnceComputeTheSame) {
   EXPECT_NEAR(whole.attention_flop, by_one, 1);
 }
 
+// Kills: a sum over steps that takes the last one's context for all, or lets a window grow.
+TEST(ModelCost, OfAnAnswerItIsTheSumOfItsSteps) {
+  for (const ModelShape& model : {shape(llama({})), shape(with_window("gemma3", true))}) {
+    const ModelCost all = generation_cost(model, 500, 100, 3);
+    ModelCost sum;
+    for (int i = 1; i <= 100; ++i) {
+      const ModelCost step = decode_cost(model, 500 + i, 3);
+      sum.linear_flop += step.linear_flop;
+      sum.attention_flop += step.attention_flop;
+      sum.weight_bytes += step.weight_bytes;
+      sum.kv_read_bytes += step.kv_read_bytes;
+      sum.kv_written_bytes += step.kv_written_bytes;
+    }
+    EXPECT_NEAR(all.attention_flop / sum.attention_flop, 1, 1e-12);
+    EXPECT_NEAR(all.flop() / sum.flop(), 1, 1e-12);
+    EXPECT_NEAR(all.kv_read_bytes / sum.kv_read_bytes, 1, 1e-12);
+    EXPECT_NEAR(all.bytes() / sum.bytes(), 1, 1e-12);
+  }
+  EXPECT_EQ(generation_cost(shape(llama({})), 500, 0).flop(), 0);
+}
+
 TEST(ModelCost, AStepReadsTheWeightsOnceWhateverItsBatch) {
   const ModelShape model = shape(llama({}));
   const double one = decode_cost(model, 0).weight_bytes, eight = decode_cost(model, 0, 8).weight_bytes;
@@ -69,18 +102,6 @@ TEST(ModelCost, WithoutAnOutputMatrixTheEmbeddingIsOneAndIsNotCountedTwice) {
   const ModelShape tied = shape(llama({.tied = true})), untied = shape(llama({}));
   EXPECT_EQ(decode_cost(tied, 10).flop(), decode_cost(untied, 10).flop());
   EXPECT_EQ(untied.parameters - tied.parameters, 4096U * 128256);
-}
-
-GgufWriter with_window(const std::string& architecture, bool pattern_told) {
-  GgufWriter out;
-  out.text("general.architecture", architecture).word(architecture + ".block_count", 6);
-  out.word(architecture + ".attention.head_count", 4).word(architecture + ".attention.head_count_kv", 1);
-  out.word(architecture + ".attention.key_length", 256).word(architecture + ".attention.value_length", 256);
-  out.word(architecture + ".attention.sliding_window", 512);
-  if (pattern_told) out.list(architecture + ".attention.sliding_window_pattern", {1, 1, 1, 1, 1, 0}, true);
-  out.tensor("token_embd.weight", {1024, 1000}, 1);
-  for (int i = 0; i < 6; ++i) out.tensor("blk." + std::to_string(i) + ".attn_k.weight", {1024, 256}, 1);
-  return out;
 }
 
 // Gemma 3: five layers see 512 tokens, the sixth all. One layer keeps 2 · 256 numbers of two bytes of a token.
