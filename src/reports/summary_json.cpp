@@ -169,7 +169,7 @@ Json gaps_json(const GapStatistics& itl) {
   return out;
 }
 
-Json request_json(const Summary& summary, const RequestRow& row) {
+Json request_json(const Summary& summary, const RequestRow& row, bool at_once) {
   Json out{{"id", row.span.name}, {"status", std::string(to_string(row.span.status))}};
   put(out, "clock", row.span.attribute("clock").value_or(""));
   put(out, "finish", row.finish);
@@ -190,7 +190,7 @@ Json request_json(const Summary& summary, const RequestRow& row) {
   put_request_check(out, row);
   out["itl"] = gaps_json(row.itl);
   out["headline"] = headline_json(row.headline);
-  if (row.headline.gross && row.headline.resolvable && row.output_tokens && *row.output_tokens > 0)
+  if (row.headline.gross && row.headline.resolvable && !at_once && row.output_tokens && *row.output_tokens > 0)
     out["gross_j_per_output_token"] = row.headline.gross->value / static_cast<double>(*row.output_tokens);
   if (row.headline.charged && row.output_tokens && *row.output_tokens > 0)
     out["charged_j_per_output_token"] = row.headline.charged->value / static_cast<double>(*row.output_tokens);
@@ -390,7 +390,8 @@ Json to_json(const Summary& summary) {
   // A document that can still be opened; the exported table of requests has all of them.
   constexpr std::size_t most_requests = 10'000;
   const std::size_t told = std::min(summary.requests.size(), most_requests);
-  for (std::size_t i = 0; i < told; ++i) out["requests"].push_back(request_json(summary, summary.requests[i]));
+  const bool at_once = ran_at_once(summary);
+  for (std::size_t i = 0; i < told; ++i) out["requests"].push_back(request_json(summary, summary.requests[i], at_once));
   if (told < summary.requests.size()) out["requests_left_out"] = summary.requests.size() - told;
   if (Json engines = engine_json(summary); !engines.empty()) out["engine_tokens"] = std::move(engines);
   put_prompt_checks(out, summary);
