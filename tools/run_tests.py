@@ -2,7 +2,7 @@
 """Builds and runs every test there is, stage by stage, and closes with "N passed, N failed, N skipped".
 
 A stage that cannot run here counts as skipped with its reason, never as passed; a build that fails counts as failed.
-usage: run_tests.py [--stages a,b,…] [--fuzz-seconds N] [--keep-going is the default]
+usage: run_tests.py [--stages a,b,…] [--fuzz-seconds N] [--within MINUTES]
 """
 
 import argparse
@@ -258,7 +258,7 @@ for name in ("torch", "transformers", "torchinfo"):
 
 STAGES = {"house": stage_house, "format": stage_format, "unit": stage_unit, "rigs": stage_rigs, "e2e": stage_e2e,
           "asan": stage_asan, "tsan": stage_tsan, "fuzz": stage_fuzz, "aarch64": stage_aarch64,
-          "armhf": stage_armhf, "qemu": stage_qemu, "bugs": stage_bugs}
+          "qemu": stage_qemu, "bugs": stage_bugs, "armhf": stage_armhf}
 # Heavy ones: a server that takes minutes to build, PyTorch.
 EXTRA = {"tidy": stage_tidy, "engines": stage_engines, "torch": stage_torch}
 
@@ -271,7 +271,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stages", default=",".join(STAGES), help="of " + ",".join([*STAGES, *EXTRA]))
     parser.add_argument("--fuzz-seconds", type=int, default=10)
+    parser.add_argument("--within", type=float, metavar="MINUTES", default=os.environ.get("PRONY_TEST_MINUTES"),
+                        help="begin no stage after that many minutes: what is left counts as skipped")
     options = parser.parse_args()
+    started = time.monotonic()
     every = {**STAGES, **EXTRA}
     wanted = options.stages.split(",")
     unknown = [s for s in wanted if s not in every]
@@ -281,6 +284,9 @@ def main():
     for name in wanted:
         begin, before = time.monotonic(), (tally.passed, tally.failed, tally.skipped)
         print(f"== {name}", flush=True)
+        if options.within and begin - started > options.within * 60:
+            tally.skip(f"{name}: the whole stage, since {options.within:g} minutes were over (tools/run_tests.py --stages {name})")
+            continue
         with StageFolder(name) as folder:
             every[name](tally, options)
         if folder.left:
