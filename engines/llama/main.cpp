@@ -122,6 +122,7 @@ class Worker {
            {"engine.batch", facts.batch},
            {"engine.threads", facts.threads},
            {"engine.sequences", facts.sequences},
+           {"engine.can_offload", llama_supports_gpu_offload()},
            {"engine.load_ms", facts.load_ms}}}});
   }
 

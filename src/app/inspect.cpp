@@ -3,48 +3,32 @@
 
 #include <CLI/CLI.hpp>
 #include <cmath>
-#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "app/common.hpp"
 #include "app/inspect_report.hpp"
+#include "app/kept.hpp"
+#include "app/machine_peaks.hpp"
+#include "app/model_source.hpp"
 #include "app/subcommand.hpp"
 #include "app/write_file.hpp"
 #include "base/text.hpp"
-#include "complexity/ollama_store.hpp"
 
 namespace prony::app {
 
 namespace {
 
 constexpr double most_tokens = 10'000'000, most_sequences = 1'000'000;
-constexpr std::string_view ollama_prefix = "ollama:";
 
 struct InspectOptions {
   std::string model;
   bool json = false;
   double prompt_tokens = 512, output_tokens = 128, batch = 1;
-  std::string cache_type = "f16", peak_flops, memory_bandwidth;
+  std::string cache_type = "f16", peak_flops, peak_bandwidth;
+  bool measure = false, forget = false;
+  std::int32_t threads = 0;
 };
-
-// "312T", "312TFLOP/s", "2.04TB/s" → per second.
-Result<double> rate_setting(const std::string& text, std::string_view option, std::string_view unit) {
-  constexpr std::string_view prefixes = "kMGTPE";
-  std::string_view number = trim(text);
-  if (number.ends_with(unit)) number.remove_suffix(unit.size());
-  double factor = 1;
-  if (!number.empty())
-    if (const std::size_t prefix = prefixes.find(number.back()); prefix != std::string_view::npos) {
-      for (std::size_t i = 0; i <= prefix; ++i) factor *= 1000;
-      number.remove_suffix(1);
-    }
-  const auto value = parse_finite(number);
-  if (!value || !(*value * factor >= 1) || *value * factor > 1e24)
-    return fail(ErrorCode::usage, "'" + printable(text, 40) + "' is no rate", std::string(option),
-                "Write it like 312T or 312T" + std::string(unit) + "; k, M, G, T, P and E are powers of 1000.");
-  return *value * factor;
-}
 
 Result<InspectQuestion> question_of(const InspectOptions& options) {
   InspectQuestion question;
@@ -64,76 +48,61 @@ Result<InspectQuestion> question_of(const InspectOptions& options) {
                 "--cache-type", "f16, f32, bf16, q8_0, q5_1, q4_0 and others of GGUF are.");
   question.cache_type = options.cache_type;
   question.cache_bytes_per_number = *cache;
-  if (options.peak_flops.empty() != options.memory_bandwidth.empty())
-    return fail(ErrorCode::usage, "--peak-flops and --memory-bandwidth belong together: either may be what limits");
+  if (options.peak_flops.empty() != options.peak_bandwidth.empty())
+    return fail(ErrorCode::usage, "--peak-flops and --peak-bandwidth belong together: either may be what limits");
   if (options.peak_flops.empty()) return question;
   const auto peak = rate_setting(options.peak_flops, "--peak-flops", "FLOP/s");
   if (!peak) return Unexpected<Error>(peak.error());
-  const auto bandwidth = rate_setting(options.memory_bandwidth, "--memory-bandwidth", "B/s");
+  const auto bandwidth = rate_setting(options.peak_bandwidth, "--peak-bandwidth", "B/s");
   if (!bandwidth) return Unexpected<Error>(bandwidth.error());
   question.peak_flop_per_s = *peak;
   question.memory_bytes_per_s = *bandwidth;
   return question;
 }
 
-// Where Ollama keeps its models: what it was told, the user's folder, that of the service.
-std::vector<std::string> ollama_stores() {
-  if (const char* told = std::getenv("OLLAMA_MODELS"); told != nullptr && *told != '\0') return {told};
-  std::vector<std::string> stores;
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0')
-    stores.push_back(std::string(home) + "/.ollama/models");
-  stores.emplace_back("/usr/share/ollama/.ollama/models");
-  return stores;
-}
-
-Result<complexity::OllamaModel> find_in_stores(std::string_view name) {
-  const std::vector<std::string> stores = ollama_stores();
-  auto first = complexity::find_ollama_model(stores.front(), name);
-  if (first || first.error().code != ErrorCode::absent) return first;
-  for (std::size_t i = 1; i < stores.size(); ++i)
-    if (auto other = complexity::find_ollama_model(stores[i], name); other || other.error().code != ErrorCode::absent)
-      return other;
-  return first;
-}
-
-Result<Inspected> inspected_model(const std::string& source) {
-  Inspected inspected{source, {}, {}};
-  if (source.starts_with(ollama_prefix)) {
-    auto found = find_in_stores(std::string_view(source).substr(ollama_prefix.size()));
-    if (!found) return Unexpected<Error>(found.error());
-    auto files = found->weights.size() == 1 ? complexity::read_gguf_files(found->weights.front())
-                                            : complexity::read_gguf_files(found->weights);
-    if (!files) return Unexpected<Error>(files.error());
-    inspected.model = complexity::model_of(std::move(*files));
-    inspected.beside = std::move(found->beside);
-    return inspected;
+// Peaks that were measured here before are used where none are given; those of other machines must be given.
+void use_kept_peaks(InspectQuestion& question) {
+  if (question.peak_flop_per_s) return;
+  auto machine = open_machine({});
+  if (!machine) return;
+  const auto peaks = kept_peaks(facts_for_kept(**machine, {}));
+  if (!peaks) {
+    if (peaks.error().code != ErrorCode::absent) print_note(error_text(peaks.error()));
+    return;
   }
-  auto model = complexity::read_model(source);
-  if (!model) return Unexpected<Error>(model.error());
-  inspected.model = std::move(*model);
-  return inspected;
+  question.peak_flop_per_s = peaks->flop.best;
+  question.memory_bytes_per_s = peaks->bytes_per_s();
+  question.peak_source = calibrate::words_of(*peaks);
 }
 
 int inspect(const InspectOptions& options) {
-  const auto question = question_of(options);
+  if (options.measure || options.forget) {
+    if (!options.model.empty() || (options.measure && options.forget))
+      return failed({ErrorCode::usage, "--measure-machine and --forget-machine stand alone, without a model", {}, {}});
+    return options.forget ? forget_machine() : measure_machine({options.threads, options.json});
+  }
+  if (options.model.empty())
+    return failed(
+        {ErrorCode::usage, "no model given", {}, "A GGUF file, a folder, or ollama:NAME:  prony inspect M.gguf"});
+  auto question = question_of(options);
   if (!question) return failed(question.error());
-  const auto inspected = inspected_model(options.model);
-  if (!inspected) return failed(inspected.error());
+  auto named = read_named_model(options.model);
+  if (!named) return failed(named.error());
+  use_kept_peaks(*question);
+  const Inspected inspected{options.model, std::move(named->model), std::move(named->beside)};
   if (options.json)  // names in files may be no UTF-8
     return print_result(
-        inspect_json(*inspected, *question).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+        inspect_json(inspected, *question).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   const Terminal terminal = terminal_of(STDOUT_FILENO);
-  return print_result(inspect_text(*inspected, *question, terminal.width, terminal.colour));
+  return print_result(inspect_text(inspected, *question, terminal.width, terminal.colour));
 }
 
 }  // namespace
 
 std::function<int(const CommandWords&)> add_inspect(CLI::App& command) {
   auto options = std::make_shared<InspectOptions>();
-  command
-      .add_option("MODEL", options->model,
-                  "A GGUF file (any one of several), a folder with config.json and safetensors, or ollama:NAME")
-      ->required();
+  command.add_option("MODEL", options->model,
+                     "A GGUF file (any one of several), a folder with config.json and safetensors, or ollama:NAME");
   command.add_flag("--json", options->json, "The same as JSON");
   command.add_option("--prompt-tokens", options->prompt_tokens, "Length of the prompt (default 512)")->type_name("N");
   command.add_option("--output-tokens", options->output_tokens, "Length of the answer (default 128)")->type_name("N");
@@ -142,8 +111,13 @@ std::function<int(const CommandWords&)> add_inspect(CLI::App& command) {
       ->type_name("TYPE");
   command.add_option("--peak-flops", options->peak_flops, "What the machine computes at most: 312T; gives a ceiling")
       ->type_name("RATE");
-  command.add_option("--memory-bandwidth", options->memory_bandwidth, "What its memory reads at most: 2.04TB/s")
+  command.add_option("--peak-bandwidth", options->peak_bandwidth, "What its memory reads at most: 2.04TB/s")
       ->type_name("RATE");
+  command.add_flag("--measure-machine", options->measure,
+                   "Measure these two here, in about 10 s, and keep them for inspect and llm");
+  command.add_option("--threads", options->threads, "Of --measure-machine (default: one on each CPU)")
+      ->check(CLI::Range(1, 4096));
+  command.add_flag("--forget-machine", options->forget, "Keep none");
   return [options](const CommandWords&) { return inspect(*options); };
 }
 

@@ -103,8 +103,8 @@ InspectFigures inspect_figures(const ModelShape& shape, const InspectQuestion& q
   figures.generated_tokens = steps * question.sequences;
   // The last token of the answer is nobody's input: its keys and values are never made.
   figures.kv_bytes = complexity::kv_size(shape, number_bytes).bytes(question.prompt_tokens + steps);
-  if (shape.weights_bytes)
-    figures.memory_bytes = static_cast<double>(*shape.weights_bytes) + question.sequences * figures.kv_bytes;
+  figures.memory_bytes =
+      complexity::memory_estimate(shape, question.prompt_tokens + steps, question.sequences, number_bytes).bytes();
   figures.active_parameters = static_cast<double>(shape.parameters);
   if (shape.experts > 0 && shape.experts_used > 0)
     for (const complexity::LayerShape& layer : shape.layers)
@@ -147,7 +147,8 @@ Json inspect_json(const Inspected& inspected, const InspectQuestion& question) {
   json["generation"]["tokens"] = static_cast<std::uint64_t>(figures.generated_tokens);
   if (figures.prefill_roof) {
     json["roofline"] = {{"peak_flop_per_s", *question.peak_flop_per_s},
-                        {"memory_bytes_per_s", *question.memory_bytes_per_s},
+                        {"peak_bytes_per_s", *question.memory_bytes_per_s},
+                        {"peak_source", question.peak_source.empty() ? "flag" : question.peak_source},
                         {"prefill", roof_json(*figures.prefill_roof)}};
     if (figures.generation_roof) json["roofline"]["generation"] = roof_json(*figures.generation_roof);
   }

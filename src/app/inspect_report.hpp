@@ -20,6 +20,7 @@ struct InspectQuestion {
   std::string cache_type = "f16";
   double cache_bytes_per_number = complexity::f16_bytes;
   std::optional<double> peak_flop_per_s, memory_bytes_per_s;  // both, or none
+  std::string peak_source;                                    // where they come from; empty: the user gave them
 };
 
 // No step can end sooner than its FLOP at the peak and than its bytes at the bandwidth.

@@ -116,6 +116,7 @@ std::vector<std::string> assumed(const InspectQuestion& question, const InspectF
   if (!figures.prefill_roof) return words;
   words.push_back("a ceiling at " + with_prefix(*question.peak_flop_per_s, "FLOP/s") + " and " +
                   with_prefix(*question.memory_bytes_per_s, "B/s") +
+                  (question.peak_source.empty() ? "" : " (" + question.peak_source + ")") +
                   ": weights and cache all in that memory, computing and reading fully overlapped, nothing else done");
   return words;
 }

@@ -65,7 +65,7 @@ constexpr std::array<Subcommand, 18> subcommand_rows{{
     {"inspect", "What a model is, and what computing with it costs, from its files alone",
      "  prony inspect model.gguf --prompt-tokens 2048 --output-tokens 256\n  prony inspect ollama:llama3.2:3b "
      "--peak-flops 312T "
-     "--memory-bandwidth 2TB/s\n",
+     "--peak-bandwidth 2TB/s\n",
      &add_inspect},
     {"synth", "Make a model with random weights: real compute, meaningless text",
      "  prony synth llama --params 15M -o tiny.gguf\n  prony synth llama --params 100M --quant f16 --seed 7 -o "

@@ -16,6 +16,7 @@
 #include "reports/prompt_checks.hpp"
 #include "reports/request_energy.hpp"
 #include "reports/target_json.hpp"
+#include "reports/utilisation.hpp"
 #include "reports/was_read.hpp"
 
 namespace prony {
@@ -169,7 +170,15 @@ Json gaps_json(const GapStatistics& itl) {
   return out;
 }
 
-Json request_json(const Summary& summary, const RequestRow& row, bool at_once) {
+// What the request reached, where it ran alone: shares of the peaks are of the whole Run's object "utilisation".
+void put_work(Json& out, const char* phase, const std::optional<WorkDone>& done) {
+  if (!done) return;
+  const std::string name(phase);
+  out[name + "_flop_per_s"] = done->flop_per_s();
+  put(out, (name + "_bytes_per_s").c_str(), done->bytes_per_s());
+}
+
+Json request_json(const Summary& summary, const RequestRow& row, const Utilisation& used, bool at_once) {
   Json out{{"id", row.span.name}, {"status", std::string(to_string(row.span.status))}};
   put(out, "clock", row.span.attribute("clock").value_or(""));
   put(out, "finish", row.finish);
@@ -187,6 +196,10 @@ Json request_json(const Summary& summary, const RequestRow& row, bool at_once) {
   put(out, "tpot_s", row.tpot_s);
   put(out, "prefill_tokens_per_s", row.prefill_tokens_per_s);
   put(out, "decode_tokens_per_s", row.decode_tokens_per_s);
+  if (!at_once) {
+    put_work(out, "prefill", prefill_work(used, row));
+    put_work(out, "decode", decode_work(used, row));
+  }
   put_request_check(out, row);
   out["itl"] = gaps_json(row.itl);
   out["headline"] = headline_json(row.headline);
@@ -391,11 +404,14 @@ Json to_json(const Summary& summary) {
   constexpr std::size_t most_requests = 10'000;
   const std::size_t told = std::min(summary.requests.size(), most_requests);
   const bool at_once = ran_at_once(summary);
-  for (std::size_t i = 0; i < told; ++i) out["requests"].push_back(request_json(summary, summary.requests[i], at_once));
+  const Utilisation used = utilisation(summary);
+  for (std::size_t i = 0; i < told; ++i)
+    out["requests"].push_back(request_json(summary, summary.requests[i], used, at_once));
   if (told < summary.requests.size()) out["requests_left_out"] = summary.requests.size() - told;
   if (Json engines = engine_json(summary); !engines.empty()) out["engine_tokens"] = std::move(engines);
   put_prompt_checks(out, summary);
   if (!summary.requests.empty()) out["request_energy"] = to_json(request_energy(summary));
+  if (!summary.requests.empty()) out["utilisation"] = to_json(used);
   out["phases"] = phases_json(summary);
   out["gauges"] = gauges_json(summary);
   out["sampler"] = sampler_json(summary);

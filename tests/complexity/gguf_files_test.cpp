@@ -80,6 +80,18 @@ TEST_F(GgufFilesTest, FilesThatDoNotBelongTogetherAreRefused) {
             std::string::npos);
 }
 
+// Kills: a part that is a link to another counted again; a circle of links that is followed for ever.
+TEST_F(GgufFilesTest, LinksThatLeadBackAreRefused) {
+  shard(0, 0);
+  for (const char* name : {"m-00002-of-00003.gguf", "m-00003-of-00003.gguf"})
+    std::filesystem::create_symlink("m-00001-of-00003.gguf", folder_ + name);
+  EXPECT_EQ(read_gguf_files(folder_ + "m-00001-of-00003.gguf").error().code, ErrorCode::malformed);
+  EXPECT_EQ(read_gguf_files(folder_ + "m-00003-of-00003.gguf").error().code, ErrorCode::malformed);
+  std::filesystem::create_symlink("y.gguf", folder_ + "x.gguf");
+  std::filesystem::create_symlink("x.gguf", folder_ + "y.gguf");
+  EXPECT_FALSE(read_model(folder_ + "x.gguf"));
+}
+
 TEST_F(GgufFilesTest, OneOfSeveralUnderAnotherNameSaysHowTheyAreFound) {
   std::filesystem::rename(shard(0, 0), folder_ + "renamed.gguf");
   const auto files = read_gguf_files(folder_ + "renamed.gguf");

@@ -46,6 +46,17 @@ TEST(Huggingface, Llama8BCostsWhatItsPublishedShapeMakes) {
   EXPECT_EQ(kv_size(model).bytes_per_token, 128 * 1024);
 }
 
+// Kills: gated matrices counted as two, the embedding looked up by multiplying. Published: 1 235 814 400 parameters.
+TEST(Huggingface, Llama1BComputesTwiceItsParametersATokenAsThePublishedRuleSays) {
+  PublishedShape one{2048, 16, 32, 8, 64, 8192, 128256};
+  one.tied = true;
+  const ModelShape model = shape_from(R"({"model_type":"llama","num_hidden_layers":16,"hidden_size":2048,"head_dim":64,
+    "num_attention_heads":32,"num_key_value_heads":8,"tie_word_embeddings":true})",
+                                      published(one));
+  EXPECT_EQ(model.parameters, 1'235'814'400U);
+  EXPECT_NEAR(decode_cost(model, 0).flop() / (2 * 1'235'814'400.0), 1, 0.05);
+}
+
 // Kills: experts counted once, or all of them computed. 12.9 of 46.7 thousand million are active.
 TEST(Huggingface, MixtralHasAllItsExpertsAndComputesTwo) {
   const ModelShape model = shape_from(R"({"model_type":"mixtral","num_hidden_layers":32,"hidden_size":4096,
@@ -253,6 +264,21 @@ TEST_F(HuggingfaceFolder, AModelInSeveralFilesIsReadByItsIndex) {
   EXPECT_EQ(read_model(folder_).error().code, ErrorCode::absent);
   write("b.safetensors", safetensors_head({}));
   EXPECT_NE(read_model(folder_).error().what.find("not where the index says"), std::string::npos);
+}
+
+// Links that lead back to themselves, an index that names itself: an error, and no waiting.
+TEST_F(HuggingfaceFolder, FilesThatLeadInCirclesAreRefused) {
+  std::filesystem::create_symlink("b.safetensors", folder_ + "/a.safetensors");
+  std::filesystem::create_symlink("a.safetensors", folder_ + "/b.safetensors");
+  EXPECT_FALSE(read_model(folder_ + "/a.safetensors"));
+  EXPECT_FALSE(read_model(folder_));
+  write("model.safetensors.index.json", R"({"weight_map":{"x":"a.safetensors"}})");
+  EXPECT_FALSE(read_model(folder_));
+  write("model.safetensors.index.json", R"({"weight_map":{"x":"model.safetensors.index.json"}})");
+  EXPECT_FALSE(read_model(folder_));
+  std::filesystem::remove(folder_ + "/config.json");
+  std::filesystem::create_symlink("config.json", folder_ + "/config.json");
+  EXPECT_FALSE(read_model(folder_));
 }
 
 TEST_F(HuggingfaceFolder, AWholeModelOf16GigabytesIsReadFromItsHeadAlone) {

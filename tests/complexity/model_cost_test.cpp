@@ -180,6 +180,36 @@ TEST(ModelCost, HeadsMayDifferFromLayerToLayerAndLayersThatGuessFurtherTokensAre
   EXPECT_EQ(kv_size(model).bytes_per_token, 2 * 2 * 64 * 2.0);
 }
 
+// Weights of 16.06 GB; of a cache 128 KiB a token. Kills: query heads for key heads (4 times as much), a cache of one
+// request for all of them, a window that goes on growing.
+TEST(MemoryEstimate, IsWeightsAndTheCacheOfAllRequests) {
+  const MemoryEstimate eight = memory_estimate(shape(llama({})), 4096, 8);
+  EXPECT_EQ(*eight.weights_bytes, (8'030'261'248.0 - 65 * 4096) * 2 + 65.0 * 4096 * 4);
+  EXPECT_EQ(eight.kv_bytes, 8 * 4096 * 128 * 1024.0);
+  EXPECT_EQ(*eight.bytes(), *eight.weights_bytes + eight.kv_bytes);
+  EXPECT_EQ(memory_estimate(shape(llama({})), 4096, 8, 1.0625).kv_bytes, eight.kv_bytes * 1.0625 / 2);
+  const ModelShape windowed = shape(with_window("gemma3", true));
+  EXPECT_EQ(memory_estimate(windowed, 2000, 3).kv_bytes, 3 * (1024 * 2000.0 + 5 * 1024 * 512.0));
+  ModelShape unknown = windowed;
+  unknown.weights_bytes.reset();
+  EXPECT_FALSE(memory_estimate(unknown, 10).bytes());
+}
+
+// 4 bits or 16: what is computed is the same, what is read is not. Kills: FLOP made of bytes.
+TEST(ModelCost, ManyBitsOrFewTheFlopAreTheSame) {
+  const auto with_type = [](std::uint32_t type) {
+    GgufWriter out;
+    out.text("general.architecture", "llama").word("llama.block_count", 1).word("llama.attention.head_count", 4);
+    out.tensor("token_embd.weight", {256, 1000}, type).tensor("output.weight", {256, 1000}, type);
+    out.tensor("blk.0.attn_k.weight", {256, 64}, type).tensor("blk.0.ffn_up.weight", {256, 1024}, type);
+    return shape(out);
+  };
+  const ModelShape half = with_type(1), four = with_type(12);
+  EXPECT_EQ(prefill_cost(half, 100).flop(), prefill_cost(four, 100).flop());
+  EXPECT_EQ(decode_cost(half, 100, 3).flop(), decode_cost(four, 100, 3).flop());
+  EXPECT_NEAR(decode_cost(four, 0).weight_bytes / decode_cost(half, 0).weight_bytes, 4.5 / 16, 1e-9);
+}
+
 TEST(ModelCost, AQuantisedCacheTakesWhatItsBlocksTake) {
   EXPECT_EQ(cache_bytes_per_number("f16"), 2.0);
   EXPECT_EQ(cache_bytes_per_number("q8_0"), 1.0625);

@@ -8,9 +8,10 @@ import hashlib
 import json
 import os
 import struct
+import subprocess
 
 import harness
-from harness import Case
+from harness import Case, program
 
 
 def text(value):
@@ -72,16 +73,16 @@ class Files(Inspect):
 
     def test_a_roofline_is_flop_by_peak_or_bytes_by_bandwidth_whichever_takes_longer(self):
         model = self.synth()
-        slow = self.inspect(model, "--peak-flops", "1G", "--memory-bandwidth", "1000TB/s")
+        slow = self.inspect(model, "--peak-flops", "1G", "--peak-bandwidth", "1000TB/s")
         self.assertEqual(slow["roofline"]["generation"]["bound_by"], "compute")
         self.assertAlmostEqual(slow["roofline"]["prefill"]["least_s"], slow["prefill"]["flop"] / 1e9)
-        thin = self.inspect(model, "--peak-flops", "1000TFLOP/s", "--memory-bandwidth", "1e9")
+        thin = self.inspect(model, "--peak-flops", "1000TFLOP/s", "--peak-bandwidth", "1e9")
         self.assertEqual(thin["roofline"]["generation"]["bound_by"], "memory")
         read = sum(thin["generation"][part] for part in ("weight_bytes", "kv_read_bytes", "kv_written_bytes"))
         self.assertAlmostEqual(thin["roofline"]["generation"]["most_tokens_per_s"], 127 / (read / 1e9), places=3)
         self.refused(model, "--peak-flops", "1T", saying="belong together")
         for bad in ("0", "-1T", "nan", "fast", "1X", "T"):
-            self.refused(model, "--peak-flops", bad, "--memory-bandwidth", "1T", saying="is no rate")
+            self.refused(model, "--peak-flops", bad, "--peak-bandwidth", "1T", saying="is no rate")
 
     def test_lengths_that_are_none_are_refused(self):
         model = self.synth()
@@ -90,7 +91,7 @@ class Files(Inspect):
                 self.refused(model, f"{option}={bad}")
 
     def test_text_says_what_it_assumes(self):
-        out = self.prony("inspect", self.synth(), "--peak-flops", "1T", "--memory-bandwidth", "50GB/s").out
+        out = self.prony("inspect", self.synth(), "--peak-flops", "1T", "--peak-bandwidth", "50GB/s").out
         for word in ("parameters", "KV cache", "tokens/s", "memory", "1 multiply-add = 2 FLOP", "a ceiling at 1.00 TFLOP/s"):
             self.assertIn(word, out)
 
@@ -225,6 +226,55 @@ class Folders(Inspect):
         self.refused(folder, saying="config.json")
         os.mkfifo(self.path("hf/config.json"))
         self.refused(folder)
+
+
+class Machine(Inspect):
+    """Peaks of this machine, measured in a process of its own and kept."""
+
+    def test_what_was_measured_is_kept_and_is_the_ceiling_until_it_is_forgotten(self):
+        if not program("prony-peaks"):
+            self.skipTest("prony-peaks was not built")
+        model = self.synth()
+        self.assertNotIn("roofline", self.inspect(model))
+        done = self.prony("inspect", "--measure-machine", "--threads", "1", "--json")
+        self.assertEqual(done.returncode, 0, done.err)
+        peaks = json.loads(done.out)
+        self.assertEqual(peaks["threads"], 1)
+        for loop in ("flop", "read_bytes", "triad_bytes"):
+            self.assertGreater(peaks[loop]["median_per_s"], 1e6)  # any machine; a count in place of a rate would not be
+            self.assertGreaterEqual(peaks[loop]["best_per_s"], peaks[loop]["median_per_s"])
+            self.assertGreaterEqual(peaks[loop]["repetitions"], 5)
+        found = self.inspect(model)["roofline"]
+        self.assertEqual(found["peak_flop_per_s"], peaks["flop"]["best_per_s"])
+        self.assertEqual(found["peak_bytes_per_s"], max(peaks[n]["best_per_s"] for n in ("read_bytes", "triad_bytes")))
+        self.assertTrue(found["peak_source"].startswith("measured "), found["peak_source"])
+        self.assertIn("1 thread", self.prony("inspect", model).out)
+        given = self.inspect(model, "--peak-flops", "1T", "--peak-bandwidth", "1T")["roofline"]
+        self.assertEqual((given["peak_flop_per_s"], given["peak_source"]), (1e12, "flag"))
+        kept = [os.path.join(where, name) for where, _, names in os.walk(self.path(".local")) for name in names]
+        self.assertEqual(len(kept), 1)
+        whole = self.load(os.path.relpath(kept[0], self.folder))
+        for damage in ({**whole, "flop": {}}, {**whole, "machine": "another one"}):  # never used, and said
+            with open(kept[0], "w", encoding="utf-8") as file:
+                json.dump(damage, file)
+            done = self.prony("inspect", model, "--json")
+            self.assertNotIn("roofline", json.loads(done.out))
+            self.assertIn("peaks", done.err)
+        self.assertIn("forgotten", self.prony("inspect", "--forget-machine").out)
+        self.assertNotIn("roofline", self.inspect(model))
+
+    def test_a_benchmark_that_fails_is_no_measurement(self):
+        for words in (["--threads", "0"], ["--threads", "x"], [self.synth()], ["--forget-machine"]):
+            with self.subTest(words=words):
+                self.refused("--measure-machine", *words)
+        self.refused()
+
+    def test_the_benchmark_itself_refuses_what_is_no_number(self):
+        if not program("prony-peaks"):
+            self.skipTest("prony-peaks was not built")
+        for words in ([], ["1"], ["x", "1"], ["-1", "1"], ["1", "nan"], ["1", "1", "1"], ["99999", "1"]):
+            done = subprocess.run([program("prony-peaks"), *words], capture_output=True, timeout=30, check=False)
+            self.assertEqual((done.returncode, done.stdout), (2, b""))
 
 
 class Hostile(Inspect):
