@@ -10,7 +10,7 @@ namespace prony::app {
 
 struct AttentionGroup {
   std::size_t layers = 0;
-  complexity::LayerShape like;  // the first of them
+  complexity::BlockShape like;  // the first of them
 };
 [[nodiscard]] std::vector<AttentionGroup> attention_groups(const complexity::ModelShape& shape);
 

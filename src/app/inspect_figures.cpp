@@ -71,9 +71,9 @@ void put_layers(Json& json, const ModelShape& shape) {
 
 std::vector<AttentionGroup> attention_groups(const ModelShape& shape) {
   std::vector<AttentionGroup> groups;
-  for (const complexity::LayerShape& layer : shape.layers) {
+  for (const complexity::BlockShape& layer : shape.layers) {
     const auto alike = [&layer](const AttentionGroup& group) {
-      const complexity::LayerShape& other = group.like;
+      const complexity::BlockShape& other = group.like;
       return layer.heads == other.heads && layer.kv_heads == other.kv_heads && layer.key_length == other.key_length &&
              layer.value_length == other.value_length && layer.window == other.window &&
              layer.owns_cache == other.owns_cache && layer.recurrent == other.recurrent;
@@ -107,7 +107,7 @@ InspectFigures inspect_figures(const ModelShape& shape, const InspectQuestion& q
       complexity::memory_estimate(shape, question.prompt_tokens + steps, question.sequences, number_bytes).bytes();
   figures.active_parameters = static_cast<double>(shape.parameters);
   if (shape.experts > 0 && shape.experts_used > 0)
-    for (const complexity::LayerShape& layer : shape.layers)
+    for (const complexity::BlockShape& layer : shape.layers)
       figures.active_parameters -= static_cast<double>(layer.expert) *
                                    (1 - static_cast<double>(shape.experts_used) / static_cast<double>(shape.experts));
   if (question.peak_flop_per_s && question.memory_bytes_per_s) {

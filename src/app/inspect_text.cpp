@@ -34,7 +34,7 @@ std::string shown(const std::string& text) { return printable(text, 80); }
 std::vector<std::string> attention_words(const ModelShape& shape) {
   std::vector<std::string> words;
   for (const AttentionGroup& group : attention_groups(shape)) {
-    const complexity::LayerShape& like = group.like;
+    const complexity::BlockShape& like = group.like;
     std::string word = std::to_string(group.layers) + (group.layers == 1 ? " layer: " : " layers: ");
     if (like.heads > 0 && shape.latent())
       word += std::to_string(like.heads) + " heads on one latent vector of " + std::to_string(shape.kv_rank) + " + " +

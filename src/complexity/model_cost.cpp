@@ -10,14 +10,14 @@ namespace {
 double number(std::uint64_t value) { return static_cast<double>(value); }
 
 // What a layer keeps of one token, in numbers.
-double kept(const ModelShape& shape, const LayerShape& layer) {
+double kept(const ModelShape& shape, const BlockShape& layer) {
   if (layer.heads == 0) return 0;
   if (shape.latent()) return number(shape.kv_rank) + number(shape.rope_length);
   return number(layer.kv_heads) * (number(layer.key_length) + number(layer.value_length));
 }
 
 // FLOP of one token's attention for each token that it sees.
-double attention_flop(const ModelShape& shape, const LayerShape& layer) {
+double attention_flop(const ModelShape& shape, const BlockShape& layer) {
   if (shape.latent()) return 2 * number(layer.heads) * (2 * number(shape.kv_rank) + number(shape.rope_length));
   return 2 * number(layer.heads) * (number(layer.key_length) + number(layer.value_length));
 }
@@ -36,7 +36,7 @@ double KvSize::bytes(double context) const noexcept {
 KvSize kv_size(const ModelShape& shape, double bytes_per_number) {
   constexpr double state_number_bytes = 4;
   KvSize size;
-  for (const LayerShape& layer : shape.layers) {
+  for (const BlockShape& layer : shape.layers) {
     size.state_bytes += number(layer.state) * state_number_bytes;
     if (!layer.owns_cache) continue;
     const double bytes = kept(shape, layer) * bytes_per_number;
@@ -48,7 +48,7 @@ KvSize kv_size(const ModelShape& shape, double bytes_per_number) {
 
 KvReads kv_reads(const ModelShape& shape, double bytes_per_number) {
   KvReads reads;
-  for (const LayerShape& layer : shape.layers) {
+  for (const BlockShape& layer : shape.layers) {
     const double bytes = kept(shape, layer) * bytes_per_number;
     (layer.window > 0 ? reads.windowed_bytes_per_token : reads.bytes_per_token) += bytes;
     reads.window_tokens = std::max(reads.window_tokens, number(layer.window));
@@ -63,7 +63,7 @@ TokenCosts token_costs(const ModelShape& shape, double bytes_per_number) {
   costs.head_bytes = number(shape.head_bytes);
   costs.lookup_bytes = number(shape.lookup_bytes);
   std::map<std::uint64_t, Sight> sights;
-  for (const LayerShape& layer : shape.layers) {
+  for (const BlockShape& layer : shape.layers) {
     costs.linear_flop += 2 * (number(layer.dense) + number(layer.expert) * costs.experts_used);
     costs.layer_bytes += number(layer.dense_bytes);
     costs.expert_bytes += number(layer.expert_bytes);

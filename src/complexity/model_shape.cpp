@@ -118,7 +118,7 @@ class Shaper {
   }
 
   void take_block(const BlockName& block, const GgufTensor& tensor) {
-    LayerShape& layer = out_.layers[static_cast<std::size_t>(block.layer)];
+    BlockShape& layer = out_.layers[static_cast<std::size_t>(block.layer)];
     Seen& seen = seen_[static_cast<std::size_t>(block.layer)];
     const std::string_view rest = block.rest;
     seen.keys = seen.keys || rest == "attn_k.weight";
@@ -151,7 +151,7 @@ class Shaper {
     if (!heads && any_attention)
       return fail(ErrorCode::malformed, "the file does not say how many heads it has", full("attention.head_count"));
     for (std::size_t i = 0; i < out_.layers.size(); ++i) {
-      LayerShape& layer = out_.layers[i];
+      BlockShape& layer = out_.layers[i];
       const Seen& seen = seen_[i];
       // Linear attention and Mamba have tensors of their own; a layer may have both (Falcon-H1).
       const bool attends = seen.keys || seen.latent || (seen.joined && !seen.state);

@@ -120,7 +120,7 @@ TEST(ModelCost, LayersWithAWindowStopGrowingWhereItIsFull) {
 // Kills: a window believed for layers that may not have it.
 TEST(ModelCost, AWindowWithoutAPatternIsNotGuessed) {
   const ModelShape model = shape(with_window("newmodel", false));
-  for (const LayerShape& layer : model.layers) EXPECT_EQ(layer.window, 0U);
+  for (const BlockShape& layer : model.layers) EXPECT_EQ(layer.window, 0U);
   ASSERT_EQ(model.unknown.size(), 1U);
   EXPECT_NE(model.unknown[0].find("512"), std::string::npos);
 }
