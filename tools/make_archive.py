@@ -21,7 +21,7 @@ import tarfile
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAMS = ("prony", "prony-engine-http", "prony-burner")
+PROGRAMS = ("prony", "prony-engine-http", "prony-burner", "prony-peaks")
 # The board's own: what they need of the kernel and of one another is not for us to choose.
 OF_THE_BOARD = re.compile(r"(libc|libm|libdl|librt|libpthread|libgcc_s|libstdc\+\+|ld-linux[^.]*)\.so\.\d+")
 CROSS = {"aarch64": ("aarch64-linux-gnu", "arm64")}

@@ -49,6 +49,7 @@ struct Answer {
   std::optional<std::int64_t> prompt_tokens;  // with the cached ones
   std::optional<std::int64_t> cached_tokens;  // of them, not computed again
   std::optional<std::int64_t> output_tokens;
+  std::optional<std::int64_t> draft_tokens, draft_accepted_tokens;  // a small model's proposals, and those kept
   std::optional<std::int64_t> load_ns, queue_ns, prefill_ns, decode_ns, total_ns;
   bool context_full = false;
   std::optional<Failure> failure;  // told in the stream, under status 200

@@ -107,6 +107,8 @@ bool LlamaServer::read(const json& event, Answer& answer) const {
   answer.prefill_ns = ms_as_ns(timings, "prompt_ms");
   answer.decode_ns = ms_as_ns(timings, "predicted_ms");
   answer.cached_tokens = whole(timings, "cache_n");
+  answer.draft_tokens = whole(timings, "draft_n");  // there only where the server has a draft model
+  answer.draft_accepted_tokens = whole(timings, "draft_n_accepted");
   return !text.empty();
 }
 

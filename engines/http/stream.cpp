@@ -152,6 +152,9 @@ void Stream::write_counts(prony_span span) const {
   count("prompt_tokens", answer_.prompt_tokens);
   count("cached_tokens", answer_.cached_tokens);
   count("output_tokens", answer_.output_tokens);
+  count("draft_tokens", answer_.draft_tokens);
+  count("draft_accepted_tokens", answer_.draft_accepted_tokens);
+  if (answer_.context_full) prony_span_count(span, "context_full", 1);
   count("server_load_ns", answer_.load_ns);
   count("server_queue_ns", answer_.queue_ns);
   count("server_prefill_ns", answer_.prefill_ns);

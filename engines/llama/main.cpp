@@ -122,6 +122,7 @@ class Worker {
            {"engine.batch", facts.batch},
            {"engine.threads", facts.threads},
            {"engine.sequences", facts.sequences},
+           {"engine.can_offload", llama_supports_gpu_offload()},
            {"engine.load_ms", facts.load_ms}}}});
   }
 
@@ -249,6 +250,7 @@ class Worker {
       prony_span_count(request, "loop_tokens", answer.loop_tokens);
       prony_span_count(request, "loop_period", answer.loop_period);
     }
+    if (answer.context_full) prony_span_count(request, "context_full", 1);
     if (answer.finish == "cancelled") prony_span_count(request, "cancelled", 1);
     prony_span_attribute(request, "finish", failure ? "error" : answer.finish.c_str());
     if (failure) prony_span_attribute(request, "error", failure->message.c_str());

@@ -14,6 +14,7 @@
 #include "app/load_options.hpp"
 #include "app/meter_options.hpp"
 #include "app/prompt_options.hpp"
+#include "app/utilisation_options.hpp"
 #include "base/text.hpp"
 
 namespace prony::app {
@@ -196,6 +197,8 @@ std::vector<std::string> config_keys() {
   keys.insert(keys.end(), engines.begin(), engines.end());
   const auto load = load_config_keys();
   keys.insert(keys.end(), load.begin(), load.end());
+  const auto utilisation = utilisation_config_keys();
+  keys.insert(keys.end(), utilisation.begin(), utilisation.end());
   const auto targets = target_config_keys();
   keys.insert(keys.end(), targets.begin(), targets.end());
   return keys;

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/beside.hpp"
+#include "app/utilisation_options.hpp"
 #include "base/spawn.hpp"
 #include "base/text.hpp"
 
@@ -93,7 +94,7 @@ std::string engines_help_text() {
   line("  --completions", "openai: /v1/completions with the bare prompt, in place of /v1/chat/completions");
   line("  --keep-alive TIME", "ollama: how long the model stays loaded after a request (30m, -1: for ever)");
   line("  --pull", "ollama: fetch the model if the server does not have it");
-  return text +
+  return text + utilisation_help_text() +
          "\nA server on this machine is found by its port and is a target of its own: requests are charged from its\n"
          "process tree, not from the client's. One on another host has times and tokens, and no joules. What each "
          "engine\n"

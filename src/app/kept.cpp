@@ -1,6 +1,7 @@
 #include "app/kept.hpp"
 
 #include "app/environment.hpp"
+#include "app/machine_peaks.hpp"
 #include "base/text.hpp"
 #include "calibrate/fitted_model.hpp"
 #include "passport/store.hpp"
@@ -53,6 +54,16 @@ void use_calibration(Manifest& manifest) {
     manifest.set("calibration", calibrate::to_text(**kept), "file");
 }
 
+// Peaks that are kept and cannot be used are told; those that were never measured are the report's affair.
+void use_peaks(Manifest& manifest) {
+  if (manifest.get("peak.flop_per_s") || manifest.get("peak.bytes_per_s") || manifest.get("machine.simulated")) return;
+  const auto kept = kept_peaks(manifest);
+  if (!kept && kept.error().code != ErrorCode::absent)
+    manifest.unavailable.push_back({"peaks", kept.error().what, kept.error().fix});
+  if (!kept) return;
+  for (const Fact& fact : calibrate::facts_of(*kept)) manifest.set(fact.key, fact.value, fact.origin);
+}
+
 }  // namespace
 
 Manifest facts_for_kept(Machine& machine, const MachineChoice& choice) {
@@ -97,6 +108,7 @@ std::function<Result<bool>(Channel&, std::optional<bool>)> kept_calibration(Mach
 
 Result<void> use_kept(Machine& machine, Manifest& manifest, const UseKept& use) {
   if (use.calibration) use_calibration(manifest);
+  if (use.peaks) use_peaks(manifest);
   if (!use.stored_baseline) return {};
   const auto path = kept_file(manifest, "baselines");
   const std::string how = "Measure one while nothing else runs:  prony baseline --for 10s";

@@ -34,6 +34,7 @@ namespace prony::app {
 struct UseKept {
   bool stored_baseline = false;
   bool calibration = true;  // false: none, for what is recorded is to make one, or it was refused already
+  bool peaks = false;       // what the machine computes and reads at most, where the user did not say it
 };
 // Before a Run begins: its manifest gets the calibration that is kept, and the baseline where it was asked for (an
 // error if there is none to be used). What is kept and cannot be used is told in the manifest.

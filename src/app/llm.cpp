@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <memory>
@@ -11,10 +12,11 @@
 #include "app/beside.hpp"
 #include "app/http_engine.hpp"
 #include "app/load_options.hpp"
-#include "app/model_facts.hpp"
+#include "app/model_source.hpp"
 #include "app/prompt_options.hpp"
 #include "app/record.hpp"
 #include "app/subcommand.hpp"
+#include "app/utilisation_options.hpp"
 #include "base/text.hpp"
 #include "workloads/worker.hpp"
 
@@ -34,6 +36,7 @@ struct LlmOptions {
   LoadOptions load;
   std::int32_t threads = 0;
   std::int32_t context = 0;
+  UtilisationOptions utilisation;
 };
 
 // One core stays free for the meter and the machine: engines spin at barriers, and a preempted thread stalls them all.
@@ -124,6 +127,13 @@ Result<void> use_server(LlmOptions& options, RecordPlan& plan) {
   return {};
 }
 
+// Where the model's file is known to be: the engine's own, or Ollama's on this machine. "": not known.
+std::string known_model_file(const LlmOptions& options, bool server, const RecordPlan& plan) {
+  if (!server) return options.worker.model;
+  const bool elsewhere = std::ranges::find(plan.facts, "engine.elsewhere", &Fact::key) != plan.facts.end();
+  return options.engine == "ollama" && !elsewhere ? ollama_prefix + options.worker.model : std::string();
+}
+
 std::string prompts_source(const PromptOptions& prompts) {
   if (!prompts.synthetic.empty()) return "synthetic: " + prompts.synthetic;
   return prompts.source.empty() ? "built-in" : prompts.source;
@@ -165,8 +175,11 @@ Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
     if (!server || fact.key != "setting.threads" || options.threads > 0) plan.facts.push_back(fact);
   plan.facts.push_back({"run.command", "prony llm --engine " + options.engine + " --model " + worker.model, "flag"});
   plan.facts.push_back({server ? "model.name" : "model.path", worker.model, "flag"});
-  if (!server)
-    for (Fact& fact : model_facts(worker.model)) plan.facts.push_back(std::move(fact));
+  const std::string known = known_model_file(options, server, plan);
+  if (auto taken = take_model_facts(options.utilisation, known, plan.facts); !taken)
+    return Unexpected<Error>(taken.error());
+  if (auto taken = take_peaks(options.utilisation, plan.facts); !taken) return Unexpected<Error>(taken.error());
+  plan.kept_peaks = words.empty() && !server && options.utilisation.no_peak();
   plan.facts.push_back({"prompts.source", prompts_source(options.prompts), "prony"});
   plan.workload = make_worker_workload(worker);
   return plan;
@@ -257,6 +270,7 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
         "false");
   watch("keep-output", command.add_flag("--keep-output", o.worker.keep_output, "Keep prompts and answers in the Run"),
         "false");
+  add_utilisation_options(command, o.utilisation, settings);
   add_load_options(command, o.load, settings);
   add_record_options(command, o.record, settings);
   return [options](const CommandWords& words) {

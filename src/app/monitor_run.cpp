@@ -153,6 +153,7 @@ Result<void> Monitor::prepare() {
   }
   if (auto opened = open_machine_and_sensors(); !opened) return opened;
   manifest_.set("run.kind", plan_.kind, "prony");
+  manifest_.set("run.by", "prony " + (plan_.kind == "watch" ? std::string("monitor") : plan_.kind), "prony");
   manifest_.set("run.started_utc", format_utc(live_->anchor().wall_ns), "machine");
   manifest_.set("prony.version", PRONY_VERSION, "prony");
   manifest_.set("prony.pid", std::to_string(::getpid()), "prony");

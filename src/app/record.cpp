@@ -145,7 +145,9 @@ Result<void> Recording::prepare() {
   add_storage(*live_, "run.storage", path_, manifest_);
   if (const auto model = manifest_.get("model.path")) add_storage(*live_, "model.storage", *model, manifest_);
   describe_simulation(*machine_, manifest_);
-  if (auto kept = use_kept(*machine_, manifest_, {o.baseline == "stored", plan_.calibrated && !refused}); !kept) {
+  if (auto kept =
+          use_kept(*machine_, manifest_, {o.baseline == "stored", plan_.calibrated && !refused, plan_.kept_peaks});
+      !kept) {
     std::error_code ignored;  // nothing was recorded: leave no Run behind
     std::filesystem::remove(path_, ignored);
     return kept;

@@ -21,6 +21,7 @@ struct RecordPlan {
   std::unique_ptr<Workload> workload;  // null: no command; targets alone are watched until --for is over or Ctrl-C
   std::vector<Fact> facts;             // settings, engine, model, command
   RecordOptions options;
+  bool kept_peaks = false;  // of this machine, where the user gave none: what is measured computes on its processors
   bool calibrated = true;   // false: what is kept is not put into modelled channels, for a new line is to come
   bool until_exit = false;  // no command: the end of the processes that --pid named ends the recording
   SamplingMode sampling = SamplingMode::continuous;

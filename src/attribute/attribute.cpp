@@ -207,6 +207,12 @@ Attribution::Attribution(std::span<const Channel> channels, std::span<const Grou
       state_->spans.push_back(span);
   if (options.request_share == RequestShare::work && requests_overlap(state_->spans))
     state_->work = place_work(spans, state_->spans, options.kv_reads);
+  // From here on a span is its window; its texts and counts, of very many requests, are much of what is kept of them.
+  for (Span& span : state_->spans) {
+    std::vector<std::pair<std::string, std::int64_t>>().swap(span.counts);
+    std::erase_if(span.attributes, [](const auto& one) { return one.first != "clock" && one.first != "elsewhere"; });
+    span.attributes.shrink_to_fit();
+  }
   state_->make_plan(channels);
   state_->make_folds(channels, groups);
   state_->process_fold.begin(state_->plan.step_ns, state_->run);

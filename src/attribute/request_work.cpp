@@ -100,17 +100,18 @@ struct Prepared {
   Interval prefill;  // within which the prompt was worked on
   bool assumed = false;
   std::vector<std::pair<Interval, double>> chunks;  // of the prompt, in the engine's steps
+  bool never_begun = false;                         // no step had room for it
 };
 
-Prepared prepare(const Told& told, const Typical& typical) {
-  Prepared result{&told, {}, {}, {}, {}, false, {}};
+Prepared prepare(const Told& told, const Typical& typical, bool by_step) {
+  Prepared result{&told, {}, {}, {}, {}, false, {}, false};
   const Span& request = *told.request;
   result.prompt = told.prompt.value_or(typical.prompt.value_or(0));
   result.uncached = told.uncached.value_or(typical.uncached.value_or(0));
   result.output = told.output.value_or(told.children.decode != nullptr ? typical.output.value_or(0) : 0);
   result.assumed = !told.prompt || (!told.output && told.children.decode != nullptr);
-  // Refused or cut off before the first token: as far as others had come in that time.
-  if (!told.first_token && typical.prefill_s > 0)
+  // Refused or cut off before the first token: as far as others had come in that time. The engine's steps know better.
+  if (!told.first_token && !by_step && typical.prefill_s > 0)
     result.uncached *= std::min(1.0, seconds_of(request.interval.length().ns) / typical.prefill_s);
   const Instant first{std::clamp(first_token_ns(told), request.interval.begin.ns, request.interval.end.ns)};
   result.prefill = {request.interval.begin, first};
@@ -120,8 +121,14 @@ Prepared prepare(const Told& told, const Typical& typical) {
   return result;
 }
 
+// Prompts that came to their first token come before those that were ended before it, which may never have been begun.
+auto turn_of(const Prepared* request) {
+  return std::tuple(!request->told->first_token, request->prefill.end, request->told->request->id);
+}
+
 // The engine's steps say how many prompt tokens each took. Of several open prompts that are next whose first token came
-// next: so it is where prompts are taken in turn, which all engines known here do.
+// next: so it is where prompts are taken in turn, which all engines known here do. What is left over was worked on for
+// those that were ended before their first token.
 void place_in_steps(const std::vector<EngineStep>& steps, std::vector<Prepared>& requests) {
   std::vector<Prepared*> order, open;
   for (Prepared& request : requests) order.push_back(&request);
@@ -134,14 +141,15 @@ void place_in_steps(const std::vector<EngineStep>& steps, std::vector<Prepared>&
   for (const EngineStep& step : steps) {
     while (next < order.size() && order[next]->prefill.begin < step.interval.end) {
       Prepared* const one = order[next++];
-      const auto place = std::ranges::upper_bound(
-          open, std::pair(one->prefill.end, one->told->request->id), {},
-          [](const Prepared* other) { return std::pair(other->prefill.end, other->told->request->id); });
+      const auto place = std::ranges::upper_bound(open, turn_of(one), {}, turn_of);
       left.insert(left.begin() + (place - open.begin()), one->uncached);
       open.insert(place, one);
     }
-    while (!open.empty() && open.front()->prefill.end <= step.interval.begin)
-      open.erase(open.begin()), left.erase(left.begin());
+    for (std::size_t i = open.size(); i-- > 0;) {
+      if (open[i]->prefill.end > step.interval.begin) continue;
+      const auto gone = static_cast<std::ptrdiff_t>(i);
+      open.erase(open.begin() + gone), left.erase(left.begin() + gone);
+    }
     double tokens = step.prefill_tokens;
     for (std::size_t i = 0; i < open.size() && tokens > 0; ++i) {
       const double taken = std::min(tokens, left[i]);
@@ -150,6 +158,12 @@ void place_in_steps(const std::vector<EngineStep>& steps, std::vector<Prepared>&
       left[i] -= taken;
       tokens -= taken;
     }
+  }
+  for (Prepared& request : requests) {
+    if (request.told->first_token) continue;
+    request.never_begun = request.chunks.empty();
+    request.uncached = 0;
+    for (const auto& [step, taken] : request.chunks) request.uncached += taken;
   }
 }
 
@@ -187,7 +201,7 @@ Instant place_prefill(const Prepared& request, PlacedWork& work) {
     began = std::min(began, within.begin);
   }
   work.add(prefill.end.ns, {request.uncached, 0, 0});
-  return all > 0 ? began : prefill.begin;
+  return all > 0 || request.never_begun ? began : prefill.begin;
 }
 
 void place_decode(const Prepared& request, Interval decode, const std::optional<KvReads>& kv, PlacedWork& work) {
@@ -286,7 +300,7 @@ WorkInTime place_work(std::span<const Span> all, std::span<const Span> kept, con
     return result;
   }
   std::vector<Prepared> prepared;
-  for (const Told& told : requests) prepared.push_back(prepare(told, typical));
+  for (const Told& told : requests) prepared.push_back(prepare(told, typical, !result.steps.empty()));
   if (result.steps.empty())
     place_in_turn(typical, prepared);
   else

@@ -9,6 +9,7 @@
 // * The first output token comes out of prefill. Each further one is worked on from the end of the one before, and
 //   reads the keys and values of all tokens before it. (Prefill reads the cache once for hundreds of tokens.)
 // * A count that nobody told is taken as the mean of the requests that tell it, as far as it ran: `assumed`.
+// * A request that ended before its first token did what the steps did for nobody else: none, if it still waited.
 #pragma once
 
 #include <cstddef>

@@ -1,17 +1,12 @@
 #include "complexity/gguf.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <bit>
-#include <cerrno>
 #include <cmath>
 #include <cstring>
 
-#include "base/fd.hpp"
 #include "base/text.hpp"
+#include "complexity/open_file.hpp"
 #include "complexity/tensor_types.hpp"
 
 namespace prony::complexity {
@@ -181,6 +176,7 @@ GgufTensor tensor(Reader& in) {
   result.type = in.word("a tensor's type");
   result.offset = in.whole(8, "a tensor's place");
   if (const TensorType* type = tensor_type(result.type)) {
+    result.type_name = type->name;
     std::uint64_t bytes = 0;
     if (!__builtin_mul_overflow(result.elements / type->block + (result.elements % type->block != 0 ? 1 : 0),
                                 std::uint64_t{type->block_bytes}, &bytes))
@@ -239,26 +235,16 @@ Result<GgufHeader> parse_gguf(std::span<const std::byte> whole) {
 }
 
 Result<GgufHeader> read_gguf(const std::string& path) {
-  auto file = Fd::open(path, O_RDONLY);
+  const auto file = OpenFile::open(path);
   if (!file) return Unexpected<Error>(file.error());
-  struct stat status{};
-  if (::fstat(file->get(), &status) != 0) return Unexpected<Error>(error_from_errno(errno, path));
-  if (!S_ISREG(status.st_mode)) return fail(ErrorCode::malformed, "not a file of bytes", path);
-  const auto size = static_cast<std::uint64_t>(std::max<off_t>(status.st_size, 0));
   std::vector<std::byte> head;
   for (std::uint64_t wanted = first_read;; wanted *= 4) {
-    wanted = std::min({wanted, size, largest_head_bytes});
-    std::size_t have = head.size();
+    wanted = std::min({wanted, file->bytes(), largest_head_bytes});
+    const std::size_t have = head.size();
     head.resize(static_cast<std::size_t>(wanted));
-    while (have < head.size()) {
-      const ssize_t got = ::pread(file->get(), head.data() + have, head.size() - have, static_cast<off_t>(have));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return Unexpected<Error>(error_from_errno(errno, path));
-      if (got == 0) return fail(ErrorCode::malformed, "the file became shorter while it was read", path);
-      have += static_cast<std::size_t>(got);
-    }
+    if (auto read = file->read(have, std::span(head).subspan(have)); !read) return Unexpected<Error>(read.error());
     bool more = false;
-    auto header = parse_gguf(head, size, more);
+    auto header = parse_gguf(head, file->bytes(), more);
     if (header || !more || wanted >= largest_head_bytes) {
       if (!header) header.error().where = path;
       return header;

@@ -34,7 +34,8 @@ struct GgufTensor {
   std::string name;
   std::array<std::uint64_t, 4> shape{1, 1, 1, 1};  // the first changes fastest in memory
   std::uint32_t dimensions = 0;
-  std::uint32_t type = 0;  // ggml's number
+  std::uint32_t type = 0;      // ggml's number
+  std::string_view type_name;  // of a constant; empty: a type that is not in the table
   std::uint64_t offset = 0;
   std::uint64_t elements = 0;
   std::optional<std::uint64_t> bytes;  // absent: a type that is not in the table

@@ -6,7 +6,6 @@
 #include <string_view>
 
 #include "base/text.hpp"
-#include "complexity/tensor_types.hpp"
 
 namespace prony::complexity {
 
@@ -37,13 +36,16 @@ std::optional<BlockName> block_of(std::string_view name) {
   return BlockName{*layer, name.substr(dot + 1)};
 }
 
+std::uint64_t capped(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? ~std::uint64_t{0} : sum;
+}
+
 class Shaper {
  public:
-  explicit Shaper(const GgufHeader& header) : header_(header) {}
+  explicit Shaper(const GgufHeader& header) : header_(header), out_(totals_of(header)) {}
 
   Result<ModelShape> shape() {
-    out_.architecture = header_.text("general.architecture").value_or("");
-    out_.name = header_.text("general.name").value_or("");
     if (out_.architecture.empty()) return fail(ErrorCode::malformed, "the file does not say its architecture");
     if (auto counted = count_layers(); !counted) return Unexpected<Error>(counted.error());
     out_.context_length = key("context_length").value_or(0);
@@ -94,51 +96,29 @@ class Shaper {
   };
 
   void take_tensors() {
-    std::map<std::uint32_t, TypeUse> types;
-    std::uint64_t bytes = 0;
-    bool all_known = true;
     const GgufTensor* embedding = nullptr;
     const GgufTensor* output = nullptr;
     for (const GgufTensor& tensor : header_.tensors) {
-      const TensorType* type = tensor_type(tensor.type);
-      TypeUse& use = types[tensor.type];
-      use.type = type != nullptr ? std::string(type->name) : "type " + std::to_string(tensor.type);
-      ++use.tensors;
-      use.elements = capped(use.elements, tensor.elements);
-      if (tensor.bytes) use.bytes = capped(use.bytes.value_or(0), *tensor.bytes);
-      out_.parameters = capped(out_.parameters, tensor.elements);
-      if (tensor.bytes) bytes = capped(bytes, *tensor.bytes);
-      all_known = all_known && tensor.bytes.has_value();
       if (tensor.name == "token_embd.weight") embedding = &tensor;
       if (tensor.name == "output.weight") output = &tensor;
       if (const auto block = block_of(tensor.name); block && block->layer < out_.layers.size())
         take_block(*block, tensor);
     }
-    if (all_known)
-      out_.weights_bytes = bytes;
-    else
-      unknown("bytes of tensors whose type nobody here knows");
     if (embedding != nullptr) {
       out_.embedding = embedding->shape[0];
       out_.vocabulary = embedding->shape[1];
       if (out_.vocabulary > 0) out_.lookup_bytes = embedding->bytes.value_or(0) / out_.vocabulary;
     }
+    out_.tied = output == nullptr && embedding != nullptr;
     // Without an output matrix the embedding is used as one.
     if (const GgufTensor* head = output != nullptr ? output : embedding; head != nullptr) {
       out_.head_elements = head->elements;
       out_.head_bytes = head->bytes.value_or(0);
     }
-    for (auto& [id, use] : types) out_.types.push_back(std::move(use));
-    std::ranges::sort(out_.types, [](const TypeUse& a, const TypeUse& b) { return a.bytes > b.bytes; });
-  }
-
-  static std::uint64_t capped(std::uint64_t a, std::uint64_t b) {
-    std::uint64_t sum = 0;
-    return __builtin_add_overflow(a, b, &sum) ? ~std::uint64_t{0} : sum;
   }
 
   void take_block(const BlockName& block, const GgufTensor& tensor) {
-    LayerShape& layer = out_.layers[static_cast<std::size_t>(block.layer)];
+    BlockShape& layer = out_.layers[static_cast<std::size_t>(block.layer)];
     Seen& seen = seen_[static_cast<std::size_t>(block.layer)];
     const std::string_view rest = block.rest;
     seen.keys = seen.keys || rest == "attn_k.weight";
@@ -171,7 +151,7 @@ class Shaper {
     if (!heads && any_attention)
       return fail(ErrorCode::malformed, "the file does not say how many heads it has", full("attention.head_count"));
     for (std::size_t i = 0; i < out_.layers.size(); ++i) {
-      LayerShape& layer = out_.layers[i];
+      BlockShape& layer = out_.layers[i];
       const Seen& seen = seen_[i];
       // Linear attention and Mamba have tensors of their own; a layer may have both (Falcon-H1).
       const bool attends = seen.keys || seen.latent || (seen.joined && !seen.state);
@@ -237,6 +217,34 @@ class Shaper {
 double ModelShape::bits_per_weight() const noexcept {
   return weights_bytes && parameters > 0 ? 8 * static_cast<double>(*weights_bytes) / static_cast<double>(parameters)
                                          : 0;
+}
+
+ModelShape totals_of(const GgufHeader& header) {
+  ModelShape out;
+  out.architecture = header.text("general.architecture").value_or("");
+  out.name = header.text("general.name").value_or("");
+  std::map<std::string, TypeUse> types;
+  std::uint64_t bytes = 0;
+  bool all_known = true;
+  for (const GgufTensor& tensor : header.tensors) {
+    std::string type(tensor.type_name);
+    if (type.empty()) type = "type " + std::to_string(tensor.type);
+    TypeUse& use = types[type];
+    use.type = std::move(type);
+    ++use.tensors;
+    use.elements = capped(use.elements, tensor.elements);
+    if (tensor.bytes) use.bytes = capped(use.bytes.value_or(0), *tensor.bytes);
+    out.parameters = capped(out.parameters, tensor.elements);
+    if (tensor.bytes) bytes = capped(bytes, *tensor.bytes);
+    all_known = all_known && tensor.bytes.has_value();
+  }
+  if (all_known)
+    out.weights_bytes = bytes;
+  else
+    out.unknown.emplace_back("bytes of tensors whose type nobody here knows");
+  for (auto& [name, use] : types) out.types.push_back(std::move(use));
+  std::ranges::sort(out.types, [](const TypeUse& a, const TypeUse& b) { return a.bytes > b.bytes; });
+  return out;
 }
 
 Result<ModelShape> shape_of(const GgufHeader& header) { return Shaper(header).shape(); }

@@ -16,7 +16,7 @@
 namespace prony::complexity {
 
 // One layer, as far as costs go. Head numbers are 0 where it has no attention.
-struct LayerShape {
+struct BlockShape {
   std::uint64_t heads = 0, kv_heads = 0, key_length = 0, value_length = 0;
   std::uint64_t window = 0;  // it sees the last so many tokens; 0: all
   bool owns_cache = true;    // false: it reads another layer's
@@ -39,8 +39,9 @@ struct ModelShape {
   std::uint64_t experts = 0, experts_used = 0;  // 0: none
   // Multi-head latent attention: what is kept of a token is one vector of kv_rank + rope_length for all heads.
   std::uint64_t kv_rank = 0, rope_length = 0;
-  std::vector<LayerShape> layers;                   // those that make the next token
+  std::vector<BlockShape> layers;                   // those that make the next token
   std::uint64_t head_elements = 0, head_bytes = 0;  // the output matrix, or the embedding where it serves as both
+  bool tied = false;                                // the embedding serves as the output matrix
   std::uint64_t lookup_bytes = 0;                   // of one row of the embedding
   std::uint64_t parameters = 0;                     // all that is in the file
   std::optional<std::uint64_t> weights_bytes;       // of all tensors; absent: a type is not known
@@ -51,6 +52,8 @@ struct ModelShape {
   [[nodiscard]] double bits_per_weight() const noexcept;  // 0: not known
 };
 
+// Name, parameters, bytes and types: what the table tells of any file, whatever is in it. No layers.
+[[nodiscard]] ModelShape totals_of(const GgufHeader& header);
 [[nodiscard]] Result<ModelShape> shape_of(const GgufHeader& header);
 
 }  // namespace prony::complexity

@@ -138,6 +138,7 @@ void ThreadMeter::tell_own_apart() {
 Manifest ThreadMeter::describe(const Anchor& now) {
   Manifest manifest;
   manifest.set("run.kind", "watch", "prony");
+  manifest.set("run.by", "libprony-meter", "prony");
   manifest.set("run.started_utc", format_utc(now.wall_ns), "machine");
   manifest.set("prony.version", PRONY_VERSION, "prony");
   manifest.set("meter.mode", "thread", "prony");

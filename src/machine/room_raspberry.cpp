@@ -112,6 +112,7 @@ void RoomBuilder::raspberry(int model, const PowerCurve& load) {
     return static_cast<std::uint32_t>(
         std::llround(most_khz * 1e3 * (0.6 + 0.4 * std::min(1.0, load.watts(t).value()))));
   };
+  const std::uint32_t core_hz = five ? 910'000'000 : 500'000'000, v3d_hz = five ? 960'000'000 : 500'000'000;
   const auto celsius = [whole](Duration t) { return 38 + 5.5 * whole.watts(t).value(); };
   FirmwareAnswers answers;
   answers.command = [=](std::string_view command, Instant now) -> std::optional<std::string> {
@@ -119,6 +120,8 @@ void RoomBuilder::raspberry(int model, const PowerCurve& load) {
     if (command == "pmic_read_adc" && five) return rails_text(load, t);
     if (command == "measure_temp") return "temp=" + format_fixed(celsius(t), 1) + "'C";
     if (command == "measure_clock arm") return "frequency(0)=" + std::to_string(hertz(t));
+    if (command == "measure_clock core") return "frequency(1)=" + std::to_string(core_hz);
+    if (command == "measure_clock v3d") return "frequency(46)=" + std::to_string(v3d_hz);
     if (command == "measure_volts core") return std::string("volt=0.8600V");
     if (command == "version") return std::string("2024/09/23 14:02:56 \nCopyright (c) 2012 Broadcom\nversion 26826259");
     if (command == "get_config arm_boost") return std::string("arm_boost=1");
@@ -131,6 +134,8 @@ void RoomBuilder::raspberry(int model, const PowerCurve& load) {
     const auto t = time(now);
     if (tag == 0x30006) return static_cast<std::uint32_t>(std::llround(celsius(t) * 1e3));
     if (tag == 0x30047 && request == 3) return hertz(t);
+    if (tag == 0x30047 && request == 4) return core_hz;
+    if (tag == 0x30047 && request == 5) return v3d_hz;
     if (tag == 0x30046) return throttle_word(t);
     return std::nullopt;
   };

@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "calibrate/compare.hpp"
 #include "reports/figures.hpp"
+#include "reports/prompt_checks.hpp"
 
 namespace prony {
 
@@ -85,6 +86,7 @@ Json comparisons_json(const Summary& s) {
 }
 
 std::optional<NetOfIdle> net_of_idle(const Summary& s) {
+  if (ran_at_once(s)) return std::nullopt;  // idle and gross of the same second would count for each that ran in it
   std::optional<NetOfIdle> sum;
   const auto less = [](const Estimate& gross, const Estimate& watts, double length_s) {
     return Estimate{gross.value - watts.value * length_s, gross.low - watts.high * length_s,

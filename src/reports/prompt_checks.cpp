@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <map>
 
 #include "base/text.hpp"
@@ -54,6 +55,19 @@ Lengths output_lengths(const Summary& summary) {
 }
 
 }  // namespace
+
+bool ran_at_once(const Summary& summary) {
+  std::vector<Interval> windows;
+  for (const RequestRow& row : summary.requests)
+    if (row.span.interval.begin < row.span.interval.end) windows.push_back(row.span.interval);
+  std::ranges::sort(windows, {}, &Interval::begin);
+  Instant last{INT64_MIN};
+  return std::ranges::any_of(windows, [&](const Interval& window) {
+    const bool within = window.begin < last;
+    last = std::max(last, window.end);
+    return within;
+  });
+}
 
 RequestCheck check_request(const RequestRow& row) {
   const Span& span = row.span;
@@ -155,8 +169,10 @@ std::vector<std::string> cancel_items(const Summary& summary) {
   std::size_t cancelled = 0, told = 0;
   std::int64_t tokens = 0;
   std::optional<Estimate> joules;
+  bool charged = false;  // then the line "wasted" has their joules
   for (const RequestRow& row : summary.requests) {
     if (!check_request(row).cancelled) continue;
+    charged = charged || row.headline.charged;
     ++cancelled;
     if (row.output_tokens) {
       ++told;
@@ -171,7 +187,8 @@ std::vector<std::string> cancel_items(const Summary& summary) {
   items.push_back(told == 0 ? "the engine did not tell their tokens"
                             : figures::count(static_cast<double>(tokens)) + " output tokens thrown away" +
                                   (told < cancelled ? " in the " + std::to_string(told) + " that tell" : ""));
-  if (joules) items.push_back(figures::joules(*joules, summary.headline_mark()) + " in their windows");
+  if (joules && !charged && !ran_at_once(summary))
+    items.push_back(figures::joules(*joules, summary.headline_mark()) + " in their windows");
   return items;
 }
 

@@ -23,6 +23,10 @@ struct RequestCheck {
 };
 [[nodiscard]] RequestCheck check_request(const RequestRow& row);
 
+// Whether two requests ever ran at once. Then what was drawn while each ran holds the others' too: such joules (gross)
+// must not be summed, nor divided by one request's tokens; what each is charged may.
+[[nodiscard]] bool ran_at_once(const Summary& summary);
+
 // One sentence each, for WARNING lines.
 [[nodiscard]] std::vector<std::string> length_warnings(const Summary& summary);
 // Items of the labelled lines "lengths", "loops", "cancelled", "conversations"; empty where there is nothing to say.
@@ -37,8 +41,8 @@ struct ModelRow {
   std::size_t requests = 0, ok = 0;
   std::int64_t prompt_tokens = 0, output_tokens = 0;
   std::optional<double> ttft_s, decode_tokens_per_s;  // means of those that have them
-  std::optional<Estimate> gross;                      // of the requests that have both joules and tokens
-  std::optional<Estimate> gross_per_output_token;
+  // Of the requests that have both joules and tokens; gross is absent where requests ran at once.
+  std::optional<Estimate> gross, gross_per_output_token, charged, charged_per_output_token;
 };
 // Empty where the Run has one model.
 [[nodiscard]] std::vector<ModelRow> model_rows(const Summary& summary);

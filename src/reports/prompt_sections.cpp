@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "model/metrics.hpp"
+#include "reports/estimate_share.hpp"
 #include "reports/figures.hpp"
 #include "reports/json_put.hpp"
 #include "reports/prompt_checks.hpp"
@@ -40,7 +41,12 @@ std::vector<ModelRow> model_rows(const Summary& summary) {
   struct Gathered {
     ModelRow row;
     std::vector<double> ttft, decode;
-    double tokens_with_joules = 0;
+    double tokens_with_gross = 0, tokens_with_charged = 0;
+  };
+  const bool at_once = ran_at_once(summary);
+  const auto add = [](std::optional<Estimate>& sum, double& tokens, const Estimate& part, std::int64_t count) {
+    sum = sum ? *sum + part : part;
+    tokens += static_cast<double>(count);
   };
   std::vector<Gathered> models;
   for (const RequestRow& row : summary.requests) {
@@ -59,20 +65,18 @@ std::vector<ModelRow> model_rows(const Summary& summary) {
     found->row.output_tokens += row.output_tokens.value_or(0);
     if (row.ttft_s) found->ttft.push_back(*row.ttft_s);
     if (row.decode_tokens_per_s) found->decode.push_back(*row.decode_tokens_per_s);
-    if (!row.headline.resolvable || !row.headline.gross || row.output_tokens.value_or(0) <= 0) continue;
-    auto& gross = found->row.gross;
-    gross = gross ? *gross + *row.headline.gross : *row.headline.gross;
-    found->tokens_with_joules += static_cast<double>(*row.output_tokens);
+    if (!row.headline.resolvable || row.output_tokens.value_or(0) <= 0) continue;
+    if (row.headline.gross && !at_once)
+      add(found->row.gross, found->tokens_with_gross, *row.headline.gross, *row.output_tokens);
+    if (row.headline.charged)
+      add(found->row.charged, found->tokens_with_charged, *row.headline.charged, *row.output_tokens);
   }
   std::vector<ModelRow> rows;
   for (Gathered& g : models) {
     g.row.ttft_s = mean_of(g.ttft);
     g.row.decode_tokens_per_s = mean_of(g.decode);
-    if (g.row.gross && g.tokens_with_joules > 0) {
-      const Estimate& e = *g.row.gross;
-      g.row.gross_per_output_token =
-          Estimate{e.value / g.tokens_with_joules, e.low / g.tokens_with_joules, e.high / g.tokens_with_joules, e.kind};
-    }
+    if (g.row.gross) g.row.gross_per_output_token = each(*g.row.gross, g.tokens_with_gross);
+    if (g.row.charged) g.row.charged_per_output_token = each(*g.row.charged, g.tokens_with_charged);
     rows.push_back(std::move(g.row));
   }
   return rows;
@@ -83,11 +87,19 @@ std::string models_table(const Summary& summary, std::size_t width, bool colour)
   if (rows.empty()) return {};
   const figures::Mark mark = summary.headline_mark();
   const std::string none(figures::none);
+  const bool at_once = ran_at_once(summary);
   layout::TextTable table;
-  table.columns = {{"model", false, 0, 16}, {"prompts", true, 0, 0},      {"in", true, 4, 0},
-                   {"out", true, 1, 0},     {"TTFT", true, 2, 0},         {"decode", true, 3, 0},
-                   {"energy", true, 0, 0},  {"per out-token", true, 2, 0}};
-  for (const ModelRow& row : rows)
+  table.columns = {{"model", false, 0, 16},
+                   {"prompts", true, 0, 0},
+                   {"in", true, 4, 0},
+                   {"out", true, 1, 0},
+                   {"TTFT", true, 2, 0},
+                   {"decode", true, 3, 0},
+                   {at_once ? "charged" : "energy", true, 0, 0},
+                   {"per out-token", true, 2, 0}};
+  for (const ModelRow& row : rows) {
+    const auto& joules = at_once ? row.charged : row.gross;
+    const auto& per_token = at_once ? row.charged_per_output_token : row.gross_per_output_token;
     table.rows.push_back(
         {printable(row.name, 60),
          row.ok == row.requests ? std::to_string(row.ok)
@@ -95,8 +107,8 @@ std::string models_table(const Summary& summary, std::size_t width, bool colour)
          figures::count(static_cast<double>(row.prompt_tokens)), figures::count(static_cast<double>(row.output_tokens)),
          row.ttft_s ? figures::seconds(*row.ttft_s) : none,
          row.decode_tokens_per_s ? figures::significant(*row.decode_tokens_per_s, 3) + " tok/s" : none,
-         row.gross ? figures::joules(*row.gross, mark) : none,
-         row.gross_per_output_token ? figures::joules_alone(*row.gross_per_output_token, mark) : none});
+         joules ? figures::joules(*joules, mark) : none, per_token ? figures::joules_alone(*per_token, mark) : none});
+  }
   std::vector<std::string> left_out;
   return table.render(width, colour, left_out) + "\n";
 }
@@ -199,6 +211,12 @@ void put_prompt_checks(ordered_json& out, const Summary& summary) {
         one["gross_j_per_output_token"] = row.gross_per_output_token->value;
         one["gross_j_per_output_token_low"] = row.gross_per_output_token->low;
         one["gross_j_per_output_token_high"] = row.gross_per_output_token->high;
+      }
+      if (row.charged) one["charged_j"] = row.charged->value;
+      if (row.charged_per_output_token) {
+        one["charged_j_per_output_token"] = row.charged_per_output_token->value;
+        one["charged_j_per_output_token_low"] = row.charged_per_output_token->low;
+        one["charged_j_per_output_token_high"] = row.charged_per_output_token->high;
       }
       out["models"].push_back(std::move(one));
     }

@@ -39,6 +39,11 @@ const EnergyMetric* find(const std::vector<EnergyMetric>& metrics, std::string_v
   return found != metrics.end() && found->value ? &*found : nullptr;
 }
 
+constexpr double bytes_per_mib = 1048576;
+Estimate scaled_to(const Estimate& one, double factor) {
+  return {one.value * factor, one.low * factor, one.high * factor, one.kind};
+}
+
 std::string joules_of(const EnergyMetric& metric, const Summary& summary) {
   return figures::joules(*metric.value, summary.headline_mark());
 }
@@ -61,6 +66,7 @@ Json to_json(const RequestSharing& sharing) {
   put(told, "condition", std::optional(fit.condition));
   told["windows"] = fit.windows;
   told["window_s"] = fit.window_s;
+  told["prompts_placed_by"] = fit.shared_by_step ? "steps" : "first tokens";
   told["requests_with_assumed_tokens"] = fit.assumed;
   out["fit"] = std::move(told);
   return out;
@@ -130,8 +136,14 @@ std::vector<std::string> sharing_words(const Summary& summary) {
         const WorkFit& fit = *sharing.fit;
         const auto cost = [&](const Estimate& one) { return figures::joules(one, summary.headline_mark()); };
         words += ", fitted to " + std::to_string(fit.windows) + " windows: " + cost(fit.prefill_token_j) +
-                 " a prompt token, " + cost(fit.decode_token_j) + " an output token; the fit leaves " +
-                 figures::percent(fit.residual);
+                 " a prompt token, " + cost(fit.decode_token_j) + " an output token";
+        if (fit.kv_read_j)
+          words += ", " + (fit.kv_in_bytes ? cost(scaled_to(*fit.kv_read_j, bytes_per_mib)) + " a MiB read of the cache"
+                                           : cost(*fit.kv_read_j) + " a token read of the cache");
+        if (fit.shared_j)
+          words += ", " + cost(*fit.shared_j) + (fit.shared_by_step ? " a step of the engine" : " a second served");
+        words += "; prompts are placed by the engine's " + std::string(fit.shared_by_step ? "steps" : "first tokens") +
+                 "; the fit leaves " + figures::percent(fit.residual);
         if (!fit.left_out.empty()) words += "; not told apart: " + fit.left_out;
         if (fit.assumed > 0) words += "; tokens of " + std::to_string(fit.assumed) + " requests are assumed";
       }

@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "calibrate/baseline.hpp"
 #include "model/metrics.hpp"
+#include "model/request_names.hpp"
 #include "reports/merged.hpp"
 #include "reports/target_rows.hpp"
 
@@ -55,16 +56,47 @@ HeadlineJoules headline_of(const std::vector<SpanJoules>& parts, const std::vect
   return sum;
 }
 
+// Requests, after which a row keeps the joules of the headline's channels alone: single channels of so many are told by
+// no report, and were most of what is kept of a request.
+constexpr std::size_t most_with_all_channels = 10'000;
+// Reasons for what a row lacks are kept by request up to here; of more, a count of each is told.
+constexpr std::size_t most_with_reasons = 1000;
+
+std::optional<std::size_t> row_of(const std::vector<EnergyRow>& rows, const SpanEnergy& energy) {
+  const auto found = std::ranges::find(rows, energy.channel, [](const EnergyRow& row) { return row.channel.id; });
+  if (found == rows.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - rows.begin());
+}
+
+using AbsentCounts = std::map<std::array<std::string, 3>, std::size_t>;
+
 struct Gathering {
   Summary& summary;
-  std::map<std::uint64_t, std::vector<SpanJoules>> joules;
+  std::vector<SpanEnergy> joules;  // by span and row
   std::map<std::uint64_t, std::vector<SpanGaugeRow>> gauges;
+  AbsentCounts absent = {};  // of requests that are too many to have reasons of their own
 
-  std::vector<SpanJoules> joules_of(SpanId id) const {
-    const auto found = joules.find(id.value);
-    return found == joules.end() ? std::vector<SpanJoules>{} : found->second;
+  [[nodiscard]] std::vector<SpanJoules> joules_of(SpanId id, bool all_channels = true) const {
+    const auto id_of = [](const SpanEnergy& one) { return one.span.value; };
+    const auto found = std::ranges::equal_range(joules, id.value, {}, id_of);
+    std::vector<SpanJoules> parts;
+    const auto headline = [&](const SpanEnergy& one) {
+      return summary.energy[*row_of(summary.energy, one)].ledger.headline;
+    };
+    const bool any_headline = std::ranges::any_of(found, headline);
+    const auto wanted = [&](const SpanEnergy& one) { return all_channels || !any_headline || headline(one); };
+    parts.reserve(static_cast<std::size_t>(std::ranges::count_if(found, wanted)));
+    for (const SpanEnergy& one : found)
+      if (wanted(one)) parts.push_back({*row_of(summary.energy, one), one});
+    return parts;
   }
 };
+
+std::vector<SpanEnergy> by_span(std::vector<SpanEnergy> energies, const std::vector<EnergyRow>& rows) {
+  std::erase_if(energies, [&](const SpanEnergy& one) { return !row_of(rows, one); });
+  std::ranges::sort(energies, {}, [&](const SpanEnergy& one) { return std::pair(one.span.value, *row_of(rows, one)); });
+  return energies;
+}
 
 void keep(RequestRow& row, std::optional<double>& field, const char* name, const metrics::Maybe<double>& value) {
   if (value) {
@@ -97,6 +129,7 @@ RequestRow request_row(const Gathering& all, const Span& span, const std::vector
   row.prompt = span.attribute("prompt").value_or("");
   row.answer = span.attribute("answer").value_or("");
   row.finish = span.attribute("finish").value_or("");
+  std::erase_if(row.span.attributes, [](const auto& one) { return one.first == "prompt" || one.first == "answer"; });
   row.begin_s = seconds_between(all.summary.window.begin, span.interval.begin);
   const metrics::RequestTimes times = metrics::request_times(span, children);
   row.prompt_tokens = times.prompt_tokens;
@@ -111,15 +144,16 @@ RequestRow request_row(const Gathering& all, const Span& span, const std::vector
   std::vector<double> gaps_s = metrics::itl_s(times);
   gather_gaps(row, gaps_s);
   if (!all.summary.fact("load.mode").empty()) row.gaps_s = std::move(gaps_s);
-  row.energy = all.joules_of(span.id);
+  const bool all_channels = all.summary.requests.size() < most_with_all_channels;
+  row.energy = all.joules_of(span.id, all_channels);
   for (const Span* child : children) {
     const double length_s = child->interval.length().seconds().value();
     if (child->kind == SpanKind::tokenise) row.tokenise_s = length_s;
     if (child->kind == SpanKind::prefill && !child->attribute("holds")) {
       row.prefill_s = length_s;
-      row.prefill_energy = all.joules_of(child->id);
+      row.prefill_energy = all.joules_of(child->id, all_channels);
     }
-    if (child->kind == SpanKind::decode) row.decode_energy = all.joules_of(child->id);
+    if (child->kind == SpanKind::decode) row.decode_energy = all.joules_of(child->id, all_channels);
   }
   // What this machine drew meanwhile is no cost of a model that another one runs.
   std::string host = all.summary.fact("engine.elsewhere");
@@ -138,13 +172,47 @@ RequestRow request_row(const Gathering& all, const Span& span, const std::vector
   return row;
 }
 
-void gather_spans(const Run& run, const Gathering& all) {
+// A request whose answer the driver could not understand, or that it gave up with its worker, failed, whatever the
+// worker wrote of its end: as called off, most often, since that is what the end of its input means to it.
+void fail_what_the_driver_lost(Summary& summary) {
+  std::map<std::string, std::size_t> lost;
+  const std::string list = summary.fact("requests.failed");
+  for (std::size_t begin = 0; begin < list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    ++lost[list.substr(begin, end - begin)];
+    begin = end + 1;
+  }
+  if (lost.empty()) return;
+  const auto find = [&](const RequestRow& row) { return lost.find(as_listed(row.span.name)); };
+  for (const RequestRow& row : summary.requests)
+    if (const auto found = find(row); found != lost.end() && found->second > 0 && row.span.status != SpanStatus::ok)
+      --found->second;
+  for (auto row = summary.requests.rbegin(); row != summary.requests.rend(); ++row) {
+    const auto found = find(*row);
+    if (found == lost.end() || found->second == 0 || row->span.status != SpanStatus::ok) continue;
+    --found->second;
+    row->span.status = SpanStatus::failed;
+    row->absent.push_back(
+        {"finish", "the driver did not get this answer: the worker's word \"" + row->finish + "\" is not what happened",
+         ""});
+    row->finish = "error";
+  }
+}
+
+void gather_spans(const Run& run, Gathering& all) {
+  const auto is_request = [](const Span& span) { return span.kind == SpanKind::request; };
+  const auto requests = static_cast<std::size_t>(std::ranges::count_if(run.spans(), is_request));
+  all.summary.requests.reserve(requests);
   ChildMap children;
   for (const Span& span : run.spans())
     if (span.parent.value != 0) children[span.parent.value].push_back(&span);
   for (const Span& span : run.spans()) {
     if (span.kind == SpanKind::request) {
       all.summary.requests.push_back(request_row(all, span, children[span.id.value]));
+      auto& absent = all.summary.requests.back().absent;
+      if (requests <= most_with_reasons) continue;
+      for (const Unavailable& one : absent) ++all.absent[{one.subject, one.reason, one.remedy}];
+      std::vector<Unavailable>().swap(absent);
     } else if (span.kind == SpanKind::phase && span.name != phase::step) {
       PhaseRow row{span,
                    seconds_between(all.summary.window.begin, span.interval.begin),
@@ -230,16 +298,14 @@ std::string json_name(const std::string& field) {
 }
 
 // Of many requests one line for each thing that many of them lack.
-void gather_absent_of_requests(Summary& summary) {
-  constexpr std::size_t most_named = 1000;
+void gather_absent_of_requests(Summary& summary, AbsentCounts counts) {
   auto& out = summary.unavailable;
-  if (summary.requests.size() <= most_named) {
+  if (summary.requests.size() <= most_with_reasons) {
     for (const RequestRow& row : summary.requests)
       for (const Unavailable& absent : row.absent)
         out.push_back({"requests[" + row.span.name + "]." + absent.subject, absent.reason, absent.remedy});
     return;
   }
-  std::map<std::array<std::string, 3>, std::size_t> counts;
   for (const RequestRow& row : summary.requests)
     for (const Unavailable& absent : row.absent) ++counts[{absent.subject, absent.reason, absent.remedy}];
   for (const auto& [what, count] : counts)
@@ -247,7 +313,7 @@ void gather_absent_of_requests(Summary& summary) {
 }
 
 // What the ledger and the totals lack, by the JSON's own names.
-void gather_absent(Summary& summary) {
+void gather_absent(Summary& summary, AbsentCounts of_requests) {
   auto& out = summary.unavailable;
   for (const EnergyRow& row : summary.energy) {
     bool gross_told = false;
@@ -271,7 +337,7 @@ void gather_absent(Summary& summary) {
         out.push_back(
             {"targets[" + row.target.name + "].energy[" + summary.energy[part.row].channel.name + "]." + field + "_j",
              reason, ""});
-  gather_absent_of_requests(summary);
+  gather_absent_of_requests(summary, std::move(of_requests));
 }
 
 }  // namespace
@@ -385,10 +451,7 @@ Summary summarise(const Run& run, Ledger ledger, const SummaryOptions& options) 
   gather_truth(run, summary);
   gather_totals(run, summary);
 
-  Gathering all{summary, {}, {}};
-  for (SpanEnergy& energy : ledger.spans)
-    for (std::size_t row = 0; row < summary.energy.size(); ++row)
-      if (summary.energy[row].channel.id == energy.channel) all.joules[energy.span.value].push_back({row, energy});
+  Gathering all{summary, by_span(std::move(ledger.spans), summary.energy), {}};
   for (const SpanGauge& gauge : ledger.span_gauges)
     if (const Channel* channel = find_channel(run, gauge.channel))
       all.gauges[gauge.span.value].push_back({*channel, gauge});
@@ -398,8 +461,9 @@ Summary summarise(const Run& run, Ledger ledger, const SummaryOptions& options) 
   summary.cpu = std::move(ledger.cpu);
   gather_targets(run, summary);
   gather_spans(run, all);
+  fail_what_the_driver_lost(summary);
   gather_repeated(summary);
-  gather_absent(summary);
+  gather_absent(summary, std::move(all.absent));
   return summary;
 }
 

@@ -16,6 +16,7 @@
 #include "reports/prompt_checks.hpp"
 #include "reports/request_energy.hpp"
 #include "reports/target_json.hpp"
+#include "reports/utilisation.hpp"
 #include "reports/was_read.hpp"
 
 namespace prony {
@@ -169,7 +170,15 @@ Json gaps_json(const GapStatistics& itl) {
   return out;
 }
 
-Json request_json(const Summary& summary, const RequestRow& row) {
+// What the request reached, where it ran alone: shares of the peaks are of the whole Run's object "utilisation".
+void put_work(Json& out, const char* phase, const std::optional<WorkDone>& done) {
+  if (!done) return;
+  const std::string name(phase);
+  out[name + "_flop_per_s"] = done->flop_per_s();
+  put(out, (name + "_bytes_per_s").c_str(), done->bytes_per_s());
+}
+
+Json request_json(const Summary& summary, const RequestRow& row, const Utilisation& used, bool at_once) {
   Json out{{"id", row.span.name}, {"status", std::string(to_string(row.span.status))}};
   put(out, "clock", row.span.attribute("clock").value_or(""));
   put(out, "finish", row.finish);
@@ -187,10 +196,14 @@ Json request_json(const Summary& summary, const RequestRow& row) {
   put(out, "tpot_s", row.tpot_s);
   put(out, "prefill_tokens_per_s", row.prefill_tokens_per_s);
   put(out, "decode_tokens_per_s", row.decode_tokens_per_s);
+  if (!at_once) {
+    put_work(out, "prefill", prefill_work(used, row));
+    put_work(out, "decode", decode_work(used, row));
+  }
   put_request_check(out, row);
   out["itl"] = gaps_json(row.itl);
   out["headline"] = headline_json(row.headline);
-  if (row.headline.gross && row.headline.resolvable && row.output_tokens && *row.output_tokens > 0)
+  if (row.headline.gross && row.headline.resolvable && !at_once && row.output_tokens && *row.output_tokens > 0)
     out["gross_j_per_output_token"] = row.headline.gross->value / static_cast<double>(*row.output_tokens);
   if (row.headline.charged && row.output_tokens && *row.output_tokens > 0)
     out["charged_j_per_output_token"] = row.headline.charged->value / static_cast<double>(*row.output_tokens);
@@ -390,11 +403,15 @@ Json to_json(const Summary& summary) {
   // A document that can still be opened; the exported table of requests has all of them.
   constexpr std::size_t most_requests = 10'000;
   const std::size_t told = std::min(summary.requests.size(), most_requests);
-  for (std::size_t i = 0; i < told; ++i) out["requests"].push_back(request_json(summary, summary.requests[i]));
+  const bool at_once = ran_at_once(summary);
+  const Utilisation used = utilisation(summary);
+  for (std::size_t i = 0; i < told; ++i)
+    out["requests"].push_back(request_json(summary, summary.requests[i], used, at_once));
   if (told < summary.requests.size()) out["requests_left_out"] = summary.requests.size() - told;
   if (Json engines = engine_json(summary); !engines.empty()) out["engine_tokens"] = std::move(engines);
   put_prompt_checks(out, summary);
   if (!summary.requests.empty()) out["request_energy"] = to_json(request_energy(summary));
+  if (!summary.requests.empty()) out["utilisation"] = to_json(used);
   out["phases"] = phases_json(summary);
   out["gauges"] = gauges_json(summary);
   out["sampler"] = sampler_json(summary);

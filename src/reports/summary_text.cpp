@@ -14,6 +14,7 @@
 #include "reports/request_energy.hpp"
 #include "reports/text_layout.hpp"
 #include "reports/text_parts.hpp"
+#include "reports/utilisation.hpp"
 
 namespace prony {
 
@@ -273,6 +274,7 @@ std::string request_lines(const Summary& s, const TextOptions& o) {
   line("at once", sharing_words(s));
   line("wasted", waste_words(s, energy));
   line("model", lifecycle_words(s, energy));
+  line("utilisation", utilisation_words(s));
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "reports/cells.hpp"
 #include "reports/passport_rows.hpp"
+#include "reports/prompt_checks.hpp"
 #include "reports/rows_table.hpp"
 #include "reports/samples_table.hpp"
 #include "reports/summary.hpp"
@@ -215,7 +216,7 @@ std::unique_ptr<Table> requests_table(const Summary& summary) {
                    {"kind", "what low and high promise"},
                    {"resolvable", ""},
                    {"needed_s", "window that the sensor would need"},
-                   {"gross_j_per_output_token", ""},
+                   {"gross_j_per_output_token", "empty where requests ran at once"},
                    {"charged_j", "this program's share"},
                    {"charged_low_j", ""},
                    {"charged_high_j", ""},
@@ -227,10 +228,11 @@ std::unique_ptr<Table> requests_table(const Summary& summary) {
                    {"rss_max_bytes", ""},
                    {"prompt", ""},
                    {"answer", "if kept"}};
+  const bool at_once = ran_at_once(summary);
   for (const RequestRow& r : summary.requests) {
     const bool joules = r.headline.gross || r.headline.charged;
     Cell gross_per_token, per_token;
-    if (r.headline.gross && r.headline.resolvable && r.output_tokens && *r.output_tokens > 0)
+    if (r.headline.gross && r.headline.resolvable && !at_once && r.output_tokens && *r.output_tokens > 0)
       gross_per_token = r.headline.gross->value / static_cast<double>(*r.output_tokens);
     if (r.headline.charged && r.output_tokens && *r.output_tokens > 0)
       per_token = r.headline.charged->value / static_cast<double>(*r.output_tokens);

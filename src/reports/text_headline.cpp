@@ -97,7 +97,8 @@ std::string headline(const Summary& s, const TextOptions& o) {
   } else {
     const std::string command = printable(s.fact("run.command"), o.width > 60 ? o.width - 20 : 40);
     const bool proxy = s.kind == "proxy";
-    items.push_back(!command.empty() ? command : proxy ? "prony proxy" : "prony run");
+    const std::string by = printable(s.fact("run.by"), 40);  // Runs of older versions do not say
+    items.push_back(!command.empty() ? command : !by.empty() ? by : proxy ? "prony proxy" : "prony run");
     if (proxy)
       items.push_back(printable(s.fact("engine.url"), 60));
     else if (s.kind != "watch")

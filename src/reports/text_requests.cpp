@@ -5,6 +5,7 @@
 #include "model/metrics.hpp"
 #include "reports/estimate_share.hpp"
 #include "reports/figures.hpp"
+#include "reports/prompt_checks.hpp"
 #include "reports/text_layout.hpp"
 #include "reports/text_parts.hpp"
 
@@ -31,13 +32,18 @@ std::string prompt_cell(const RequestRow& row) {
 // A share of a window that the sensor cannot resolve is no better than the window.
 bool shows(const RequestRow& row) { return row.headline.resolvable && row.headline.gross.has_value(); }
 
-std::vector<std::string> request_cells(const Summary& summary, const RequestRow& row, std::size_t number,
-                                       bool charged) {
+// What a row's energy per token is made of: `at_once`, of what it is charged, for in its window others ran, too.
+const std::optional<Estimate>& for_tokens(const RequestRow& row, bool at_once) {
+  return at_once ? row.headline.charged : row.headline.gross;
+}
+
+std::vector<std::string> request_cells(const Summary& summary, const RequestRow& row, std::size_t number, bool charged,
+                                       bool at_once) {
   const figures::Mark mark = summary.headline_mark();
   const bool visible = shows(row);
   std::string per_token{none};
-  if (visible && row.output_tokens && *row.output_tokens > 0)
-    per_token = figures::joules_alone(each(*row.headline.gross, static_cast<double>(*row.output_tokens)), mark);
+  if (const auto& joules = for_tokens(row, at_once); visible && joules && row.output_tokens && *row.output_tokens > 0)
+    per_token = figures::joules_alone(each(*joules, static_cast<double>(*row.output_tokens)), mark);
   return {std::to_string(number),
           prompt_cell(row),
           figures::count_or_none(row.prompt_tokens),
@@ -71,7 +77,7 @@ struct Sums {
   std::size_t with_gross = 0, with_charged = 0;
 };
 
-Sums sums_of(const Summary& summary) {
+Sums sums_of(const Summary& summary, bool at_once) {
   Sums sums;
   const auto add = [](std::optional<Estimate>& sum, const Estimate& part) { sum = sum ? *sum + part : part; };
   for (const RequestRow& row : summary.requests) {
@@ -83,10 +89,12 @@ Sums sums_of(const Summary& summary) {
     if (row.prefill_tokens_per_s) sums.prefill.push_back(*row.prefill_tokens_per_s);
     if (row.decode_tokens_per_s) sums.decode.push_back(*row.decode_tokens_per_s);
     if (!shows(row)) continue;
-    ++sums.with_gross;
-    add(sums.gross, *row.headline.gross);
-    if (row.output_tokens && *row.output_tokens > 0) {
-      add(sums.token_j, *row.headline.gross);
+    if (!at_once) {
+      ++sums.with_gross;
+      add(sums.gross, *row.headline.gross);
+    }
+    if (const auto& joules = for_tokens(row, at_once); joules && row.output_tokens && *row.output_tokens > 0) {
+      add(sums.token_j, *joules);
       sums.token_count += static_cast<double>(*row.output_tokens);
     }
     if (!row.headline.charged) continue;
@@ -96,8 +104,8 @@ Sums sums_of(const Summary& summary) {
   return sums;
 }
 
-void add_sum_rows(const Summary& summary, bool charged, layout::TextTable& table) {
-  const Sums sums = sums_of(summary);
+void add_sum_rows(const Summary& summary, bool charged, bool at_once, layout::TextTable& table) {
+  const Sums sums = sums_of(summary, at_once);
   const figures::Mark mark = summary.headline_mark();
   std::string ttft_name, e2e_name, prefill_name, decode_name;
   const std::string ttft = centre(sums.ttft, figures::seconds, ttft_name);
@@ -113,8 +121,9 @@ void add_sum_rows(const Summary& summary, bool charged, layout::TextTable& table
        figures::count(static_cast<double>(sums.out)), ttft, e2e, prefill, decode, joules_or_none(sums.gross, mark),
        sums.token_j ? figures::joules_alone(each(*sums.token_j, sums.token_count), mark) : std::string(none),
        charged ? joules_or_none(sums.charged, mark) : std::string()});
-  table.rows.push_back({"", "", "", "", ttft_name, e2e_name, prefill_name, decode_name, sum_name(sums.with_gross),
-                        sums.token_j ? "sum ÷ sum" : "", charged ? sum_name(sums.with_charged) : ""});
+  table.rows.push_back({"", "", "", "", ttft_name, e2e_name, prefill_name, decode_name,
+                        at_once ? "at once: no sum" : sum_name(sums.with_gross), sums.token_j ? "sum ÷ sum" : "",
+                        charged ? sum_name(sums.with_charged) : ""});
   table.tones.assign(table.rows.size() - 2, layout::Tone::plain);
   table.tones.push_back(layout::Tone::strong);
   table.tones.push_back(layout::Tone::dim);
@@ -125,6 +134,7 @@ void add_sum_rows(const Summary& summary, bool charged, layout::TextTable& table
 Part requests_table(const Summary& summary, const TextOptions& options) {
   const bool charged = std::any_of(summary.requests.begin(), summary.requests.end(),
                                    [](const RequestRow& row) { return row.headline.charged.has_value(); });
+  const bool at_once = ran_at_once(summary);
   layout::TextTable table;
   table.columns = {{"#", true, 7, 0},
                    {"prompt", false, 0, std::max<std::size_t>(12, options.width / 5)},
@@ -135,19 +145,19 @@ Part requests_table(const Summary& summary, const TextOptions& options) {
                    {"prefill", true, 10, 0},
                    {"decode", true, 3, 0},
                    {"energy", true, 0, 0},
-                   {"per out-token", true, 4, 0},
-                   {charged ? "charged" : "", true, 9, 0}};
+                   {at_once ? "charged/token" : "per out-token", true, 4, 0},
+                   {charged ? "charged" : "", true, at_once ? 0 : 9, 0}};
   // A screen or two of them; all are in the tables that are exported.
   constexpr std::size_t most_rows = 60, shown_of_more = 20;
   const std::size_t all = summary.requests.size(), shown = all > most_rows ? shown_of_more : all;
   for (std::size_t i = 0; i < shown; ++i)
-    table.rows.push_back(request_cells(summary, summary.requests[i], i + 1, charged));
+    table.rows.push_back(request_cells(summary, summary.requests[i], i + 1, charged, at_once));
   if (shown < all) {
     table.rows.emplace_back(table.columns.size());
     table.rows.back()[0] = "…";
     table.rows.back()[1] = figures::count(static_cast<double>(all - shown)) + " more";
   }
-  add_sum_rows(summary, charged, table);
+  add_sum_rows(summary, charged, at_once, table);
   Part part;
   part.text = table.render(options.width, options.colour, part.left_out);
   return part;

@@ -1,5 +1,5 @@
 // raspberry: what the firmware of a Raspberry Pi tells of its board: power of the supply rails (Raspberry Pi 5 and its
-// kin), temperature, clock and voltage of the processor, and why it was slowed.
+// kin), temperature, clocks and voltage of the processor, and why it was slowed.
 // reads       the firmware, through /dev/vcio, /dev/vcio_gencmd or vcgencmd (raspberry_firmware.hpp); each rail's
 // current
 //             and voltage of `pmic_read_adc`, paired by name: µA × µV, origin derived
@@ -234,10 +234,12 @@ class FirmwareConditionSensor final : public Sensor {
  public:
   FirmwareConditionSensor(Machine& machine, std::unique_ptr<Firmware> firmware, const FirmwareConditions& first)
       : machine_(machine), firmware_(std::move(firmware)) {
-    add(first.temperature_mc.has_value(), "soc", Measure::temperature, 1e-3);
-    add(first.clock_hz.has_value(), "arm", Measure::frequency, 1);
-    add(first.core_uv.has_value(), "core-requested", Measure::voltage, 1e-6);
-    add(first.throttled.has_value(), "throttled", Measure::count, 1);
+    add(first, &FirmwareConditions::temperature_mc, "soc", Measure::temperature, 1e-3);
+    add(first, &FirmwareConditions::arm_hz, "arm", Measure::frequency, 1);
+    add(first, &FirmwareConditions::core_hz, "core", Measure::frequency, 1);
+    add(first, &FirmwareConditions::v3d_hz, "v3d", Measure::frequency, 1);
+    add(first, &FirmwareConditions::core_uv, "core-requested", Measure::voltage, 1e-6);
+    if (first.throttled) add_channel(nullptr, "throttled", Measure::count, 1);
     told_ = first.throttled;
     if (first.throttled) word_.store(*first.throttled, std::memory_order_relaxed);
   }
@@ -247,7 +249,7 @@ class FirmwareConditionSensor final : public Sensor {
     const auto now = firmware_->conditions(text_);
     if (now.throttled) word_.store(*now.throttled, std::memory_order_relaxed);
     for (std::size_t i = 0; i < channels_.size(); ++i) {
-      const auto value = value_of(now, channels_[i].measure);
+      const auto value = parts_[i] == nullptr ? reasons_of(now) : now.*parts_[i];
       out[i] = value ? Reading{*value, Quality::ok} : Reading{};
       if (!value) lacking_.store(true, std::memory_order_relaxed);
     }
@@ -278,21 +280,20 @@ class FirmwareConditionSensor final : public Sensor {
   }
 
  private:
-  void add(bool told, const std::string& domain, Measure measure, double scale) {
-    if (!told) return;
+  using Part = std::optional<std::int64_t> FirmwareConditions::*;  // null: the throttle word
+
+  void add(const FirmwareConditions& first, Part part, const std::string& domain, Measure measure, double scale) {
+    if ((first.*part).has_value()) add_channel(part, domain, measure, scale);
+  }
+  void add_channel(Part part, const std::string& domain, Measure measure, double scale) {
     auto channel = raspberry_channel(domain, measure, scale);
     channel.id = {static_cast<std::uint32_t>(channels_.size())};
     channel.device = "firmware";
     if (measure == Measure::count) channel.name = "raspberry.throttled.reasons";
     channels_.push_back(std::move(channel));
+    parts_.push_back(part);
   }
-  [[nodiscard]] static std::optional<std::int64_t> value_of(const FirmwareConditions& now, Measure measure) noexcept {
-    switch (measure) {
-      case Measure::temperature: return now.temperature_mc;
-      case Measure::frequency: return now.clock_hz;
-      case Measure::voltage: return now.core_uv;
-      default: break;
-    }
+  [[nodiscard]] static std::optional<std::int64_t> reasons_of(const FirmwareConditions& now) noexcept {
     if (!now.throttled) return std::nullopt;
     return static_cast<std::int64_t>(__builtin_popcount(throttled_now(*now.throttled)));
   }
@@ -300,6 +301,7 @@ class FirmwareConditionSensor final : public Sensor {
   Machine& machine_;
   std::unique_ptr<Firmware> firmware_;
   std::vector<Channel> channels_;
+  std::vector<Part> parts_;  // where each channel's value stands
   FirmwareText text_{};
   std::atomic<std::uint32_t> word_ = 0;
   std::atomic<bool> lacking_ = false;

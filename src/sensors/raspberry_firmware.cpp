@@ -35,13 +35,15 @@ class Mailbox final : public Firmware {
     message_.begin();
     // Asked with 0, so that what was since boot is told and not cleared.
     const auto temperature = message_.add(MailboxMessage::get_temperature, 8, {});
-    const std::array clock_id{MailboxMessage::arm_clock};
-    const auto clock = message_.add(MailboxMessage::get_clock_measured, 8, clock_id);
+    const auto arm = add_clock(MailboxMessage::arm_clock), core = add_clock(MailboxMessage::core_clock),
+               v3d = add_clock(MailboxMessage::v3d_clock);
     const auto throttled = message_.add(MailboxMessage::get_throttled, 4, {});
     const auto volts = message_.add_command(words_of(Question::core_volts));
     if (!send()) return now;
     if (message_.answered(temperature)) now.temperature_mc = message_.word(temperature + 1);
-    if (message_.answered(clock)) now.clock_hz = message_.word(clock + 1);
+    now.arm_hz = clock_at(arm);
+    now.core_hz = clock_at(core);
+    now.v3d_hz = clock_at(v3d);
     if (message_.answered(throttled)) now.throttled = message_.word(throttled);
     now.core_uv = microvolts_of(message_.text(volts, words_of(Question::core_volts)));
     return now;
@@ -65,6 +67,12 @@ class Mailbox final : public Firmware {
  private:
   static constexpr int unanswered = -1;
 
+  std::size_t add_clock(std::uint32_t id) noexcept {
+    return message_.add(MailboxMessage::get_clock_measured, 8, std::span(&id, 1));
+  }
+  [[nodiscard]] std::optional<std::int64_t> clock_at(std::size_t at) const noexcept {
+    return message_.answered(at) ? std::optional<std::int64_t>(message_.word(at + 1)) : std::nullopt;
+  }
   [[nodiscard]] bool send() noexcept {
     const int answer = device_->control(mailbox_property, message_.finish());
     if (answer < 0) fault_.store(-answer, std::memory_order_relaxed);
@@ -159,7 +167,9 @@ std::string_view words_of(Question question) noexcept {
   switch (question) {
     case Question::rails: return "pmic_read_adc";
     case Question::temperature: return "measure_temp";
-    case Question::clock: return "measure_clock arm";
+    case Question::arm_clock: return "measure_clock arm";
+    case Question::core_clock: return "measure_clock core";
+    case Question::v3d_clock: return "measure_clock v3d";
     case Question::core_volts: return "measure_volts core";
     case Question::throttled: return "get_throttled";
   }
@@ -169,7 +179,11 @@ std::string_view words_of(Question question) noexcept {
 FirmwareConditions Firmware::conditions(FirmwareText& buffer) noexcept {
   FirmwareConditions now;
   now.temperature_mc = temperature_of(ask(Question::temperature, buffer));
-  now.clock_hz = frequency_of(ask(Question::clock, buffer));
+  now.arm_hz = frequency_of(ask(Question::arm_clock, buffer));
+  if (!answers_are_kept()) {  // a program a second for each would disturb what is measured
+    now.core_hz = frequency_of(ask(Question::core_clock, buffer));
+    now.v3d_hz = frequency_of(ask(Question::v3d_clock, buffer));
+  }
   now.core_uv = microvolts_of(ask(Question::core_volts, buffer));
   now.throttled = throttled_of(ask(Question::throttled, buffer));
   return now;

@@ -3,7 +3,7 @@
 //   /dev/vcio_gencmd  newer kernels: the general command's tag alone, for the group video
 //   vcgencmd          where neither can be opened: run off the tick, so that its answers are up to a second old
 // MailboxMessage: one message of the property interface. Sources: github.com/raspberrypi/firmware/wiki,
-// "Mailbox property interface" (layout, tags 0x00030006 temperature, 0x00030046 throttled, 0x00030047 clock as
+// "Mailbox property interface" (layout, tags 0x00030006 temperature, 0x00030046 throttled, 0x00030047 clocks as
 // measured); drivers/char/broadcom/vcio.c of Raspberry Pi's kernel (control, permitted tags); vcgencmd.c of
 // github.com/raspberrypi/utils (tag 0x00030080, general command). Thread promise: ask() and conditions() from one
 // thread; refresh() and take_fault() from any one other. Ownership: owns its device; the Machine must outlive it.
@@ -23,8 +23,8 @@
 namespace prony {
 
 // What is asked, in words that the mailbox's general command and vcgencmd both take.
-enum class Question { rails, temperature, clock, core_volts, throttled };
-inline constexpr std::size_t question_count = 5;
+enum class Question { rails, temperature, arm_clock, core_clock, v3d_clock, core_volts, throttled };
+inline constexpr std::size_t question_count = 7;
 [[nodiscard]] std::string_view words_of(Question question) noexcept;  // "pmic_read_adc"
 
 inline constexpr std::size_t firmware_text_bytes = 4096;
@@ -33,7 +33,9 @@ using FirmwareText = std::array<char, firmware_text_bytes>;
 // Numbers that hold now; absent: not told.
 struct FirmwareConditions {
   std::optional<std::int64_t> temperature_mc;  // 1/1000 °C
-  std::optional<std::int64_t> clock_hz;        // of the ARM cores, as measured
+  std::optional<std::int64_t> arm_hz;          // of the ARM cores, as measured; so are the others
+  std::optional<std::int64_t> core_hz;         // of the VideoCore, on which caches and memory hang
+  std::optional<std::int64_t> v3d_hz;          // of the graphics processor
   std::optional<std::int64_t> core_uv;
   std::optional<std::uint32_t> throttled;  // see raspberry_text.hpp
 };
@@ -65,7 +67,7 @@ class MailboxMessage {
  public:
   static constexpr std::uint32_t general_command = 0x0003'0080, get_temperature = 0x0003'0006,
                                  get_throttled = 0x0003'0046, get_clock_measured = 0x0003'0047;
-  static constexpr std::uint32_t success = 0x8000'0000, arm_clock = 3;
+  static constexpr std::uint32_t success = 0x8000'0000, arm_clock = 3, core_clock = 4, v3d_clock = 5;
   static constexpr std::size_t text_value_bytes = 4 + firmware_text_bytes;  // an error word, then the text
 
   void begin() noexcept { used_ = 2; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "model/request_names.hpp"
 
 namespace prony {
 
@@ -16,7 +17,8 @@ constexpr std::int64_t horizon_ns = second_ns;
 constexpr std::size_t ahead = 256;
 constexpr std::size_t most_queued_bytes = std::size_t{1} << 20;
 constexpr std::int64_t lead_ns = 20'000'000;  // between the decision to begin an open level and its first instant
-// Words for people end somewhere, and the Run has each request's own end.
+// Words for people end somewhere, and the Run has each request's own end; but of those that were lost with the worker,
+// who may have written another: they are all named.
 constexpr std::size_t most_failure_lines = 20, most_failed_ids = 1000;
 
 std::optional<std::int64_t> whole(const json& message, const char* key) {
@@ -265,9 +267,9 @@ void LoadDriver::watch_saturation(const RequestSeen& seen) {
   withdraw();
 }
 
-void LoadDriver::fail(const std::string& id, const std::string& why) {
+void LoadDriver::fail(const std::string& id, const std::string& why, bool lost) {
   ++outcome_->requests_failed;
-  if (failed_.size() < most_failed_ids) failed_.push_back(id);
+  if (lost || failed_.size() < most_failed_ids) failed_.push_back(id);
   if (outcome_->requests_failed <= most_failure_lines) outcome_->failures.push_back("request " + id + ": " + why);
 }
 
@@ -278,7 +280,7 @@ void LoadDriver::lose_all(const Reply& reply) {
   if (under_way_.empty()) outcome_->failures.push_back(why);
   for (const auto& [id, due] : order_)
     if (under_way_.contains(id)) {
-      fail(id, why);
+      fail(id, why, true);
       ++done_;
       seen_.requests.push_back({RequestSeen::End::failed, due - begin_ns_, {}, {}, {}, {}});
       under_way_.erase(id);
@@ -315,7 +317,7 @@ void LoadDriver::conclude() {
     failures.push_back(std::to_string(outcome_->requests_failed - most_failure_lines) + " more request(s) failed");
   if (!failed_.empty()) {
     std::string ids;
-    for (const std::string& id : failed_) ids += (ids.empty() ? "" : ",") + id;
+    for (const std::string& id : failed_) ids += (ids.empty() ? "" : ",") + as_listed(id);
     facts.emplace_back("requests.failed", ids);
   }
   if (!over() && !broken_) return;

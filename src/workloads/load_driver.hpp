@@ -66,7 +66,7 @@ class LoadDriver {
   void lose_all(const Reply& reply);
   void withdraw();
   void heed_flags();
-  void fail(const std::string& id, const std::string& why);
+  void fail(const std::string& id, const std::string& why, bool lost = false);
   void tell(bool now);
   void conclude();
 

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "base/text.hpp"
+#include "model/request_names.hpp"
 #include "workloads/load_driver.hpp"
 #include "workloads/prompt_preparation.hpp"
 #include "workloads/worker_link.hpp"
@@ -322,8 +323,12 @@ bool WorkerWorkload::settle(const Task& task, const Reply& reply, WorkloadOutcom
                              : 0;
     return !over();
   }
-  ++outcome.requests_failed;
-  failed_.push_back(task.id);
+  if (stopped) {  // as its span says
+    called_off_.push_back(task.id);
+  } else {
+    ++outcome.requests_failed;
+    failed_.push_back(task.id);
+  }
   requests_.failed(*task.prompt, task.round);
   if (options_.keep_output) outcome.answers.emplace_back();
   outcome.failures.push_back("request " + task.id + ": " +
@@ -413,7 +418,7 @@ void WorkerWorkload::generate(WorkloadOutcome& outcome, const std::function<void
 
 std::string comma_list(const std::vector<std::string>& words) {
   std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
+  for (const std::string& word : words) text += (text.empty() ? "" : ",") + as_listed(word);
   return text;
 }
 

@@ -46,8 +46,8 @@ struct WorkerOptions : AskSettings {   // and how every prompt is asked
 
 // Facts of the outcome: the worker's (model.name, engine.threads, …; of further models model.2.name, …), engine.name,
 // engine.version, engine.worker, and where they apply requests.failed, requests.cancelled and requests.not_run (ids,
-// comma-separated), prompts.tokens_per_word, prompts.tokens_around, prompts.lengths, prompts.left_out; of a load also
-// load.sent, load.ok, load.failed, load.cancelled and load.not_begun.
+// comma-separated, as model/request_names.hpp says), prompts.tokens_per_word, prompts.tokens_around, prompts.lengths,
+// prompts.left_out; of a load also load.sent, load.ok, load.failed, load.cancelled and load.not_begun.
 [[nodiscard]] std::unique_ptr<Workload> make_worker_workload(WorkerOptions options);
 
 }  // namespace prony

@@ -84,6 +84,31 @@ TEST(PlacedWork, WhereTheEngineWroteStepsAPromptIsWorkedOnInThoseThatTookPrompts
   EXPECT_EQ(work.requests[0].served.begin.ns, origin + 20 * millisecond);
 }
 
+// Kills: a prompt that was called off while it waited, charged as if it had been worked on; its tokens taken from the
+// prompt that was. The second was ended in mid-prefill: the steps' 50 tokens that the first did not need are its own.
+TEST(PlacedWork, WhatWasCalledOffBeforeAnyStepHadRoomForItDidNoWorkAndWasNotServed) {
+  const auto spans_with = [](std::int64_t of_second_step) {
+    std::vector<Span> spans{request(1, 0, 100, 300, 1), part(2, SpanKind::prefill, 10, 60, 1),
+                            request(3, 0, 30, 300, 0)};
+    const auto step = [&](std::int64_t from, std::int64_t to, std::int64_t tokens) {
+      spans.push_back(
+          span(100 + spans.size(), SpanKind::phase, "step", origin + from * millisecond, origin + to * millisecond));
+      spans.back().counts = {{"prefill_tokens", tokens}};
+    };
+    step(10, 20, 200), step(20, 60, of_second_step);
+    return spans;
+  };
+  const WorkInTime waited = placed(spans_with(100));
+  EXPECT_NEAR(work_between(waited, 0, 10, 20).prefill_tokens, 200, 1e-9);
+  EXPECT_NEAR(work_between(waited, 0, 20, 60).prefill_tokens, 100, 1e-9);
+  EXPECT_EQ(waited.requests[2].whole().prefill_tokens, 0);
+  EXPECT_EQ(waited.requests[2].served.length().ns, 0);
+  const WorkInTime begun = placed(spans_with(150));
+  EXPECT_NEAR(begun.requests[0].whole().prefill_tokens, 300, 1e-9);
+  EXPECT_NEAR(work_between(begun, 2, 20, 30).prefill_tokens, 50, 1e-9);
+  EXPECT_EQ(begun.requests[2].served, (Interval{{origin + 20 * millisecond}, {origin + 30 * millisecond}}));
+}
+
 // Kills: a prompt worked on while it waited. 100 tokens in 10 ms is the fastest seen; so 50 tokens are its last 5 ms.
 TEST(PlacedWork, APrefillThatAlsoHoldsTheQueueIsWorkedOnAtItsEnd) {
   Span holding = part(4, SpanKind::prefill, 0, 80, 3);

@@ -17,6 +17,18 @@ ModelShape shape(const GgufWriter& writer) {
   return result ? *result : ModelShape{};
 }
 
+GgufWriter with_window(const std::string& architecture, bool pattern_told) {
+  GgufWriter out;
+  out.text("general.architecture", architecture).word(architecture + ".block_count", 6);
+  out.word(architecture + ".attention.head_count", 4).word(architecture + ".attention.head_count_kv", 1);
+  out.word(architecture + ".attention.key_length", 256).word(architecture + ".attention.value_length", 256);
+  out.word(architecture + ".attention.sliding_window", 512);
+  if (pattern_told) out.list(architecture + ".attention.sliding_window_pattern", {1, 1, 1, 1, 1, 0}, true);
+  out.tensor("token_embd.weight", {1024, 1000}, 1);
+  for (int i = 0; i < 6; ++i) out.tensor("blk." + std::to_string(i) + ".attn_k.weight", {1024, 256}, 1);
+  return out;
+}
+
 // Llama 3.1 8B, published: 8 030 261 248 parameters; 32 layers, 32 heads on 8 key heads of 128.
 TEST(ModelCost, OfLlama8BItIsWhatThePublishedShapeMakesByHand) {
   const ModelShape model = shape(llama({}));
@@ -56,6 +68,27 @@ TEST(ModelCost, OfAPromptOneTokenAfterAnotherAndAllAtOnceComputeTheSame) {
   EXPECT_NEAR(whole.attention_flop, by_one, 1);
 }
 
+// Kills: a sum over steps that takes the last one's context for all, or lets a window grow.
+TEST(ModelCost, OfAnAnswerItIsTheSumOfItsSteps) {
+  for (const ModelShape& model : {shape(llama({})), shape(with_window("gemma3", true))}) {
+    const ModelCost all = generation_cost(model, 500, 100, 3);
+    ModelCost sum;
+    for (int i = 1; i <= 100; ++i) {
+      const ModelCost step = decode_cost(model, 500 + i, 3);
+      sum.linear_flop += step.linear_flop;
+      sum.attention_flop += step.attention_flop;
+      sum.weight_bytes += step.weight_bytes;
+      sum.kv_read_bytes += step.kv_read_bytes;
+      sum.kv_written_bytes += step.kv_written_bytes;
+    }
+    EXPECT_NEAR(all.attention_flop / sum.attention_flop, 1, 1e-12);
+    EXPECT_NEAR(all.flop() / sum.flop(), 1, 1e-12);
+    EXPECT_NEAR(all.kv_read_bytes / sum.kv_read_bytes, 1, 1e-12);
+    EXPECT_NEAR(all.bytes() / sum.bytes(), 1, 1e-12);
+  }
+  EXPECT_EQ(generation_cost(shape(llama({})), 500, 0).flop(), 0);
+}
+
 TEST(ModelCost, AStepReadsTheWeightsOnceWhateverItsBatch) {
   const ModelShape model = shape(llama({}));
   const double one = decode_cost(model, 0).weight_bytes, eight = decode_cost(model, 0, 8).weight_bytes;
@@ -69,18 +102,6 @@ TEST(ModelCost, WithoutAnOutputMatrixTheEmbeddingIsOneAndIsNotCountedTwice) {
   const ModelShape tied = shape(llama({.tied = true})), untied = shape(llama({}));
   EXPECT_EQ(decode_cost(tied, 10).flop(), decode_cost(untied, 10).flop());
   EXPECT_EQ(untied.parameters - tied.parameters, 4096U * 128256);
-}
-
-GgufWriter with_window(const std::string& architecture, bool pattern_told) {
-  GgufWriter out;
-  out.text("general.architecture", architecture).word(architecture + ".block_count", 6);
-  out.word(architecture + ".attention.head_count", 4).word(architecture + ".attention.head_count_kv", 1);
-  out.word(architecture + ".attention.key_length", 256).word(architecture + ".attention.value_length", 256);
-  out.word(architecture + ".attention.sliding_window", 512);
-  if (pattern_told) out.list(architecture + ".attention.sliding_window_pattern", {1, 1, 1, 1, 1, 0}, true);
-  out.tensor("token_embd.weight", {1024, 1000}, 1);
-  for (int i = 0; i < 6; ++i) out.tensor("blk." + std::to_string(i) + ".attn_k.weight", {1024, 256}, 1);
-  return out;
 }
 
 // Gemma 3: five layers see 512 tokens, the sixth all. One layer keeps 2 · 256 numbers of two bytes of a token.
@@ -99,7 +120,7 @@ TEST(ModelCost, LayersWithAWindowStopGrowingWhereItIsFull) {
 // Kills: a window believed for layers that may not have it.
 TEST(ModelCost, AWindowWithoutAPatternIsNotGuessed) {
   const ModelShape model = shape(with_window("newmodel", false));
-  for (const LayerShape& layer : model.layers) EXPECT_EQ(layer.window, 0U);
+  for (const BlockShape& layer : model.layers) EXPECT_EQ(layer.window, 0U);
   ASSERT_EQ(model.unknown.size(), 1U);
   EXPECT_NE(model.unknown[0].find("512"), std::string::npos);
 }
@@ -157,6 +178,36 @@ TEST(ModelCost, HeadsMayDifferFromLayerToLayerAndLayersThatGuessFurtherTokensAre
   const ModelShape model = shape(out);
   ASSERT_EQ(model.layers.size(), 2U);
   EXPECT_EQ(kv_size(model).bytes_per_token, 2 * 2 * 64 * 2.0);
+}
+
+// Weights of 16.06 GB; of a cache 128 KiB a token. Kills: query heads for key heads (4 times as much), a cache of one
+// request for all of them, a window that goes on growing.
+TEST(MemoryEstimate, IsWeightsAndTheCacheOfAllRequests) {
+  const MemoryEstimate eight = memory_estimate(shape(llama({})), 4096, 8);
+  EXPECT_EQ(*eight.weights_bytes, (8'030'261'248.0 - 65 * 4096) * 2 + 65.0 * 4096 * 4);
+  EXPECT_EQ(eight.kv_bytes, 8 * 4096 * 128 * 1024.0);
+  EXPECT_EQ(*eight.bytes(), *eight.weights_bytes + eight.kv_bytes);
+  EXPECT_EQ(memory_estimate(shape(llama({})), 4096, 8, 1.0625).kv_bytes, eight.kv_bytes * 1.0625 / 2);
+  const ModelShape windowed = shape(with_window("gemma3", true));
+  EXPECT_EQ(memory_estimate(windowed, 2000, 3).kv_bytes, 3 * (1024 * 2000.0 + 5 * 1024 * 512.0));
+  ModelShape unknown = windowed;
+  unknown.weights_bytes.reset();
+  EXPECT_FALSE(memory_estimate(unknown, 10).bytes());
+}
+
+// 4 bits or 16: what is computed is the same, what is read is not. Kills: FLOP made of bytes.
+TEST(ModelCost, ManyBitsOrFewTheFlopAreTheSame) {
+  const auto with_type = [](std::uint32_t type) {
+    GgufWriter out;
+    out.text("general.architecture", "llama").word("llama.block_count", 1).word("llama.attention.head_count", 4);
+    out.tensor("token_embd.weight", {256, 1000}, type).tensor("output.weight", {256, 1000}, type);
+    out.tensor("blk.0.attn_k.weight", {256, 64}, type).tensor("blk.0.ffn_up.weight", {256, 1024}, type);
+    return shape(out);
+  };
+  const ModelShape half = with_type(1), four = with_type(12);
+  EXPECT_EQ(prefill_cost(half, 100).flop(), prefill_cost(four, 100).flop());
+  EXPECT_EQ(decode_cost(half, 100, 3).flop(), decode_cost(four, 100, 3).flop());
+  EXPECT_NEAR(decode_cost(four, 0).weight_bytes / decode_cost(half, 0).weight_bytes, 4.5 / 16, 1e-9);
 }
 
 TEST(ModelCost, AQuantisedCacheTakesWhatItsBlocksTake) {

@@ -222,9 +222,10 @@ class OpenAi(Fake):
             if fault == "closes-in-mid-stream" and number == 3:
                 return False
             self.event(out, {"content": word, "stop": False}, fault)
+        drafts = {"draft_n": 9, "draft_n_accepted": 4} if fault == "drafts" else {}
         self.event(out, {"content": "", "stop": True, "stop_type": "limit", "tokens_evaluated": 20,
-                         "tokens_predicted": len(WORDS) + 1, "truncated": False,
-                         "timings": {"cache_n": 15, "prompt_n": 5, "prompt_ms": 0.25, "predicted_ms": 1.5}}, fault)
+                         "tokens_predicted": len(WORDS) + 1, "truncated": fault == "context-full",
+                         "timings": {"cache_n": 15, "prompt_n": 5, "prompt_ms": 0.25, "predicted_ms": 1.5, **drafts}}, fault)
         return out.end()
 
     def stream(self, out, fault, chat):

@@ -208,6 +208,17 @@ class LlamaServerDialect(HttpCase):
         # Six pieces for seven tokens: none of them is taken for a token.
         self.assertEqual([s for s in self.spans("token") if s["parent"] == span["id"]], [])
 
+    def test_a_full_context_and_refused_drafts_of_llama_server_are_in_the_run(self):
+        server = self.fake(fake_llm.OpenAi)
+        self.faults("llama-server", server, {"plain": None, "drafts": None, "context-full": None})
+        spans = {span["name"]: span for span in self.spans("request")}
+        self.assertEqual((spans["drafts"]["draft_tokens"], spans["drafts"]["draft_accepted_tokens"]), (9, 4))
+        self.assertEqual(spans["context-full"]["context_full"], 1)
+        for count in ("draft_tokens", "draft_accepted_tokens", "context_full"):  # absent is absent
+            self.assertNotIn(count, spans["plain"])
+        waste = self.load("x.json")["request_energy"]["waste"]
+        self.assertEqual([(row["why"], row["requests"]) for row in waste], [("context full", 1)])
+
     def test_another_model_than_the_server_runs_is_refused_and_its_own_need_not_be_named(self):
         server = self.fake(fake_llm.OpenAi)
         self.llm("llama-server", "--url", server.url, "--prompts", self.prompts("plain"), model="other.gguf", code=125)

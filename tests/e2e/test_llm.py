@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import harness
 from harness import Case, RigCase, program
@@ -36,6 +37,59 @@ class WithModel(Case):
             for number, text in enumerate(texts, 1):
                 file.write(json.dumps({"prompt": text, "id": f"p{number}"}) + "\n")
         return self.path("p.jsonl")
+
+
+class Utilisation(WithModel):
+    """FLOP/s and bytes/s of requests, and their share of peaks that were given."""
+
+    def test_what_was_reached_is_what_inspect_counts_by_the_time_that_it_took(self):
+        summary = self.llm("--prompts", self.prompts("Why is the sky blue?"), "--max-tokens", "16", "--ignore-eos",
+                           "--peak-flops", "1T", "--peak-bandwidth", "100GB/s")
+        request, used = summary["requests"][0], summary["utilisation"]
+        counted = self.inspect_of(request)
+        self.assertAlmostEqual(used["prefill"]["flop"] / counted["prefill"]["flop"], 1, places=9)
+        self.assertAlmostEqual(used["prefill"]["flop_per_s"], counted["prefill"]["flop"] / request["prefill_s"], delta=1)
+        decode_s = (request["output_tokens"] - 1) / request["decode_tokens_per_s"]
+        moved = sum(counted["generation"][part] for part in ("weight_bytes", "kv_read_bytes", "kv_written_bytes"))
+        self.assertAlmostEqual(used["decode"]["bytes"] / moved, 1, places=9)
+        self.assertAlmostEqual(request["decode_bytes_per_s"] / (moved / decode_s), 1, places=6)
+        self.assertAlmostEqual(used["decode"]["mbu"], used["decode"]["bytes_per_s"] / 100e9)
+        self.assertAlmostEqual(used["decode"]["mfu"], used["decode"]["flop_per_s"] / 1e12)
+        self.assertEqual((used["peak_source"], used["origin"]), ("as given", "derived"))
+        for word in ("utilisation", "MFU", "MBU", "1.00 TFLOP/s", "as given"):
+            self.assertIn(word, self.summary_text)
+
+    def inspect_of(self, request):
+        done = self.prony("inspect", self.model, "--json", "--prompt-tokens", str(request["prompt_tokens"]),
+                          "--output-tokens", str(request["output_tokens"]))
+        return json.loads(done.out)
+
+    def test_without_a_peak_rates_are_told_and_no_share(self):
+        summary = self.llm("--prompts", self.prompts("Hello"), "--max-tokens", "4")
+        used = summary["utilisation"]
+        self.assertIn("bytes_per_s", used["decode"])
+        self.assertNotIn("mbu", used["decode"])
+        self.assertIn("mfu", [one["name"] for one in used["unavailable"]])
+        self.assertIn("--measure-machine", self.summary_text)
+
+    def test_a_peak_or_a_file_that_is_none_is_refused_before_anything_runs(self):
+        for words, saying in ((["--peak-flops", "fast"], "is no rate"), (["--model-file", "none.gguf"], "none.gguf")):
+            done = self.prony("llm", "--model", self.model, *words)
+            self.assertEqual(done.returncode, 125)
+            self.assertIn(saying, done.err)
+            self.assertFalse(os.path.exists(self.path("runs")))
+
+    def test_the_engine_takes_the_cache_that_is_counted(self):
+        done = self.prony("llm", "--model", self.model, "--ctx", "1024", "--threads", "1", "--max-tokens", "2", "--prompts",
+                          self.prompts("Hello"), "--out", self.path("x.prony"), env={"PRONY_ENGINE_LOG": "1"})
+        self.assertEqual(done.returncode, 0, done.err)
+        said = re.search(r"KV buffer size = +([0-9.]+) MiB", done.err)
+        weights = re.search(r"model buffer size = +([0-9.]+) MiB", done.err)
+        if not said or not weights:
+            self.skipTest("this libllama does not say what it takes")
+        told = json.loads(self.prony("inspect", self.model, "--json", "--prompt-tokens", "1024", "--output-tokens", "1").out)
+        taken = (float(said.group(1)) + float(weights.group(1))) * 2**20
+        self.assertAlmostEqual(told["least_memory_bytes"] / taken, 1, delta=0.1)
 
 
 class Llm(WithModel):

@@ -123,6 +123,7 @@ class FilesTest(MonitorCase):
             self.stop(monitor, number)
         for run in ("r.prony", "r-2.prony"):
             self.assertEqual(json.loads(self.prony("show", self.path(run), "--json").out)["state"], "complete")
+            self.assertRegex(self.prony("show", self.path(run)).out, r"^\nprony monitor ")
         killed = self.monitor("--interval", "100ms", "--sink", "csv:a.csv")
         before = self.lines("a.csv")
         self.assertTrue(wait_until(lambda: self.lines("a.csv") > before + 5), self.said())

@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import harness
+import test_llm
 from harness import RigCase, program
 
 # Prompts differ tenfold in length, answers fivefold; every ninth breaks off in mid-stream and every eleventh is refused.
@@ -106,6 +107,73 @@ class RequestShare(RigCase):
         metrics = {m["name"]: m for m in summary["request_energy"]["metrics"]}
         token = metrics["charged_j_per_output_token"]
         self.assertTrue("absent" in token or token["low"] <= token["value"] <= token["high"], token)
+
+
+class InOneEngine(test_llm.WithModel):
+    """Prompts batched inside llama.cpp, whose worker writes the engine's steps."""
+
+    def setUp(self):
+        super().setUp()
+        self.small = self.path("small.gguf")
+        done = self.prony("synth", "llama", "--params", "2M", "--seed", "1", "-o", self.small)
+        self.assertEqual(done.returncode, 0, done.err)
+        with open(self.path("p.jsonl"), "w", encoding="utf-8") as file:
+            for number in range(36):
+                file.write(json.dumps({"prompt": "word " * (5 + 90 * (number % 5)), "id": f"r{number}",
+                                       "max_tokens": 4 + 13 * (number % 4)}) + "\n")
+
+    def test_steps_of_the_engine_place_the_work_and_what_requests_are_charged_adds_up(self):
+        summary = self.llm("--prompts", self.path("p.jsonl"), "--ignore-eos", "--batching", "continuous:6", "--simulate",
+                           "intel-2s", "--interval", "1ms", model=self.small)
+        spans = self.table("x.prony", "spans")
+        steps = {s["id"]: s for s in spans if s["kind"] == "phase" and s["name"] == "step"}
+        self.assertGreater(max(s["sequences"] for s in steps.values()), 1)
+        headline = next(row for row in summary["energy"] if row["headline"])
+        sharing = headline["request_sharing"][0]
+        self.assertEqual(sharing["used"], "work", sharing)
+        self.assertEqual(sharing["fit"]["prompts_placed_by"], "steps")
+        self.assertNotIn("second_served_j", sharing["fit"])
+        self.assertEqual(sharing["fit"]["requests_with_assumed_tokens"], 0)
+        self.assertRegex(self.summary_text.replace("\n", " "), r"placed\s+by\s+the\s+engine's\s+steps")
+        # A step says how work was spread and takes no joules.
+        charges = self.table("x.prony", "charges")
+        self.assertFalse([row for row in charges if row.get("span") in steps])
+        self.assertNotIn("step", {phase["name"] for phase in summary["phases"]})
+        # Requests, phases and rest are the command's row; with idle, others and Prony they are all that was measured.
+        closure = summary["request_energy"]["closure"]
+        command = next(row for row in closure["targets"] if row.pop("target") == "command")
+        parts = [closure[k] for k in ("foreign_j", "prony_j", "idle_j", "unattributed_j") if k in closure]
+        self.assertAlmostEqual(sum(parts) + sum(command.values()), closure["recorded_j"], delta=1e-6 * closure["recorded_j"])
+        self.assertEqual(command["other_spans_j"], 0)
+        of_rows = sum(row["headline"]["charged_j"] for row in summary["requests"])
+        self.assertAlmostEqual(of_rows, command["requests_j"], delta=1e-6 * command["requests_j"])
+        metrics = {m["name"]: m for m in summary["request_energy"]["metrics"]}
+        per_token = metrics["charged_j_per_output_token"]
+        self.assertAlmostEqual(per_token["value"] * per_token["denominator"], of_rows, delta=1e-6 * of_rows)
+        # Of a long prompt more than of a short one with as long an answer.
+        charged = {row["id"]: row["headline"]["charged_j"] for row in summary["requests"]}
+        longest, shortest = (sum(charged[f"r{n}"] for n in range(36) if n % 5 == kind) for kind in (4, 0))
+        self.assertGreater(longest, shortest)
+
+    def test_what_was_drawn_beside_others_is_neither_summed_nor_divided_by_one_requests_tokens(self):
+        summary = self.llm("--prompts", self.path("p.jsonl"), "--ignore-eos", "--batching", "static:6", "--simulate",
+                           "intel-2s", "--interval", "1ms", "--cancel-rate", "0.3", "--cancel-after", "1ms", "--baseline",
+                           "300ms", model=self.small)
+        self.assertIn("at once: no sum", self.summary_text)
+        self.assertNotIn("in their windows", self.summary_text)
+        self.assertNotIn("requests gross", self.summary_text)
+        self.assertNotIn("requests", summary.get("baseline", {}))
+        done = self.table("x.prony", "requests")
+        for row in summary["requests"]:
+            self.assertNotIn("gross_j_per_output_token", row)
+        self.assertFalse([row for row in done if row.get("gross_j_per_output_token") is not None])
+        # What was called off is told once, and is what those requests are charged.
+        off = [row for row in summary["requests"] if row.get("cancelled")]
+        self.assertGreater(len(off), 0)
+        waste = next(row for row in summary["request_energy"]["waste"] if row["why"] == "cancelled")
+        self.assertEqual(waste["requests"], len(off))
+        told = [row["headline"]["charged_j"] for row in off if "charged_j" in row["headline"]]
+        self.assertAlmostEqual(waste.get("charged_j", 0), sum(told), delta=1e-9 + 1e-6 * abs(sum(told)))
 
 
 if __name__ == "__main__":

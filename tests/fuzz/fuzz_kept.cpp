@@ -1,6 +1,6 @@
 // parts: calibrate
-// Any text as a kept baseline, a kept calibration, a meter's reading or a factor: it is refused, or what it says makes
-// sense and is the same again when it is written and read once more.
+// Any text as a kept baseline, a kept calibration, kept peaks, a meter's reading or a factor: it is refused, or what it
+// says makes sense and is the same again when it is written and read once more.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include "calibrate/baseline.hpp"
 #include "calibrate/fitted_model.hpp"
 #include "calibrate/meter.hpp"
+#include "calibrate/peaks.hpp"
 #include "model/factors.hpp"
 
 namespace {
@@ -57,6 +58,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       require(channel.origin == Origin::derived && std::isfinite(model.idle.value()));
       require(model.idle_low.value() <= model.idle.value() && model.idle.value() <= model.idle_high.value());
     }
+  }
+  if (const auto kept = peaks_from_text(text)) {
+    require(kept->flop.median <= kept->flop.best && kept->bytes_per_s() > 0 && std::isfinite(kept->bytes_per_s()));
+    const auto again = peaks_from_text(to_text(*kept));
+    require(again && again->threads == kept->threads && again->taken_wall_ns == kept->taken_wall_ns);
+    Manifest manifest;
+    manifest.facts = facts_of(*kept);
+    require(manifest.get("peak.flop_per_s").has_value());
   }
   if (const auto reading = parse_meter_reading(text)) require(ordered(joules_of(*reading)));
   if (const auto carbon = parse_carbon(text)) require(std::isfinite(carbon->value) && carbon->value >= 0);

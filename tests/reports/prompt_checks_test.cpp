@@ -105,6 +105,38 @@ TEST(PromptChecks, ModelsHaveARowEachWithTokensOfWhatSucceeded) {
   EXPECT_THAT(model_rows(summary({counted_request("1", 1, 1)})), IsEmpty());
 }
 
+RequestRow between_seconds(std::string name, std::int64_t from_s, std::int64_t to_s) {
+  RequestRow row = counted_request(std::move(name), 10, 5);
+  row.span.interval = {Instant{from_s * 1'000'000'000}, Instant{to_s * 1'000'000'000}};
+  row.span.attributes = {{"model", "m"}};
+  row.headline.gross = Estimate{100, 90, 110};
+  row.headline.charged = Estimate{20, 19, 21};
+  return row;
+}
+
+// Kills: an overlap with a request that is not the neighbour, and one that only touches.
+TEST(RanAtOnce, IsToldOfAnyTwoRequestsThatOverlapAndOfNoneThatTouch) {
+  EXPECT_FALSE(ran_at_once(summary({between_seconds("b", 10, 20), between_seconds("a", 0, 10)})));
+  EXPECT_TRUE(ran_at_once(
+      summary({between_seconds("long", 0, 100), between_seconds("a", 101, 102), between_seconds("b", 99, 100)})));
+  EXPECT_FALSE(ran_at_once(summary({counted_request("a", 1, 1), counted_request("b", 1, 1)})))
+      << "no time is no overlap";
+}
+
+// Kills: what the machine drew in the same second added up for each of the requests that ran in it.
+TEST(PromptChecks, OfRequestsThatRanAtOnceAModelHasWhatTheyAreChargedAndNoGross) {
+  const auto apart = model_rows(summary({between_seconds("a", 0, 10), between_seconds("b", 10, 20)}));
+  EXPECT_DOUBLE_EQ(apart.at(0).gross->value, 200);
+  EXPECT_DOUBLE_EQ(apart[0].charged_per_output_token->value, 4);
+  const Summary together = summary({between_seconds("a", 0, 10), between_seconds("b", 5, 15)});
+  const auto rows = model_rows(together);
+  EXPECT_FALSE(rows.at(0).gross);
+  EXPECT_FALSE(rows[0].gross_per_output_token);
+  EXPECT_DOUBLE_EQ(rows[0].charged->value, 40);
+  EXPECT_THAT(models_table(together, 120, false),
+              ::testing::AllOf(HasSubstr("charged"), ::testing::Not(HasSubstr("200"))));
+}
+
 // Rounds on, off, off, on: per-token times grow by 1 ms a round whatever the sampler does, and by 2 ms with it on.
 Summary intrusion_test_of(int prompts, double cost_s) {
   Summary made;

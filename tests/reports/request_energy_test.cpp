@@ -199,5 +199,29 @@ TEST(RequestEnergy, WhichRuleWasUsedAndWhyIsSaid) {
   EXPECT_FALSE(json.contains("fit"));
 }
 
+// Kills: costs told in part, so that a token looks cheap whose cache reads and steps are left out.
+TEST(RequestSharingWords, SayAllThatWasFittedAndByWhatPromptsWerePlaced) {
+  Made made;
+  RequestSharing sharing;
+  sharing.used = RequestShare::work;
+  sharing.fit.emplace();
+  sharing.fit->prefill_token_j = joules(0.5, 0.1);
+  sharing.fit->decode_token_j = joules(2, 0.1);
+  sharing.fit->kv_read_j = joules(3.0 / 1048576, 0);
+  sharing.fit->kv_in_bytes = true;
+  sharing.fit->shared_j = joules(7, 0.1);
+  sharing.fit->shared_by_step = true;
+  made.summary.energy[0].ledger.sharing = {sharing};
+  const std::string words = sharing_words(made.summary).at(0);
+  for (const char* part : {"a prompt token", "an output token", "3.000 J a MiB read of the cache",
+                           "a step of the engine", "placed by the engine's steps"})
+    EXPECT_NE(words.find(part), std::string::npos) << part << " in: " << words;
+  EXPECT_EQ(to_json(sharing)["fit"]["prompts_placed_by"], "steps");
+  sharing.fit->shared_by_step = false;
+  made.summary.energy[0].ledger.sharing = {sharing};
+  EXPECT_NE(sharing_words(made.summary).at(0).find("a second served"), std::string::npos);
+  EXPECT_EQ(to_json(sharing)["fit"]["prompts_placed_by"], "first tokens");
+}
+
 }  // namespace
 }  // namespace prony

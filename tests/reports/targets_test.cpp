@@ -151,6 +151,9 @@ TEST(Targets, AWatchWithoutACommandNamesWhomItWatchedAndMissesNoExitCode) {
   const std::string text = to_text(s, {});
   EXPECT_EQ(text.find("exit not recorded"), std::string::npos) << text;
   for (const Unavailable& absent : s.unavailable) EXPECT_NE(absent.subject, "exit_code");
+  EXPECT_EQ(text.find("\nprony run "), 0U) << "a Run of an older version does not say what made it";
+  t.run.facts.set("run.by", "prony monitor", "prony");
+  EXPECT_EQ(to_text(summarise(t.run, t.ledger), {}).find("\nprony monitor "), 0U);
 }
 
 }  // namespace

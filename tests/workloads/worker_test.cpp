@@ -525,6 +525,8 @@ TEST_F(LlamaWorker, APromptLongerThanTheContextFailsAloneAndAFullContextEndsTheA
   EXPECT_EQ(requests[0].attributes.at("finish"), "error");
   EXPECT_EQ(requests[1].attributes.at("finish"), "length");
   EXPECT_EQ(requests[1].counts.at("prompt_tokens") + requests[1].counts.at("output_tokens"), 256 + 1);
+  EXPECT_EQ(requests[1].counts.at("context_full"), 1);
+  EXPECT_FALSE(requests[0].counts.contains("context_full"));
 }
 
 TEST_F(LlamaWorker, ACancelEndsTheRunningPromptWithItsSpanEnded) {
@@ -543,6 +545,8 @@ TEST_F(LlamaWorker, ACancelEndsTheRunningPromptWithItsSpanEnded) {
   const auto outcome = done.get();
   ASSERT_TRUE(outcome) << outcome.error().what;
   EXPECT_THAT(outcome->failures, Contains("request endless: cancelled"));
+  EXPECT_THAT(outcome->facts, Contains(Pair("requests.cancelled", "endless"))) << "as its span says";
+  EXPECT_EQ(outcome->requests_failed, 0U);
   EXPECT_THAT(outcome->facts, Contains(Pair("requests.not_run", "never")));
   EXPECT_EQ(outcome->exit.shell_code(), 0) << "it ended by itself";
   const auto requests = driver_.of_kind("request");

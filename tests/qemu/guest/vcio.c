@@ -50,7 +50,7 @@ static int answer_tag(uint32_t tag, uint32_t* value, uint32_t bytes) {
   char command[128] = "";
   switch (tag) {
     case 0x00030006: value[1] = millidegrees; return bytes >= 8;
-    case 0x00030047: value[1] = value[0] == 3 ? (uint32_t)hertz : 0; return bytes >= 8;
+    case 0x00030047: value[1] = value[0] == 3 ? (uint32_t)hertz : value[0] * 100000000; return bytes >= 8;
     case 0x00030046: value[0] = value[0] == 0 ? throttled : 0xbad; return bytes >= 4;  // a mask would clear what was
     case 0x00030080:
       if (bytes < 128) return 0;
