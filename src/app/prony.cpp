@@ -8,6 +8,7 @@
 
 #include "app/common.hpp"
 #include "app/compare.hpp"
+#include "app/import.hpp"
 #include "app/merge.hpp"
 #include "app/proxy.hpp"
 #include "app/subcommand.hpp"
@@ -17,7 +18,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 18> subcommand_rows{{
+constexpr std::array<Subcommand, 19> subcommand_rows{{
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -64,6 +65,10 @@ constexpr std::array<Subcommand, 18> subcommand_rows{{
      "  prony compare before.prony after.prony\n  prony compare runs/main runs/branch --fail-if 'j_per_output_token > "
      "+5%'\n",
      &add_compare},
+    {"import", "What another tool recorded, as a Run",
+     "  prony import --from aiperf profile_export.jsonl -o aiperf.prony\n  prony import --from llm-thesis results.json "
+     "--select 0042 -o 0042.prony\n",
+     &add_import},
     {"export", "Samples, spans, charges or channels as CSV or JSON Lines",
      "  prony export RUN --format csv --table samples > samples.csv\n  prony export RUN --format jsonl --table spans\n",
      &add_export},
