@@ -15,7 +15,7 @@ sysroot=${2:-$here/../build/sysroot-$arch}
 . "$here/private-apt.sh"
 # With the libraries that these need in turn; headers without code (fmt's too) are taken from here as well.
 packages="libsqlite3-dev libsqlite3-0 libzstd-dev libzstd1 libfmt-dev libfmt9 nlohmann-json3-dev libcli11-dev libexpected-dev"
-stamp="packages: $packages"
+stamp="packages: $packages; boost linked"
 [ "$(cat "$sysroot/.stamp" 2>/dev/null)" = "$stamp" ] && exit 0
 
 mkdir -p "$sysroot.new" && sysroot_new=$(cd "$sysroot.new" && pwd)
@@ -28,6 +28,8 @@ private_apt "$arch" "$work"
 fmt=$(depends_on libfmt-dev)
 fetch_debs "$work" $(printf '%s' "$packages" | sed "s/libfmt9/${fmt:-libfmt9}/")
 for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$sysroot_new"; done
+# Boost is headers alone, the same for every architecture and large: this machine's are linked.
+ln -s /usr/include/boost "$sysroot_new/usr/include/boost"
 printf '%s' "$stamp" >"$sysroot_new/.stamp"
 rm -rf "$sysroot"
 mv "$sysroot_new" "$sysroot"

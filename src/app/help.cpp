@@ -21,6 +21,8 @@ constexpr const char* exit_codes_text =
   prony run -- CMD   the code of CMD, even if recording failed; 128 + n if signal n killed it
   0                  all went well
   1                  prony llm: measured, but a request or the worker failed (the summary says which)
+                     prony compare: a --fail-if surely holds
+  2                  prony compare: no --fail-if holds for sure, but of one it cannot be told
   125                Prony itself failed: bad usage, a place that cannot be written, a Run that cannot be read
   126                CMD was found but cannot be executed
   127                CMD was not found

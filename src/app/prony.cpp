@@ -7,6 +7,8 @@
 #include <sstream>
 
 #include "app/common.hpp"
+#include "app/compare.hpp"
+#include "app/import.hpp"
 #include "app/merge.hpp"
 #include "app/proxy.hpp"
 #include "app/subcommand.hpp"
@@ -16,7 +18,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 18> subcommand_rows{{
+constexpr auto subcommand_rows = std::to_array<Subcommand>({
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -59,6 +61,14 @@ constexpr std::array<Subcommand, 18> subcommand_rows{{
      &add_merge},
     {"show", "The summary of a recorded Run", "  prony show runs/20261120T225801-demo.prony\n  prony show RUN --json\n",
      &add_show},
+    {"compare", "What changed between two Runs, or sets of Runs, and how sure that is",
+     "  prony compare before.prony after.prony\n  prony compare runs/main runs/branch --fail-if 'j_per_output_token > "
+     "+5%'\n",
+     &add_compare},
+    {"import", "What another tool recorded, as a Run",
+     "  prony import --from aiperf profile_export.jsonl -o aiperf.prony\n  prony import --from llm-thesis results.json "
+     "--select 0042 -o 0042.prony\n",
+     &add_import},
     {"export", "Samples, spans, charges or channels as CSV or JSON Lines",
      "  prony export RUN --format csv --table samples > samples.csv\n  prony export RUN --format jsonl --table spans\n",
      &add_export},
@@ -72,7 +82,7 @@ constexpr std::array<Subcommand, 18> subcommand_rows{{
      "model.gguf\n",
      &add_synth},
     {"help", "Exit codes and signs explained", "  prony help exit-codes\n  prony help signs\n", &add_help},
-}};
+});
 
 int usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* where = &app;

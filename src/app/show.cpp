@@ -13,6 +13,7 @@
 #include "app/subcommand.hpp"
 #include "app/write_file.hpp"
 #include "base/text.hpp"
+#include "exchange/definitions.hpp"
 #include "reports/summary.hpp"
 #include "reports/summary_json.hpp"
 #include "reports/summary_text.hpp"
@@ -30,6 +31,7 @@ struct ShowOptions {
   std::string idle_to;        // empty: the Run's own
   std::string request_share;  // likewise
   std::string top;
+  std::string definitions;  // of which tool; empty: the summary
 };
 
 TextOptions text_options(int fd, std::size_t top = TextOptions{}.top) {
@@ -39,6 +41,15 @@ TextOptions text_options(int fd, std::size_t top = TextOptions{}.top) {
   options.colour = terminal.colour;
   options.top = top;
   return options;
+}
+
+// The Run's requests as another tool would tell them.
+int show_definitions(const Summary& summary, const ShowOptions& options) {
+  const auto figures = exchange::defined_figures(summary, options.definitions);
+  if (!figures) return failed(figures.error());
+  const Terminal terminal = terminal_of(STDOUT_FILENO);
+  return print_result(options.json ? exchange::to_json(*figures).dump(2) + "\n"
+                                   : exchange::to_text(*figures, terminal.width, terminal.colour));
 }
 
 int show(const ShowOptions& options) {
@@ -63,6 +74,7 @@ int show(const ShowOptions& options) {
     print_error(summary.error());
     return exit_code::own_failure;
   }
+  if (!options.definitions.empty()) return show_definitions(*summary, options);
   if (auto factors = factors_of(options.energy)) {  // those given now take the place of the Run's own
     if (factors->carbon_g_per_kwh) summary->factors.carbon_g_per_kwh = std::move(factors->carbon_g_per_kwh);
     if (factors->pue) summary->factors.pue = std::move(factors->pue);
@@ -125,6 +137,11 @@ std::function<int(const CommandWords&)> add_show(CLI::App& command) {
   auto options = std::make_shared<ShowOptions>();
   command.add_option("RUN", options->path, "A Run file")->required();
   command.add_flag("--json", options->json, "As JSON; the names carry units");
+  command
+      .add_option("--definitions", options->definitions,
+                  "Times and rates as another tool defines them: vllm, aiperf,\nguidellm, llmperf, mlperf, ollama, "
+                  "llama-server, prony, all")
+      ->type_name("TOOL");
   command.add_flag("--settings", options->settings, "Every effective setting and where it came from");
   command
       .add_option("--idle-to", options->idle_to, "Whose the idle part is: none, share, target (default: as recorded)")

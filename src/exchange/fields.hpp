@@ -1,0 +1,35 @@
+// What the writers share: a Run's model, its requests' ends, JSON text. Pure; internal to exchange.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "exchange/writers.hpp"
+#include "reports/json_put.hpp"
+#include "reports/load_figures.hpp"
+
+namespace prony::exchange {
+
+using Json = nlohmann::ordered_json;
+
+[[nodiscard]] inline std::string json_text(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+[[nodiscard]] inline Unexpected<Error> nothing_to_write(const Summary& summary, std::string_view format) {
+  return fail(ErrorCode::usage, "the Run has no requests, and " + std::string(format) + " has a row for each",
+              summary.path, "`prony llm` and `prony proxy` record requests; for others there are csv and jsonl.");
+}
+[[nodiscard]] inline std::string model_of(const Summary& summary) {
+  for (const char* key : {"model.name", "model.path", "setting.model"})
+    if (std::string name = summary.fact(key); !name.empty()) return name;
+  return {};
+}
+[[nodiscard]] inline std::vector<const RequestRow*> answered(const Summary& summary) {
+  std::vector<const RequestRow*> rows;
+  for (const RequestRow& row : summary.requests)
+    if (end_of(row) == RequestEnd::ok) rows.push_back(&row);
+  return rows;
+}
+
+}  // namespace prony::exchange

@@ -1,0 +1,123 @@
+// AIPerf's profile_export.jsonl. Requests are named by their conversation and turn.
+#include <algorithm>
+#include <set>
+
+#include "base/text.hpp"
+#include "exchange/parsing.hpp"
+
+namespace prony::exchange {
+
+namespace {
+
+struct AiperfLine {
+  std::int64_t start_ns = 0;
+  ReadRequest request;
+};
+
+// In s, whatever time unit stands beside it.
+std::optional<double> metric_seconds(const Found& metrics, const char* name) {
+  const Found& metric = object_at(metrics, name);
+  const auto value = number_at(metric, "value");
+  const std::string unit = text_at(metric, "unit");
+  const double factor = unit == "ms"                   ? 1e-3
+                        : unit == "us"                 ? 1e-6
+                        : unit == "ns"                 ? 1e-9
+                        : unit == "s" || unit == "sec" ? 1
+                                                       : 0;
+  if (!value || factor == 0 || *value < 0 || *value * factor > longest_s) return std::nullopt;
+  return *value * factor;
+}
+
+std::vector<double> metric_gaps(const Found& metrics) {
+  std::vector<double> gaps;
+  const Found& metric = object_at(metrics, "inter_chunk_latency");
+  const auto values = metric.find("value");
+  if (values == metric.end() || !values->is_array() || text_at(metric, "unit") != "ms") return gaps;
+  for (const Found& value : *values) {
+    if (!value.is_number() || !(value.get<double>() >= 0) || value.get<double>() > longest_s) return {};
+    gaps.push_back(value.get<double>() * 1e-3);
+  }
+  return gaps;
+}
+
+std::string error_words(const Found& line) {
+  const Found& error = object_at(line, "error");
+  if (error.empty()) return {};
+  const std::string message = text_at(error, "message"), type = text_at(error, "type");
+  return !message.empty() ? message : !type.empty() ? type : "failed";
+}
+
+ReadRequest request_from(const Found& line, std::size_t number, std::size_t& without_id) {
+  const Found &metadata = object_at(line, "metadata"), &metrics = object_at(line, "metrics");
+  ReadRequest out;
+  out.name = text_at(metadata, "conversation_id");
+  if (out.name.empty()) {
+    out.name = "request " + std::to_string(number);
+    ++without_id;
+  }
+  if (const auto turn = whole_at(metadata, "turn_index"); turn && *turn > 0)
+    out.name += "." + std::to_string(*turn + 1);
+  const auto cancelled = metadata.find("was_cancelled");
+  out.cancelled = cancelled != metadata.end() && cancelled->is_boolean() && cancelled->get<bool>();
+  out.error = error_words(line);
+  out.ttft_s = metric_seconds(metrics, "time_to_first_token");
+  if (!out.ttft_s) out.ttft_s = metric_seconds(metrics, "ttft");  // its first releases
+  out.e2e_s = metric_seconds(metrics, "request_latency");
+  out.gaps_s = metric_gaps(metrics);
+  out.prompt_tokens = whole_at(object_at(metrics, "input_sequence_length"), "value");
+  out.output_tokens = whole_at(object_at(metrics, "output_sequence_length"), "value");
+  if (!out.e2e_s && out.error.empty() && !out.cancelled) out.error = "no latency in the file";
+  return out;
+}
+
+}  // namespace
+
+Result<Imported> read_aiperf(std::string_view bytes, const ReadOptions&) {
+  Imported out;
+  const auto lines = json_lines(bytes, out.notes);
+  if (!lines) return Unexpected<Error>(lines.error());
+  std::vector<AiperfLine> requests;
+  std::set<std::string> ids;
+  std::size_t doubled = 0, warm_up = 0, without_start = 0, without_id = 0, number = 0;
+  for (const Found& line : *lines) {
+    const Found& metadata = object_at(line, "metadata");
+    const std::string id = text_at(metadata, "x_request_id");
+    ++number;
+    if (!id.empty() && !ids.insert(id).second) {
+      ++doubled;
+    } else if (const std::string phase = text_at(metadata, "benchmark_phase"); phase == "warmup") {
+      ++warm_up;
+    } else if (const auto start = whole_at(metadata, "request_start_ns"); !start || *start < 0) {
+      ++without_start;
+    } else {
+      requests.push_back({*start, request_from(line, number, without_id)});
+    }
+  }
+  const auto note = [&](std::size_t count, const char* words) {
+    if (count > 0) out.notes.push_back(std::to_string(count) + " " + words);
+  };
+  note(doubled, "lines of a request that was there already: left out");
+  note(warm_up, "requests of the warm-up: left out");
+  note(without_start, "lines without a request_start_ns: left out");
+  note(without_id, "requests without a conversation: named by their line");
+  if (requests.empty())
+    return fail(ErrorCode::malformed, "no request is in the file", {},
+                "AIPerf's profile_export.jsonl has a line for each.");
+  std::ranges::stable_sort(requests, {}, &AiperfLine::start_ns);
+  const std::int64_t first = requests.front().start_ns;
+  double end_s = 0;
+  std::vector<ReadRequest> all;
+  for (AiperfLine& one : requests) {
+    one.request.begin_s = static_cast<double>(one.start_ns - first) * 1e-9;
+    if (one.request.begin_s > longest_s)
+      return fail(ErrorCode::malformed, "requests of one file are more than ten years apart", {},
+                  "Is request_start_ns in ns?");
+    end_s = std::max(end_s, one.request.begin_s + one.request.e2e_s.value_or(0));
+    all.push_back(std::move(one.request));
+  }
+  out.anchor = {{0}, first, {0}};
+  add_spans(out, all, end_s);
+  return out;
+}
+
+}  // namespace prony::exchange

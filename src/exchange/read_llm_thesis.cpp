@@ -1,0 +1,195 @@
+// The aggregate of the thesis that LLenergyMeasure comes from ({task}_results.json): a list of
+// {"CONFIGURATION_RUN_#id": {setup, variables, model_architecture, results}}, each run written twice.
+//
+// Its mistake: every rank runs all prompts and meters all of the node, joules are summed over ranks and tokens taken
+// from one. So J per token is N² too high at N ranks. Here the node's joules are counted once (the mean of what the
+// ranks say, who agree within their sampling) and the tokens of all ranks.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/text.hpp"
+#include "exchange/parsing.hpp"
+
+namespace prony::exchange {
+
+namespace {
+
+// metric → value by rank.
+std::vector<double> by_rank(const Found& ranks, const char* metric) {
+  std::vector<double> values;
+  for (const auto& [rank, value] : object_at(ranks, metric).items())
+    if (value.is_number() && std::isfinite(value.get<double>()) && value.get<double>() >= 0)
+      values.push_back(value.get<double>());
+  return values;
+}
+
+struct Part {
+  const char* metric;
+  const char* name;
+  const char* domain;
+  Origin origin;
+};
+// What CodeCarbon 2.8 asks: NVML for GPUs; for CPU and memory a table where RAPL cannot be read (112.5 W throughout).
+constexpr Part parts[] = {{"gpu_energy", "codecarbon.gpu.energy", "gpu", Origin::measured},
+                          {"cpu_energy", "codecarbon.cpu.energy", "cpu", Origin::modelled},
+                          {"ram_energy", "codecarbon.ram.energy", "dram", Origin::modelled}};
+constexpr double joules_per_kwh = 3.6e6, most_joules = 1e12;
+
+struct Entry {
+  std::string id;
+  const Found* found = nullptr;
+};
+
+Result<std::vector<Entry>> entries_of(const Found& file, std::vector<std::string>& notes) {
+  std::vector<Entry> all;
+  std::size_t doubled = 0, number = 0;
+  if (!file.is_array()) return fail(ErrorCode::malformed, "not a list of runs", {}, "{task}_results.json is one.");
+  for (const Found& one : file) {
+    ++number;
+    if (!one.is_object() || one.size() != 1 || !one.begin()->is_object()) {
+      notes.push_back("entry " + std::to_string(number) + " is no run: left out");
+      continue;
+    }
+    std::string id = one.begin().key();
+    if (const auto hash = id.find('#'); hash != std::string::npos) id = id.substr(hash + 1);
+    const auto same = std::ranges::find(all, id, &Entry::id);
+    if (same != all.end() && *same->found == *one.begin())
+      ++doubled;
+    else
+      all.push_back(
+          {id.empty() || id == "null" || id == "None" ? "entry-" + std::to_string(number) : id, &*one.begin()});
+  }
+  if (doubled > 0) notes.push_back(std::to_string(doubled) + " entries that were there already: left out");
+  return all;
+}
+
+Result<const Found*> chosen(const std::vector<Entry>& entries, const std::string& wanted) {
+  if (wanted.empty() && entries.size() == 1) return entries.front().found;
+  std::string first;
+  for (std::size_t i = 0; i < entries.size() && i < 8; ++i) first += (i > 0 ? ", " : "") + entries[i].id;
+  for (const Entry& entry : entries)
+    if (!wanted.empty() && entry.id == wanted) return entry.found;
+  if (entries.empty()) return fail(ErrorCode::malformed, "no run is in the file", {});
+  return fail(ErrorCode::usage,
+              wanted.empty() ? "the file has " + std::to_string(entries.size()) + " runs: which one?"
+                             : "the file has no run '" + printable(wanted, 40) + "'",
+              "--select", "It has: " + printable(first, 200) + (entries.size() > 8 ? ", …" : ""));
+}
+
+// The node's joules from begin to end, as a counter that was read twice.
+void add_energy(Imported& out, const std::vector<std::pair<const Part*, double>>& joules, double seconds) {
+  out.group.id = {0};
+  out.group.name = "imported";
+  out.group.interval = {static_cast<std::int64_t>(seconds * 1e9)};
+  std::vector<Reading> first, last;
+  for (const auto& [part, value] : joules) {
+    Channel channel;
+    channel.id = {static_cast<std::uint32_t>(out.channels.size())};
+    channel.name = part->name;
+    channel.sensor = "codecarbon";
+    channel.device = "the node";
+    channel.domain = part->domain;
+    channel.measure = Measure::energy;
+    channel.kind = ChannelKind::counter;
+    channel.origin = part->origin;
+    channel.scale = 1e-6;
+    channel.resolution = 1;
+    out.group.channels.push_back(channel.id);
+    out.channels.push_back(std::move(channel));
+    first.push_back({0, Quality::ok});
+    last.push_back({static_cast<std::int64_t>(value * 1e6 + 0.5), Quality::ok});
+  }
+  out.ticks = TickBlock(out.group.id, out.channels.size(), 2);
+  const Instant end{static_cast<std::int64_t>(seconds * 1e9)};
+  out.ticks.push({0}, {0}, first);
+  out.ticks.push(end, end, last);
+}
+
+std::string ratio_words(double joules, double tokens) {
+  return tokens > 0 ? format_number(std::round(joules / tokens * 1e6) / 1e6) : std::string();
+}
+
+}  // namespace
+
+Result<Imported> read_llm_thesis(std::string_view bytes, const ReadOptions& options) {
+  const auto file = json_document(bytes);
+  if (!file) return Unexpected<Error>(file.error());
+  Imported out;
+  const auto entries = entries_of(*file, out.notes);
+  if (!entries) return Unexpected<Error>(entries.error());
+  const auto run = chosen(*entries, options.select);
+  if (!run) return Unexpected<Error>(run.error());
+  const Found &setup = object_at(**run, "setup"), &results = object_at(**run, "results");
+  const Found &inference = object_at(results, "inference_metrics"),
+              &raw = object_at(inference, "raw_inference_metrics"),
+              &global = object_at(results, "global_energy_metrics"),
+              &ranks = object_at(global, "local_process_results");
+  const auto seconds = number_at(object_at(inference, "inference_performance"), "total_inference_time_sec");
+  if (!seconds || !(*seconds > 0) || *seconds > longest_s)
+    return fail(ErrorCode::malformed, "the run does not tell how long it took", "total_inference_time_sec");
+  const std::size_t processes = std::max<std::size_t>(by_rank(ranks, "total_energy_joules").size(), 1);
+  const std::int64_t times = options.as_written ? 1 : static_cast<std::int64_t>(processes);
+  std::vector<std::pair<const Part*, double>> joules;
+  double node = 0;
+  for (const Part& part : parts) {
+    const auto each = by_rank(ranks, part.metric);
+    if (each.empty()) {
+      out.manifest.unavailable.push_back({part.name, "the file does not tell it", ""});
+      continue;
+    }
+    double sum = 0;
+    for (const double kwh : each) sum += kwh * joules_per_kwh;
+    const double value = options.as_written ? sum : sum / static_cast<double>(each.size());
+    if (!(value < most_joules)) return fail(ErrorCode::malformed, "more joules than any node draws", part.metric);
+    joules.emplace_back(&part, value);
+    node += value;
+  }
+  const auto input = whole_at(raw, "total_input_tokens"), output = whole_at(raw, "total_generated_tokens");
+  constexpr std::int64_t most_tokens = std::int64_t{1} << 50;
+  const auto of_all = [&](const std::optional<std::int64_t>& tokens) -> std::optional<std::int64_t> {
+    return tokens && *tokens >= 0 && *tokens < most_tokens / times ? std::optional(*tokens * times) : std::nullopt;
+  };
+  ReadRequest request;
+  request.name = "all prompts";
+  request.e2e_s = *seconds;
+  request.prompt_tokens = of_all(input);
+  request.output_tokens = of_all(output);
+  out.notes.emplace_back(
+      "one row stands for all prompts: the file has no times of single ones; padding is counted as "
+      "tokens, and simulated waits are in the time");
+  if (processes > 1 && output && *output > 0) {
+    double summed = 0;
+    for (const double one : by_rank(ranks, "total_energy_joules")) summed += one;
+    const std::string reported = ratio_words(summed, static_cast<double>(*output)),
+                      corrected = ratio_words(summed / static_cast<double>(processes),
+                                              static_cast<double>(*output) * static_cast<double>(processes));
+    add_fact(out, "import.reported_j_per_output_token", reported);
+    add_fact(out, "import.corrected_j_per_output_token", corrected);
+    out.notes.push_back(std::to_string(processes) +
+                        " processes each ran all prompts and metered the whole node, and the "
+                        "file adds their joules up over the tokens of one: " +
+                        reported +
+                        " J per output token. The node "
+                        "counted once over the tokens of all: " +
+                        corrected + " J" + (options.as_written ? " (left as written)" : " (corrected here)"));
+  }
+  if (!joules.empty()) {
+    add_fact(out, "import.node_j", format_number(std::round(node * 1e3) / 1e3));
+    out.notes.emplace_back(
+        "the file has one total for each part, and nothing that tells how far it may be off: it is "
+        "kept as recorded (recorded_j, import.node_j), and no figure with low and high is made of it");
+  }
+  add_fact(out, "model.name", text_at(setup, "model"));
+  add_fact(out, "engine.name", text_at(object_at(**run, "variables"), "backend"));
+  add_fact(out, "machine.cpu_model", text_at(setup, "cpu_model"));
+  add_fact(out, "machine.gpu_model", text_at(setup, "gpu_model"));
+  add_fact(out, "import.config_name", text_at(object_at(**run, "variables"), "config_name"));
+  add_fact(out, "import.date", text_at(setup, "date_time"));
+  add_fact(out, "import.processes", std::to_string(processes));
+  if (!joules.empty()) add_energy(out, joules, *seconds);
+  add_spans(out, {request}, *seconds);
+  return out;
+}
+
+}  // namespace prony::exchange

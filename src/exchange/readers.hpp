@@ -1,0 +1,52 @@
+// Results that other tools wrote, as the parts of a Run. Pure: bytes in; any thread. Any bytes give a Run's parts or an
+// error that says what and where; nothing that was in the file is left out without a note. What is known to be wrong in
+// a tool's files is corrected and said (`as_written`: said alone). Times: the file's own clock is the Run's monotonic
+// one, so nothing may be laid beside it but what that file holds. Formats and corrections: docs/import.md.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "model/channel.hpp"
+#include "model/manifest.hpp"
+#include "model/sample.hpp"
+#include "model/span.hpp"
+
+namespace prony::exchange {
+
+struct Imported {
+  Manifest manifest;
+  std::vector<Channel> channels;  // of one group; may be empty
+  Group group;
+  TickBlock ticks;
+  std::vector<Span> spans;
+  Anchor anchor;
+  std::vector<std::string> notes;  // what was corrected, left out or guessed; they become events of the Run
+};
+
+struct ReadOptions {
+  bool as_written = false;  // no correction
+  std::string select = {};  // which of a file's experiments; empty: the only one
+};
+
+[[nodiscard]] Result<Imported> read_aiperf(std::string_view bytes, const ReadOptions& options);
+[[nodiscard]] Result<Imported> read_vllm(std::string_view bytes, const ReadOptions& options);
+// The thesis's aggregate: {task}_results.json.
+[[nodiscard]] Result<Imported> read_llm_thesis(std::string_view bytes, const ReadOptions& options);
+[[nodiscard]] Result<Imported> read_aipowermeter(std::string_view bytes, const ReadOptions& options);
+
+struct ReaderRow {
+  std::string_view name;  // what --from takes
+  std::string_view help;
+  Result<Imported> (*read)(std::string_view, const ReadOptions&);
+};
+[[nodiscard]] std::span<const ReaderRow> reader_rows() noexcept;
+// Errors: usage (no such format: the nearest and all are named).
+[[nodiscard]] Result<const ReaderRow*> find_reader(std::string_view name);
+
+}  // namespace prony::exchange

@@ -1,0 +1,87 @@
+"""`prony compare`: what changed, what a script is told by the exit code, and what is refused.
+
+Kills: a mean that decides where the interval does not, modelled joules beside measured ones, a Run compared with itself, a
+condition that was not understood and passes.
+"""
+
+import json
+import os
+
+import harness
+from harness import Case
+
+
+class Compare(Case):
+    def simulated(self, name, seconds, machine="laptop", *options):
+        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+        self.record(["sleep", seconds], "--simulate", machine, *options, name=name)
+        return self.path(name + ".prony")
+
+    def compare(self, *words, code=0):
+        done = self.prony("compare", *words)
+        self.assertEqual(done.returncode, code, done.out + done.err)
+        return done
+
+    def metric(self, done, name):
+        return next(row for row in json.loads(done.out)["metrics"] if row["metric"] == name)
+
+    def test_a_script_learns_from_the_exit_code_whether_a_condition_holds_or_cannot_be_told(self):
+        short, long = self.simulated("short", "0.2"), self.simulated("long", "3")
+        self.compare(short, long, "--fail-if", "gross_j > +50%", code=1)
+        self.compare(short, long, "--fail-if", "gross_j > +100000%")
+        self.compare(short, long, "--fail-if", "gross_j < -5%", "--fail-if", "energy_j > 1mJ", code=1)
+        # Times of one Run each have nothing that scatters.
+        undecided = self.compare(short, long, "--fail-if", "wall_s > +5%", code=2)
+        self.assertIn("cannot tell", undecided.out)
+        self.compare(short, long, "--fail-if", "wall_s > +5%", "--cannot-tell", "pass")
+        self.compare(short, long, "--fail-if", "wall_s > +5%", "--cannot-tell", "fail", code=1)
+        # What surely holds comes before what cannot be told.
+        self.compare(short, long, "--fail-if", "wall_s > +5%", "--fail-if", "gross_j > +50%", code=1)
+        done = self.compare(short, long, "--json")
+        row = self.metric(done, "gross_j")
+        self.assertEqual(row["basis"], "sensors")
+        self.assertLess(row["relative_change"]["low"], row["relative_change"]["value"])
+        self.assertIn("simulated: no joule here is real", json.loads(done.out)["guards"])
+
+    def test_folders_are_cycles_and_cycles_of_one_name_are_pairs(self):
+        for cycle in ("1", "2", "3"):
+            self.simulated(f"a/{cycle}", "0.2", "laptop", "--tag", f"cycle={cycle}")
+            self.simulated(f"b/{cycle}", "0.3", "laptop", "--tag", f"cycle={cycle}")
+        row = self.metric(self.compare(self.path("a"), self.path("b"), "--json"), "gross_j")
+        self.assertEqual((row["basis"], row["paired"], row["after"]["values"]), ("runs", True, 3))
+        self.assertIn("mean_interval_95", row["after"])
+        self.assertIn("hedges_g", row)
+        row = self.metric(self.compare(self.path("a"), self.path("b"), "--unpaired", "--json"), "gross_j")
+        self.assertFalse(row["paired"])
+        text = self.compare(self.path("a"), self.path("b")).out
+        self.assertIn("3 Runs", text)
+
+    def test_modelled_joules_are_compared_with_measured_ones_only_where_that_is_asked_for(self):
+        measured, modelled = self.simulated("measured", "0.3"), self.simulated("modelled", "0.3", "board")
+        done = self.compare(measured, modelled, "--fail-if", "gross_j > +100000%", code=2)
+        self.assertIn("different origin", done.out)
+        self.assertNotIn("\n gross_j", done.out)
+        self.assertNotIn("relative_change", self.metric(self.compare(measured, modelled, "--json"), "gross_j"))
+        asked = self.compare(measured, modelled, "--any-origin", "--json")
+        self.assertIn("relative_change", self.metric(asked, "gross_j"))
+
+    def test_what_differs_between_the_machines_is_listed(self):
+        first, second = self.simulated("first", "0.2"), self.simulated("second", "0.2", "epyc-2s")
+        differs = json.loads(self.compare(first, second, "--json").out)["differs"]
+        self.assertTrue(any(one["key"].startswith("machine.") for one in differs), differs)
+
+    def test_what_cannot_be_compared_is_refused_in_words(self):
+        run = self.simulated("x", "0.2")
+        other = self.simulated("y", "0.2")
+        os.mkdir(self.path("empty"))
+        for words, said in (([run], "two variants"), ([run, run], "same Run is named twice"),
+                            ([run, self.path("none.prony")], "none.prony"), ([run, self.path("empty")], "no Run"),
+                            ([run, other, "--fail-if", "j_per_output_tokn > +5%"], "Did you mean 'j_per_output_token'"),
+                            ([run, other, "--fail-if", "gross_j > 5%"], "is it +5% or -5%"),
+                            ([run, other, "--paired", "--unpaired"], "contradict")):
+            done = self.compare(*words, code=125)
+            self.assertIn(said, done.err, words)
+
+
+if __name__ == "__main__":
+    harness.main()
