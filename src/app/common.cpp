@@ -14,6 +14,7 @@
 #include "app/load_options.hpp"
 #include "app/meter_options.hpp"
 #include "app/prompt_options.hpp"
+#include "app/transformers_engine.hpp"
 #include "base/text.hpp"
 
 namespace prony::app {
