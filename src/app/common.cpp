@@ -195,6 +195,8 @@ std::vector<std::string> config_keys() {
   const auto prompts = prompt_config_keys();
   keys.insert(keys.end(), prompts.begin(), prompts.end());
   keys.insert(keys.end(), engines.begin(), engines.end());
+  const auto transformers = transformers_config_keys();
+  keys.insert(keys.end(), transformers.begin(), transformers.end());
   const auto load = load_config_keys();
   keys.insert(keys.end(), load.begin(), load.end());
   const auto targets = target_config_keys();

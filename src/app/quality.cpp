@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "app/common.hpp"
+#include "app/perplexity.hpp"
 #include "app/subcommand.hpp"
 #include "app/write_file.hpp"
 #include "base/text.hpp"
@@ -29,6 +30,7 @@ struct QualityOptions {
   std::vector<std::string> runs;
   std::string answers, prompts;
   bool json = false;
+  PerplexityOptions corpus;
 };
 
 struct Answer {
@@ -265,6 +267,14 @@ Result<std::vector<Scored>> score_all(const QualityOptions& options) {
   return all;
 }
 
+int quality_of_corpus(const QualityOptions& options, const CommandWords& words) {
+  if (!options.runs.empty() || !options.answers.empty())
+    return failed({ErrorCode::usage, "a corpus is scored by itself", "--perplexity", "Leave the answers out."});
+  const auto score = score_corpus(options.corpus, words);
+  if (!score) return failed(score.error());
+  return print_result(options.json ? json_text_of(*score) : text_of(*score));
+}
+
 int quality_of(const QualityOptions& options) {
   const auto all = score_all(options);
   if (!all) return failed(all.error());
@@ -293,7 +303,24 @@ std::function<int(const CommandWords&)> add_quality(CLI::App& command) {
       .add_option("--prompts", options->prompts, "IFEval's file, where the answers do not bring what they were told")
       ->type_name("FILE");
   command.add_flag("--json", options->json, "Every verdict, as JSON");
-  return [options](const CommandWords&) { return quality_of(*options); };
+  PerplexityOptions& corpus = options->corpus;
+  command.add_option("--perplexity", corpus.corpus, "How well --model foretells this text")->type_name("CORPUS");
+  command.add_option("--model", corpus.model, "The model file (GGUF), or a folder for transformers");
+  command.add_option("--engine", corpus.engine, "llama (default) or transformers");
+  command.add_option("--window", corpus.window, "Tokens computed at once (default 512)")->check(CLI::Range(2, 1 << 24));
+  command.add_option("--stride", corpus.stride, "New tokens in each window (default: all)")
+      ->check(CLI::Range(1, 1 << 24));
+  command.add_option("--most-tokens", corpus.most_tokens, "Only the first so many")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40U));
+  command.add_option("--threads", corpus.threads, "Of the engine (default 1)")->check(CLI::Range(1, 1024));
+  command.add_option("--timeout", corpus.timeout, "For loading and for the corpus (default 1h)")->type_name("DURATION");
+  TransformersOptions& bridge = corpus.transformers;
+  command.add_option("--python", bridge.python, "transformers: an interpreter with torch")->type_name("PROGRAM");
+  command.add_option("--dtype", bridge.dtype, "transformers: auto, float32, float16, bfloat16");
+  command.add_flag("--random-weights", bridge.random_weights, "transformers: for a folder without weights");
+  return [options](const CommandWords& words) {
+    return options->corpus.corpus.empty() ? quality_of(*options) : quality_of_corpus(*options, words);
+  };
 }
 
 }  // namespace prony::app
