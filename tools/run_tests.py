@@ -259,6 +259,23 @@ def stage_torch(tally, _options):
                                      "PRONY_LIBRARY_DIR": os.path.join(ROOT, "build/dev")})
 
 
+def stage_transformers(tally, _options):
+    """The worker for transformers with PyTorch itself, two ranks too: too much to fetch for the everyday stages."""
+    if not build(tally, "dev", DEV, ["prony", "prony_shared", "engine_transformers"]):
+        return
+    if os.environ.get("CI") and not os.environ.get("PRONY_TORCH_PYTHON"):
+        run(["sh", "tools/setup.sh", "torch"], timeout=900)  # what cannot be had is told by the next line
+    code, text = run(["sh", "tools/setup-torch.sh"], timeout=600)
+    if code != 0:
+        show_end(text, 6)
+        tally.skip("transformers: PyTorch cannot be had here (see above)")
+        return
+    python = text.strip().splitlines()[-1]
+    print(run([python, "-c", TORCH_VERSIONS])[1].strip(), flush=True)
+    run_unittest(tally, "transformers", ["tests/engines/test_transformers.py", os.path.join(ROOT, "build/dev")], timeout=1500,
+                 env={"PRONY_TORCH_PYTHON": python, "PYTHONDONTWRITEBYTECODE": "1"})
+
+
 TORCH_VERSIONS = """
 from importlib import metadata
 for name in ("torch", "transformers", "torchinfo"):
@@ -272,7 +289,7 @@ STAGES = {"house": stage_house, "format": stage_format, "types": stage_types, "u
           "asan": stage_asan, "tsan": stage_tsan, "fuzz": stage_fuzz, "aarch64": stage_aarch64,
           "qemu": stage_qemu, "bugs": stage_bugs, "armhf": stage_armhf}
 # Heavy ones: a server that takes minutes to build, PyTorch.
-EXTRA = {"tidy": stage_tidy, "engines": stage_engines, "torch": stage_torch}
+EXTRA = {"tidy": stage_tidy, "engines": stage_engines, "torch": stage_torch, "transformers": stage_transformers}
 
 
 def main():
@@ -281,7 +298,9 @@ def main():
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--stages", default=",".join(STAGES), help="of " + ",".join([*STAGES, *EXTRA]))
+    # What continuous integration adds, after all others and within its minutes.
+    also = [s for s in os.environ.get("PRONY_TEST_ALSO", "").split(",") if s]
+    parser.add_argument("--stages", default=",".join([*STAGES, *also]), help="of " + ",".join([*STAGES, *EXTRA]))
     parser.add_argument("--fuzz-seconds", type=int, default=10)
     parser.add_argument("--within", type=float, metavar="MINUTES", default=os.environ.get("PRONY_TEST_MINUTES"),
                         help="begin no stage after that many minutes: what is left counts as skipped")

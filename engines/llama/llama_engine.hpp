@@ -94,6 +94,23 @@ struct BatchObserver {
   std::function<void(const Step& step)> step;
 };
 
+// A corpus to be foretold, and what came of it.
+struct CorpusSettings {
+  std::string text;
+  std::int32_t window = 512, stride = 512;  // positions computed at once, and new tokens of each window
+  std::optional<std::int64_t> most_tokens;
+};
+struct CorpusWindow {
+  std::int64_t tokens = 0;          // scored
+  double nll = 0, nll_squares = 0;  // Σ −ln p and Σ (ln p)², nats
+};
+struct CorpusSums {
+  std::int64_t tokens = 0;  // of the corpus, scored or not
+  std::int32_t window = 0;  // in effect
+  bool begin_token = false, complete = false;
+  std::vector<CorpusWindow> windows;
+};
+
 class LlamaEngine {
  public:
   explicit LlamaEngine(std::atomic<bool>& cancelled);
@@ -109,6 +126,8 @@ class LlamaEngine {
   // Answers all of them, put together as load() was told; `asked_ns`: when they were asked. What one prompt leaves in
   // the cache is gone before the next has its place.
   void answer_all(const std::vector<PromptSettings>& prompts, std::int64_t asked_ns, const BatchObserver& observer);
+  // Sums of −ln p over a text, window by window, each with an empty cache before it.
+  [[nodiscard]] std::optional<Failure> perplexity(const CorpusSettings& settings, CorpusSums& sums);
   // Tokens of a text with what stands around every prompt; nothing is computed.
   [[nodiscard]] std::optional<Failure> count_tokens(const std::string& text, std::int32_t& count) const;
 
@@ -140,6 +159,9 @@ class LlamaEngine {
   void put(llama_token token, std::int32_t position, llama_seq_id sequence, bool logits);
   [[nodiscard]] std::optional<Failure> compute();
   [[nodiscard]] std::optional<Failure> prefill(const std::vector<llama_token>& tokens, std::int32_t from);
+  // `first`: the first of `tokens` that is scored, above 0.
+  [[nodiscard]] std::optional<Failure> score_window(const std::vector<llama_token>& tokens, std::size_t first,
+                                                    CorpusWindow& sum);
   void append_text(llama_token token, std::string& text) const;
 
   std::atomic<bool>& cancelled_;

@@ -61,7 +61,7 @@ class Worker {
          {"engine_version", LlamaEngine::version()},
          {"capabilities",
           {"prompt", "phase", "cancel", "seed", "ignore_eos", "sampling", "batch", "min_tokens", "truncate",
-           "cancel_after", "tokenise", "cached_tokens"}}});
+           "cancel_after", "tokenise", "cached_tokens", "perplexity"}}});
     while (!stopped_) {
       const auto line = lines_.next();
       if (!line) break;
@@ -91,6 +91,7 @@ class Worker {
     if (type == "phase") return phase(message);
     if (type == "batch") return batch(message);
     if (type == "tokenise") return tokenise(message);
+    if (type == "perplexity") return perplexity(message);
     if (type == "stop") {
       say({{"type", "bye"}});
       stopped_ = true;
@@ -215,6 +216,31 @@ class Worker {
         counts.push_back(count);
     }
     say({{"type", "tokenised"}, {"counts", counts}});
+  }
+
+  void perplexity(const json& message) {
+    if (!engine_.loaded()) throw BadMessage{"state", "no model is loaded"};
+    const CorpusSettings settings = corpus_settings(message);
+    lines_.cancelled() = lines_.ended();
+    const prony_span span = prony_span_begin(PRONY_PHASE, "perplexity", 0);
+    CorpusSums sums;
+    const auto failure = engine_.perplexity(settings, sums);
+    std::int64_t scored = 0;
+    json windows = json::array();
+    for (const CorpusWindow& window : sums.windows) {
+      windows.push_back({window.tokens, window.nll, window.nll_squares});
+      scored += window.tokens;
+    }
+    prony_span_count(span, "scored_tokens", scored);
+    prony_span_end(span, failure ? PRONY_FAILED : PRONY_OK);
+    if (failure) return error(failure->code, failure->message);
+    say({{"type", "perplexity"},
+         {"tokens", sums.tokens},
+         {"window", sums.window},
+         {"stride", settings.stride},
+         {"begin_token", sums.begin_token},
+         {"windows", windows},
+         {"complete", sums.complete}});
   }
 
   struct Times {

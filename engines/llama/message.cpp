@@ -1,5 +1,6 @@
 #include "message.hpp"
 
+#include <algorithm>
 #include <limits>
 
 namespace prony_engine {
@@ -94,6 +95,17 @@ LoadSettings load_settings(const json& message) {
                        "batching must be static:N, sorted:N or continuous:N (N prompts, to 256) or dynamic:TOKENS"};
     settings.batching = *batching;
   }
+  return settings;
+}
+
+CorpusSettings corpus_settings(const json& message) {
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  CorpusSettings settings;
+  settings.text = text(message, "text");
+  settings.window = static_cast<std::int32_t>(integer(message, "window", 2, most).value_or(settings.window));
+  settings.stride = static_cast<std::int32_t>(integer(message, "stride", 1, most).value_or(settings.window));
+  settings.stride = std::min(settings.stride, settings.window);
+  settings.most_tokens = integer(message, "most_tokens", 1, most);
   return settings;
 }
 

@@ -36,6 +36,8 @@ struct PromptMessage {
 [[nodiscard]] PromptMessage prompt_message(const nlohmann::json& message, std::uint32_t seed);
 [[nodiscard]] LoadSettings load_settings(const nlohmann::json& message);
 
+[[nodiscard]] CorpusSettings corpus_settings(const nlohmann::json& message);
+
 // Any bytes as valid UTF-8: a token may hold half a character.
 [[nodiscard]] std::string valid_utf8(const std::string& bytes);
 

@@ -14,6 +14,7 @@
 #include "app/load_options.hpp"
 #include "app/meter_options.hpp"
 #include "app/prompt_options.hpp"
+#include "app/transformers_engine.hpp"
 #include "app/utilisation_options.hpp"
 #include "base/text.hpp"
 
@@ -195,6 +196,8 @@ std::vector<std::string> config_keys() {
   const auto prompts = prompt_config_keys();
   keys.insert(keys.end(), prompts.begin(), prompts.end());
   keys.insert(keys.end(), engines.begin(), engines.end());
+  const auto transformers = transformers_config_keys();
+  keys.insert(keys.end(), transformers.begin(), transformers.end());
   const auto load = load_config_keys();
   keys.insert(keys.end(), load.begin(), load.end());
   const auto utilisation = utilisation_config_keys();

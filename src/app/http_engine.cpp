@@ -1,8 +1,5 @@
 #include "app/http_engine.hpp"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -11,9 +8,10 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "app/ask_program.hpp"
 #include "app/beside.hpp"
+#include "app/transformers_engine.hpp"
 #include "app/utilisation_options.hpp"
-#include "base/spawn.hpp"
 #include "base/text.hpp"
 
 namespace prony::app {
@@ -31,22 +29,6 @@ constexpr std::array<EngineRow, 4> engine_rows{{
     {"llama-server", "llama.cpp's server, /completion; port 8080"},
     {"openai", "vLLM, SGLang, LM Studio, …: /v1; ports 8000, 30000, 1234, 8080, 11434"},
 }};
-
-// Everything that the child writes until it closes its end; false: it took too long.
-bool read_all(int fd, std::string& text, std::chrono::steady_clock::time_point deadline) {
-  for (;;) {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    if (left.count() <= 0) return false;
-    pollfd ready{fd, POLLIN, 0};
-    if (::poll(&ready, 1, static_cast<int>(left.count())) <= 0) continue;
-    std::array<char, 4096> buffer{};
-    const ssize_t got = ::read(fd, buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return true;
-    if (text.size() < 65536) text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-}
 
 }  // namespace
 
@@ -86,6 +68,7 @@ std::string engines_help_text() {
     text += left + std::string(help) + "\n";
   };
   line("  llama", "llama.cpp in a worker process of Prony's: --model is a GGUF file");
+  line("  transformers", "Hugging Face's, in a worker process with PyTorch: --model is a folder");
   for (const EngineRow& row : engine_rows) line("  " + std::string(row.name), row.what);
   text += "\nOf servers\n\n";
   line("  --url URL", "http://HOST:PORT or https://…; default: looked for on 127.0.0.1");
@@ -94,6 +77,7 @@ std::string engines_help_text() {
   line("  --completions", "openai: /v1/completions with the bare prompt, in place of /v1/chat/completions");
   line("  --keep-alive TIME", "ollama: how long the model stays loaded after a request (30m, -1: for ever)");
   line("  --pull", "ollama: fetch the model if the server does not have it");
+  text += transformers_help_text();
   return text + utilisation_help_text() +
          "\nA server on this machine is found by its port and is a target of its own: requests are charged from its\n"
          "process tree, not from the client's. One on another host has times and tokens, and no joules. What each "
@@ -123,30 +107,16 @@ Result<std::vector<std::string>> http_worker_command(const std::string& engine, 
 }
 
 Result<FoundServer> find_http_server(const std::vector<std::string>& command, const std::string& url) {
-  SpawnOptions spawn_options;
-  spawn_options.arguments = command;
-  spawn_options.arguments.emplace_back("--find");
-  if (!url.empty()) spawn_options.arguments.insert(spawn_options.arguments.end(), {"--url", url});
-  std::array<int, 2> ends{-1, -1};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0)
-    return Unexpected<Error>(error_from_errno(errno, command.front(), "cannot connect to the worker"));
-  const Fd from(ends[0]);
-  Fd to(ends[1]);
-  const Fd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  spawn_options.stdin_fd = nothing.get();
-  spawn_options.stdout_fd = to.get();
-  auto child = spawn(spawn_options);
-  if (!child) return Unexpected<Error>(child.error());
-  to.reset();
-  std::string text;
-  const bool in_time = read_all(from.get(), text, std::chrono::steady_clock::now() + std::chrono::seconds(40));
-  if (!in_time) child->signal(SIGKILL);
-  (void)child->wait();
-  const auto told = nlohmann::json::parse(text, nullptr, false);
+  std::vector<std::string> words = command;
+  words.emplace_back("--find");
+  if (!url.empty()) words.insert(words.end(), {"--url", url});
+  const auto text = ask_program(words, std::chrono::seconds(40));
+  if (!text && text.error().code != ErrorCode::unavailable) return Unexpected<Error>(text.error());
+  const auto told = nlohmann::json::parse(text ? *text : std::string(), nullptr, false);
   const std::string where = url.empty() ? "--url" : url;
   if (!told.is_object())
     return fail(ErrorCode::unavailable,
-                in_time ? "the worker could not look for the server" : "no server answered in 40 s", where,
+                text ? "the worker could not look for the server" : "no server answered in 40 s", where,
                 "What it said is above.");
   if (const auto error = told.find("error"); error != told.end()) {
     const bool usage = error->value("code", "") == "usage";

@@ -16,6 +16,7 @@
 #include "app/prompt_options.hpp"
 #include "app/record.hpp"
 #include "app/subcommand.hpp"
+#include "app/transformers_engine.hpp"
 #include "app/utilisation_options.hpp"
 #include "base/text.hpp"
 #include "workloads/worker.hpp"
@@ -33,6 +34,7 @@ struct LlmOptions {
   std::string timeout = "10m";
   WorkerOptions worker;
   HttpEngineOptions http;
+  TransformersOptions transformers;
   LoadOptions load;
   std::int32_t threads = 0;
   std::int32_t context = 0;
@@ -53,21 +55,21 @@ struct Engine {
 constexpr std::array<Engine, 1> engines{
     {{"llama", "prony-engine-llama", "tools/setup-llama.sh fetches libllama; then build again:  make build"}}};
 
+constexpr std::string_view transformers_engine = "transformers";
+
 // The worker's command line: an engine's program by name, or what stands after "--".
-Result<std::vector<std::string>> worker_command(const std::string& engine, const CommandWords& words) {
+Result<std::vector<std::string>> worker_command(const LlmOptions& options, const CommandWords& words) {
   if (!words.empty()) return words;
-  std::vector<std::string> names;
+  const std::string& engine = options.engine;
+  if (engine == transformers_engine) return transformers_command(options.transformers);
   for (const Engine& row : engines) {
-    if (row.name != engine) {
-      names.emplace_back(row.name);
-      continue;
-    }
+    if (row.name != engine) continue;
     if (auto found = find_beside_or_in_path(row.program)) return std::vector<std::string>{*found};
     return fail(ErrorCode::absent, "the worker of this engine is not installed", std::string(row.program),
                 std::string(row.how_to_get));
   }
   return fail(ErrorCode::usage, "no engine is called '" + printable(engine, 40) + "'", "--engine",
-              "There are: llama, " + http_engine_names() +
+              "There are: llama, transformers, " + http_engine_names() +
                   ". A worker of your own goes after two dashes:  prony llm --engine mine -- ./my-worker");
 }
 
@@ -91,7 +93,7 @@ Result<void> take_times(LlmOptions& options) {
 
 Result<void> use_process(LlmOptions& options, const CommandWords& words) {
   WorkerOptions& worker = options.worker;
-  auto command = worker_command(options.engine, words);
+  auto command = worker_command(options, words);
   if (!command) return Unexpected<Error>(command.error());
   for (const std::string& model : options.prompts.models)
     if (words.empty() && ::access(model.c_str(), R_OK) != 0)
@@ -155,6 +157,9 @@ Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
   RecordPlan plan;
   plan.sampling = *sampling;
   if (options.prompts.intrusion_test) plan.facts.push_back({"intrusion.test", "on, off, off, on", "flag"});
+  if (const std::string own = asked_of_transformers(options.transformers);
+      !own.empty() && (options.engine != transformers_engine || !words.empty()))
+    return fail(ErrorCode::usage, "only the engine transformers knows this", own, "Add:  --engine transformers");
   const bool server = words.empty() && is_http_engine(options.engine);
   if (auto used = server ? use_server(options, plan) : use_process(options, words); !used)
     return Unexpected<Error>(used.error());
@@ -217,7 +222,8 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
   };
   watch("engine",
         command
-            .add_option("--engine", o.engine, "llama (default), or a server's: ollama, openai, … (prony help engines)")
+            .add_option("--engine", o.engine,
+                        "llama (default), transformers, or a server's: ollama, openai, … (prony help engines)")
             ->type_name("NAME"),
         "llama");
   watch("model",
@@ -228,6 +234,7 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
             ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll),
         "");
   add_http_engine_options(command, o.http, settings);
+  add_transformers_options(command, o.transformers, settings);
   add_prompt_options(command, o.prompts, settings);
   watch(
       "prompts",

@@ -77,6 +77,9 @@ constexpr auto subcommand_rows = std::to_array<Subcommand>({
      "--peak-flops 312T "
      "--peak-bandwidth 2TB/s\n",
      &add_inspect},
+    {"quality", "Whether kept answers do what they were told (IFEval)",
+     "  prony quality ifeval.prony\n  prony quality --answers answers.jsonl --prompts ifeval.jsonl --json\n",
+     &add_quality},
     {"synth", "Make a model with random weights: real compute, meaningless text",
      "  prony synth llama --params 15M -o tiny.gguf\n  prony synth llama --params 100M --quant f16 --seed 7 -o "
      "model.gguf\n",

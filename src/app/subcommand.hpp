@@ -47,6 +47,7 @@ struct Subcommand {
 [[nodiscard]] std::function<int(const CommandWords&)> add_attach(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_show(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_export(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_quality(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_synth(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_inspect(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_help(CLI::App& command);

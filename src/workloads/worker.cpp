@@ -102,6 +102,18 @@ std::string plain(const json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+// Facts of a reply, as they are; of a further model only its own, under its number.
+void take_facts(const json& reply, WorkloadOutcome& outcome, std::size_t model = 0) {
+  const auto facts = reply.find("facts");
+  if (facts == reply.end() || !facts->is_object()) return;
+  for (const auto& [key, value] : facts->items()) {
+    if (model == 0)
+      outcome.facts.emplace_back(key, plain(value));
+    else if (key.starts_with("model."))
+      outcome.facts.emplace_back("model." + std::to_string(model + 1) + key.substr(5), plain(value));
+  }
+}
+
 std::string WorkerWorkload::describe(const Reply& reply, std::int64_t timeout_ns) const {
   if (!reply.trouble) {
     const json& error = reply.message.contains("error") ? reply.message["error"] : reply.message;
@@ -184,13 +196,7 @@ Result<void> WorkerWorkload::load(WorkloadOutcome& outcome, std::size_t model) {
                 !options_.load_advice.empty()
                     ? options_.load_advice
                     : "check that the file is whole and of a kind that this engine knows, and that memory suffices");
-  if (const auto facts = reply.message.find("facts"); facts != reply.message.end() && facts->is_object())
-    for (const auto& [key, value] : facts->items()) {
-      if (model == 0)
-        outcome.facts.emplace_back(key, plain(value));
-      else if (key.starts_with("model."))
-        outcome.facts.emplace_back("model." + std::to_string(model + 1) + key.substr(5), plain(value));
-    }
+  take_facts(reply.message, outcome, model);
   if (!options_.more_models.empty()) model_name_ = name.substr(name.find_last_of('/') + 1);
   return {};
 }
@@ -424,8 +430,10 @@ std::string comma_list(const std::vector<std::string>& words) {
 
 // Ends the worker as gently as it lets itself be ended, and says how it ended if that was not well.
 void WorkerWorkload::end(Child& child, WorkloadOutcome& outcome) {
-  if (!broken_ && link_.send({{"type", "stop"}}, now_ns() + wind_up_ns))
-    (void)link_.receive(now_ns() + wind_up_ns, !cancelled_);
+  if (!broken_ && link_.send({{"type", "stop"}}, now_ns() + wind_up_ns)) {
+    const Reply bye = link_.receive(now_ns() + wind_up_ns, !cancelled_);
+    if (!bye.trouble) take_facts(bye.message, outcome);  // what only the whole tells: the most memory, say
+  }
   link_.close_input();
   auto status = child.wait(broken_ ? wind_up_ns / 10 : wind_up_ns);
   bool killed = false;
