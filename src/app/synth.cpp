@@ -54,7 +54,7 @@ std::function<int(const CommandWords&)> add_synth(CLI::App& command) {
   CLI::App* llama = command.add_subcommand("llama", "A llama-architecture GGUF with a working tokenizer");
   llama->add_option("--params", options->params, "About so many parameters: 160k, 15M, 1.1B (default 15M)")
       ->type_name("COUNT");
-  llama->add_option("--quant", options->quant, "f16, q8_0 or f32 (default q8_0)")->type_name("TYPE");
+  llama->add_option("--quant", options->quant, "f16, q8_0, q4_0 or f32 (default q8_0)")->type_name("TYPE");
   llama->add_option("--seed", options->seed, "The same seed gives the same bytes everywhere (default 1)");
   llama->add_option("--ctx", options->context, "Context length that the model states (default 2048)");
   llama->add_option("-o,--out", options->out, "The file to write")->required()->type_name("FILE");

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
@@ -34,6 +35,7 @@ QuantFacts facts_of(SynthQuant quant) {
     case SynthQuant::f32: return {0, 0, 1, 4};
     case SynthQuant::f16: return {1, 1, 1, 2};
     case SynthQuant::q8_0: return {8, 7, 32, 34};
+    case SynthQuant::q4_0: return {2, 2, 32, 18};
   }
   return {0, 0, 1, 4};
 }
@@ -325,7 +327,9 @@ class Output {
 class Weights {
  public:
   Weights(SynthQuant quant, std::uint64_t row)
-      : quant_(quant), scale_(half_from_float(static_cast<float>(1.0 / std::sqrt(static_cast<double>(row)) / 74.0))) {
+      : quant_(quant),
+        scale_(half_from_float(static_cast<float>(1.0 / std::sqrt(static_cast<double>(row)) / 74.0))),
+        coarse_scale_(half_from_float(static_cast<float>(16.0 / std::sqrt(static_cast<double>(row)) / 74.0))) {
     const double unit = 1.0 / std::sqrt(static_cast<double>(row)) / 74.0;
     for (int value = -128; value < 128; ++value) {
       const float weight = static_cast<float>((value == -128 ? 0 : value) * unit);
@@ -342,6 +346,7 @@ class Weights {
       for (std::size_t j = 0; j < 8; ++j) bytes[i + j] = static_cast<unsigned char>(word >> (8 * j) & 0xff);
     }
     if (quant_ == SynthQuant::q8_0) put16(scale_, out);
+    if (quant_ == SynthQuant::q4_0) return nibbles(bytes, out);
     for (const unsigned char byte : bytes) {
       const std::size_t index = byte ^ 0x80U;  // as a signed number, plus 128
       if (quant_ == SynthQuant::q8_0)
@@ -356,12 +361,22 @@ class Weights {
   }
 
  private:
+  // The same weights in steps of sixteen, to the nearest: the first half of the block in the low four bits.
+  void nibbles(const std::array<unsigned char, 32>& bytes, std::string& out) const {
+    const auto nibble = [](unsigned char byte) {
+      const int weight = byte < 0x80 ? byte : byte == 0x80 ? 0 : byte - 0x100;
+      return static_cast<unsigned>(std::clamp((weight + 0x88) / 16, 0, 15));  // 8 stands for zero
+    };
+    put16(coarse_scale_, out);
+    for (std::size_t i = 0; i < 16; ++i)
+      out.push_back(static_cast<char>(nibble(bytes[i]) | nibble(bytes[i + 16]) << 4));
+  }
   static void put16(std::uint16_t value, std::string& out) {
     out.push_back(static_cast<char>(value & 0xff));
     out.push_back(static_cast<char>(value >> 8));
   }
   SynthQuant quant_;
-  std::uint16_t scale_;
+  std::uint16_t scale_, coarse_scale_;
   std::array<std::uint16_t, 256> halves_{};
   std::array<std::uint32_t, 256> floats_{};
 };

@@ -17,9 +17,9 @@
 
 namespace prony {
 
-enum class SynthQuant { f32, f16, q8_0 };
+enum class SynthQuant { f32, f16, q8_0, q4_0 };
 [[nodiscard]] Result<SynthQuant> synth_quant_from(std::string_view text);  // "f16", "q8_0", "F32", …
-[[nodiscard]] std::string_view to_string(SynthQuant quant) noexcept;       // "F16", "Q8_0", "F32"
+[[nodiscard]] std::string_view to_string(SynthQuant quant) noexcept;       // "F16", "Q8_0", "Q4_0", "F32"
 
 // "160k", "15M", "1.1B", "15000000" → a count. At least 20 thousand, at most 200 billion.
 [[nodiscard]] Result<std::uint64_t> parse_parameter_count(std::string_view text);

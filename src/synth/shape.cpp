@@ -112,8 +112,9 @@ Result<SynthQuant> synth_quant_from(std::string_view text) {
   if (lower == "f32") return SynthQuant::f32;
   if (lower == "f16") return SynthQuant::f16;
   if (lower == "q8_0") return SynthQuant::q8_0;
+  if (lower == "q4_0") return SynthQuant::q4_0;
   return fail(ErrorCode::usage, "no such quantisation: \"" + std::string(text) + "\"", "--quant",
-              "use f32, f16 or q8_0");
+              "use f32, f16, q8_0 or q4_0");
 }
 
 std::string_view to_string(SynthQuant quant) noexcept {
@@ -121,6 +122,7 @@ std::string_view to_string(SynthQuant quant) noexcept {
     case SynthQuant::f32: return "F32";
     case SynthQuant::f16: return "F16";
     case SynthQuant::q8_0: return "Q8_0";
+    case SynthQuant::q4_0: return "Q4_0";
   }
   return "?";
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
@@ -199,8 +200,12 @@ TEST_P(EveryQuant, WhatTheHeaderSaysIsWhatTheFileHolds) {
   EXPECT_EQ(file.tensors.size(), report->tensors);
   EXPECT_EQ(file.bytes.size(), report->bytes);
 
-  const bool q8 = GetParam() == SynthQuant::q8_0;
-  const std::uint32_t type = q8 ? 8 : GetParam() == SynthQuant::f16 ? 1 : 0;
+  // Of ggml: the type's number, weights of a block and its bytes.
+  const std::map<SynthQuant, std::array<std::uint32_t, 3>> numbers{{SynthQuant::f32, {0, 1, 4}},
+                                                                   {SynthQuant::f16, {1, 1, 2}},
+                                                                   {SynthQuant::q8_0, {8, 32, 34}},
+                                                                   {SynthQuant::q4_0, {2, 32, 18}}};
+  const auto [type, block, block_bytes] = numbers.at(GetParam());
   std::map<std::uint64_t, std::uint64_t> ranges;  // begin → end, by file offset
   std::uint64_t parameters = 0;
   for (const auto& [name, tensor] : file.tensors) {
@@ -209,7 +214,7 @@ TEST_P(EveryQuant, WhatTheHeaderSaysIsWhatTheFileHolds) {
     EXPECT_EQ(tensor.offset % 32, 0U) << name;
     const std::uint64_t n = tensor.elements();
     parameters += n;
-    const std::uint64_t size = norm ? n * 4 : q8 ? n / 32 * 34 : type == 1 ? n * 2 : n * 4;
+    const std::uint64_t size = norm ? n * 4 : n / block * block_bytes;
     ranges[file.data + tensor.offset] = file.data + tensor.offset + size;
   }
   EXPECT_EQ(parameters, report->parameters);
@@ -222,7 +227,8 @@ TEST_P(EveryQuant, WhatTheHeaderSaysIsWhatTheFileHolds) {
   EXPECT_LE(end, file.bytes.size());
   EXPECT_LT(file.bytes.size() - end, 32U);
 }
-INSTANTIATE_TEST_SUITE_P(All, EveryQuant, ::testing::Values(SynthQuant::f32, SynthQuant::f16, SynthQuant::q8_0));
+INSTANTIATE_TEST_SUITE_P(All, EveryQuant,
+                         ::testing::Values(SynthQuant::f32, SynthQuant::f16, SynthQuant::q8_0, SynthQuant::q4_0));
 
 TEST(SyntheticLlama, TheTokenizerKnowsEveryByteAndRepeatsNoToken) {
   const Folder folder;
@@ -274,6 +280,34 @@ TEST(SyntheticLlama, WeightsAreSpreadAsOneOverTheSquareRootOfTheRow) {
   const std::size_t row = file.tensors.at("output.weight").dimensions[0];
   for (std::size_t i = 0; i < 3 * row; ++i) ASSERT_EQ(output[i], 0.0F) << "a control token could win";
   EXPECT_NE(output[3 * row], output[3 * row + 1]);
+}
+
+// Kills: halves of a block swapped, a zero point that is not eight, a scale of another type.
+TEST(SyntheticLlama, FourBitsHoldTheSameWeightsToHalfAStep) {
+  const Folder folder;
+  SynthOptions options;
+  options.parameters = 160'000;
+  options.quant = SynthQuant::f32;
+  ASSERT_TRUE(write_synthetic_llama(options, folder.file("fine")));
+  options.quant = SynthQuant::q4_0;
+  ASSERT_TRUE(write_synthetic_llama(options, folder.file("coarse")));
+  const Parsed fine = parse(folder.file("fine")), coarse = parse(folder.file("coarse"));
+  const ParsedTensor& tensor = fine.tensors.at("output.weight");
+  const double step = 16.0 / 74.0 / std::sqrt(static_cast<double>(tensor.dimensions[0]));
+  std::size_t equal_halves = 0;
+  for (std::size_t block = 0; block < tensor.elements() / 32; ++block) {
+    const char* packed = coarse.bytes.data() + coarse.data + coarse.tensors.at("output.weight").offset + block * 18 + 2;
+    for (std::size_t i = 0; i < 32; ++i) {
+      float weight = 0;
+      std::memcpy(&weight, fine.bytes.data() + fine.data + tensor.offset + (block * 32 + i) * 4, 4);
+      const auto byte = static_cast<unsigned char>(packed[i % 16]);
+      const double kept = step * (static_cast<int>(i < 16 ? byte & 15U : byte >> 4U) - 8);
+      // The largest positive one has no step of its own in four bits.
+      ASSERT_NEAR(kept, static_cast<double>(weight), step * (weight > 0 ? 1.0 : 0.51)) << block << ' ' << i;
+      equal_halves += i < 16 && (byte & 15U) == (byte >> 4U) ? 1 : 0;
+    }
+  }
+  EXPECT_LT(equal_halves, tensor.elements() / 8);
 }
 
 TEST(SyntheticLlama, OneSeedGivesOneFileAndAnotherSeedAnother) {

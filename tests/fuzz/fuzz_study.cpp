@@ -1,0 +1,45 @@
+// parts: study
+// Any text as a study file, in either language: an error that says where, or a plan whose runs can all be told as
+// command lines, in an order that has each once a cycle.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "study/plan.hpp"
+
+namespace {
+
+using namespace prony;
+using namespace prony::study;
+
+void read_as(const std::string& text, const std::string& name) {
+  static const Vocabulary words{{"engine", "model", "threads", "a", "b"}, {"a", "b"}, {"b"}, {"llama", "e"}};
+  const auto value = read_study_text(text, name);
+  if (!value) {
+    if (value.error().what.empty() || !value.error().where.starts_with(name)) std::abort();
+    return;
+  }
+  (void)canonical(*value);
+  const auto plan = make_plan(*value, name, words);
+  if (!plan) {
+    if (plan.error().what.empty() || !plan.error().where.starts_with(name)) std::abort();
+    return;
+  }
+  if (plan->variants.empty() || plan->variants.size() > most_variants) std::abort();
+  for (const Variant& variant : plan->variants)
+    if (command_line(*plan, variant).empty()) std::abort();
+  if (plan->variants.size() * plan->execution.cycles < 10'000 &&
+      plan->slots().size() != plan->variants.size() * plan->execution.cycles)
+    std::abort();
+  if (!design_drift(design_rows(*plan), design_rows(*plan)).empty()) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string text(reinterpret_cast<const char*>(data), size);
+  read_as(text, "f.toml");
+  read_as(text, "f.yaml");
+  return 0;
+}

@@ -1,0 +1,93 @@
+#include "study/ranks.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace prony::study {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Four replicas on one node with four GPUs, as published: every rank makes all 16 384 tokens and meters all GPUs.
+std::vector<RankRecording> four_replicas() {
+  std::vector<RankRecording> ranks;
+  for (std::size_t rank = 0; rank < 4; ++rank) {
+    RankRecording one;
+    one.name = "rank" + std::to_string(rank) + ".prony";
+    one.host = "node";
+    one.rank = rank;
+    one.world = 4;
+    one.begin_s = 100;
+    one.end_s = 119.5;
+    one.tokens = 16'384;
+    const double share = 1 + 0.01 * (static_cast<double>(rank) - 1.5);  // they agree within two per cent
+    for (std::size_t gpu = 0; gpu < 4; ++gpu) one.domains.push_back({"GPU-" + std::to_string(gpu), 4434.0 * share});
+    ranks.push_back(std::move(one));
+  }
+  return ranks;
+}
+
+TEST(Ranks, FourReplicasCostTwentySevenHundredthsOfAJouleATokenAndNotFourAndAThird) {
+  const auto sum = sum_ranks(four_replicas());
+  ASSERT_TRUE(sum) << sum.error().what;
+  EXPECT_EQ(sum->ranks, 4U);
+  EXPECT_EQ(sum->hosts, 1U);
+  EXPECT_EQ(sum->domains, 4U);
+  EXPECT_EQ(sum->tokens, 65'536);
+  EXPECT_NEAR(*sum->joules_per_token, 0.27, 0.005);
+  // What was published: joules summed over ranks, tokens of the first.
+  ASSERT_TRUE(sum->counted_per_rank_j);
+  EXPECT_NEAR(*sum->counted_per_rank_j / 16'384, 4.33, 0.01);
+  EXPECT_NEAR(sum->tokens_per_s, 65'536 / 19.5, 1e-9);
+  EXPECT_NEAR(sum->mean_rank_tokens_per_s, 16'384 / 19.5, 1e-9);
+  EXPECT_TRUE(sum->notes.empty());
+}
+
+TEST(Ranks, OneRankAloneAddsUpAsItIs) {
+  auto ranks = four_replicas();
+  ranks.resize(1);
+  ranks[0].world = 1;
+  const auto sum = sum_ranks(ranks);
+  ASSERT_TRUE(sum);
+  EXPECT_FALSE(sum->counted_per_rank_j);
+  EXPECT_NEAR(*sum->joules_per_token, 17'736.0 * 0.985 / 16'384, 1e-6);
+}
+
+TEST(Ranks, DevicesOfOneNameOnTwoHostsAreTwo) {
+  auto ranks = four_replicas();
+  ranks[2].host = ranks[3].host = "other";
+  const auto sum = sum_ranks(ranks);
+  ASSERT_TRUE(sum);
+  EXPECT_EQ(sum->hosts, 2U);
+  EXPECT_EQ(sum->domains, 8U);
+  EXPECT_NEAR(*sum->joules_per_token, 0.54, 0.01);
+}
+
+TEST(Ranks, AMissingADoubleAndALateRankAreRefusedByName) {
+  auto ranks = four_replicas();
+  ranks.pop_back();
+  EXPECT_THAT(sum_ranks(ranks).error().what, HasSubstr("rank 3 of 4 is missing"));
+  ranks = four_replicas();
+  ranks[3].rank = 1;
+  EXPECT_THAT(sum_ranks(ranks).error().what, HasSubstr("rank 1 is there twice"));
+  ranks = four_replicas();
+  ranks[2].begin_s = 118;
+  ranks[2].end_s = 140;
+  EXPECT_EQ(sum_ranks(ranks).error().where, "rank2.prony");
+  ranks = four_replicas();
+  ranks[1].world = 8;
+  EXPECT_THAT(sum_ranks(ranks).error().what, HasSubstr("different sizes"));
+  EXPECT_FALSE(sum_ranks({}));
+}
+
+TEST(Ranks, TwoReadingsOfOneMeterThatDisagreeAreTold) {
+  auto ranks = four_replicas();
+  ranks[3].domains[0].joules *= 1.5;
+  const auto sum = sum_ranks(ranks);
+  ASSERT_TRUE(sum);
+  ASSERT_EQ(sum->notes.size(), 1U);
+  EXPECT_THAT(sum->notes[0], HasSubstr("GPU-0 on node"));
+}
+
+}  // namespace
+}  // namespace prony::study
