@@ -29,6 +29,7 @@ namespace prony::complexity {
 
 inline constexpr std::uint64_t most_onnx_fields = 40'000'000, most_onnx_bytes = 512u << 20;
 inline constexpr std::size_t most_onnx_dimensions = 16;
+inline constexpr std::int64_t largest_onnx_dimension = 1'000'000'000'000;
 inline constexpr std::size_t longest_onnx_constant = 1024;  // numbers of a constant that are kept
 
 struct OnnxDimension {
@@ -48,9 +49,8 @@ struct OnnxTensor {
   std::int32_t type = 0;
   LayerShape shape;
   double elements = 0;
-  std::optional<std::vector<std::int64_t>> numbers;  // whole numbers of a small constant
-  std::optional<std::vector<double>> reals;          // of a small floating constant (Resize's scales …)
-  std::string external_file;                         // where its bytes are, as the file says; "": in the file itself
+  std::optional<std::vector<double>> numbers;  // of a small constant (whole ones beyond 2^53 are rounded)
+  std::string external_file;                   // where its bytes are, as the file says; "": in the file itself
 };
 
 struct OnnxGraph;
