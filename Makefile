@@ -44,7 +44,7 @@ bench-monitors: ## what monitors cost and how many joules they count, beside oth
 	@$(PYTHON) bench/monitors.py build/dev
 
 lint: ## include table, rules of the house, formatting, clang-tidy
-	@$(PYTHON) tools/run_tests.py --stages house,format,tidy
+	@$(PYTHON) tools/run_tests.py --stages house,format,types,tidy
 
 format: ## rewrite the sources as .clang-format says
 	@git ls-files '*.cpp' '*.hpp' '*.c' '*.h' | xargs clang-format-19 -i

@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import sys
+import tempfile
 import time
 
 import run_mutations
@@ -42,6 +43,17 @@ def stage_format(tally, _options):
         return
     _, listing = run(["git", "ls-files", "*.cpp", "*.hpp", "*.c", "*.h"])
     run_check(tally, "format", [tool, "--dry-run", "-Werror", *listing.split()])
+
+
+def stage_types(tally, _options):
+    """The Python package says of every function what it takes and gives; others' programs are checked against that."""
+    tool = shutil.which("mypy")
+    if not tool:
+        tally.skip("types: mypy is not installed")
+        return
+    with tempfile.TemporaryDirectory() as cache:
+        run_check(tally, "types", [tool, "--ignore-missing-imports", "--check-untyped-defs", "--disallow-untyped-defs",
+                                   "--cache-dir", cache, "python/prony"])
 
 
 def stage_tidy(tally, _options):
@@ -256,7 +268,7 @@ for name in ("torch", "transformers", "torchinfo"):
         print(name, "is not there")
 """
 
-STAGES = {"house": stage_house, "format": stage_format, "unit": stage_unit, "rigs": stage_rigs, "e2e": stage_e2e,
+STAGES = {"house": stage_house, "format": stage_format, "types": stage_types, "unit": stage_unit, "rigs": stage_rigs, "e2e": stage_e2e,
           "asan": stage_asan, "tsan": stage_tsan, "fuzz": stage_fuzz, "aarch64": stage_aarch64,
           "qemu": stage_qemu, "bugs": stage_bugs, "armhf": stage_armhf}
 # Heavy ones: a server that takes minutes to build, PyTorch.

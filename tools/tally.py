@@ -187,7 +187,7 @@ def run_check(tally, stage, command):
         tally.add(passed=1)
     else:
         show_end(text)
-        tally.fail(f"{stage}: {os.path.basename(command[1] if len(command) > 1 else command[0])}")
+        tally.fail(f"{stage}: {os.path.basename(command[1] if command[0] == sys.executable else command[0])}")
 
 
 def test_programs(folder, parts=None):

@@ -41,7 +41,7 @@ class _Curves:
                 stamp_s = (begin_ns + end_ns) / 2e9
                 if channel.is_counter:
                     range_ = self._ranges.get(channel.name)
-                    curve.add_counter(stamp_s, value, None if range_ in (None, "") else float(range_) * channel.scale)
+                    curve.add_counter(stamp_s, value, float(range_) * channel.scale if range_ else None)
                 else:
                     curve.add_gauge(stamp_s, value)
             self._known[channel.name] = curve

@@ -199,7 +199,7 @@ class ExpResults:
     def total_power_draw(self, start: Optional[float] = None, end: Optional[float] = None) -> Optional[float]:
         """Joules of the machine's measured parts: psys, or else package and memory, which psys holds; and the GPUs."""
         psys = self.total_("psys_power", start, end)
-        parts = [psys] if psys is not None else [self.total_(name, start, end) for name in ("intel_power", "total_dram_power")]
+        parts: List[Optional[float]] = [psys] if psys is not None else [self.total_(name, start, end) for name in ("intel_power", "total_dram_power")]
         known = [part for part in [*parts, self.total_("nvidia_power", start, end)] if part is not None]
         return sum(known) if known else None
 

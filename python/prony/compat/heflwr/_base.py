@@ -92,7 +92,7 @@ class Sources:
             curve.add_model(stamp_s, value, model["idle_w"], model["full_w"], model["cpus"])
         elif channel.is_counter:
             range_ = self._ranges.get(name)
-            curve.add_counter(stamp_s, value, None if range_ in (None, "") else float(range_) * channel.scale)
+            curve.add_counter(stamp_s, value, float(range_) * channel.scale if range_ else None)
         else:
             curve.add_gauge(stamp_s, value)
 
