@@ -11,6 +11,7 @@
 #include "model/slo.hpp"
 #include "reports/scenario.hpp"
 #include "workloads/arrivals.hpp"
+#include "workloads/conversations.hpp"
 #include "workloads/knee.hpp"
 #include "workloads/synthetic_text.hpp"
 #include "workloads/trace.hpp"
@@ -68,6 +69,18 @@ Result<Numbers> numbers_of(const LoadOptions& o) {
     n.slo = *slo;
   }
   return n;
+}
+
+// What asks for one rate, or for one system, of all requests.
+Result<void> check_asked(const LoadOptions& o, const WorkerOptions& worker) {
+  const char* const option = !o.find_knee.empty() ? "--find-knee" : !o.scenario.empty() ? "--scenario" : nullptr;
+  if (option == nullptr) return {};
+  if (Conversations(worker.prompts).any())
+    return refused("a conversation's later turns come when the answers before them have come, at no rate of their own",
+                   "--turns", std::string("Not with ") + option + "; --rate and --streams go with it");
+  if (!o.scenario.empty() && !worker.more_models.empty())
+    return refused("a scenario's rules are for one model", "--model", "Run it once for each");
+  return {};
 }
 
 // Options that do not go together, told by their names.
@@ -130,8 +143,14 @@ Result<Arrivals> arrivals_at(double rate, const LoadOptions& o) {
   return arrivals;
 }
 
+// Of the whole set, repeats included: what a load asks if nobody says how much. Without conversations they are the
+// same.
+struct Counts {
+  std::size_t prompts = 0, conversations = 0;
+};
+
 // The one level of a load that is no sweep, no search and no scenario.
-Result<LoadLevel> one_level(const LoadOptions& o, const Numbers& n, std::size_t prompts, std::uint64_t seed) {
+Result<LoadLevel> one_level(const LoadOptions& o, const Numbers& n, const Counts& counts, std::uint64_t seed) {
   Result<Arrivals> arrivals = Arrivals{};
   if (n.rate)
     arrivals = arrivals_at(*n.rate, o);
@@ -140,11 +159,11 @@ Result<LoadLevel> one_level(const LoadOptions& o, const Numbers& n, std::size_t 
   else if (!o.bursts.empty())
     arrivals = parse_bursts(o.bursts);
   else if (!o.all_at_once)
-    return closed_level(static_cast<std::size_t>(std::max<std::int64_t>(o.streams, 1)), n, prompts);
+    return closed_level(static_cast<std::size_t>(std::max<std::int64_t>(o.streams, 1)), n, counts.prompts);
   if (!arrivals) return Unexpected<Error>(arrivals.error());
   if (!o.ramp.empty() && !o.arrivals.empty())
     if (auto parsed = parse_gaps(o.arrivals, *arrivals); !parsed) return Unexpected<Error>(parsed.error());
-  return open_level(*arrivals, n, prompts, seed);
+  return open_level(*arrivals, n, counts.conversations, seed);
 }
 
 Result<LoadLevel> trace_level(const LoadOptions& o, const Numbers& n, WorkerOptions& worker,
@@ -212,7 +231,7 @@ Result<LoadLevel> scenario_level(const LoadOptions& o, Numbers n, std::uint64_t 
   return level;
 }
 
-Result<std::vector<LoadLevel>> sweep_levels(const LoadOptions& o, const Numbers& n, std::size_t prompts,
+Result<std::vector<LoadLevel>> sweep_levels(const LoadOptions& o, const Numbers& n, const Counts& counts,
                                             std::uint64_t seed) {
   const bool rates = o.sweep.starts_with("rate:"), streams = o.sweep.starts_with("streams:");
   const auto unreadable = [&] {
@@ -225,14 +244,14 @@ Result<std::vector<LoadLevel>> sweep_levels(const LoadOptions& o, const Numbers&
     if (streams) {
       const auto count = parse_u64(part);
       if (!count || *count < 1 || *count > most_streams) return unreadable();
-      levels.push_back(closed_level(static_cast<std::size_t>(*count), n, prompts));
+      levels.push_back(closed_level(static_cast<std::size_t>(*count), n, counts.prompts));
       continue;
     }
     const auto rate = rate_from(std::string(part), "--sweep");
     if (!rate) return Unexpected<Error>(rate.error());
     const auto arrivals = arrivals_at(*rate, o);
     if (!arrivals) return Unexpected<Error>(arrivals.error());
-    auto level = open_level(*arrivals, n, prompts, seed + levels.size());
+    auto level = open_level(*arrivals, n, counts.conversations, seed + levels.size());
     if (!level) return Unexpected<Error>(level.error());
     levels.push_back(std::move(*level));
   }
@@ -273,7 +292,8 @@ Result<void> plan_search(const LoadOptions& o, const Numbers& n, std::uint64_t s
   plan.several_levels = true;
   plan.stop_oversaturated = true;
   plan.most_streams = n.cap;
-  plan.next_level = [search, o, n, seed](const LevelSeen* last) -> std::optional<LoadLevel> {
+  plan.next_level = [search, o, n, seed, first = *first](const LevelSeen* last) -> std::optional<LoadLevel> {
+    if (last == nullptr) *search = Search{KneeSearch(first)};  // another model is searched from the beginning
     if (last != nullptr) {
       ++search->trials;
       search->fewest = std::min(search->fewest, last->requests.size());
@@ -300,20 +320,30 @@ Result<void> plan_search(const LoadOptions& o, const Numbers& n, std::uint64_t s
   return {};
 }
 
-void use_levels(std::vector<LoadLevel> levels, LoadPlan& plan) {
+// Requests of so many conversations: all their turns, from the first again after the last.
+std::size_t requests_in(const Conversations& conversations, std::size_t prompts, std::size_t count) {
+  if (conversations.size() == 0) return count;
+  std::size_t requests = count / conversations.size() * prompts;
+  for (std::size_t i = 0; i < count % conversations.size(); ++i) requests += conversations.turns(i).size();
+  return requests;
+}
+
+void use_levels(std::vector<LoadLevel> levels, const std::vector<Prompt>& prompts, LoadPlan& plan) {
+  const Conversations conversations(prompts);
   plan.several_levels = levels.size() > 1;
   std::size_t all = 0;
   bool known = true;
   for (const LoadLevel& level : levels) {
     plan.most_streams = std::max(plan.most_streams, level.streams);
     known = known && (level.open() || (level.requests && !level.for_ns));
-    all += level.open() ? level.times_ns.size() : level.requests.value_or(0);
+    all +=
+        level.open() ? requests_in(conversations, prompts.size(), level.times_ns.size()) : level.requests.value_or(0);
   }
   if (known) plan.requests = all;
   auto held = std::make_shared<std::vector<LoadLevel>>(std::move(levels));
   plan.next_level = [held](const LevelSeen* last) -> std::optional<LoadLevel> {
     const std::size_t number = last == nullptr ? 0 : last->number;
-    return number < held->size() ? std::optional(std::move((*held)[number])) : std::nullopt;
+    return number < held->size() ? std::optional((*held)[number]) : std::nullopt;  // kept: for the next model
   };
 }
 
@@ -324,32 +354,36 @@ Result<void> plan_load(const LoadOptions& o, WorkerOptions& worker, std::vector<
   if (!asks_for_load(o)) return {};
   if (worker.gap_ns > 0) return refused("a load has no gap between prompts", "--gap", "A closed load has --think");
   if (auto checked = check_together(o); !checked) return checked;
+  if (auto checked = check_asked(o, worker); !checked) return checked;
   const auto n = numbers_of(o);
   if (!n) return Unexpected<Error>(n.error());
   worker.load.emplace();
   LoadPlan& plan = *worker.load;
-  const std::size_t prompts = worker.prompts.size() * static_cast<std::size_t>(std::max(worker.repeat, 1));
+  const auto repeat = static_cast<std::size_t>(std::max(worker.repeat, 1));
+  const Counts counts{worker.prompts.size() * repeat, Conversations(worker.prompts).size() * repeat};
   std::string mode = "open", words;
   if (!o.find_knee.empty()) {
     if (auto planned = plan_search(o, *n, worker.seed, plan); !planned) return planned;
     words = "search for the largest rate";
   } else if (!o.sweep.empty()) {
-    auto levels = sweep_levels(o, *n, prompts, worker.seed);
+    auto levels = sweep_levels(o, *n, counts, worker.seed);
     if (!levels) return Unexpected<Error>(levels.error());
     mode = levels->front().open() ? "open" : "closed";
     words = std::to_string(levels->size()) + " levels, " + o.sweep;
-    use_levels(std::move(*levels), plan);
+    use_levels(std::move(*levels), worker.prompts, plan);
   } else {
     auto level = !o.scenario.empty() ? scenario_level(o, *n, worker.seed, facts)
                  : !o.trace.empty()  ? trace_level(o, *n, worker, notes)
-                                     : one_level(o, *n, prompts, worker.seed);
+                                     : one_level(o, *n, counts, worker.seed);
     if (!level) return Unexpected<Error>(level.error());
     mode = level->open() ? "open" : "closed";
     words = level->name;
     std::vector<LoadLevel> one;
     one.push_back(std::move(*level));
-    use_levels(std::move(one), plan);
+    use_levels(std::move(one), worker.prompts, plan);
   }
+  // A row for each model: what they did together is no figure of any server.
+  plan.several_levels = plan.several_levels || !worker.more_models.empty();
   facts.push_back({"load.mode", mode, "prony"});
   facts.push_back({"load.arrivals", words, "prony"});
   if (!o.slo.empty()) facts.push_back({"load.slo", o.slo, "flag"});

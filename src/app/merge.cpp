@@ -68,9 +68,8 @@ class Merging {
   [[nodiscard]] Result<void> blocks(Recorder& recorder) const;
   [[nodiscard]] Result<void> spans(Recorder& recorder) const;
   [[nodiscard]] Result<void> rest(Recorder& recorder) const;
-  [[nodiscard]] Interval moved(Interval interval) const {
-    return {interval.begin + clocks_.offset, interval.end + clocks_.offset};
-  }
+  [[nodiscard]] Interval moved(Interval interval) const { return {moved(interval.begin), moved(interval.end)}; }
+  [[nodiscard]] Instant moved(Instant at) const { return at + clocks_.at(at); }
 
   const Run& server_;
   const Run& client_;
@@ -96,6 +95,7 @@ Manifest Merging::manifest() const {
   set("merge.client_host", client_host_);
   set("merge.offset_ns", std::to_string(clocks_.offset.ns));
   set("merge.offset_doubt_ns", std::to_string(clocks_.doubt.ns));
+  if (clocks_.drift != 0) set("merge.drift_ppm", format_fixed(clocks_.drift * 1e6, 3));
   set("merge.offset_kind", clocks_.kind);
   set("merge.method", clocks_.method);
   if (!target_.empty()) set("requests.target", target_);
@@ -131,7 +131,7 @@ std::vector<Group> Merging::groups() const {
     group.id.value += first;
     group.name = client_host_ + "/" + group.name;
     for (ChannelId& id : group.channels) id.value += channels;
-    for (IntervalChange& change : group.changes) change.at = change.at + clocks_.offset;
+    for (IntervalChange& change : group.changes) change.at = moved(change.at);
     all.push_back(std::move(group));
   }
   return all;
@@ -151,7 +151,7 @@ Result<void> Merging::blocks(Recorder& recorder) const {
         std::vector<Reading> readings(block.channels());
         for (std::size_t tick = 0; tick < block.ticks(); ++tick) {
           for (std::size_t c = 0; c < block.channels(); ++c) readings[c] = block.reading(c, tick);
-          copy.push(block.begin(tick) + clocks_.offset, block.end(tick) + clocks_.offset, readings);
+          copy.push(moved(block.begin(tick)), moved(block.end(tick)), readings);
         }
         written = recorder.append(copy);
         return written.has_value();
@@ -180,9 +180,10 @@ Result<void> Merging::spans(Recorder& recorder) const {
     if (span.kind == SpanKind::phase && span.name.starts_with("baseline")) continue;  // its own host at rest
     span.id.value += client_ids;
     if (span.parent.value != 0) span.parent.value += client_ids;
+    const Duration offset = clocks_.at(span.interval.begin);
     span.interval = moved(span.interval);
     span.pid = 0;  // a number of another host
-    span.counts.emplace_back("clock_offset_ns", clocks_.offset.ns);
+    span.counts.emplace_back("clock_offset_ns", offset.ns);
     span.counts.emplace_back("clock_doubt_ns", clocks_.doubt.ns);
     span.attributes.emplace_back("clock_name", client_host_);
     if (auto added = recorder.add_span(span); !added) return added;
@@ -205,7 +206,7 @@ Result<void> Merging::rest(Recorder& recorder) const {
   for (const Event& event : server_.events())
     if (auto added = recorder.add_event(event); !added) return added;
   for (Event event : client_.events()) {
-    event.at = event.at + clocks_.offset;
+    event.at = moved(event.at);
     event.subject = client_host_ + "/" + event.subject;
     if (auto added = recorder.add_event(event); !added) return added;
   }

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "app/common.hpp"
 #include "base/text.hpp"
 #include "calibrate/align.hpp"
+#include "calibrate/clock_line.hpp"
 #include "calibrate/request_offset.hpp"
 #include "reports/figures.hpp"
 
@@ -57,7 +59,30 @@ Result<LaidClocks> named(const MergeClockOptions& options, const WallGuess& gues
                     *doubt + guess.width,
                     "as named",
                     "the wall clocks' offset was named",
+                    {},
+                    0,
                     {}};
+}
+
+// No one offset fits: perhaps one clock runs faster than the other.
+std::optional<LaidClocks> by_drifting_requests(const std::vector<const Span*>& served,
+                                               const std::vector<calibrate::SeenRequest>& theirs,
+                                               const std::vector<calibrate::SeenRequest>& mine,
+                                               const calibrate::OffsetSearch& search) {
+  const auto line = calibrate::clock_line_of_requests(theirs, mine, search);
+  if (!line) return std::nullopt;
+  LaidClocks clocks{line->at_begin,
+                    line->doubt,
+                    "bound",
+                    std::to_string(line->matched) + " of " + std::to_string(line->asked) +
+                        " requests were seen at both ends, each inside of itself; the clocks drift by " +
+                        format_fixed(line->drift() * 1e6, 1) + " ppm",
+                    {},
+                    line->drift(),
+                    line->begin};
+  for (const auto& place : line->server_of)
+    if (place) clocks.same_requests.push_back(served[*place]->id);
+  return clocks;
 }
 
 Result<LaidClocks> by_requests(const Run& server, const Run& client, const calibrate::OffsetSearch& search) {
@@ -66,12 +91,16 @@ Result<LaidClocks> by_requests(const Run& server, const Run& client, const calib
   for (const Span* span : served) theirs.push_back({span->interval, span->count("output_tokens")});
   for (const Span* span : asked) mine.push_back({span->interval, span->count("output_tokens")});
   const auto told = calibrate::offset_of_requests(theirs, mine, search);
+  if (!told && told.error().code == ErrorCode::malformed)
+    if (auto clocks = by_drifting_requests(served, theirs, mine, search)) return std::move(*clocks);
   if (!told) return Unexpected<Error>(told.error());
   LaidClocks clocks{told->offset,
                     told->doubt,
                     "bound",
                     std::to_string(told->matched) + " of " + std::to_string(told->asked) +
                         " requests were seen at both ends, each inside of itself",
+                    {},
+                    0,
                     {}};
   for (const auto& place : told->server_of)
     if (place) clocks.same_requests.push_back(served[*place]->id);
@@ -181,6 +210,8 @@ Result<LaidClocks> by_load(const Run& server, const Run& client, const calibrate
                     "requests on their way against " + by + ": they correlate by " +
                         format_fixed(best->correlation, 3) + " (next best " + format_fixed(best->next_correlation, 3) +
                         ")",
+                    {},
+                    0,
                     {}};
 }
 

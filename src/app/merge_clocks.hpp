@@ -4,6 +4,7 @@
 // usage (words, nothing to compare), malformed (no offset fits, or several do).
 #pragma once
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,17 @@ struct MergeClockOptions {
 };
 
 struct LaidClocks {
-  Duration offset;                    // to be added to the client's monotonic times
+  Duration offset;                    // to be added to the client's monotonic times; where they drift, at `from`
   Duration doubt;                     // to either side
   std::string kind;                   // what the doubt promises: "bound", "interval(0.95)", "as named"
   std::string method;                 // in words
   std::vector<SpanId> same_requests;  // of the server's Run: those that are the client's
+  double drift = 0;                   // by how much the offset grows for each second of the client's
+  Instant from = {};
+
+  [[nodiscard]] Duration at(Instant client) const {
+    return offset + Duration{std::llround(drift * static_cast<double>((client - from).ns))};
+  }
 };
 
 [[nodiscard]] Result<LaidClocks> lay_clocks(const Run& server, const Run& client, const MergeClockOptions& options,

@@ -148,15 +148,18 @@ std::string prompts_help_text() {
 
 Result<void> goes_with_load(const PromptOptions& options, const WorkerOptions& worker) {
   if (!worker.load) return {};
-  const auto refuse = [](const char* option) {
-    return fail(ErrorCode::usage, "this goes with requests one after another, not with a load of many", option,
-                "Leave it out, or what makes the load (--streams, --rate, …).");
+  const auto refuse = [](const char* why, const char* option) {
+    return fail(ErrorCode::usage, why, option, "Leave it out, or what makes the load (--streams, --rate, …).");
   };
-  if (std::ranges::any_of(worker.prompts, [](const Prompt& p) { return !p.session.empty(); })) return refuse("--turns");
-  if (!worker.batching.empty()) return refuse("--batching");
-  if (!worker.more_models.empty()) return refuse("--model");
-  if (options.intrusion_test) return refuse("--intrusion-test");
-  if (options.sampling != "continuous") return refuse("--sampling");
+  if (!worker.batching.empty())
+    return refuse("it hands the engine many prompts in one message, and a load sends each when it is due",
+                  "--batching");
+  if (options.intrusion_test)
+    return refuse(
+        "it asks each prompt with the sampler on and off; under a load a request's time depends on the others",
+        "--intrusion-test");
+  if (options.sampling != "continuous")
+    return refuse("under a load there is no time between requests: some are always under way", "--sampling");
   return {};
 }
 

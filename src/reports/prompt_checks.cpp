@@ -229,7 +229,8 @@ void put_request_check(nlohmann::ordered_json& request, const RequestRow& row) {
   put(request, "cached_tokens", row.span.count("cached_tokens"));
   put(request, "truncated_tokens", row.span.count("truncated_tokens"));
   if (check.cancelled) request["cancelled"] = true;
-  for (const char* label : {"session", "group", "model"}) put(request, label, row.span.attribute(label).value_or(""));
+  for (const char* label : {"session", "group", "model", "instructions"})
+    put(request, label, row.span.attribute(label).value_or(""));
 }
 
 }  // namespace prony

@@ -30,11 +30,13 @@ std::optional<std::int64_t> whole(const json& message, const char* key) {
 }  // namespace
 
 LoadDriver::LoadDriver(WorkerLink& link, Settings settings, Flags flags)
-    : link_(link), settings_(std::move(settings)), flags_(flags) {}
+    : link_(link), settings_(std::move(settings)), flags_(flags), conversations_(settings_.prompts) {}
 
 bool LoadDriver::run(WorkloadOutcome& outcome, const std::function<void(const Progress&)>& progress,
                      std::function<std::string(const Reply&)> describe) {
   outcome_ = &outcome;
+  cancelled_before_ = outcome.requests_cancelled;
+  answers_before_ = outcome.answers.size();
   progress_ = progress;
   describe_ = std::move(describe);
   for (auto level = settings_.plan.next_level(nullptr); level && !over() && !broken_;
@@ -52,7 +54,8 @@ void LoadDriver::begin_level(LoadLevel level) {
   seen_ = LevelSeen{seen_.number + 1, {}, 0, false, 0};
   saturation_ = {};
   overloads_ = 0;
-  sent_here_ = answered_here_ = 0;
+  sent_here_ = answered_here_ = begun_here_ = promised_here_ = lost_here_ = 0;
+  following_.clear();
   output_tokens_ = 0;
   withdrawn_ = false;
   const std::int64_t now = WorkerLink::now_ns();
@@ -71,18 +74,20 @@ void LoadDriver::drive_level() {
   }
   seen_.length_ns = last_reply_ns_ - begin_ns_;
   // What was never begun has its end too, and no span.
-  if (level_.open()) seen_.withdrawn += level_.times_ns.size() - sent_here_;
+  if (level_.open()) seen_.withdrawn += level_.times_ns.size() - begun_here_;
+  for (const auto& [due_ns, turn] : following_) seen_.withdrawn += turns_of(turn) - turn.number;
+  seen_.withdrawn += lost_here_;
   not_begun_ += seen_.withdrawn;
   if (!settings_.plan.several_levels) return;
-  const std::string key = "load.level." + std::to_string(seen_.number);
-  outcome_->facts.emplace_back(key, level_.name);
+  const std::string key = "load.level." + std::to_string(settings_.levels_before + seen_.number);
+  outcome_->facts.emplace_back(key, settings_.level_prefix + level_.name);
   if (seen_.oversaturated) outcome_->facts.emplace_back(key + ".oversaturated", "true");
 }
 
 bool LoadDriver::level_is_sent() const {
   if (withdrawn_ || broken_) return true;
-  if (level_.open()) return sent_here_ == level_.times_ns.size();
-  const bool by_count = level_.requests && sent_here_ >= *level_.requests;
+  if (level_.open()) return begun_here_ == level_.times_ns.size() && following_.empty();
+  const bool by_count = level_.requests && sent_here_ + lost_here_ >= *level_.requests;
   const bool by_time = level_.for_ns && WorkerLink::now_ns() >= begin_ns_ + *level_.for_ns;
   return level_.until_both ? by_count && by_time : by_count || by_time;
 }
@@ -92,41 +97,68 @@ std::size_t LoadDriver::most_under_way() const {
   if (!settings_.worker_keeps_time || level_.streams < settings_.plan.most_streams) return level_.streams;
   if (level_.open()) return level_.streams + ahead;
   // Without a rest between them, the next prompt lies with the worker when the one before ends: no turn-round is lost.
-  const bool at_once = level_.think_ns == 0 && !level_.in_step;
+  const bool at_once = level_.think_ns == 0 && !level_.in_step && !conversations_.any();
   return level_.streams + (at_once ? std::min<std::size_t>(level_.streams, 32) : 0);
+}
+
+// A closed load of so many requests begins no conversation whose turns those that run will be.
+bool LoadDriver::may_begin() const {
+  return !conversations_.any() || !level_.requests || promised_here_ < *level_.requests;
 }
 
 void LoadDriver::send_what_may_be() {
   const std::int64_t now = WorkerLink::now_ns();
   while (!level_is_sent() && under_way_.size() < most_under_way() && link_.queued_bytes() < most_queued_bytes) {
-    if (level_.open()) {
-      const std::int64_t due = begin_ns_ + level_.times_ns[sent_here_];
+    if (!following_.empty() && following_.front().first <= now) {
+      send_next_turn();
+    } else if (level_.open()) {
+      if (begun_here_ == level_.times_ns.size()) return;
+      const std::int64_t due = begin_ns_ + level_.times_ns[begun_here_];
       if (due > now + (settings_.worker_keeps_time ? horizon_ns : 0)) return;
-      send_one(due, due);
+      begin_conversation(due, due);
     } else if (under_way_.size() >= level_.streams) {
       if (!ready_ns_.empty()) ready_ns_.pop_front();
-      send_one(std::nullopt, now);  // ahead of a stream that is busy
+      begin_conversation(std::nullopt, now);  // ahead of a stream that is busy
     } else {
-      if (ready_ns_.empty() || ready_ns_.front() > now) return;
+      if (ready_ns_.empty() || ready_ns_.front() > now || !may_begin()) return;
       ready_ns_.pop_front();
-      send_one(std::nullopt, now);
+      begin_conversation(std::nullopt, now);
     }
   }
 }
 
-void LoadDriver::send_one(std::optional<std::int64_t> at_ns, std::int64_t due_ns) {
-  const std::size_t number = settings_.first + place_, all = settings_.prompts.size();
-  const Prompt& prompt = settings_.prompts[number % all];
-  const std::size_t round = number / all + 1;
+const Prompt& LoadDriver::prompt_of(Turn turn) const {
+  return settings_.prompts[conversations_.turns(turn.conversation % conversations_.size())[turn.number]];
+}
+
+void LoadDriver::begin_conversation(std::optional<std::int64_t> at_ns, std::int64_t due_ns) {
+  send_one({begun_, 0}, at_ns, due_ns);
+  promised_here_ += turns_of({begun_, 0});
+  ++begun_;
+  ++begun_here_;
+}
+
+// It was due when the answer before it had come and its user had thought: an open load's times count from there.
+void LoadDriver::send_next_turn() {
+  const auto [due_ns, turn] = following_.front();
+  following_.pop_front();
+  send_one(turn, level_.open() ? std::optional(due_ns) : std::nullopt, due_ns);
+}
+
+void LoadDriver::send_one(Turn turn, std::optional<std::int64_t> at_ns, std::int64_t due_ns) {
+  const std::size_t all = settings_.prompts.size();
+  const Prompt& prompt = prompt_of(turn);
+  const std::int32_t round = round_of(turn);
   const bool rounds = !settings_.plan.requests || *settings_.plan.requests > all;
-  const std::string id = rounds ? prompt.id + "#" + std::to_string(round) : prompt.id;
-  json request = settings_.request_of(prompt, id);
-  if (prompt.text.empty() && settings_.plan.text_of) request["text"] = settings_.plan.text_of(number % all);
+  const std::string id = settings_.id_prefix + (rounds ? prompt.id + "#" + std::to_string(round) : prompt.id);
+  json request = settings_.request_of(prompt, id, round);
+  if (prompt.text.empty() && settings_.plan.text_of)
+    request["text"] = settings_.plan.text_of(static_cast<std::size_t>(&prompt - settings_.prompts.data()));
   if (round > 1) request["repeat"] = round;
   if (at_ns) request["at_ns"] = *at_ns;
-  if (settings_.plan.several_levels) request["level"] = seen_.number;
+  if (settings_.plan.several_levels) request["level"] = settings_.levels_before + seen_.number;
   link_.queue(request);
-  under_way_.insert_or_assign(id, Under{place_, due_ns});
+  under_way_.insert_or_assign(id, Under{place_, due_ns, turn});
   order_.emplace_back(id, due_ns);
   ++place_;
   ++sent_here_;
@@ -150,8 +182,9 @@ std::int64_t LoadDriver::deadline_ns() {
   if (level_.for_ns) wake_at(begin_ns_ + *level_.for_ns);
   if (link_.queued_bytes() >= most_queued_bytes) wake_at(now + 10'000'000);
   if (under_way_.size() >= most_under_way()) return deadline;
-  if (level_.open())
-    wake_at(begin_ns_ + level_.times_ns[sent_here_] - (settings_.worker_keeps_time ? horizon_ns : 0));
+  if (!following_.empty()) wake_at(following_.front().first);
+  if (level_.open() && begun_here_ < level_.times_ns.size())
+    wake_at(begin_ns_ + level_.times_ns[begun_here_] - (settings_.worker_keeps_time ? horizon_ns : 0));
   else if (!ready_ns_.empty())
     wake_at(ready_ns_.front());
   return deadline;
@@ -209,10 +242,13 @@ void LoadDriver::take_end(const json& message, UnderWay::iterator found) {
   RequestSeen seen;
   seen.due_ns = under.due_ns - begin_ns_;
   if (settings_.keep_output) {
-    if (outcome_->answers.size() <= under.place) outcome_->answers.resize(under.place + 1);
-    outcome_->answers[under.place] = message.value("text", json("")).is_string() ? message.value("text", "") : "";
+    const std::size_t place = answers_before_ + under.place;
+    if (outcome_->answers.size() <= place) outcome_->answers.resize(place + 1);
+    outcome_->answers[place] = message.value("text", json("")).is_string() ? message.value("text", "") : "";
   }
-  stream_is_free(last_reply_ns_);
+  const bool answered = message["type"] == "result" && message.value("finish", json()) != "stop" &&
+                        message.value("finish", json()) != "cancelled";
+  if (!go_on(under.turn, answered ? &message : nullptr)) stream_is_free(last_reply_ns_);
   if (message["type"] == "error") {
     seen.end = RequestSeen::End::failed;
     fail(id, describe_({message, {}, {}}));
@@ -233,6 +269,22 @@ void LoadDriver::take_end(const json& message, UnderWay::iterator found) {
   ++done_;
   watch_saturation(seen);
   seen_.requests.push_back(seen);
+}
+
+// A turn whose conversation broke off before it cannot be asked.
+bool LoadDriver::go_on(Turn turn, const json* result) {
+  const std::size_t turns = turns_of(turn);
+  if (turns == 1 && prompt_of(turn).session.empty()) return false;
+  const std::size_t left = turns - turn.number - 1;
+  const bool going = left > 0 && result != nullptr;
+  if (settings_.ended) settings_.ended(prompt_of(turn), round_of(turn), result, !going);
+  if (!going) {
+    lost_here_ += left;
+    return false;
+  }
+  const std::int64_t think_ns = settings_.turn_think_ns > 0 ? settings_.turn_think_ns : level_.think_ns;
+  following_.emplace_back(last_reply_ns_ + think_ns, Turn{turn.conversation, turn.number + 1});
+  return true;
 }
 
 void LoadDriver::take_result(const json& message, const std::string&, RequestSeen& seen) {
@@ -269,8 +321,9 @@ void LoadDriver::watch_saturation(const RequestSeen& seen) {
 
 void LoadDriver::fail(const std::string& id, const std::string& why, bool lost) {
   ++outcome_->requests_failed;
+  ++failed_here_;
   if (lost || failed_.size() < most_failed_ids) failed_.push_back(id);
-  if (outcome_->requests_failed <= most_failure_lines) outcome_->failures.push_back("request " + id + ": " + why);
+  if (failed_here_ <= most_failure_lines) outcome_->failures.push_back("request " + id + ": " + why);
 }
 
 // The worker cannot be talked to any more: whatever was sent and not answered failed.
@@ -306,19 +359,30 @@ void LoadDriver::conclude() {
   tell(true);
   auto& facts = outcome_->facts;
   auto& failures = outcome_->failures;
-  const auto told = [&](const char* key, std::size_t count) { facts.emplace_back(key, std::to_string(count)); };
+  // Of several models, one load each: the facts are of all of them.
+  const auto fact = [&](const std::string& key) -> std::string& {
+    const auto found = std::ranges::find(facts, key, [](const auto& one) { return one.first; });
+    return found == facts.end() ? facts.emplace_back(key, "").second : found->second;
+  };
+  const auto told = [&](const char* key, std::size_t count) {
+    std::string& text = fact(key);
+    text = std::to_string(parse_u64(text).value_or(0) + count);
+  };
   told("load.sent", place_);
-  told("load.ok", outcome_->requests_ok);
-  told("load.failed", outcome_->requests_failed);
-  told("load.cancelled", cancelled_ + outcome_->requests_cancelled);
+  // The outcome's own numbers are of all models already.
+  fact("load.ok") = std::to_string(outcome_->requests_ok);
+  fact("load.failed") = std::to_string(outcome_->requests_failed);
+  told("load.cancelled", cancelled_ + outcome_->requests_cancelled - cancelled_before_);
   told("load.not_begun", not_begun_);
-  if (settings_.plan.conclusion) facts.emplace_back("load.knee", settings_.plan.conclusion());
-  if (outcome_->requests_failed > most_failure_lines)
-    failures.push_back(std::to_string(outcome_->requests_failed - most_failure_lines) + " more request(s) failed");
+  if (settings_.plan.conclusion) {
+    std::string& knee = fact("load.knee");
+    knee += (knee.empty() ? "" : "; ") + settings_.level_prefix + settings_.plan.conclusion();
+  }
+  if (failed_here_ > most_failure_lines)
+    failures.push_back(std::to_string(failed_here_ - most_failure_lines) + " more request(s) failed");
   if (!failed_.empty()) {
-    std::string ids;
+    std::string& ids = fact("requests.failed");
     for (const std::string& id : failed_) ids += (ids.empty() ? "" : ",") + as_listed(id);
-    facts.emplace_back("requests.failed", ids);
   }
   if (!over() && !broken_) return;
   if (cancelled_ > 0) failures.push_back(std::to_string(cancelled_) + " request(s) cancelled");

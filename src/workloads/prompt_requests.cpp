@@ -84,8 +84,7 @@ json PromptRequests::request(const Prompt& prompt, const std::string& id, std::i
   else if (s.min_tokens)
     counts["asked_min_output_tokens"] = *s.min_tokens;
   if (!prompt.group.empty()) attributes["group"] = prompt.group;
-  // With the answer in the Run, what it is to be judged by belongs beside it.
-  if (s.keep_output && !prompt.instructions.empty()) attributes["instructions"] = prompt.instructions;
+  if (!prompt.instructions.empty()) attributes["instructions"] = prompt.instructions;  // answers are scored by it later
   if (s.cancel_rate > 0) {
     Draw draw(((static_cast<std::uint64_t>(s.seed) << 32) ^ number) * 0x9e3779b97f4a7c15U + 1);
     if (draw.uniform() < s.cancel_rate) made["cancel_after_ns"] = s.cancel_after_ns;

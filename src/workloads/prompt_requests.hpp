@@ -48,6 +48,8 @@ class PromptRequests {
   void failed(const Prompt& prompt, std::int32_t round);
   // Whether a turn of its session came before.
   [[nodiscard]] bool continues(const Prompt& prompt, std::int32_t round) const;
+  // No further turn of its session will be asked.
+  void ended(const Prompt& prompt, std::int32_t round) { sessions_.erase(key(prompt, round)); }
   // Before another model is asked the same.
   void forget() { sessions_.clear(); }
 

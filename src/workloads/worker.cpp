@@ -56,6 +56,7 @@ class WorkerWorkload final : public Workload {
   Result<void> learn_of_model(WorkloadOutcome& outcome);
   Result<void> further_models(WorkloadOutcome& outcome, const std::function<void(const Progress&)>& progress);
   void generate(WorkloadOutcome& outcome, const std::function<void(const Progress&)>& progress);
+  void drive_load(WorkloadOutcome& outcome, const std::function<void(const Progress&)>& progress);
   bool prepare(WorkloadOutcome& outcome, const std::function<void(std::string)>& tell);
   void one_after_another(WorkloadOutcome& outcome, Progress& state, const std::function<void(std::string)>& tell);
   bool step(const Task& task, WorkloadOutcome& outcome, Progress& state);
@@ -76,6 +77,7 @@ class WorkerWorkload final : public Workload {
   json capabilities_;
   std::string model_name_;   // put before the ids where there are several models
   std::uint64_t asked_ = 0;  // requests, over all rounds and models
+  std::size_t levels_ = 0;   // of loads, over all models
   bool counted_ = false;     // the prompts are chosen and in their order
   std::atomic<bool> cancelled_{false};
   std::atomic<bool> finishing_{false};
@@ -412,13 +414,32 @@ void WorkerWorkload::generate(WorkloadOutcome& outcome, const std::function<void
   };
   if (!options_.load) return one_after_another(outcome, state, tell);
   if (!prepare(outcome, tell)) return;
-  LoadDriver driver(link_,
-                    {*options_.load, options_.prompts,
-                     [this](const Prompt& p, const std::string& id) { return request_of({id, &p, 1}); },
-                     options_.request_timeout_ns, names("schedule"), options_.keep_output},
-                    {cancelled_, finishing_});
+  drive_load(outcome, progress);
+}
+
+void WorkerWorkload::drive_load(WorkloadOutcome& outcome, const std::function<void(const Progress&)>& progress) {
+  LoadDriver::Settings settings{
+      *options_.load, options_.prompts,
+      [this](const Prompt& p, const std::string& id, std::int32_t round) { return request_of({id, &p, round}); }};
+  settings.ended = [this](const Prompt& prompt, std::int32_t round, const json* result, bool last) {
+    if (last)
+      requests_.ended(prompt, round);
+    else
+      requests_.answered(prompt, round, *result);
+  };
+  settings.request_timeout_ns = options_.request_timeout_ns;
+  settings.worker_keeps_time = names("schedule");
+  settings.keep_output = options_.keep_output;
+  settings.turn_think_ns = options_.turn_think_ns;
+  settings.levels_before = levels_;
+  if (!model_name_.empty()) {
+    settings.id_prefix = model_name_ + "/";
+    settings.level_prefix = model_name_ + ": ";
+  }
+  LoadDriver driver(link_, std::move(settings), {cancelled_, finishing_});
   const bool well =
       driver.run(outcome, progress, [this](const Reply& r) { return describe(r, options_.request_timeout_ns); });
+  levels_ += driver.levels();
   broken_ = broken_ || !well;
 }
 

@@ -33,6 +33,13 @@ class OneAtATime(fake_llm.OpenAi):
             return super().stream(out, fault, chat)
 
 
+class TwoModels(fake_llm.OpenAi):
+    def answer(self, out, method, path, message):
+        if path == "/v1/models":
+            return out.document({"object": "list", "data": [{"id": "tiny"}, {"id": "other"}]})
+        return super().answer(out, method, path, message)
+
+
 class LoadCase(HttpCase):
     def load_of(self, server, *options, faults=("plain",), **more):
         return self.llm("openai", "--url", server.url, "--prompts", self.prompts(*faults), *options, **more)
@@ -143,6 +150,10 @@ class Arrivals(LoadCase):
                                (("--streams", "5000"), "--streams"), (("--arrivals", "poisson"), "--rate R"),
                                (("--scenario", "server"), "--rate R"), (("--scenario", "x"), "single-stream"),
                                (("--sweep", "1,2"), "--sweep rate:1,2,4,8"), (("--trace", "/no/such"), "/no/such"),
+                               (("--streams", "2", "--intrusion-test"), "depends on the others"),
+                               (("--streams", "2", "--sampling", "after-each"), "no time between requests"),
+                               (("--streams", "2", "--batching", "static:4"), "--batching"),
+                               (("--scenario", "offline", "--model", "b"), "once for each"),
                                (("--time-scale", "2"), "--trace FILE"), (("--rate", "1e6", "--for", "1h"), "--for")):
             done = self.prony("llm", "--engine", "openai", "--url", server.url, "--model", "tiny", "--out", self.path("n.prony"),
                               *options)
@@ -228,6 +239,41 @@ class Levels(LoadCase):
         self.assertEqual([level["answered"] for level in levels], [8, 8, 8])
         self.assertEqual(len({r["id"] for r in summary["requests"]}), 24)
         self.assertEqual([r["level"] for r in summary["requests"]], [1] * 8 + [2] * 8 + [3] * 8)
+
+    def test_several_models_have_a_row_each_of_one_load(self):
+        server = self.fake(TwoModels)
+        summary = self.load_of(server, "--model", "other", "--streams", "2", "--requests", "4")
+        levels = summary["load"]["levels"]
+        self.assertEqual([level["name"] for level in levels], ["tiny: 2 streams", "other: 2 streams"])
+        self.assertEqual([level["answered"] for level in levels], [4, 4])
+        self.assertEqual([r["model"] for r in summary["requests"]], ["tiny"] * 4 + ["other"] * 4)
+        self.assertEqual(self.facts()["load.sent"], "8")
+
+    def test_conversations_go_on_under_a_load_with_the_answers_that_they_got(self):
+        talks = [{"id": name, "conversations": [{"from": who, "value": "[plain] " + name + str(n)} for n in range(3)
+                                                for who in ("human", "gpt")]} for name in "abc"]
+        for options in (("--streams", "2"), ("--rate", "50")):
+            with self.subTest(options=options):
+                server = self.fake(fake_llm.OpenAi)
+                with open(self.path("talks.json"), "w", encoding="utf-8") as file:
+                    json.dump(talks, file)
+                summary = self.llm("openai", "--url", server.url, "--prompts", self.path("talks.json"), "--turns", "all",
+                                   "--turn-think", "1ms", *options, name="t" + options[0][2:])
+                self.assertEqual(summary["load"]["answered"], 9)
+                ends = {}
+                for row in sorted(summary["requests"], key=lambda r: r["begin_s"]):
+                    self.assertGreaterEqual(row["begin_s"], ends.get(row["session"], 0))
+                    ends[row["session"]] = row["begin_s"] + row["e2e_s"]
+                asked = [m["messages"] for _, path, m, _ in server.seen if path.endswith("/chat/completions")]
+                self.assertEqual(sorted(len(messages) for messages in asked), [1, 1, 1, 3, 3, 3, 5, 5, 5])
+                for messages in asked:  # what was said before is what this server answered
+                    self.assertEqual({m["content"] for m in messages if m["role"] == "assistant"},
+                                     {"".join(fake_llm.WORDS)} if len(messages) > 1 else set())
+        for option in (("--find-knee", "5", "--slo", "ttft=1s"), ("--scenario", "offline")):
+            done = self.prony("llm", "--engine", "openai", "--url", server.url, "--model", "tiny", "--out", self.path("n.prony"),
+                              "--prompts", self.path("talks.json"), "--turns", "all", *option)
+            self.assertEqual(done.returncode, 125, option)
+            self.assertIn("--turns", done.err)
 
     def test_the_search_brackets_what_the_server_bears(self):
         """A server that takes 0.05 s for each, one at a time, cannot bear 40 in a second within 0.5 s for all of 60: the last

@@ -229,6 +229,23 @@ TEST(Charges, AddUpToTheRecordedJoulesOfTheChannelsTable) {
   EXPECT_NEAR(std::get<double>(row[column(**channels, "recorded_j")]), sum, 1e-9 * sum);
 }
 
+TEST(Charges, NameTheTargetOfWhatATargetIsChargedAndNoneOfWhatNobodyIs) {
+  const testing::FakeRun run = real_run();
+  const auto charges = make_table(run, "charges");
+  ASSERT_TRUE(charges.has_value());
+  std::vector<Cell> row((*charges)->columns().size());
+  const std::size_t party = column(**charges, "party"), target = column(**charges, "target");
+  std::size_t of_target = 0, of_others = 0;
+  while ((*charges)->next(row).value()) {
+    const bool charged = std::get<std::string>(row[party]) == "target";
+    ++(charged ? of_target : of_others);
+    const auto* name = std::get_if<std::string>(&row[target]);
+    EXPECT_EQ(name == nullptr ? "" : *name, charged ? "command" : "");
+  }
+  EXPECT_GT(of_target, 0U);
+  EXPECT_GT(of_others, 0U);
+}
+
 TEST(Requests, OneRowAPromptWithItsUnits) {
   const testing::FakeRun run = real_run();
   const auto requests = make_table(run, "requests");

@@ -55,6 +55,14 @@ TEST(PromptRequests, AModelWithoutATemplateGetsTheConversationAsOneText) {
   EXPECT_FALSE(two.contains("before"));
 }
 
+TEST(PromptRequests, WhatAnAnswerIsScoredByGoesIntoTheRunWithIt) {
+  PromptRequests requests{AskSettings{}};
+  Prompt prompt{"1000", "Write."};
+  EXPECT_FALSE(requests.request(prompt, "1000", 1, 0).contains("attributes"));
+  prompt.instructions = R"({"instruction_id_list":["punctuation:no_comma"],"kwargs":[{}]})";
+  EXPECT_EQ(requests.request(prompt, "1000", 1, 0)["attributes"]["instructions"], prompt.instructions);
+}
+
 // Kills: a conversation that goes on after a turn that nobody answered.
 TEST(PromptRequests, AConversationThatBrokeOffIsNotGoneOnWith) {
   PromptRequests requests{AskSettings{}};
