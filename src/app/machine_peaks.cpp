@@ -103,7 +103,7 @@ std::string rate_line(const char* name, const calibrate::Rate& rate, const char*
   std::string label = " " + std::string(name);
   label.resize(12, ' ');
   return label + rate_words(rate.best, unit) + " · best of " + std::to_string(rate.repetitions) + ", middle " +
-         rate_words(rate.median, unit) + "\n             " + what + "\n";
+         rate_words(rate.median, unit) + "\n            " + what + "\n";
 }
 
 std::string peaks_words(const calibrate::MachinePeaks& peaks, const std::string& path) {
@@ -118,13 +118,13 @@ std::string peaks_words(const calibrate::MachinePeaks& peaks, const std::string&
   if (peaks.arrays_small())
     text += " WARNING    the arrays are less than four times the last-level cache (" +
             figures::bytes(static_cast<double>(*peaks.cache_bytes)) +
-            "): a part may have been read\n             from it; more free memory makes them larger\n";
+            "): a part may have been read\n            from it; more free memory makes them larger\n";
   if (peaks.unsteady())
     text +=
         " WARNING    the repetitions differ: other programs took a part of the machine, and the peaks may be too "
-        "low;\n             close them and measure again\n";
+        "low;\n            close them and measure again\n";
   return text + " kept       " + path +
-         "\n             used by `prony inspect` and `prony llm`; --forget-machine ends that\n";
+         "\n            used by `prony inspect` and `prony llm`; --forget-machine ends that\n";
 }
 
 }  // namespace
