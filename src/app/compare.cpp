@@ -142,7 +142,7 @@ std::function<int(const CommandWords&)> add_compare(CLI::App& command) {
       ->allow_extra_args(false);
   command
       .add_option("--cannot-tell", words->undecided,
-                  "Exit code where the interval has the limit inside: code (2), pass, fail")
+                  "Exit code where the interval holds the limit: code (2), pass, fail")
       ->type_name("WHAT")
       ->check(CLI::IsMember({"code", "pass", "fail"}));
   command.add_flag("--paired", words->paired, "Runs in the order of their names (requests: by prompt) are pairs");

@@ -79,7 +79,9 @@ int import_file(const ImportWords& words) {
 std::function<int(const CommandWords&)> add_import(CLI::App& command) {
   auto words = std::make_shared<ImportWords>();
   command.add_option("FILE", words->file, "What the other tool wrote")->required();
-  command.add_option("--from", words->from, "aiperf, vllm, llm-thesis, aipowermeter")->required()->type_name("FORMAT");
+  command.add_option("--from", words->from, "aiperf, vllm, guidellm, monitorsystem,\nllm-thesis, aipowermeter")
+      ->required()
+      ->type_name("FORMAT");
   command.add_option("-o,--out", words->out, "The new Run")->required()->type_name("PATH");
   command.add_option("--select", words->reading.select, "Which run of a file that holds several")->type_name("ID");
   command.add_flag("--as-written", words->reading.as_written,

@@ -8,9 +8,11 @@ namespace prony::exchange {
 
 namespace {
 
-constexpr std::array<ReaderRow, 4> known_readers{
+constexpr std::array<ReaderRow, 6> known_readers{
     {{"aiperf", "AIPerf's profile_export.jsonl", read_aiperf},
      {"vllm", "vLLM's bench result with --save-detailed", read_vllm},
+     {"guidellm", "GuideLLM's benchmarks.json", read_guidellm},
+     {"monitorsystem", "MonitorSystem's *_hw_metrics_*.jsonl", read_monitorsystem},
      {"llm-thesis", "the aggregate {task}_results.json of the thesis before LLenergyMeasure", read_llm_thesis},
      {"aipowermeter", "AIPowerMeter's power_metrics.json", read_aipowermeter}}};
 

@@ -38,6 +38,9 @@ struct ReadOptions {
 [[nodiscard]] Result<Imported> read_vllm(std::string_view bytes, const ReadOptions& options);
 // The thesis's aggregate: {task}_results.json.
 [[nodiscard]] Result<Imported> read_llm_thesis(std::string_view bytes, const ReadOptions& options);
+[[nodiscard]] Result<Imported> read_guidellm(std::string_view bytes, const ReadOptions& options);
+// The C++ program's *_hw_metrics_*.jsonl.
+[[nodiscard]] Result<Imported> read_monitorsystem(std::string_view bytes, const ReadOptions& options);
 [[nodiscard]] Result<Imported> read_aipowermeter(std::string_view bytes, const ReadOptions& options);
 
 struct ReaderRow {

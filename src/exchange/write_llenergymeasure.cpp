@@ -23,19 +23,19 @@ void put_energy(Json& out, const Summary& summary, double input, double output) 
   out["total_energy_j"] = joules;
   if (output > 0) out["avg_energy_per_token_j"] = joules / output;
   if (tokens > 0) out["mj_per_tok_total"] = joules * 1e3 / tokens;
-  Json parts = Json::array();
+  Json devices = Json::array();
   double active = 0, idle = 0;
   bool has_active = true;
   for (const EnergyRow& row : summary.energy) {
     if (!row.ledger.headline) continue;
-    if (row.ledger.gross) parts.push_back(row.ledger.gross->value);
+    if (row.ledger.gross) devices.push_back(row.ledger.gross->value);
     has_active = has_active && row.ledger.active && row.ledger.idle_w;
     if (row.ledger.active) active += row.ledger.active->value;
     if (row.ledger.idle_w) idle += row.ledger.idle_w->value;
   }
-  out["energy_per_device_j"] = parts;
+  out["energy_per_device_j"] = devices;
   out["energy_breakdown"] = {{"raw_j", joules}};
-  if (has_active && !parts.empty()) {
+  if (has_active && !devices.empty()) {
     out["baseline_power_w"] = idle;
     out["energy_adjusted_j"] = active;  // below 0 where the idle machine drew more: it is not clipped here
     out["energy_breakdown"].update({{"adjusted_j", active}, {"baseline_power_w", idle}});

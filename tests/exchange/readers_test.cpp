@@ -202,6 +202,54 @@ TEST(Readers, BetweenAipowermetersSegmentsThereIsAGap) {
   EXPECT_EQ(out.channels[1].part_of, ChannelId{0});  // the package lies in what psys sees
   EXPECT_THAT(out.notes, Contains(HasSubstr("2 segments")));
 }
+TEST(Readers, GuidellmsRequestsKeepHowTheyEnded) {
+  const auto request = [](const char* id, double start, double first, double last) {
+    return Json{
+        {"request_id", id},
+        {"prompt_tokens", 14},
+        {"output_tokens", 25},
+        {"info",
+         {{"timings", {{"request_start", start}, {"first_token_iteration", first}, {"last_token_iteration", last}}}}}};
+  };
+  Json never = request("never", 0, 0, 0);
+  never["info"]["timings"]["request_start"] = nullptr;
+  const Json benchmark = {
+      {"requests",
+       {{"successful",
+         {request("b", 1.7e9 + 1, 1.7e9 + 1.125, 1.7e9 + 1.5), request("a", 1.7e9, 1.7e9 + 0.25, 1.7e9 + 0.5)}},
+        {"incomplete", {request("c", 1.7e9 + 2, 1.7e9 + 2.25, 1.7e9 + 2.5), never}},
+        {"errored", {request("d", 1.7e9 + 3, 1.7e9 + 3.25, 1.7e9 + 3.5)}}}}};
+  const Json file = {{"benchmarks", {benchmark}}};
+  const auto out = read_guidellm(file.dump(), {}).value();
+  const auto requests = of_kind(out, SpanKind::request);
+  ASSERT_EQ(requests.size(), 4U);
+  EXPECT_EQ(requests[0].name, "a");
+  EXPECT_EQ(requests[1].interval.begin.ns, 1000 * read_ms);
+  EXPECT_EQ(requests[1].interval.end.ns, 1500 * read_ms);
+  EXPECT_EQ(of_kind(out, SpanKind::prefill)[1].interval.end.ns, 1125 * read_ms);
+  EXPECT_EQ(requests[2].attribute("finish"), "cancelled");
+  EXPECT_EQ(requests[3].status, SpanStatus::failed);
+  EXPECT_THAT(out.notes, Contains("1 requests that were never sent: left out"));
+  const Json two = {{"benchmarks", {benchmark, benchmark}}};
+  EXPECT_THAT(read_guidellm(two.dump(), {}).error().what, HasSubstr("2 benchmarks: which one?"));
+  EXPECT_TRUE(read_guidellm(two.dump(), {.select = "2"}).has_value());
+}
+// The line is the one that its author publishes, shortened.
+TEST(Readers, MonitorsystemsStampsAreMillisecondsAndItsWattsAGauge) {
+  const std::string first =
+      R"({"cpu_usage_":96.96,"engine_":"OTHER","fan_speed_":9852.0,"frequency_":[2.4],"internalpower_":4.82,"mem_used_":990000128,"temperature_":72.15,"timestamp_":1779643293763,"voltage_":0.8387})";
+  std::string second = first;
+  second.replace(second.find("293763"), 6, "294013");
+  const auto out = read_monitorsystem(first + "\n" + second + "\n" + first + "\n" + second.substr(0, 30), {}).value();
+  ASSERT_EQ(out.channels.size(), 5U);
+  EXPECT_EQ(out.spans[0].interval.end.ns, 250 * read_ms);
+  EXPECT_EQ(out.channels[0].measure, Measure::power);
+  EXPECT_NEAR(static_cast<double>(out.ticks.reading(0, 1).raw) * out.channels[0].scale, 4.82, 1e-9);
+  EXPECT_NEAR(static_cast<double>(out.ticks.reading(4, 0).raw) * out.channels[4].scale, 990000128, 1e-3);
+  EXPECT_EQ(out.anchor.wall_ns, 1'779'643'293'763 * read_ms);
+  EXPECT_THAT(out.notes, Contains(HasSubstr("1 samples not later")));
+  EXPECT_THAT(out.notes, Contains(HasSubstr("not written to its end")));
+}
 TEST(Readers, NonsenseIsAnErrorInEveryFormat) {
   for (const ReaderRow& row : reader_rows())
     for (const char* text :
