@@ -9,6 +9,7 @@
 #include "app/common.hpp"
 #include "app/merge.hpp"
 #include "app/proxy.hpp"
+#include "app/study.hpp"
 #include "app/subcommand.hpp"
 #include "base/text.hpp"
 
@@ -16,7 +17,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 17> subcommand_rows{{
+constexpr std::array<Subcommand, 18> subcommand_rows{{
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -26,6 +27,8 @@ constexpr std::array<Subcommand, 17> subcommand_rows{{
      "--max-tokens "
      "256 --repeat 5\n",
      &add_llm},
+    {"study", "Many runs by one file: sweeps, cycles, orders; survives a kill and a reboot",
+     "  prony study examples/precision.toml\n  prony study --resume studies/20261120T225801-precision\n", &add_study},
     {"monitor", "Watch this machine and tell files or Prometheus until stopped",
      "  prony monitor --sink csv:out.csv --metrics power,cpu\n  prony monitor --port 8080 --sink "
      "prometheus:9788\n",
