@@ -11,6 +11,7 @@
 #include "app/import.hpp"
 #include "app/merge.hpp"
 #include "app/proxy.hpp"
+#include "app/study.hpp"
 #include "app/subcommand.hpp"
 #include "base/text.hpp"
 
@@ -28,6 +29,8 @@ constexpr auto subcommand_rows = std::to_array<Subcommand>({
      "--max-tokens "
      "256 --repeat 5\n",
      &add_llm},
+    {"study", "Many runs by one file: sweeps, cycles, orders; survives a kill and a reboot",
+     "  prony study examples/precision.toml\n  prony study --resume studies/20261120T225801-precision\n", &add_study},
     {"monitor", "Watch this machine and tell files or Prometheus until stopped",
      "  prony monitor --sink csv:out.csv --metrics power,cpu\n  prony monitor --port 8080 --sink "
      "prometheus:9788\n",

@@ -15,9 +15,11 @@
 #include "app/machine_choice.hpp"
 #include "app/meter_options.hpp"
 #include "app/passports.hpp"
+#include "app/rank_facts.hpp"
 #include "app/record_request.hpp"
 #include "app/session.hpp"
 #include "app/signals.hpp"
+#include "app/study_progress.hpp"
 #include "app/watched_ends.hpp"
 #include "base/text.hpp"
 #include "process/guard.hpp"
@@ -141,6 +143,7 @@ Result<void> Recording::prepare() {
   manifest_.set("prony.pid", std::to_string(::getpid()), "prony");
   followers_.describe(manifest_);
   for (const Fact& fact : plan_.facts) manifest_.set(fact.key, fact.value, fact.origin);
+  for (const Fact& fact : rank_facts()) manifest_.set(fact.key, fact.value, fact.origin);
   describe_machine(*machine_, manifest_);
   add_storage(*live_, "run.storage", path_, manifest_);
   if (const auto model = manifest_.get("model.path")) add_storage(*live_, "model.storage", *model, manifest_);
@@ -261,9 +264,11 @@ Result<WorkloadOutcome> Recording::drive() {
       followers_.survey();
   });
   SamplingPace pace(plan_.sampling, *session_, *machine_);
+  StudyProgress told;
   auto outcome = has_command() ? plan_.workload->run(child_,
                                                      [&](const Progress& progress) {
                                                        line.update(progress);
+                                                       told.update(progress);
                                                        pace.update(progress);
                                                      })
                                : watch();

@@ -20,7 +20,7 @@ std::string twelve_digits(double value) {
   return {text.data(), end};
 }
 
-std::string quoted(std::string_view text) {
+std::string quote_text(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -70,13 +70,13 @@ std::string word_of(const Value& value) {
 
 std::string canonical_word(const std::string& word) {
   if (const auto number = parse_finite(word)) return twelve_digits(*number);
-  return quoted(word);
+  return quote_text(word);
 }
 
 std::string canonical(const Value& value) {
   switch (value.kind) {
     case Value::Kind::null: return "null";
-    case Value::Kind::boolean: return quoted(value.boolean ? "true" : "false");
+    case Value::Kind::boolean: return quote_text(value.boolean ? "true" : "false");
     case Value::Kind::integer:
     case Value::Kind::real:
       return twelve_digits(value.kind == Value::Kind::real ? value.real : static_cast<double>(value.integer));
@@ -88,7 +88,7 @@ std::string canonical(const Value& value) {
     }
     case Value::Kind::table: {
       std::vector<std::string> items;
-      for (const Entry& entry : value.table) items.push_back(quoted(entry.key) + ":" + canonical(entry.value));
+      for (const Entry& entry : value.table) items.push_back(quote_text(entry.key) + ":" + canonical(entry.value));
       std::ranges::sort(items);
       std::string out = "{";
       for (const std::string& item : items) out += (out.size() > 1 ? "," : "") + item;

@@ -1,0 +1,335 @@
+#include "app/study.hpp"
+
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <memory>
+#include <random>
+
+#include "app/common.hpp"
+#include "app/study_ranks.hpp"
+#include "app/study_results.hpp"
+#include "app/study_runner.hpp"
+#include "app/write_file.hpp"
+#include "base/text.hpp"
+#include "machine/machine.hpp"
+#include "reports/text_layout.hpp"
+
+namespace prony::app {
+
+namespace {
+
+struct StudyOptions {
+  std::string file, out, resume, restore, show, order;
+  std::vector<std::string> scenarios, ranks;
+  std::size_t cycles = 0;
+  bool dry_run = false, settings = false, no_dedup = false, quiet = false, print_unit = false;
+};
+
+struct ReadPlan {
+  std::string text;
+  study::Plan plan;
+};
+
+Result<ReadPlan> read_plan(const std::string& path, const std::string& name, const study::PlanChoices& choices) {
+  auto text = read_whole_file(path, study::longest_file);
+  if (!text) return Unexpected<Error>(text.error());
+  const auto value = study::read_study_text(*text, name);
+  if (!value) return Unexpected<Error>(value.error());
+  auto plan = study::make_plan(*value, name, study_words(), choices);
+  if (!plan) return Unexpected<Error>(plan.error());
+  if (plan->name.empty()) plan->name = std::filesystem::path(path).stem().string();
+  return ReadPlan{std::move(*text), std::move(*plan)};
+}
+
+Result<void> take_flags(const StudyOptions& options, study::Plan& plan) {
+  if (options.cycles > 0) plan.execution.cycles = options.cycles;
+  if (options.order.empty()) return {};
+  const auto order = study::order_from(options.order);
+  if (!order)
+    return fail(ErrorCode::usage, "'" + printable(options.order, 40) + "' is no order", "--order",
+                "There are: sequential, interleave, shuffle, reverse, counterbalanced.");
+  plan.execution.order = *order;
+  return {};
+}
+
+nlohmann::ordered_json variants_json(const study::Plan& plan) {
+  auto all = nlohmann::ordered_json::array();
+  for (const study::Variant& variant : plan.variants) {
+    nlohmann::ordered_json row{
+        {"name", variant.name}, {"hash", variant.hash}, {"command", study::command_line(plan, variant)}};
+    row["settings"] = nlohmann::ordered_json::array();
+    for (const study::Setting& setting : variant.settings)
+      row["settings"].push_back(
+          {{"key", setting.key},
+           {"value", setting.value.scalar() ? study::word_of(setting.value) : study::canonical(setting.value)},
+           {"canonical", study::canonical(setting.value)},
+           {"source", setting.source},
+           {"line", setting.line}});
+    all.push_back(std::move(row));
+  }
+  return all;
+}
+
+std::string random_word() {
+  std::random_device device;
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string word;
+  for (int i = 0; i < 8; ++i) word += digits[device() % 16];
+  return word;
+}
+
+StudyManifest new_manifest(const StudyOptions& options, const ReadPlan& read) {
+  StudyManifest manifest;
+  const std::int64_t wall_ns = make_live_machine()->anchor().wall_ns;
+  manifest.id = compact_utc(wall_ns) + "-" + random_word();
+  manifest.name = read.plan.name;
+  manifest.kind = std::string(to_string(read.plan.kind));
+  manifest.begun_utc = format_utc(wall_ns);
+  std::error_code ignored;
+  manifest.directory = std::filesystem::current_path(ignored).string();
+  manifest.version = PRONY_VERSION;
+  char host[256] = {};
+  (void)::gethostname(host, sizeof host - 1);
+  manifest.host = host;
+  const bool yaml = options.file.ends_with(".yaml") || options.file.ends_with(".yml");
+  manifest.file = yaml ? "study.yaml" : "study.toml";
+  manifest.scenarios = options.scenarios;
+  manifest.deduplicate = !options.no_dedup;
+  manifest.design = study::hash_of(read.plan.design);
+  manifest.variants = variants_json(read.plan);
+  manifest.runs = planned_runs(read.plan, {});
+  return manifest;
+}
+
+// As seen from here where it lies below.
+std::string shown_path(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const std::string near = std::filesystem::proximate(path, ignored).string();
+  return near.empty() || near.starts_with("..") ? path.string() : near;
+}
+
+int finish_study(StudyRunner& runner, const StudyFolder& folder, bool quiet) {
+  const int code = runner.run();
+  if (quiet) return code;
+  const Terminal terminal = terminal_of(STDOUT_FILENO);
+  std::string text = "\n" + study_table(runner.manifest(), terminal.width, terminal.colour);
+  text += layout::labelled("saved",
+                           {shown_path(folder.path()) + "  (manifest.json, runs/, results_long.csv, results_wide.csv)"},
+                           terminal.width, layout::Tone::plain, false);
+  return print_result(text) == exit_code::ok ? code : exit_code::own_failure;
+}
+
+int begin(const StudyOptions& options) {
+  auto read = read_plan(options.file, options.file, {!options.no_dedup, options.scenarios});
+  if (!read) return failed(read.error());
+  if (auto taken = take_flags(options, read->plan); !taken) return failed(taken.error());
+  if (options.dry_run || options.settings)
+    return print_result(study_preview(read->plan, nullptr, options.settings, terminal_of(STDOUT_FILENO).width));
+  StudyManifest manifest = new_manifest(options, *read);
+  std::filesystem::path place = options.out;
+  if (place.empty())
+    place = std::filesystem::path("studies") / (manifest.id.substr(0, 15) + "-" + file_name_word(read->plan.name));
+  const auto folder = StudyFolder::create(place);
+  if (!folder) return failed(folder.error());
+  // The copy first: a manifest without its file could not be taken up again.
+  if (auto kept = replace_durably(folder->file(manifest.file), read->text); !kept) return failed(kept.error());
+  if (auto kept = folder->save(manifest); !kept) return failed(kept.error());
+  if (!options.quiet) print_note("if it breaks off, go on with  prony study --resume " + shown_path(folder->path()));
+  StudyRunner runner(read->plan, *folder, std::move(manifest), options.quiet);
+  return finish_study(runner, *folder, options.quiet);
+}
+
+// The plan of a folder, in the directory in which it was begun, for names of files are as seen from there.
+Result<ReadPlan> kept_plan(const StudyFolder& folder, const StudyManifest& manifest) {
+  std::error_code moved;
+  std::filesystem::current_path(manifest.directory, moved);
+  if (moved)
+    return Unexpected<Error>(
+        error_from_errno(moved.value(), manifest.directory, "cannot go where the study was begun"));
+  auto read = read_plan(folder.file(manifest.file).string(), folder.file(manifest.file).string(),
+                        {manifest.deduplicate, manifest.scenarios});
+  if (read) read->plan.name = manifest.name;
+  return read;
+}
+
+std::vector<study::DesignRow> rows_of(const StudyManifest& manifest) {
+  std::vector<study::DesignRow> rows;
+  for (const auto& variant : manifest.variants) {
+    study::DesignRow row{variant.at("name").get<std::string>(), "", {}};
+    for (const auto& setting : variant.at("settings"))
+      row.settings.emplace_back(setting.at("key").get<std::string>(), setting.at("canonical").get<std::string>());
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+// The file may say more cycles, other gaps and limits; what is measured may not have changed.
+Result<void> same_design(const study::Plan& plan, const StudyManifest& manifest, const std::string& file) {
+  if (study::hash_of(plan.design) == manifest.design) return {};
+  std::string lines;
+  for (const std::string& line : study::design_drift(rows_of(manifest), study::design_rows(plan))) lines += line + "\n";
+  if (lines.empty()) lines = "how the machine is set, or the kind of the runs\n";
+  return fail(ErrorCode::usage, "what is measured has changed since this study began", file,
+              lines + "Begin a new study with --out, or take the file as it was.");
+}
+
+int resume(const StudyOptions& options) {
+  std::string given;
+  if (!options.file.empty()) given = std::filesystem::absolute(options.file).string();
+  const auto folder = StudyFolder::open(options.resume);
+  if (!folder) return failed(folder.error());
+  auto manifest = folder->load();
+  if (!manifest) return failed(manifest.error());
+  auto read = kept_plan(*folder, *manifest);
+  if (!read) return failed(read.error());
+  if (auto same = same_design(read->plan, *manifest, folder->file(manifest->file).string()); !same)
+    return failed(same.error());
+  if (!given.empty()) {
+    auto now = read_plan(given, options.file, {manifest->deduplicate, manifest->scenarios});
+    if (!now) return failed(now.error());
+    if (auto same = same_design(now->plan, *manifest, options.file); !same) return failed(same.error());
+    read = std::move(now);
+  }
+  if (auto taken = take_flags(options, read->plan); !taken) return failed(taken.error());
+  // As many cycles as it was given before, if nobody says otherwise.
+  if (options.cycles == 0 && given.empty())
+    for (const StudyRun& run : manifest->runs)
+      read->plan.execution.cycles = std::max(read->plan.execution.cycles, run.cycle + 1);
+  if (options.dry_run || options.settings)
+    return print_result(study_preview(read->plan, &*manifest, options.settings, terminal_of(STDOUT_FILENO).width));
+  manifest->runs = planned_runs(read->plan, manifest->runs);
+  StudyRunner runner(read->plan, *folder, std::move(*manifest), options.quiet);
+  return finish_study(runner, *folder, options.quiet);
+}
+
+int restore(const StudyOptions& options) {
+  const auto folder = StudyFolder::open(options.restore);
+  if (!folder) return failed(folder.error());
+  auto manifest = folder->load();
+  if (!manifest) return failed(manifest.error());
+  const auto read = kept_plan(*folder, *manifest);
+  if (!read) return failed(read.error());
+  if (manifest->machine_before.empty()) return print_result("There is nothing to put back.\n");
+  const std::size_t count = manifest->machine_before.size();
+  StudyMachine machine;
+  if (auto done = machine.restore(read->plan, *manifest, *folder); !done) return failed(done.error());
+  return print_result(std::to_string(count) + (count == 1 ? " setting is" : " settings are") +
+                      " as before the study.\n");
+}
+
+// Reads only: also while the study goes on.
+int show_study(const StudyOptions& options) {
+  const std::string path = (std::filesystem::path(options.show) / "manifest.json").string();
+  const auto text = read_whole_file(path, std::size_t{256} << 20);
+  if (!text) return failed(text.error());
+  const auto manifest = manifest_from(*text, path);
+  if (!manifest) return failed(manifest.error());
+  const Terminal terminal = terminal_of(STDOUT_FILENO);
+  return print_result(study_table(*manifest, terminal.width, terminal.colour));
+}
+
+int print_unit(const StudyOptions& options) {
+  if (options.resume.empty())
+    return failed({ErrorCode::usage, "which study?", "--print-unit", "prony study --print-unit --resume FOLDER"});
+  const auto folder = std::filesystem::absolute(options.resume).lexically_normal().string();
+  std::error_code ignored;
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe", ignored).string();
+  return print_result(
+      "# Goes on with a study after a reboot. As root:\n#   prony study --print-unit --resume FOLDER > "
+      "/etc/systemd/system/prony-study.service\n"
+      "#   systemctl daemon-reload && systemctl enable --now prony-study\n[Unit]\nDescription=Prony study in " +
+      folder + "\nAfter=multi-user.target\n\n[Service]\nType=exec\nUser=" + std::to_string(::getuid()) +
+      "\nExecStart=\"" + self + "\" study --resume \"" + folder +
+      "\"\nKillMode=mixed\nTimeoutStopSec=60\nRestart=no\n\n[Install]\nWantedBy=multi-user.target\n");
+}
+
+int study_command(const StudyOptions& options) {
+  if (options.print_unit) return print_unit(options);
+  if (!options.ranks.empty()) return add_up_ranks(options.ranks);
+  if (!options.show.empty()) return show_study(options);
+  if (!options.restore.empty()) return restore(options);
+  if (!options.resume.empty()) return resume(options);
+  if (options.file.empty())
+    return failed({ErrorCode::usage, "no study file given", "prony study", "prony help study  shows a whole one."});
+  return begin(options);
+}
+
+}  // namespace
+
+std::string study_help_text() {
+  return R"(Studies: many runs by one file, TOML or YAML  (prony study FILE)
+
+  [study]
+  name = "threads"        cycles = 3         order = "counterbalanced"
+                          (or sequential, interleave, shuffle, reverse)
+  mode = "grid"           (or one-factor: one axis at a time)        seed = 1
+  experiment-gap = "2s"   cycle-gap = "1m"   timeout = "1h"   silence = "15m"   wall-limit = "8h"
+  retries = 1             back-off = "5s"    stop-after = 10  deduplicate = true
+  kind = "llm"            (or run: any command; cold-start: the model leaves memory before each run)
+
+  [base]                  # options of `prony llm` (kind run: of `prony run`), without dashes
+  model = "tiny.gguf"
+  max-tokens = 64
+  [sweep]
+  threads = [1, 2, 4]     # an axis; several are crossed
+  sampling = [{}, { temperature = 0.7, top-k = [20, 40] }]    # change together; {} is the base
+  llama.ctx = [512]       # of runs with that engine alone
+  [[experiments]]         # single runs: what differs from the base
+  threads = 8
+  [scenarios.chat]        # the same by name; --scenario chat runs it alone
+  load = "poisson:2"
+
+  [[prepare]]             # run first where the file is missing
+  command = ["prony", "synth", "llama", "-o", "tiny.gguf"]
+  makes = "tiny.gguf"
+  [machine.power-cap]     # an axis machine.power-cap = [150, 250] sets, verifies and restores it
+  get = "cat /sys/…"      # verify: the same, unless said
+  set = "echo {value} > /sys/…"              # restore: the same with {before}, unless said
+  [gate]                  # before each run
+  max-temp = 50           limit = "10m"
+
+  Of any program:  [base] command = ["./bench", "--size={n}"]  with an axis  vars.n = [10, 20];
+  env.NAME for its environment. Settings that mean the same run once (--no-dedup). Files are named
+  as seen from where the study is begun. After a kill or a reboot:  prony study --resume FOLDER
+  (--print-unit: by systemd); --cycles 5 adds cycles.
+)";
+}
+
+std::function<int(const CommandWords&)> add_study(CLI::App& command) {
+  auto options = std::make_shared<StudyOptions>();
+  StudyOptions& o = *options;
+  command.add_option("FILE", o.file, "The study, TOML or YAML (prony help study)");
+  command.add_option("--out", o.out, "Its folder (default studies/<utc>-<name>)")->type_name("DIR");
+  command.add_flag("--dry-run", o.dry_run, "How many runs, in which order, how long, how much memory; run nothing");
+  command.add_flag("--settings", o.settings, "Every setting of every variant and where it comes from; run nothing");
+  command.add_option("--resume", o.resume, "Go on with the study in this folder; what is done is not run again")
+      ->type_name("DIR");
+  command.add_option("--cycles", o.cycles, "So many cycles, whatever the file says")
+      ->type_name("N")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1000}));
+  command.add_option("--order", o.order, "sequential, interleave, shuffle, reverse, counterbalanced")
+      ->type_name("ORDER");
+  command.add_option("--scenario", o.scenarios, "Only this one of the file; may be repeated")
+      ->type_name("NAME")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_flag("--no-dedup", o.no_dedup, "Run also what means the same as another");
+  command.add_option("--show", o.show, "The table of a study, also while it goes on")->type_name("DIR");
+  command.add_option("--restore", o.restore, "Put the machine's settings back, after a crash")->type_name("DIR");
+  command.add_option("--ranks", o.ranks, "Add up the Runs of all ranks of one job, each meter once")
+      ->type_name("RUN…")
+      ->expected(1, 100'000)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_flag("--print-unit", o.print_unit, "A systemd unit that resumes after a reboot (with --resume DIR)");
+  command.add_flag("--quiet", o.quiet, "Print neither progress nor table");
+  return [options](const CommandWords& words) {
+    if (!words.empty())
+      return failed({ErrorCode::usage, "a study takes no command after --", "prony study",
+                     "It stands in the file:  command = [\"./program\"]"});
+    return study_command(*options);
+  };
+}
+
+}  // namespace prony::app

@@ -1,0 +1,155 @@
+#include "app/study_machine.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "base/text.hpp"
+
+namespace prony::app {
+
+namespace {
+
+constexpr Duration longest_command = milliseconds(60'000);
+
+// {value} and {before}; a value that holds anything but plain signs would be read by the shell.
+std::string put_in(std::string text, const std::string& name, const std::string& value) {
+  const std::string braces = "{" + name + "}";
+  for (std::size_t at = text.find(braces); at != std::string::npos; at = text.find(braces, at + value.size()))
+    text.replace(at, braces.size(), value);
+  return text;
+}
+
+std::string shell_word(const std::string& value) {
+  std::string out = "'";
+  for (const char c : value) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+bool same_value(const std::string& asked, const std::string& got) {
+  if (study::canonical_word(asked) == study::canonical_word(got)) return true;
+  std::string_view rest(got);  // "250.00 W"
+  return study::canonical_word(asked) == study::canonical_word(std::string(next_word(rest)));
+}
+
+}  // namespace
+
+StudyMachine::StudyMachine() : machine_(make_live_machine()) {}
+
+Result<std::string> StudyMachine::command(const std::string& text) {
+  const std::vector<std::string> words{"/bin/sh", "-c", text};
+  const auto done = machine_->run_program(words, longest_command);
+  if (!done) return Unexpected<Error>(done.error());
+  if (done->exit_code != 0)
+    return fail(ErrorCode::unavailable,
+                "a command for the machine failed with code " + std::to_string(done->exit_code) + ": " +
+                    printable(trim(done->err.empty() ? done->out : done->err), 160),
+                printable(text, 100), "Try it by hand; many such settings need root.");
+  return std::string(trim(done->out));
+}
+
+Result<void> StudyMachine::apply(const study::Plan& plan, const study::Variant& variant, StudyManifest& manifest,
+                                 const StudyFolder& folder) {
+  for (const study::Setting& setting : variant.settings) {
+    if (!setting.key.starts_with("machine.") || setting.value.is(study::Value::Kind::null)) continue;
+    const study::MachineSetting* how = plan.machine_setting(setting.key.substr(8));
+    if (how == nullptr) return fail(ErrorCode::usage, "nothing says how to set it", setting.key);
+    const auto known = [&](const auto& before) { return before.first == how->name; };
+    if (std::ranges::none_of(manifest.machine_before, known)) {
+      const auto before = command(study::filled(variant, how->get));
+      if (!before) return Unexpected<Error>(before.error());
+      manifest.machine_before.emplace_back(how->name, *before);
+      if (auto saved = folder.save(manifest); !saved) return saved;
+    }
+    const std::string value = study::word_of(setting.value);
+    if (auto set = command(put_in(study::filled(variant, how->set), "value", shell_word(value))); !set)
+      return Unexpected<Error>(set.error());
+    const auto now = command(put_in(study::filled(variant, how->verify), "value", shell_word(value)));
+    if (!now) return Unexpected<Error>(now.error());
+    if (!same_value(value, *now))
+      return fail(ErrorCode::unavailable, "asked for " + value + ", in force is " + printable(*now, 60), setting.key,
+                  "The machine did not take it: see what it allows.");
+  }
+  return {};
+}
+
+Result<void> StudyMachine::restore(const study::Plan& plan, StudyManifest& manifest, const StudyFolder& folder) {
+  while (!manifest.machine_before.empty()) {
+    const auto [name, before] = manifest.machine_before.back();
+    const study::MachineSetting* how = plan.machine_setting(name);
+    if (how == nullptr)
+      return fail(ErrorCode::usage, "the study's file no longer says how to put it back to " + before,
+                  "machine." + name);
+    if (auto done = command(put_in(how->restore, "before", shell_word(before))); !done)
+      return Unexpected<Error>(done.error());
+    manifest.machine_before.pop_back();
+    if (auto saved = folder.save(manifest); !saved) return saved;
+  }
+  return {};
+}
+
+std::optional<double> StudyMachine::celsius() {
+  if (!sensors_) {
+    auto opened = open_sensors(*machine_, "", SensorOptions{});
+    if (!opened) return std::nullopt;
+    std::erase_if(opened->sensors, [](const std::unique_ptr<Sensor>& sensor) {
+      return std::ranges::none_of(sensor->channels(),
+                                  [](const Channel& channel) { return channel.measure == Measure::temperature; });
+    });
+    sensors_ = std::move(*opened);
+  }
+  std::optional<double> hottest;
+  for (const auto& sensor : sensors_->sensors) {
+    std::vector<Reading> readings(sensor->channels().size());
+    sensor->read(readings);
+    for (std::size_t i = 0; i < readings.size(); ++i) {
+      const Channel& channel = sensor->channels()[i];
+      if (channel.measure != Measure::temperature || readings[i].quality == Quality::gap) continue;
+      const double degrees = static_cast<double>(readings[i].raw) * channel.scale;
+      hottest = std::max(hottest.value_or(degrees), degrees);
+    }
+  }
+  return hottest;
+}
+
+Result<double> StudyMachine::cool_down(double max_celsius, std::int64_t limit_ns, const std::atomic<int>& stop) {
+  const auto begun = std::chrono::steady_clock::now();
+  for (;;) {
+    const auto now = celsius();
+    if (!now) return fail(ErrorCode::absent, "no temperature can be read here", "[gate]", "Leave the gate out.");
+    const double waited = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+    if (*now <= max_celsius || stop.load() != 0) return waited;
+    if (waited * 1e9 > static_cast<double>(limit_ns))
+      return fail(ErrorCode::transient,
+                  "still " + format_fixed(*now, 1) + " °C after " + format_fixed(waited, 0) + " s, over " +
+                      format_number(max_celsius) + " °C",
+                  "[gate]", "Give it longer, or a temperature that it reaches.");
+    for (int i = 0; i < 5 && stop.load() == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+Result<double> drop_from_memory(const std::string& path) {
+  const auto fd = Fd::open(path, O_RDONLY);
+  if (!fd) return Unexpected<Error>(fd.error());
+  struct stat status{};
+  if (::fstat(fd->get(), &status) != 0 || status.st_size <= 0) return fail(ErrorCode::malformed, "an empty file", path);
+  (void)::fdatasync(fd->get());  // what was just written cannot be dropped
+  if (const int code = ::posix_fadvise(fd->get(), 0, 0, POSIX_FADV_DONTNEED); code != 0)
+    return Unexpected<Error>(error_from_errno(code, path, "cannot drop it from memory"));
+  const auto bytes = static_cast<std::size_t>(status.st_size);
+  const auto map = Mapping::map(*fd, bytes, false);
+  if (!map) return Unexpected<Error>(map.error());
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> resident((bytes + page - 1) / page);
+  if (::mincore(map->bytes().data(), bytes, resident.data()) != 0)
+    return Unexpected<Error>(error_from_errno(errno, path, "cannot tell what of it is in memory"));
+  const auto held = std::ranges::count_if(resident, [](unsigned char one) { return (one & 1U) != 0; });
+  return static_cast<double>(held) / static_cast<double>(resident.size());
+}
+
+}  // namespace prony::app

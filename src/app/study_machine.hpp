@@ -1,0 +1,41 @@
+// The machine's part in a study: settings put in force by the file's own commands, verified, and put back; how hot it
+// is; a model's pages dropped from memory. Thread promise: one thread. Errors: the command, what it said, what to do.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/session.hpp"
+#include "app/study_folder.hpp"
+#include "machine/machine.hpp"
+#include "study/plan.hpp"
+
+namespace prony::app {
+
+class StudyMachine {
+ public:
+  StudyMachine();
+  // Puts the variant's machine.* settings in force; what was before is written into the manifest, durably, first.
+  [[nodiscard]] Result<void> apply(const study::Plan& plan, const study::Variant& variant, StudyManifest& manifest,
+                                   const StudyFolder& folder);
+  // Puts back what the manifest says was before, the last change first, and strikes it from there.
+  [[nodiscard]] Result<void> restore(const study::Plan& plan, StudyManifest& manifest, const StudyFolder& folder);
+  // The hottest of what can be read now; absent: nothing can.
+  [[nodiscard]] std::optional<double> celsius();
+  // Waits until it is no hotter than that; seconds waited. `stop` not 0 ends the wait. Errors: transient, after the
+  // limit.
+  [[nodiscard]] Result<double> cool_down(double max_celsius, std::int64_t limit_ns, const std::atomic<int>& stop);
+
+ private:
+  [[nodiscard]] Result<std::string> command(const std::string& text);
+  std::unique_ptr<Machine> machine_;
+  std::optional<SensorSet> sensors_;
+};
+
+// Drops a file from the page cache; → the share of it that stayed there (other programs may hold it).
+[[nodiscard]] Result<double> drop_from_memory(const std::string& path);
+
+}  // namespace prony::app
