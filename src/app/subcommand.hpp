@@ -50,6 +50,7 @@ struct Subcommand {
 [[nodiscard]] std::function<int(const CommandWords&)> add_quality(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_synth(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_inspect(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_layers(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_help(CLI::App& command);
 
 }  // namespace prony::app

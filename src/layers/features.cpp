@@ -81,13 +81,6 @@ std::string stats_csv(const Mapping& mapping, std::vector<double> MappedLayer::*
   return out;
 }
 
-std::optional<double> mean_of(const std::vector<double>& values) {
-  if (values.empty()) return std::nullopt;
-  PythonSum sum;
-  for (const double value : values) sum.add(value);
-  return sum.value() / static_cast<double>(values.size());
-}
-
 double all_of(const LayerShape& shape) {
   return std::accumulate(shape.begin(), shape.end(), 1.0,
                          [](double all, std::int64_t one) { return all * static_cast<double>(one); });

@@ -281,6 +281,7 @@ JsonToken JsonReader::text_token(JsonToken kind) {
 JsonToken JsonReader::bare_token() {
   kept_ = at_;
   while (true) {
+    while (at_ < end_ && is_bare(static_cast<unsigned char>(buffer_[at_]))) ++at_;
     const int byte = look();
     if (byte < 0 || !is_bare(byte)) break;
     ++at_;
@@ -288,7 +289,8 @@ JsonToken JsonReader::bare_token() {
   if (failed_) return JsonToken::error;
   text_ = {buffer_.data() + kept_, at_ - kept_};
   if (text_.empty()) return bad("something that is no JSON");
-  if (is_word(text_)) {
+  const bool letter = text_.front() >= 'A' || text_.back() >= 'A';
+  if (letter && is_word(text_)) {
     value_is_over();
     return JsonToken::word;
   }

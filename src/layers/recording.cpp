@@ -96,12 +96,14 @@ std::optional<Spread> spread_of(std::vector<double> values) {
   return spread;
 }
 
-std::optional<double> mean_ms(const LayerTimes& layer) {
-  if (layer.ms.empty()) return layer.mean_ms;
+std::optional<double> mean_of(std::span<const double> values) {
+  if (values.empty()) return std::nullopt;
   PythonSum sum;
-  for (const double ms : layer.ms) sum.add(ms);
-  return sum.value() / static_cast<double>(layer.ms.size());
+  for (const double value : values) sum.add(value);
+  return sum.value() / static_cast<double>(values.size());
 }
+
+std::optional<double> mean_ms(const LayerTimes& layer) { return layer.ms.empty() ? layer.mean_ms : mean_of(layer.ms); }
 
 std::optional<Unattributed> unattributed(const Recording& recording) {
   if (recording.inference_ms.empty() || recording.layers.empty()) return std::nullopt;
@@ -117,7 +119,28 @@ std::optional<Unattributed> unattributed(const Recording& recording) {
   return row;
 }
 
+// "20241121-05:20:04.261448" as Python writes it, all of 24 characters: no search for where numbers end.
+static std::optional<std::int64_t> full_stamp(std::string_view text) noexcept {
+  unsigned bad = 0;
+  const auto digits = [&](std::size_t from, std::size_t count) {
+    unsigned value = 0;
+    for (std::size_t i = from; i < from + count; ++i) {
+      const unsigned digit = static_cast<unsigned char>(text[i]) - unsigned{'0'};
+      bad |= static_cast<unsigned>(digit > 9);
+      value = value * 10 + digit;
+    }
+    return value;
+  };
+  const unsigned year = digits(0, 4), month = digits(4, 2), day = digits(6, 2), hour = digits(9, 2),
+                 minute = digits(12, 2), second = digits(15, 2), us = digits(18, 6);
+  if (bad != 0 || text[8] != '-' || text[11] != ':' || text[14] != ':' || text[17] != '.' || year == 0 || month < 1 ||
+      month > 12 || day < 1 || day > days_in(year, month) || hour > 23 || minute > 59 || second > 59)
+    return std::nullopt;
+  return ((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60'000'000 + second * std::int64_t{1'000'000} + us;
+}
+
 std::optional<std::int64_t> parse_stamp(std::string_view text) noexcept {
+  if (text.size() == 24) return full_stamp(text);
   if (text.size() < 8) return std::nullopt;
   std::string_view date = text.substr(0, 8);
   const auto year = digits_of(date, 4), month = digits_of(date, 2), day = digits_of(date, 2);

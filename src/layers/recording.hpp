@@ -50,6 +50,8 @@ struct Recording {
   std::vector<std::string> notes;  // what is wrong in the files or was taken for something, one sentence each
 };
 
+[[nodiscard]] std::optional<double> mean_of(std::span<const double> values);  // absent: no values
+
 // Mean time of a layer, whichever way it is there.
 [[nodiscard]] std::optional<double> mean_ms(const LayerTimes& layer);
 

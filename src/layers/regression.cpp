@@ -158,7 +158,8 @@ Expected<Regression, std::string> regress(const Occupancy& occupancy) {
   const double widen = std::sqrt(pieces / (pieces - static_cast<double>(columns)));
   for (std::size_t i = 0; i < occupancy.layers; ++i) {
     RegressedLayer layer{interval_of(drawn[i], (*ordinary)[i], value[i], widen), false};
-    layer.resolved = layer.gross_w.value > 0 && (layer.gross_w.high - layer.gross_w.low) / 2 <= layer.gross_w.value / 2;
+    const double above_idle = value[i] - (rows.has_idle() ? value.back() : 0);
+    layer.resolved = above_idle > 0 && (layer.gross_w.high - layer.gross_w.low) / 2 <= narrow_enough * above_idle;
     out.layers.push_back(layer);
   }
   if (rows.has_idle()) out.idle_w = interval_of(drawn.back(), ordinary->back(), value.back(), widen);

@@ -24,9 +24,10 @@ struct Occupancy {
   [[nodiscard]] std::size_t windows() const { return watts.size(); }
 };
 
+inline constexpr double narrow_enough = 0.25;
 struct RegressedLayer {
   Interval95 gross_w;
-  bool resolved = false;  // half the interval is at most half of the value
+  bool resolved = false;  // half the interval is at most `narrow_enough` of what is above idle
 };
 struct Regression {
   std::vector<RegressedLayer> layers;

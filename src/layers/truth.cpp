@@ -97,12 +97,11 @@ struct Bench {
 Interval95 known(double value) { return {value, value, value}; }
 
 // Of the joules that the sensor measured in the whole time, what neither layers nor idle have.
-double unattributed_share(const Watched& watched, const std::vector<LayerJoules>& layers, double idle_w) {
+double unattributed_share(const Watched& watched, const std::vector<LayerJoules>& layers, double idle_j) {
   double measured = 0;
   for (const SensorReading& one : watched.readings) measured += one.w;
   measured *= watched.seconds / static_cast<double>(watched.readings.size());
-  const Balance sums = balance(measured, idle_w * watched.seconds, layers);
-  return std::fabs(sums.unattributed_j()) / measured;
+  return std::fabs(balance(measured, idle_j, layers).unattributed_j()) / measured;
 }
 
 void regress_into(Tally& tally, const TrueNetwork& network, const Watched& watched, double& worst_unattributed) {
@@ -114,7 +113,8 @@ void regress_into(Tally& tally, const TrueNetwork& network, const Watched& watch
   }
   tally.conditions.push_back(told->condition);
   std::vector<double> powers;
-  std::vector<LayerJoules> joules;
+  std::vector<LayerJoules> joules;  // gross here
+  double busy_s = 0;
   for (std::size_t i = 0; i < network.seconds.size(); ++i) {
     const Interval95 gross = told->layers[i].gross_w;
     const Interval95 active{gross.value - network.idle_w, gross.low - network.idle_w, gross.high - network.idle_w};
@@ -130,10 +130,13 @@ void regress_into(Tally& tally, const TrueNetwork& network, const Watched& watch
     for (std::size_t w = 0; w < watched.occupancy.windows(); ++w)
       seconds += watched.occupancy.shares[w * network.seconds.size() + i];
     seconds *= watched.seconds / static_cast<double>(watched.occupancy.windows());
-    joules.push_back({"", Method::regressed, std::nullopt, known((gross.value - network.idle_w) * seconds), {}});
+    busy_s += seconds;
+    joules.push_back({"", Method::regressed, std::nullopt, known(gross.value * seconds), {}});
   }
   tally.add_spread(powers);
-  worst_unattributed = std::max(worst_unattributed, unattributed_share(watched, joules, network.idle_w));
+  worst_unattributed = std::max(
+      worst_unattributed,
+      unattributed_share(watched, joules, told->idle_w ? told->idle_w->value * (watched.seconds - busy_s) : 0));
 }
 
 void loops_into(Bench& bench, const TrueNetwork& network, TruthRandom& random) {
@@ -188,8 +191,7 @@ void one_network(Bench& bench, const TrueNetwork& network, TruthRandom& random) 
   }
   bench.naive.add_spread(powers);
   bench.naive.row.seconds = runs.seconds;
-  double ignored = 0;  // where nothing is told, all is unattributed
-  regress_into(bench.regressed, network, runs, ignored);
+  regress_into(bench.regressed, network, runs, bench.worst_unattributed);
   const Watched cuts =
       watch(network, with_cuts(network, bench.sensor.window_s, random), bench.sensor, bench.windows, random);
   regress_into(bench.cuts, network, cuts, bench.worst_unattributed);
@@ -241,7 +243,7 @@ std::string truth_text(const Truth& truth, const TruthOptions& options) {
     return share ? format_fixed(100 * *share, digits) + " %" : std::string("–");
   };
   std::string out = std::to_string(options.networks) + " networks of " + std::to_string(options.layers) +
-                    " layers, 0.03–0.3 ms and 1.5–9 W above idle each (spread within a network " +
+                    " layers, 0.03–0.3 ms and 1.2–9 W above idle each (spread within a network " +
                     percent(truth.spread_true, 0) + "), idle 4 W, steps of 40 mW, noise of 20 mW, seed " +
                     std::to_string(options.seed) + "\n\n";
   out += "| window | method | on | told | not resolvable | error | told spread | 95 % covers | condition | watched |\n";
@@ -252,7 +254,7 @@ std::string truth_text(const Truth& truth, const TruthOptions& options) {
            percent(row.spread_told, 1) + " | " + percent(row.covered, 1) + " | " +
            (row.condition ? format_fixed(*row.condition, 0) : std::string("–")) + " | " + format_fixed(row.seconds, 1) +
            " s |\n";
-  out += "\n(c), cut: Σ layers + idle + unattributed = measured; unattributed is at most " +
+  out += "\n(c): Σ layers + idle + unattributed = measured; unattributed is at most " +
          percent(truth.worst_unattributed, 2) + " of what was measured\n";
   for (const std::string& verdict : truth.verdicts) out += verdict + "\n";
   return out;

@@ -33,7 +33,7 @@ struct TruthRow {
 struct Truth {
   std::vector<TruthRow> rows;
   double spread_true = 0;
-  double worst_unattributed = 0;      // |measured − idle − Σ layers| ÷ measured of (c) with cuts, the largest
+  double worst_unattributed = 0;      // |measured − idle − Σ layers| ÷ measured of (c), gross, the largest
   std::vector<std::string> verdicts;  // of the first network, for each sensor
 };
 [[nodiscard]] Truth truth_table(const TruthOptions& options);

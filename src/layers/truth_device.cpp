@@ -49,7 +49,7 @@ TrueNetwork true_network(std::size_t layers, TruthRandom& random) {
   TrueNetwork network;
   for (std::size_t i = 0; i < layers; ++i) {
     network.seconds.push_back(3e-5 * std::pow(10.0, random.uniform()));  // 0.03 to 0.3 ms
-    network.above_idle_w.push_back(1.5 + 7.5 * random.uniform());
+    network.above_idle_w.push_back(1.2 + 7.8 * random.uniform());
   }
   return network;
 }
