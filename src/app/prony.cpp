@@ -16,7 +16,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 17> subcommand_rows{{
+constexpr std::array<Subcommand, 18> subcommand_rows{{
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -62,6 +62,9 @@ constexpr std::array<Subcommand, 17> subcommand_rows{{
     {"export", "Samples, spans, charges or channels as CSV or JSON Lines",
      "  prony export RUN --format csv --table samples > samples.csv\n  prony export RUN --format jsonl --table spans\n",
      &add_export},
+    {"layers", "What each layer of a network takes, and what a frame costs",
+     "  prony layers resnet18.onnx --runs 200\n  prony layers model.onnx --batch 8 --threads 1 --json layers.json\n",
+     &add_layers},
     {"synth", "Make a model with random weights: real compute, meaningless text",
      "  prony synth llama --params 15M -o tiny.gguf\n  prony synth llama --params 100M --quant f16 --seed 7 -o "
      "model.gguf\n",
