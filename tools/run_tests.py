@@ -65,17 +65,20 @@ def stage_tidy(tally, _options):
         run_check(tally, "tidy", [tool, "-quiet", "-p", "build/dev", "src/.*\\.cpp"])
 
 
-def set_up_llama(tally):
-    """The engine's libraries; a machine that cannot have them tests the rest."""
-    code, text = run(["sh", "tools/setup-llama.sh"])
-    if code != 0:
-        show_end(text, 6)
-        tally.skip("llama engine: its libraries cannot be had here (see above)")
-    return code == 0
+def set_up_engines(tally):
+    """The engines' libraries; a machine that cannot have them tests the rest."""
+    there = True
+    for engine, script in (("llama", "tools/setup-llama.sh"), ("onnx", "tools/setup-onnxruntime.sh")):
+        code, text = run(["sh", script])
+        if code != 0:
+            show_end(text, 6)
+            tally.skip(f"{engine} engine: its libraries cannot be had here (see above)")
+            there = False
+    return there
 
 
 def stage_unit(tally, _options):
-    set_up_llama(tally)
+    set_up_engines(tally)
     if build(tally, "dev", DEV):
         run_ctest(tally, "dev")
 

@@ -83,9 +83,8 @@ constexpr auto subcommand_rows = std::to_array<Subcommand>({
     {"quality", "Whether kept answers do what they were told (IFEval)",
      "  prony quality ifeval.prony\n  prony quality --answers answers.jsonl --prompts ifeval.jsonl --json\n",
      &add_quality},
-    {"layers", "What the layers of a network cost, from recordings of other tools",
-     "  prony layers import trt_layer_latency.json trt_engine_info.json\n  prony layers map --legacy raw_data -o "
-     "preprocessed_data\n",
+    {"layers", "What each layer of a network takes, and what a frame costs",
+     "  prony layers resnet18.onnx --runs 200\n  prony layers import trt_layer_latency.json trt_engine_info.json\n",
      &add_layers},
     {"synth", "Make a model with random weights: real compute, meaningless text",
      "  prony synth llama --params 15M -o tiny.gguf\n  prony synth llama --params 100M --quant f16 --seed 7 -o "

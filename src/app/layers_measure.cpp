@@ -1,0 +1,246 @@
+#include "app/layers_measure.hpp"
+
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+
+#include <filesystem>
+#include <memory>
+#include <thread>
+
+#include "app/beside.hpp"
+#include "app/layers_rows.hpp"
+#include "app/record.hpp"
+#include "app/write_file.hpp"
+#include "base/text.hpp"
+#include "complexity/gguf.hpp"
+#include "reports/network_report.hpp"
+#include "workloads/network_runs.hpp"
+
+namespace prony::app {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct MeasureOptions {
+  RecordOptions record;
+  Settings settings;
+  std::string model, engine, timeout = "10m";
+  std::vector<std::string> shapes;
+  std::int64_t runs = 50, warm_up = 5, batch = 0, tokens = 128;
+  std::int32_t threads = 0;
+};
+
+// A folder for the profile and the engine's graph, gone with it.
+class WorkFolder {
+ public:
+  WorkFolder() {
+    std::string name = (fs::temp_directory_path(failed_) / "prony-layers-XXXXXX").string();
+    if (!failed_ && ::mkdtemp(name.data()) != nullptr) path_ = name;
+  }
+  ~WorkFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove_all(path_, ignored);
+  }
+  WorkFolder(const WorkFolder&) = delete;
+  WorkFolder& operator=(const WorkFolder&) = delete;
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+ private:
+  std::error_code failed_;
+  std::string path_;
+};
+
+struct Network {
+  complexity::OnnxModel model;
+  NetworkLayers layers;
+};
+
+Result<Network> read_network(const MeasureOptions& options) {
+  auto model = complexity::read_onnx(options.model);
+  if (!model) return Unexpected<Error>(model.error());
+  for (const std::string& file : model->external_files())
+    if (::access((fs::path(options.model).parent_path() / file).c_str(), R_OK) != 0)
+      return fail(ErrorCode::absent, "the weights of this network are in a file that is not there",
+                  (fs::path(options.model).parent_path() / file).string(), "Put it beside the model.");
+  complexity::OnnxShapes shapes;
+  for (const std::string& words : options.shapes)
+    if (auto added = complexity::add_onnx_shape(shapes, words); !added) return Unexpected<Error>(added.error());
+  if (options.batch > 0) shapes.batch = options.batch;
+  auto layers = complexity::layers_of(*model, shapes);
+  if (!layers) return Unexpected<Error>(layers.error());
+  for (std::size_t i = 0; i < model->graph.inputs.size(); ++i) {
+    const auto& told = model->graph.inputs[i].shape;
+    for (std::size_t d = 0; told && d < told->size(); ++d)
+      if ((*told)[d].value >= 0 && (*told)[d].value != layers->inputs[i].shape[d])
+        return fail(
+            ErrorCode::usage,
+            "input '" + printable(layers->inputs[i].name, 60) + "' is fixed in the file: dimension " +
+                std::to_string(d + 1) + " is " + std::to_string((*told)[d].value) + ", not " +
+                std::to_string(layers->inputs[i].shape[d]),
+            options.batch > 0 ? "--batch" : "--input-shape",
+            "Export it with this dimension left open (prony synth onnx --dynamic-batch), or leave the option out.");
+  }
+  return Network{std::move(*model), std::move(*layers)};
+}
+
+using RunFacts = std::vector<std::pair<std::string, std::string>>;
+
+Result<void> prepare_network(const MeasureOptions& options, NetworkRunOptions& runs) {
+  auto read = read_network(options);
+  if (!read) return Unexpected<Error>(read.error());
+  auto network = std::make_shared<Network>(std::move(*read));
+  for (const NetworkPort& port : network->layers.inputs) runs.shapes[port.name] = port.shape;
+  // The engine keeps a million events: two a node are reckoned with, for what it puts between them.
+  const auto nodes = static_cast<std::int64_t>(network->model.graph.nodes.size());
+  runs.profiled_runs = std::clamp<std::int64_t>(900'000 / (2 * nodes + 8) - options.warm_up, 1, options.runs);
+  runs.describe = [network, path = runs.optimised_model](const std::vector<NetworkRunTimes>& times) {
+    const auto engine = complexity::read_onnx(path);
+    return RunFacts{{layer_times_fact, layer_times(network->model, network->layers, engine ? &*engine : nullptr,
+                                                   times.empty() ? NetworkRunTimes{} : times.front())}};
+  };
+  return {};
+}
+
+Result<void> prepare_model(const MeasureOptions& options, NetworkRunOptions& runs) {
+  if (options.batch > 0 || !options.shapes.empty())
+    return fail(ErrorCode::usage, "a language model has no input shape",
+                options.batch > 0 ? "--batch" : "--input-shape", "--tokens says how long its prompt is.");
+  if (auto head = complexity::read_gguf(options.model); !head) return Unexpected<Error>(head.error());
+  runs.parts = {"prefill", "decode"};
+  runs.tokens = options.tokens;
+  runs.describe = [tokens = runs.tokens](const std::vector<NetworkRunTimes>& times) {
+    return RunFacts{{layer_times_fact, model_times(tokens, times)}};
+  };
+  return {};
+}
+
+std::int32_t free_cores() {
+  return std::max(1, static_cast<std::int32_t>(std::max(1u, std::thread::hardware_concurrency())) - 1);
+}
+
+Result<RecordPlan> plan_of(MeasureOptions& options, const WorkFolder& folder, const CommandWords& worker) {
+  if (auto resolved = options.settings.resolve(config_file(options.record), config_keys()); !resolved)
+    return Unexpected<Error>(resolved.error());
+  const bool language = options.model.ends_with(".gguf");
+  const std::string engine = !options.engine.empty() ? options.engine : language ? "llama" : "onnxruntime";
+  if (engine != (language ? "llama" : "onnxruntime") && worker.empty())
+    return fail(ErrorCode::usage, "no engine of such files is called '" + printable(engine, 40) + "'", "--engine",
+                "There are onnxruntime for .onnx and llama for .gguf. A worker of your own goes after two dashes.");
+  const auto timeout = duration_setting(options.timeout, "timeout", milliseconds(1), milliseconds(86'400'000));
+  if (!timeout) return Unexpected<Error>(timeout.error());
+  if (folder.path().empty())
+    return fail(ErrorCode::denied, "no folder could be made for the profile", "TMPDIR",
+                "Point TMPDIR at a folder that you may write.");
+  NetworkRunOptions runs;
+  runs.arguments = worker;
+  if (worker.empty()) {
+    const char* program = language ? "prony-engine-llama" : "prony-engine-onnx";
+    const auto found = find_beside_or_in_path(program);
+    if (!found)
+      return fail(ErrorCode::absent, "the worker of this engine is not installed", program,
+                  std::string(language ? "tools/setup-llama.sh" : "tools/setup-onnxruntime.sh") +
+                      " fetches its library; then build again:  make build");
+    runs.arguments = {*found};
+  }
+  runs.model = options.model;
+  runs.threads = options.threads > 0 ? options.threads : free_cores();
+  runs.runs = options.runs;
+  runs.warm_up = options.warm_up;
+  runs.profiled_runs = options.runs;
+  runs.timeout_ns = timeout->ns;
+  runs.profile_prefix = folder.path() + "/profile";
+  runs.optimised_model = folder.path() + "/engine.onnx";
+  if (auto ready = language ? prepare_model(options, runs) : prepare_network(options, runs); !ready)
+    return Unexpected<Error>(ready.error());
+  RecordPlan plan;
+  plan.kind = "layers";
+  plan.name = fs::path(options.model).stem().string();
+  plan.options = options.record;
+  plan.options.quiet = true;  // its own report is printed
+  plan.options.json.clear();
+  plan.options.csv.clear();
+  plan.interrupt_cancels = true;
+  plan.facts = options.settings.facts();
+  plan.facts.push_back({"run.command", "prony layers " + options.model, "flag"});
+  plan.facts.push_back({"model.path", options.model, "flag"});
+  plan.facts.push_back({"engine.threads", std::to_string(runs.threads), "prony"});
+  plan.workload = make_network_runs(std::move(runs));
+  return plan;
+}
+
+int print_layers(const std::string& path, const RecordOptions& options) {
+  auto run = Run::open(path);
+  if (!run) return failed(run.error());
+  const auto summary = summarise(**run);
+  if (!summary) return failed(summary.error());
+  const auto report = network_report(*summary);
+  if (!report) return failed(report.error());
+  int code = exit_code::ok;
+  const Terminal terminal = terminal_of(STDOUT_FILENO);
+  if (!options.quiet && options.json != "-" && options.csv != "-")
+    code = print_result(network_text(*report, terminal.width, terminal.colour));
+  if (!options.json.empty())
+    if (auto written = write_file(options.json, report->dump(2) + "\n"); !written) code = failed(written.error());
+  if (!options.csv.empty())
+    if (auto written = write_file(options.csv, network_csv(*report)); !written) code = failed(written.error());
+  return code;
+}
+
+int measure_layers(MeasureOptions& options, const CommandWords& worker) {
+  if (options.model.ends_with(".prony")) return print_layers(options.model, options.record);
+  const WorkFolder folder;
+  auto plan = plan_of(options, folder, worker);
+  if (!plan) return failed(plan.error());
+  const Recorded recorded = record(std::move(*plan));
+  if (recorded.path.empty() || recorded.exit_code != exit_code::ok) return recorded.exit_code;
+  const int printed = print_layers(recorded.path.string(), options.record);
+  if (!options.record.quiet) print_note("the Run is " + recorded.path.string());
+  return printed;
+}
+
+}  // namespace
+
+std::function<std::optional<int>(const CommandWords&)> add_layer_measurement(CLI::App& command) {
+  auto options = std::make_shared<MeasureOptions>();
+  MeasureOptions& o = *options;
+  Settings& settings = o.settings;
+  const CLI::Range counts(std::int64_t{1}, std::int64_t{10'000'000});
+  command.add_option("MODEL", o.model, "An ONNX file; or a Run of layers, to print it again")->type_name("FILE");
+  settings.watch("engine", command.add_option("--engine", o.engine, "onnxruntime (default)")->type_name("NAME"), "");
+  settings.watch("tokens",
+                 command.add_option("--tokens", o.tokens, "Of a language model's prompt (default 128)")
+                     ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000})),
+                 "128");
+  settings.watch(
+      "runs",
+      command.add_option("--runs", o.runs, "Runs that count, with and without profiler (default 50)")->check(counts),
+      "50");
+  settings.watch("warmup",
+                 command.add_option("--warmup", o.warm_up, "Runs before them (default 5)")
+                     ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000})),
+                 "5");
+  settings.watch(
+      "threads",
+      command.add_option("--threads", o.threads, "Of the engine (default: cores − 1)")->check(CLI::Range(1, 4096)),
+      std::to_string(free_cores()));
+  settings.watch(
+      "batch",
+      command.add_option("--batch", o.batch, "The first dimension of every input, where it is open")->check(counts),
+      "");
+  settings.watch("input-shape",
+                 command.add_option("--input-shape", o.shapes, "NAME:1x3x224x224, or a dimension by its name: batch=1")
+                     ->type_name("SHAPE"),
+                 "");
+  settings.watch("timeout",
+                 command.add_option("--timeout", o.timeout, "For loading, and for each series (default 10m)")
+                     ->type_name("DURATION"),
+                 "10m");
+  add_record_options(command, o.record, settings);
+  return [options](const CommandWords& worker) -> std::optional<int> {
+    if (options->model.empty()) return std::nullopt;
+    return measure_layers(*options, worker);
+  };
+}
+
+}  // namespace prony::app
