@@ -58,9 +58,9 @@ std::optional<Failure> LlamaEngine::perplexity(const CorpusSettings& settings, C
   in_cache_.clear();
   for (const Window& window : windows) {
     std::vector<llama_token> row;
+    row.reserve(window.end - window.begin + 1);
     if (sums.begin_token) row.push_back(begin);
-    row.insert(row.end(), tokens.begin() + static_cast<std::ptrdiff_t>(window.begin),
-               tokens.begin() + static_cast<std::ptrdiff_t>(window.end));
+    for (std::size_t i = window.begin; i < window.end; ++i) row.push_back(tokens[i]);
     CorpusWindow sum;
     if (auto failure = score_window(row, window.scored - window.begin + (sums.begin_token ? 1 : 0), sum))
       return failure;

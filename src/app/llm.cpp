@@ -220,12 +220,11 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
     settings.watch(name, option, default_text);
     return option;
   };
-  watch("engine",
-        command
-            .add_option("--engine", o.engine,
-                        "llama (default), transformers, or a server's: ollama, openai, … (prony help engines)")
-            ->type_name("NAME"),
-        "llama");
+  watch(
+      "engine",
+      command.add_option("--engine", o.engine, "llama (default), transformers, ollama, openai, … (prony help engines)")
+          ->type_name("NAME"),
+      "llama");
   watch("model",
         command
             .add_option("--model", o.prompts.models, "The model file (GGUF), or its name on a server; may be repeated")

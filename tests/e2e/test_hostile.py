@@ -101,7 +101,7 @@ class Words(Case):
 
     def test_each_help_fits_a_screen_and_ends_with_two_examples(self):
         for name in ("run", "llm", "sensors", "probe", "doctor", "setup", "show", "export", "synth", "help", "baseline",
-                     "calibrate", "attach", "monitor", "compare", "import", "study"):
+                     "calibrate", "attach", "monitor", "compare", "import", "study", "quality", "inspect", "layers"):
             lines = self.prony(name, "--help").out.rstrip().splitlines()
             self.assertLessEqual(len(lines), 40, name)
             self.assertLessEqual(max(map(len, lines)), 100, name)
