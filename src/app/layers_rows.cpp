@@ -115,7 +115,7 @@ void add_times(ordered_json& out, const NetworkRunTimes& times, const Describe& 
   out["nested_events"] = times.nested_events;
 }
 
-std::string text_of(const ordered_json& out) {
+std::string layer_text_of(const ordered_json& out) {
   return out.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
@@ -128,7 +128,7 @@ std::string model_times(std::int64_t tokens, const std::vector<NetworkRunTimes>&
     add_times(one, times, [](ordered_json&, const NetworkNodeTimes&) {});
     out["parts"].push_back(std::move(one));
   }
-  return text_of(out);
+  return layer_text_of(out);
 }
 
 std::string layer_times(const complexity::OnnxModel& model, const NetworkLayers& network,
@@ -155,7 +155,7 @@ std::string layer_times(const complexity::OnnxModel& model, const NetworkLayers&
   for (const std::size_t place : mapping.left_out)
     if (const auto found = layers.find(place); found != layers.end()) left_out.push_back(found->second->name);
   out["left_out"] = std::move(left_out);
-  return text_of(out);
+  return layer_text_of(out);
 }
 
 }  // namespace prony::app
