@@ -139,6 +139,44 @@ class Failures(WithNetworks):
         self.assertIn("no times of layers", shown.err)
 
 
+class LanguageModel(Case):
+    """Layers and operators of a GGUF file by llama.cpp's evaluation callback."""
+
+    def setUp(self):
+        super().setUp()
+        if program("prony-engine-llama") is None:
+            self.skipTest("prony-engine-llama was not built (tools/setup-llama.sh)")
+        self.model = self.path("tiny.gguf")
+        done = self.prony("synth", "llama", "--params", "160k", "-o", self.model)
+        self.assertEqual(done.returncode, 0, done.err)
+
+    def test_prefill_and_decode_have_rows_of_their_own_that_add_up(self):
+        done = self.prony("layers", self.model, "--out", self.path("x.prony"), "--json", self.path("x.json"), "--threads",
+                          "1", "--runs", "5", "--warmup", "1", "--tokens", "32")
+        self.assertEqual(done.returncode, 0, done.err)
+        report = self.load("x.json")
+        self.assertEqual([part["part"] for part in report["parts"]], ["prefill", "decode"])
+        for part in report["parts"]:
+            times = part["times"]
+            self.assertEqual(times["plain"]["runs"], 5)
+            rows = sum(row["mean_s"] for row in times["rows"])
+            self.assertAlmostEqual(rows + times["unattributed_s"], times["profiled"]["mean_s"], delta=1e-9)
+            self.assertGreater(times["unattributed_s"], 0)
+            layers = {row["name"] for row in times["rows"]}
+            self.assertTrue({"layer 0", "layer 1", "output"} <= layers, layers)
+            self.assertIn("MUL_MAT", {row["op"] for row in times["rows"]})
+        self.assertIn("prefill: a prompt of 32 tokens", done.out)
+        self.assertIn("decode: one token after 32", done.out)
+        self.assertIn("without it", done.out)  # what the callback costs
+        self.assertAlmostEqual(report["parts"][0]["fps"] * report["parts"][0]["times"]["plain"]["mean_s"], 32, delta=1e-6)
+        self.assert_charges_close("x.prony")
+
+    def test_a_language_model_has_no_input_shape(self):
+        done = self.prony("layers", self.model, "--batch", "2", "--out", self.path("x.prony"))
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("--tokens", done.err)
+
+
 class Worker(WithNetworks):
     def talk(self, *messages):
         import subprocess
