@@ -121,6 +121,7 @@ class LlamaEngine {
   [[nodiscard]] static std::string version();
   // Replaces a model loaded before.
   [[nodiscard]] std::optional<Failure> load(const LoadSettings& settings, ModelFacts& facts);
+  [[nodiscard]] llama_model* model() const noexcept { return model_.get(); }  // null: none is loaded
   [[nodiscard]] bool loaded() const noexcept { return context_ != nullptr; }
   [[nodiscard]] std::optional<Failure> answer(const PromptSettings& prompt, const Observer& observer, Answer& answer);
   // Answers all of them, put together as load() was told; `asked_ns`: when they were asked. What one prompt leaves in

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 
+#include "layer_times.hpp"
 #include "line_queue.hpp"
 #include "llama_engine.hpp"
 #include "message.hpp"
@@ -61,7 +62,7 @@ class Worker {
          {"engine_version", LlamaEngine::version()},
          {"capabilities",
           {"prompt", "phase", "cancel", "seed", "ignore_eos", "sampling", "batch", "min_tokens", "truncate",
-           "cancel_after", "tokenise", "cached_tokens", "perplexity"}}});
+           "cancel_after", "tokenise", "cached_tokens", "perplexity", "infer"}}});
     while (!stopped_) {
       const auto line = lines_.next();
       if (!line) break;
@@ -92,6 +93,7 @@ class Worker {
     if (type == "batch") return batch(message);
     if (type == "tokenise") return tokenise(message);
     if (type == "perplexity") return perplexity(message);
+    if (type == "infer") return infer(message);
     if (type == "stop") {
       say({{"type", "bye"}});
       stopped_ = true;
@@ -105,6 +107,7 @@ class Worker {
     seed_ =
         static_cast<std::uint32_t>(integer(message, "seed", 0, std::numeric_limits<std::uint32_t>::max()).value_or(1));
     lines_.cancelled() = lines_.ended();
+    layers_.reset();
     const prony_span span = prony_span_begin(PRONY_PHASE, "load", 0);
     ModelFacts facts;
     const auto failure = engine_.load(settings, facts);
@@ -199,6 +202,59 @@ class Worker {
     prony_span_count(span, "kv_tokens", step.kv_tokens);
     prony_span_count(span, "sequences", step.sequences);
     if (step.padding_tokens > 0) prony_span_count(span, "padding_tokens", step.padding_tokens);
+  }
+
+  // A part of the work so many times, prefill or decode, with the time of each operator or without.
+  void infer(const json& message) {
+    if (!engine_.loaded()) throw BadMessage{"state", "no model is loaded"};
+    const std::string id = text(message, "id"), part = text(message, "part");
+    if (part != "prefill" && part != "decode") throw BadMessage{"protocol", "part is neither prefill nor decode"};
+    const auto runs = integer(message, "runs", 1, 1'000'000).value_or(1);
+    const auto warm_up = integer(message, "warm_up", 0, 1'000'000).value_or(0);
+    const auto tokens = static_cast<std::int32_t>(integer(message, "tokens", 1, 1'000'000).value_or(128));
+    const auto threads = static_cast<std::int32_t>(integer(message, "threads", 1, 4096).value_or(1));
+    const bool observed = message.contains("profile");
+    lines_.cancelled() = lines_.ended();
+    if (!layers_ || layers_tokens_ != tokens) {
+      layers_ = std::make_unique<LayerTimes>(engine_.model());
+      layers_tokens_ = tokens;
+      if (const auto failure = layers_->open(tokens, threads)) {
+        layers_.reset();
+        return error(failure->code, failure->message, id);
+      }
+    }
+    layers_->clear();
+    json took = json::array();
+    const bool decode = part == "decode";
+    std::optional<Failure> failure = layers_->prepare(decode, observed);
+    if (!failure) failure = repeat_part(decode, observed, warm_up, "warm-up", nullptr);
+    layers_->clear();
+    if (!failure) failure = repeat_part(decode, observed, runs, id, &took);
+    if (failure) return error(failure->code, failure->message, id);
+    json reply = {{"type", "result"}, {"id", id}, {"durations_ns", took}};
+    if (observed) {
+      reply["nodes"] = json::array();
+      for (const OperatorTimes& row : layers_->rows())
+        reply["nodes"].push_back({{"name", row.layer}, {"op", row.op}, {"durations_ns", row.durations_ns}});
+    }
+    say(reply);
+  }
+
+  std::optional<Failure> repeat_part(bool decode, bool observed, std::int64_t runs, const std::string& name,
+                                     json* took) {
+    if (runs == 0) return std::nullopt;
+    const prony_span span = prony_span_begin(PRONY_PHASE, name.c_str(), 0);
+    prony_span_count(span, "runs", runs);
+    std::optional<Failure> failure;
+    for (std::int64_t i = 0; i < runs && !failure; ++i) {
+      if (lines_.cancelled()) failure = Failure{"cancelled", "called off"};
+      std::int64_t begin = 0, end = 0;
+      if (!failure) failure = layers_->run(decode, observed, begin, end);
+      if (took != nullptr) took->push_back(end - begin);
+      if (!failure && took != nullptr) prony_span_complete(PRONY_BATCH, name.c_str(), span, begin, end);
+    }
+    prony_span_end(span, failure ? PRONY_FAILED : PRONY_OK);
+    return failure;
   }
 
   // How long texts are, without computing anything.
@@ -369,6 +425,8 @@ class Worker {
   LineQueue& lines_;
   int out_;
   LlamaEngine engine_;
+  std::unique_ptr<LayerTimes> layers_;  // after the engine: its contexts are of the engine's model
+  std::int32_t layers_tokens_ = 0;
   Fault fault_;
   std::uint32_t seed_ = 1;
   int prompts_ = 0;

@@ -206,8 +206,11 @@ std::function<std::optional<int>(const CommandWords&)> add_layer_measurement(CLI
   MeasureOptions& o = *options;
   Settings& settings = o.settings;
   const CLI::Range counts(std::int64_t{1}, std::int64_t{10'000'000});
-  command.add_option("MODEL", o.model, "An ONNX file; or a Run of layers, to print it again")->type_name("FILE");
-  settings.watch("engine", command.add_option("--engine", o.engine, "onnxruntime (default)")->type_name("NAME"), "");
+  command.add_option("MODEL", o.model, "An ONNX or GGUF file; or a Run of layers, to print it again")
+      ->type_name("FILE");
+  settings.watch("engine",
+                 command.add_option("--engine", o.engine, "onnxruntime of .onnx, llama of .gguf")->type_name("NAME"),
+                 "");
   settings.watch("tokens",
                  command.add_option("--tokens", o.tokens, "Of a language model's prompt (default 128)")
                      ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000})),
