@@ -102,7 +102,7 @@ def skip_reason(text):
     return "says no reason"
 
 
-def run_gtests(tally, stage, programs, prefix=(), env=None, timeout=900):
+def run_gtests(tally, stage, programs, prefix=(), env=None, timeout=1500):
     """Test programs, as many at once as there are CPUs, the largest first; each counted by its own JSON report."""
     def end_of(program):
         report = program + ".json"

@@ -1,20 +1,14 @@
 #include "synth/gguf_llama.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <utility>
 #include <vector>
 
-#include "base/fd.hpp"
 #include "base/text.hpp"
+#include "synth/model_output.hpp"
 
 namespace prony {
 
@@ -227,100 +221,6 @@ std::string header_of(const SynthOptions& options, const LlamaShape& shape, cons
   return text;
 }
 
-// SplitMix64 (Steele, Lea, Flood 2014): a stream per tensor, so that no tensor depends on the ones before it.
-class Random {
- public:
-  Random(std::uint64_t seed, std::uint64_t stream)
-      : state_(mix(seed * 0x9e3779b97f4a7c15U + 1) ^ mix(stream + 0x51U)) {}
-  std::uint64_t next() { return mix(state_ += 0x9e3779b97f4a7c15U); }
-
- private:
-  static std::uint64_t mix(std::uint64_t z) {
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-  }
-  std::uint64_t state_;
-};
-
-// Buffered writing to a temporary file that vanishes unless finish() was reached.
-class Output {
- public:
-  static Result<Output> open(const std::string& path) {
-    Output out;
-    out.path_ = path;
-    out.temporary_ = path + ".partial-" + std::to_string(::getpid());
-    auto fd = Fd::open(out.temporary_, O_WRONLY | O_CREAT | O_EXCL, 0644);
-    if (!fd) {
-      fd.error().where = path;
-      if (fd.error().fix.empty()) fd.error().fix = "choose a file in a folder that exists and that you may write";
-      out.temporary_.clear();
-      return Unexpected<Error>(fd.error());
-    }
-    out.fd_ = std::move(*fd);
-    out.buffer_.reserve(buffer_bytes + 64);
-    return out;
-  }
-  Output(Output&& other) noexcept
-      : path_(std::move(other.path_)),
-        temporary_(std::exchange(other.temporary_, {})),
-        buffer_(std::move(other.buffer_)),
-        fd_(std::move(other.fd_)),
-        written_(other.written_) {}
-  Output& operator=(Output&&) = delete;
-  Output(const Output&) = delete;
-  Output& operator=(const Output&) = delete;
-  ~Output() {
-    if (!temporary_.empty()) ::unlink(temporary_.c_str());
-  }
-
-  [[nodiscard]] Result<void> put(const char* data, std::size_t size) {
-    buffer_.append(data, size);
-    written_ += size;
-    return buffer_.size() < buffer_bytes ? Result<void>{} : flush();
-  }
-  [[nodiscard]] Result<void> zeros_up_to(std::uint64_t position) {
-    const std::string zeros(static_cast<std::size_t>(position - written_), '\0');
-    return put(zeros.data(), zeros.size());
-  }
-  [[nodiscard]] std::uint64_t position() const { return written_; }
-
-  [[nodiscard]] Result<void> finish() {
-    if (auto done = flush(); !done) return done;
-    // Some file systems tell of a full disk only here.
-    if (::close(fd_.release()) != 0) return Unexpected<Error>(explain(errno));
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) return Unexpected<Error>(explain(errno));
-    temporary_.clear();
-    return {};
-  }
-
- private:
-  static constexpr std::size_t buffer_bytes = std::size_t{1} << 20;
-  Output() = default;
-
-  [[nodiscard]] Error explain(int error) const {
-    Error what = error_from_errno(error, path_, "cannot write the model");
-    if (what.code == ErrorCode::full)
-      what.fix = "free some space or name a file on another disk; nothing was left behind";
-    return what;
-  }
-  [[nodiscard]] Result<void> flush() {
-    std::size_t done = 0;
-    while (done < buffer_.size()) {
-      const ssize_t got = ::write(fd_.get(), buffer_.data() + done, buffer_.size() - done);
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return Unexpected<Error>(explain(errno));
-      done += static_cast<std::size_t>(got);
-    }
-    buffer_.clear();
-    return {};
-  }
-
-  std::string path_, temporary_, buffer_;
-  Fd fd_;
-  std::uint64_t written_ = 0;
-};
-
 // One weight is a random byte in −127 … 127 times `unit`; 74 is about the standard deviation of such bytes.
 class Weights {
  public:
@@ -335,7 +235,7 @@ class Weights {
   }
 
   // Appends 32 weights; `random` null: zeros.
-  void block(Random* random, std::string& out) const {
+  void block(SynthRandom* random, std::string& out) const {
     std::array<unsigned char, 32> bytes{};
     for (std::size_t i = 0; random != nullptr && i < bytes.size(); i += 8) {
       const std::uint64_t word = random->next();
@@ -366,20 +266,20 @@ class Weights {
   std::array<std::uint32_t, 256> floats_{};
 };
 
-Result<void> write_tensor(Output& out, const Tensor& tensor, const SynthOptions& options, std::uint64_t number) {
+Result<void> write_tensor(SynthOutput& out, const Tensor& tensor, const SynthOptions& options, std::uint64_t number) {
   if (tensor.norm) {
     Bytes ones;
     for (std::uint64_t i = 0; i < tensor.elements(); ++i) ones.f32(1.0F);
-    return out.put(ones.text().data(), ones.text().size());
+    return out.put(ones.text());
   }
   const Weights weights(options.quant, tensor.row);
-  Random random(options.seed, number);
+  SynthRandom random(options.seed, number);
   std::string row;
   for (std::uint64_t r = 0; r < tensor.rows; ++r) {
     row.clear();
     for (std::uint64_t i = 0; i < tensor.row; i += 32)
       weights.block(tensor.output && r < first_byte_token ? nullptr : &random, row);
-    if (auto done = out.put(row.data(), row.size()); !done) return done;
+    if (auto done = out.put(row); !done) return done;
   }
   return {};
 }
@@ -410,13 +310,6 @@ std::uint16_t half_from_float(float value) noexcept {
 Result<SynthReport> write_synthetic_llama(const SynthOptions& options, const std::string& path) {
   if (options.context_length < 16)
     return fail(ErrorCode::usage, "a context of fewer than 16 tokens is of no use", "--ctx", "use 16 or more");
-  struct stat status{};
-  const bool there = ::stat(path.c_str(), &status) == 0;
-  if (there && !S_ISREG(status.st_mode))  // the finished file is renamed onto its place: a device would be gone
-    return fail(ErrorCode::usage, "this is no regular file", path, "Name another file.");
-  if (!options.replace && there)
-    return fail(ErrorCode::usage, "the file exists already", path,
-                "Name another file, or replace this one with --force.");
   SynthReport report;
   report.shape = llama_shape_for(options.parameters);
   report.parameters = report.shape.parameters();
@@ -424,10 +317,10 @@ Result<SynthReport> write_synthetic_llama(const SynthOptions& options, const std
   const std::vector<Tensor> tensors = tensors_of(report.shape, facts_of(options.quant));
   report.tensors = static_cast<std::uint32_t>(tensors.size());
 
-  auto out = Output::open(path);
+  auto out = SynthOutput::open(path, options.replace);
   if (!out) return Unexpected<Error>(out.error());
   const std::string header = header_of(options, report.shape, tensors, report.name);
-  if (auto done = out->put(header.data(), header.size()); !done) return Unexpected<Error>(done.error());
+  if (auto done = out->put(header); !done) return Unexpected<Error>(done.error());
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     auto done = out->zeros_up_to(header.size() + tensors[i].offset);
     if (done) done = write_tensor(*out, tensors[i], options, i);

@@ -1,0 +1,168 @@
+// The operators that are known, sorted by name: what kind of layer each is and how it is counted.
+#include <algorithm>
+#include <array>
+
+#include "complexity/onnx_call.hpp"
+
+namespace prony::complexity {
+
+namespace {
+
+using Kind = LayerKind;
+
+// Operations of an element: one for a comparison or a sum, a few where the function is made of several. They are no
+// multiply-adds and stand apart from them.
+constexpr std::array operators{
+    OnnxOperator{"Abs", Kind::activation, rules::same, 1},
+    OnnxOperator{"Acos", Kind::activation, rules::same, 1},
+    OnnxOperator{"Add", Kind::elementwise, rules::broadcasting, 1},
+    OnnxOperator{"And", Kind::elementwise, rules::comparison, 1},
+    OnnxOperator{"ArgMax", Kind::reduction, rules::arg_reduction, 1},
+    OnnxOperator{"ArgMin", Kind::reduction, rules::arg_reduction, 1},
+    OnnxOperator{"Asin", Kind::activation, rules::same, 1},
+    OnnxOperator{"Atan", Kind::activation, rules::same, 1},
+    OnnxOperator{"AveragePool", Kind::pooling, rules::pooling, 1},
+    OnnxOperator{"BatchNormalization", Kind::normalisation, rules::normalisation, 2},
+    OnnxOperator{"Cast", Kind::elementwise, rules::cast, 1},
+    OnnxOperator{"CastLike", Kind::elementwise, rules::same, 1},
+    OnnxOperator{"Ceil", Kind::activation, rules::same, 1},
+    OnnxOperator{"Celu", Kind::activation, rules::same, 3},
+    OnnxOperator{"Clip", Kind::activation, rules::same, 2},
+    OnnxOperator{"Concat", Kind::movement, rules::concat, 0},
+    OnnxOperator{"ConstantOfShape", Kind::movement, rules::constant_of_shape, 0},
+    OnnxOperator{"Conv", Kind::convolution, rules::convolution, 0},
+    OnnxOperator{"ConvInteger", Kind::convolution, rules::quantised_convolution, 0},
+    OnnxOperator{"ConvTranspose", Kind::convolution, rules::transposed_convolution, 0},
+    OnnxOperator{"Cos", Kind::activation, rules::same, 1},
+    OnnxOperator{"CumSum", Kind::elementwise, rules::same, 1},
+    OnnxOperator{"DepthToSpace", Kind::movement, rules::depth_to_space, 0},
+    OnnxOperator{"DequantizeLinear", Kind::quantisation, rules::dequantise, 2},
+    OnnxOperator{"Div", Kind::elementwise, rules::broadcasting, 1},
+    OnnxOperator{"Dropout", Kind::movement, rules::identity, 0},
+    OnnxOperator{"DynamicQuantizeLinear", Kind::quantisation, rules::dynamic_quantise, 4},
+    OnnxOperator{"Einsum", Kind::matmul, rules::einsum, 0},
+    OnnxOperator{"Elu", Kind::activation, rules::same, 2},
+    OnnxOperator{"Equal", Kind::elementwise, rules::comparison, 1},
+    OnnxOperator{"Erf", Kind::activation, rules::same, 1},
+    OnnxOperator{"Exp", Kind::activation, rules::same, 1},
+    OnnxOperator{"Expand", Kind::movement, rules::expand, 0},
+    OnnxOperator{"Flatten", Kind::movement, rules::flatten, 0},
+    OnnxOperator{"Floor", Kind::activation, rules::same, 1},
+    OnnxOperator{"GRU", Kind::recurrent, rules::recurrent, 0},
+    OnnxOperator{"Gather", Kind::movement, rules::gather, 0},
+    OnnxOperator{"GatherElements", Kind::movement, rules::gather_elements, 0},
+    OnnxOperator{"GatherND", Kind::movement, rules::gather_nd, 0},
+    OnnxOperator{"Gelu", Kind::activation, rules::same, 4},
+    OnnxOperator{"Gemm", Kind::dense, rules::gemm, 0},
+    OnnxOperator{"GlobalAveragePool", Kind::pooling, rules::global_pooling, 1},
+    OnnxOperator{"GlobalLpPool", Kind::pooling, rules::global_pooling, 1},
+    OnnxOperator{"GlobalMaxPool", Kind::pooling, rules::global_pooling, 1},
+    OnnxOperator{"Greater", Kind::elementwise, rules::comparison, 1},
+    OnnxOperator{"GreaterOrEqual", Kind::elementwise, rules::comparison, 1},
+    OnnxOperator{"GroupNormalization", Kind::normalisation, rules::normalisation, 6},
+    OnnxOperator{"HardSigmoid", Kind::activation, rules::same, 3},
+    OnnxOperator{"HardSwish", Kind::activation, rules::same, 4},
+    OnnxOperator{"Hardmax", Kind::softmax, rules::softmax, 1},
+    OnnxOperator{"Identity", Kind::movement, rules::identity, 0},
+    OnnxOperator{"InstanceNormalization", Kind::normalisation, rules::normalisation, 6},
+    OnnxOperator{"LRN", Kind::normalisation, rules::normalisation, 8},
+    OnnxOperator{"LSTM", Kind::recurrent, rules::recurrent, 0},
+    OnnxOperator{"LayerNormalization", Kind::normalisation, rules::normalisation, 6},
+    OnnxOperator{"LeakyRelu", Kind::activation, rules::same, 2},
+    OnnxOperator{"Less", Kind::elementwise, rules::comparison, 1},
+    OnnxOperator{"LessOrEqual", Kind::elementwise, rules::comparison, 1},
+    OnnxOperator{"Log", Kind::activation, rules::same, 1},
+    OnnxOperator{"LogSoftmax", Kind::softmax, rules::softmax, 4},
+    OnnxOperator{"LpNormalization", Kind::normalisation, rules::normalisation, 3},
+    OnnxOperator{"LpPool", Kind::pooling, rules::pooling, 2},
+    OnnxOperator{"MatMul", Kind::matmul, rules::matrix_product, 0},
+    OnnxOperator{"MatMulInteger", Kind::matmul, rules::matrix_product, 0},
+    OnnxOperator{"Max", Kind::elementwise, rules::broadcasting, 1},
+    OnnxOperator{"MaxPool", Kind::pooling, rules::pooling, 1},
+    OnnxOperator{"Mean", Kind::elementwise, rules::broadcasting, 1},
+    OnnxOperator{"MeanVarianceNormalization", Kind::normalisation, rules::normalisation, 4},
+    OnnxOperator{"Min", Kind::elementwise, rules::broadcasting, 1},
+    OnnxOperator{"Mish", Kind::activation, rules::same, 4},
+    OnnxOperator{"Mod", Kind::elementwise, rules::broadcasting, 1},
+    OnnxOperator{"Mul", Kind::elementwise, rules::broadcasting, 1},
+    OnnxOperator{"Neg", Kind::activation, rules::same, 1},
+    OnnxOperator{"Not", Kind::activation, rules::same, 1},
+    OnnxOperator{"OneHot", Kind::movement, rules::one_hot, 0},
+    OnnxOperator{"Or", Kind::elementwise, rules::comparison, 1},
+    OnnxOperator{"PRelu", Kind::activation, rules::broadcasting, 2},
+    OnnxOperator{"Pad", Kind::movement, rules::pad, 0},
+    OnnxOperator{"Pow", Kind::elementwise, rules::broadcasting, 1},
+    OnnxOperator{"QLinearConv", Kind::convolution, rules::quantised_convolution, 0},
+    OnnxOperator{"QLinearMatMul", Kind::matmul, rules::quantised_matrix_product, 0},
+    OnnxOperator{"QuantizeLinear", Kind::quantisation, rules::quantise, 2},
+    OnnxOperator{"RNN", Kind::recurrent, rules::recurrent, 0},
+    OnnxOperator{"Range", Kind::movement, rules::range, 0},
+    OnnxOperator{"Reciprocal", Kind::activation, rules::same, 1},
+    OnnxOperator{"ReduceL1", Kind::reduction, rules::reduction, 1},
+    OnnxOperator{"ReduceL2", Kind::reduction, rules::reduction, 1},
+    OnnxOperator{"ReduceLogSum", Kind::reduction, rules::reduction, 1},
+    OnnxOperator{"ReduceLogSumExp", Kind::reduction, rules::reduction, 1},
+    OnnxOperator{"ReduceMax", Kind::reduction, rules::reduction, 1},
+    OnnxOperator{"ReduceMean", Kind::reduction, rules::reduction, 1},
+    OnnxOperator{"ReduceMin", Kind::reduction, rules::reduction, 1},
+    OnnxOperator{"ReduceProd", Kind::reduction, rules::reduction, 1},
+    OnnxOperator{"ReduceSum", Kind::reduction, rules::reduction, 1},
+    OnnxOperator{"ReduceSumSquare", Kind::reduction, rules::reduction, 1},
+    OnnxOperator{"Relu", Kind::activation, rules::same, 1},
+    OnnxOperator{"Reshape", Kind::movement, rules::reshape, 0},
+    OnnxOperator{"Resize", Kind::resize, rules::resize, 1},
+    OnnxOperator{"Round", Kind::activation, rules::same, 1},
+    OnnxOperator{"ScatterElements", Kind::movement, rules::scatter, 0},
+    OnnxOperator{"ScatterND", Kind::movement, rules::scatter, 0},
+    OnnxOperator{"Selu", Kind::activation, rules::same, 3},
+    OnnxOperator{"Shape", Kind::movement, rules::shape_of, 0},
+    OnnxOperator{"Sigmoid", Kind::activation, rules::same, 3},
+    OnnxOperator{"Sign", Kind::activation, rules::same, 1},
+    OnnxOperator{"Sin", Kind::activation, rules::same, 1},
+    OnnxOperator{"Size", Kind::movement, rules::size_of, 0},
+    OnnxOperator{"Slice", Kind::movement, rules::slice, 0},
+    OnnxOperator{"Softmax", Kind::softmax, rules::softmax, 4},
+    OnnxOperator{"Softplus", Kind::activation, rules::same, 3},
+    OnnxOperator{"Softsign", Kind::activation, rules::same, 3},
+    OnnxOperator{"SpaceToDepth", Kind::movement, rules::space_to_depth, 0},
+    OnnxOperator{"Split", Kind::movement, rules::split_up, 0},
+    OnnxOperator{"Sqrt", Kind::activation, rules::same, 1},
+    OnnxOperator{"Squeeze", Kind::movement, rules::squeeze, 0},
+    OnnxOperator{"Sub", Kind::elementwise, rules::broadcasting, 1},
+    OnnxOperator{"Sum", Kind::elementwise, rules::broadcasting, 1},
+    OnnxOperator{"Tanh", Kind::activation, rules::same, 3},
+    OnnxOperator{"ThresholdedRelu", Kind::activation, rules::same, 1},
+    OnnxOperator{"Tile", Kind::movement, rules::tile, 0},
+    OnnxOperator{"TopK", Kind::reduction, rules::top_k, 1},
+    OnnxOperator{"Transpose", Kind::movement, rules::transpose, 0},
+    OnnxOperator{"Trilu", Kind::movement, rules::same, 0},
+    OnnxOperator{"Unsqueeze", Kind::movement, rules::unsqueeze, 0},
+    OnnxOperator{"Upsample", Kind::resize, rules::resize, 1},
+    OnnxOperator{"Where", Kind::elementwise, rules::where, 1},
+    OnnxOperator{"Xor", Kind::elementwise, rules::comparison, 1},
+    OnnxOperator{"com.microsoft:BiasGelu", Kind::activation, rules::broadcasting, 5},
+    OnnxOperator{"com.microsoft:FastGelu", Kind::activation, rules::same, 4},
+    OnnxOperator{"com.microsoft:FusedConv", Kind::convolution, rules::convolution, 0},
+    OnnxOperator{"com.microsoft:FusedGemm", Kind::dense, rules::gemm, 0},
+    OnnxOperator{"com.microsoft:FusedMatMul", Kind::matmul, rules::matrix_product, 0},
+    OnnxOperator{"com.microsoft:Gelu", Kind::activation, rules::same, 4},
+    OnnxOperator{"com.microsoft:QuickGelu", Kind::activation, rules::same, 4},
+    OnnxOperator{"com.microsoft:SkipLayerNormalization", Kind::normalisation, rules::normalisation, 7},
+};
+
+constexpr bool in_order() {
+  for (std::size_t i = 1; i < operators.size(); ++i)
+    if (!(operators[i - 1].name < operators[i].name)) return false;
+  return true;
+}
+static_assert(in_order());
+
+}  // namespace
+
+const OnnxOperator* onnx_operator(std::string_view name) noexcept {
+  const auto* found = std::lower_bound(operators.begin(), operators.end(), name,
+                                       [](const OnnxOperator& one, std::string_view word) { return one.name < word; });
+  return found != operators.end() && found->name == name ? found : nullptr;
+}
+
+}  // namespace prony::complexity
