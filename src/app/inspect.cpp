@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/common.hpp"
+#include "app/inspect_onnx.hpp"
 #include "app/inspect_report.hpp"
 #include "app/kept.hpp"
 #include "app/machine_peaks.hpp"
@@ -26,6 +27,7 @@ struct InspectOptions {
   bool json = false;
   double prompt_tokens = 512, output_tokens = 128, batch = 1;
   std::string cache_type = "f16", peak_flops, peak_bandwidth;
+  std::vector<std::string> shapes;
   bool measure = false, forget = false;
   std::int32_t threads = 0;
 };
@@ -75,6 +77,17 @@ void use_kept_peaks(InspectQuestion& question) {
   question.peak_source = calibrate::words_of(*peaks);
 }
 
+int inspect_network(const InspectOptions& options, const InspectQuestion& question) {
+  const auto network = read_onnx_network(options.model, options.shapes);
+  if (!network) return failed(network.error());
+  const NetworkPeaks peaks{question.peak_flop_per_s, question.memory_bytes_per_s, question.peak_source};
+  if (options.json)
+    return print_result(onnx_json(*network, peaks).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
+                        "\n");
+  const Terminal terminal = terminal_of(STDOUT_FILENO);
+  return print_result(onnx_text(*network, peaks, terminal.width, terminal.colour));
+}
+
 int inspect(const InspectOptions& options) {
   if (options.measure || options.forget) {
     if (!options.model.empty() || (options.measure && options.forget))
@@ -86,6 +99,12 @@ int inspect(const InspectOptions& options) {
         {ErrorCode::usage, "no model given", {}, "A GGUF file, a folder, or ollama:NAME:  prony inspect M.gguf"});
   auto question = question_of(options);
   if (!question) return failed(question.error());
+  if (options.model.ends_with(".onnx")) {
+    use_kept_peaks(*question);
+    return inspect_network(options, *question);
+  }
+  if (!options.shapes.empty())
+    return failed({ErrorCode::usage, "shapes are asked for of ONNX files only", "--shape", ""});
   auto named = read_named_model(options.model);
   if (!named) return failed(named.error());
   use_kept_peaks(*question);
@@ -101,8 +120,9 @@ int inspect(const InspectOptions& options) {
 
 std::function<int(const CommandWords&)> add_inspect(CLI::App& command) {
   auto options = std::make_shared<InspectOptions>();
-  command.add_option("MODEL", options->model,
-                     "A GGUF file (any one of several), a folder with config.json and safetensors, or ollama:NAME");
+  command.add_option(
+      "MODEL", options->model,
+      "A GGUF file (any one of several), a folder with config.json and safetensors, ollama:NAME, an ONNX file");
   command.add_flag("--json", options->json, "The same as JSON");
   command.add_option("--prompt-tokens", options->prompt_tokens, "Length of the prompt (default 512)")->type_name("N");
   command.add_option("--output-tokens", options->output_tokens, "Length of the answer (default 128)")->type_name("N");
@@ -113,6 +133,10 @@ std::function<int(const CommandWords&)> add_inspect(CLI::App& command) {
       ->type_name("RATE");
   command.add_option("--peak-bandwidth", options->peak_bandwidth, "What its memory reads at most: 2.04TB/s")
       ->type_name("RATE");
+  command.add_option("--shape", options->shapes, "Of ONNX: what is not fixed: 1x3x224x224, NAME:1x3x224x224, batch=4")
+      ->type_name("SHAPE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_flag("--measure-machine", options->measure,
                    "Measure these two here, in about 10 s, and keep them for inspect and llm");
   command.add_option("--threads", options->threads, "Of --measure-machine (default: one on each CPU)")

@@ -228,6 +228,63 @@ class Folders(Inspect):
         self.refused(folder)
 
 
+def field(number, content):
+    """One field of protobuf's wire format: a whole number, or bytes with their length."""
+    def varint(value):
+        out = b""
+        while value > 127:
+            out, value = out + bytes([value & 127 | 128]), value >> 7
+        return out + bytes([value])
+    if isinstance(content, int):
+        return varint(number << 3) + varint(content)
+    raw = content.encode() if isinstance(content, str) else content
+    return varint(number << 3 | 2) + varint(len(raw)) + raw
+
+
+def port(name, *dimensions):
+    shape = b"".join(field(1, field(2 if isinstance(d, str) else 1, d)) for d in dimensions)
+    return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
+
+
+class Onnx(Inspect):
+    """A network of one matrix and a ReLU, its batch left open."""
+
+    def network(self):
+        weights = field(1, 64) + field(1, 10) + field(2, 1) + field(8, "w") + field(9, bytes(64 * 10 * 4))
+        nodes = [field(1, "x") + field(1, "w") + field(2, "h") + field(3, "dense") + field(4, "MatMul"),
+                 field(1, "h") + field(2, "y") + field(3, "act") + field(4, "Relu")]
+        graph = b"".join(field(1, node) for node in nodes) + field(2, "tiny") + field(5, weights) + \
+            field(11, port("x", "batch", 64)) + field(12, port("y", "batch", 10))
+        return self.write("tiny.onnx", field(1, 8) + field(2, "hand") + field(7, graph) + field(8, field(1, "") + field(2, 17)))
+
+    def test_nodes_parameters_macs_and_bytes_are_of_the_shape_that_was_given(self):
+        path = self.network()
+        found = self.inspect(path, "--shape", "batch=4")
+        self.assertEqual((found["model"]["parameters"], found["model"]["nodes"]), (640, 2))
+        self.assertEqual((found["run"]["macs"], found["run"]["flop"]), (4 * 64 * 10, 2 * 4 * 64 * 10))
+        dense = next(row for row in found["kinds"] if row["kind"] == "dense")
+        self.assertEqual(dense["bytes_moved"], 4 * (4 * 64 + 640 + 4 * 10))
+        self.assertEqual(self.inspect(path, "--shape", "8x64")["run"]["macs"], 2 * found["run"]["macs"])
+        roof = self.inspect(path, "--shape", "batch=4", "--peak-flops", "1k", "--peak-bandwidth", "1E")["roofline"]
+        self.assertAlmostEqual(roof["least_s"], 5.12)
+        text = self.prony("inspect", path, "--shape", "batch=4").out
+        for word in ("tiny", "ONNX", "640", "2.56 kMAC", "dense", "activation"):
+            self.assertIn(word, text)
+
+    def test_a_size_that_nobody_gave_is_asked_for_and_damage_is_an_error(self):
+        path = self.network()
+        self.refused(path, saying="batch")
+        odd = self.inspect(path, "--shape", "4x65")  # no such matrix: the sum is none, and it is said of which node
+        self.assertEqual((odd["run"]["complete"], odd["not_counted"][0]["name"]), (False, "dense"))
+        self.assertIn("not counted", self.prony("inspect", path, "--shape", "4x65").out)
+        self.refused(path, "--shape", "many")
+        self.refused(self.synth(), "--shape", "batch=4", saying="ONNX")
+        with open(path, "rb") as file:
+            whole = file.read()
+        for name, content in (("cut", whole[:200]), ("empty", b""), ("noise", bytes(range(256)) * 20)):
+            self.refused(self.write(name + ".onnx", content))
+
+
 class Machine(Inspect):
     """Peaks of this machine, measured in a process of its own and kept."""
 
