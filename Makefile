@@ -8,7 +8,7 @@ RELEASE := build/release
 DEV := build/dev
 PYTHON := python3
 
-.PHONY: help demo test check build bench lint format test-asan test-tsan fuzz test-aarch64 test-armhf test-qemu test-bugs test-engines test-torch bench-monitors archive install clean
+.PHONY: help demo test check build bench lint format test-asan test-tsan fuzz test-aarch64 test-armhf test-qemu test-bugs test-engines test-torch test-sklearn bench-monitors archive install clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -82,6 +82,10 @@ test-engines: ## prony llm against a real llama-server, built once, and a real O
 test-torch: ## the hooks for PyTorch and transformers, with PyTorch itself (PRONY_TORCH_PYTHON: an interpreter that has one)
 	@[ -n "$(PRONY_TORCH_PYTHON)" ] && tools/setup.sh core || tools/setup.sh core torch
 	@$(PYTHON) tools/run_tests.py --stages torch
+
+test-sklearn: ## the Lasso against scikit-learn itself (PRONY_SKLEARN_PYTHON: an interpreter that has one)
+	@tools/setup.sh core
+	@$(PYTHON) tools/run_tests.py --stages sklearn
 
 install: build ## install into PREFIX (default /usr/local)
 	@cmake --install $(RELEASE) $(if $(PREFIX),--prefix $(PREFIX))

@@ -247,6 +247,19 @@ def stage_torch(tally, _options):
                                      "PRONY_LIBRARY_DIR": os.path.join(ROOT, "build/dev")})
 
 
+def stage_sklearn(tally, _options):
+    """EdgeProfiler's pipelines against scikit-learn itself, fitted anew."""
+    if not build(tally, "dev", DEV, ["prony"]):
+        return
+    code, text = run(["sh", "tools/setup-sklearn.sh"], timeout=600)
+    if code != 0:
+        show_end(text, 6)
+        tally.skip("sklearn: scikit-learn cannot be had here (see above)")
+        return
+    run_unittest(tally, "sklearn", ["tests/predict/test_sklearn.py", os.path.join(ROOT, "build/dev")], timeout=3600,
+                 python=text.strip().splitlines()[-1])
+
+
 TORCH_VERSIONS = """
 from importlib import metadata
 for name in ("torch", "transformers", "torchinfo"):
@@ -259,8 +272,8 @@ for name in ("torch", "transformers", "torchinfo"):
 STAGES = {"house": stage_house, "format": stage_format, "unit": stage_unit, "rigs": stage_rigs, "e2e": stage_e2e,
           "asan": stage_asan, "tsan": stage_tsan, "fuzz": stage_fuzz, "aarch64": stage_aarch64,
           "qemu": stage_qemu, "bugs": stage_bugs, "armhf": stage_armhf}
-# Heavy ones: a server that takes minutes to build, PyTorch.
-EXTRA = {"tidy": stage_tidy, "engines": stage_engines, "torch": stage_torch}
+# Heavy ones: a server that takes minutes to build, PyTorch, scikit-learn.
+EXTRA = {"tidy": stage_tidy, "engines": stage_engines, "torch": stage_torch, "sklearn": stage_sklearn}
 
 
 def main():

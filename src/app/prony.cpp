@@ -16,7 +16,7 @@ namespace prony::app {
 
 namespace {
 
-constexpr std::array<Subcommand, 17> subcommand_rows{{
+constexpr std::array<Subcommand, 18> subcommand_rows{{
     {"run", "Measure any program: time, memory, joules",
      "  prony run -- python3 train.py\n  prony run --interval 1ms --baseline 3s --json out.json -- ./infer model.bin\n",
      &add_run},
@@ -66,6 +66,9 @@ constexpr std::array<Subcommand, 17> subcommand_rows{{
      "  prony synth llama --params 15M -o tiny.gguf\n  prony synth llama --params 100M --quant f16 --seed 7 -o "
      "model.gguf\n",
      &add_synth},
+    {"predict", "What layers and networks will take, learned from others",
+     "  prony predict train DATASET -o model.json\n  prony predict apply model.json network.json --batch 8 --layers\n",
+     &add_predict},
     {"help", "Exit codes and signs explained", "  prony help exit-codes\n  prony help signs\n", &add_help},
 }};
 

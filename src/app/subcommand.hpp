@@ -48,6 +48,7 @@ struct Subcommand {
 [[nodiscard]] std::function<int(const CommandWords&)> add_show(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_export(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_synth(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_predict(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_help(CLI::App& command);
 
 }  // namespace prony::app
