@@ -8,7 +8,7 @@ RELEASE := build/release
 DEV := build/dev
 PYTHON := python3
 
-.PHONY: help demo test check build bench lint format test-asan test-tsan fuzz test-aarch64 test-armhf test-qemu test-bugs test-engines test-torch test-transformers demo-transformers bench-monitors archive install clean
+.PHONY: help demo test check build bench lint format test-asan test-tsan fuzz test-aarch64 test-armhf test-qemu test-bugs test-engines test-torch test-transformers test-sklearn demo-transformers bench-monitors archive install clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -89,6 +89,10 @@ test-transformers: ## the worker for Hugging Face's transformers, with PyTorch i
 
 demo-transformers: ## a small Llama of random weights in PyTorch on this machine, and what every prompt cost
 	@tools/demo_transformers.sh
+
+test-sklearn: ## the Lasso against scikit-learn itself (PRONY_SKLEARN_PYTHON: an interpreter that has one)
+	@tools/setup.sh core
+	@$(PYTHON) tools/run_tests.py --stages sklearn
 
 install: build ## install into PREFIX (default /usr/local)
 	@cmake --install $(RELEASE) $(if $(PREFIX),--prefix $(PREFIX))

@@ -279,6 +279,19 @@ def stage_transformers(tally, _options):
                  env={"PRONY_TORCH_PYTHON": python, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
+def stage_sklearn(tally, _options):
+    """EdgeProfiler's pipelines against scikit-learn itself, fitted anew."""
+    if not build(tally, "dev", DEV, ["prony"]):
+        return
+    code, text = run(["sh", "tools/setup-sklearn.sh"], timeout=600)
+    if code != 0:
+        show_end(text, 6)
+        tally.skip("sklearn: scikit-learn cannot be had here (see above)")
+        return
+    run_unittest(tally, "sklearn", ["tests/predict/test_sklearn.py", os.path.join(ROOT, "build/dev")], timeout=3600,
+                 python=text.strip().splitlines()[-1])
+
+
 TORCH_VERSIONS = """
 from importlib import metadata
 for name in ("torch", "transformers", "torchinfo"):
@@ -291,10 +304,9 @@ for name in ("torch", "transformers", "torchinfo"):
 STAGES = {"house": stage_house, "format": stage_format, "types": stage_types, "unit": stage_unit, "rigs": stage_rigs, "e2e": stage_e2e,
           "asan": stage_asan, "tsan": stage_tsan, "fuzz": stage_fuzz, "aarch64": stage_aarch64,
           "qemu": stage_qemu, "bugs": stage_bugs, "armhf": stage_armhf}
-# Heavy ones: a server that takes minutes to build, PyTorch.
-EXTRA = {"tidy": stage_tidy, "engines": stage_engines, "torch": stage_torch, "transformers": stage_transformers}
-
-
+# Heavy ones: a server that takes minutes to build, PyTorch, scikit-learn.
+EXTRA = {"tidy": stage_tidy, "engines": stage_engines, "torch": stage_torch, "transformers": stage_transformers,
+         "sklearn": stage_sklearn}
 LONG_EXTRA_MINUTES = 20  # what a stage that continuous integration adds may take
 
 

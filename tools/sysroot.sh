@@ -14,7 +14,7 @@ esac
 sysroot=${2:-$here/../build/sysroot-$arch}
 . "$here/private-apt.sh"
 # With the libraries that these need in turn; headers without code (fmt's too) are taken from here as well.
-packages="libsqlite3-dev libsqlite3-0 libzstd-dev libzstd1 libfmt-dev libfmt9 nlohmann-json3-dev libcli11-dev libexpected-dev libtomlplusplus-dev libyaml-cpp-dev"
+packages="libsqlite3-dev libsqlite3-0 libzstd-dev libzstd1 libfmt-dev libfmt9 nlohmann-json3-dev libcli11-dev libexpected-dev libtomlplusplus-dev libyaml-cpp-dev libeigen3-dev"
 stamp="packages: $packages; boost linked"
 [ "$(cat "$sysroot/.stamp" 2>/dev/null)" = "$stamp" ] && exit 0
 

@@ -90,6 +90,9 @@ constexpr auto subcommand_rows = std::to_array<Subcommand>({
      "  prony synth llama --params 15M -o tiny.gguf\n  prony synth llama --params 100M --quant f16 --seed 7 -o "
      "model.gguf\n",
      &add_synth},
+    {"predict", "What layers and networks will take, learned from others",
+     "  prony predict train DATASET -o model.json\n  prony predict apply model.json network.json --batch 8 --layers\n",
+     &add_predict},
     {"help", "Exit codes and signs explained", "  prony help exit-codes\n  prony help signs\n", &add_help},
 });
 

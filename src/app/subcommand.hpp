@@ -51,6 +51,7 @@ struct Subcommand {
 [[nodiscard]] std::function<int(const CommandWords&)> add_synth(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_inspect(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_layers(CLI::App& command);
+[[nodiscard]] std::function<int(const CommandWords&)> add_predict(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_help(CLI::App& command);
 
 }  // namespace prony::app

@@ -7,7 +7,8 @@ import unittest
 ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 RECIPE = "packaging/container/Containerfile"
 FLAG = re.compile(r"--(?:pid|network|cgroupns|cap-add)=[A-Za-z_]+|-v \"?[^\s`\"]+\"?")
-HEADERS_ONLY = {"nlohmann-json3-dev", "libcli11-dev", "libexpected-dev", "libboost-dev", "libtomlplusplus-dev"}
+HEADERS_ONLY = {"nlohmann-json3-dev", "libcli11-dev", "libexpected-dev", "libboost-dev", "libtomlplusplus-dev",
+                "libeigen3-dev"}
 LINKED_IN = {"libyaml-cpp-dev"}  # its archive is part of the program
 NOT_FOR_THE_BUILD = {"ccache", "libgtest-dev", "libgmock-dev"}  # of the group core
 

@@ -1,0 +1,102 @@
+#include "app/predict_files.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <vector>
+
+#include "base/sha256.hpp"
+#include "base/text.hpp"
+#include "predict/model_file.hpp"
+#include "predict/network_json.hpp"
+
+namespace prony::app {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t largest_table = std::size_t{1} << 30;
+
+Result<void> read_manifested(const fs::path& folder, predict::Dataset& dataset) {
+  const auto manifest = read_whole_file((folder / "dataset.json").string(), 1 << 20);
+  if (!manifest) return Unexpected<Error>(manifest.error());
+  const auto files = predict::files_of_manifest(*manifest, dataset);
+  if (!files) return Unexpected<Error>(files.error());
+  for (const auto& [name, sum] : *files) {
+    if (name != "rows.csv" && name != "networks.csv") continue;  // Runs, which nothing is learned from here
+    const std::string path = (folder / name).string();
+    const auto text = read_whole_file(path, largest_table);
+    if (!text) return Unexpected<Error>(text.error());
+    if (sha256_hex(*text) != sum)
+      return fail(ErrorCode::malformed, "it is not the file that dataset.json was written for: its SHA-256 differs",
+                  path,
+                  "Copy the data set again; after a change on purpose, write dataset.json anew (docs/predict.md).");
+    const auto good = name == "rows.csv" ? predict::read_rows(*text, path, true, dataset)
+                                         : predict::read_networks(*text, path, dataset);
+    if (!good) return good;
+  }
+  return {};
+}
+
+// NETWORK/convolutional.csv, pooling.csv, dense.csv.
+Result<bool> read_edgeprofiler_folder(const fs::path& folder, predict::Dataset& dataset) {
+  std::error_code ignored;
+  std::vector<fs::path> networks;
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (entry.is_directory(ignored)) networks.push_back(entry.path());
+  std::sort(networks.begin(), networks.end());
+  bool any = false;
+  for (const fs::path& network : networks)
+    for (const char* kind : {"convolutional", "pooling", "dense"}) {
+      const std::string path = (network / (std::string(kind) + ".csv")).string();
+      if (!fs::exists(path, ignored)) continue;
+      const auto text = read_whole_file(path, largest_table);
+      if (!text) return Unexpected<Error>(text.error());
+      if (const auto good = predict::read_edgeprofiler(*text, kind, network.filename().string(), path, dataset); !good)
+        return Unexpected<Error>(good.error());
+      any = true;
+    }
+  return any;
+}
+
+}  // namespace
+
+Result<predict::Dataset> load_dataset(const std::string& path) {
+  predict::Dataset dataset;
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) {
+    if (fs::exists(fs::path(path) / "dataset.json", ignored)) {
+      if (const auto good = read_manifested(path, dataset); !good) return Unexpected<Error>(good.error());
+      return dataset;
+    }
+    const auto any = read_edgeprofiler_folder(path, dataset);
+    if (!any) return Unexpected<Error>(any.error());
+    if (!*any)
+      return fail(ErrorCode::malformed,
+                  "no data set: neither dataset.json nor NETWORK/convolutional.csv, pooling.csv, dense.csv", path,
+                  "docs/predict.md describes both.");
+    return dataset;
+  }
+  const auto text = read_whole_file(path, largest_table);
+  if (!text) return Unexpected<Error>(text.error());
+  if (const auto good = predict::read_rows(*text, path, true, dataset); !good) return Unexpected<Error>(good.error());
+  dataset.remarks.push_back(path + ": a table by itself: no sum says that it is whole");
+  return dataset;
+}
+
+Result<predict::NetworkToPredict> load_network(const std::string& path) {
+  const auto text = read_whole_file(path, std::size_t{256} << 20);
+  if (!text) return Unexpected<Error>(text.error());
+  auto network = fs::path(path).extension() == ".csv" ? predict::network_from_csv(*text, path)
+                                                      : predict::network_from_json(*text, path);
+  if (network && network->name.empty()) network->name = fs::path(path).stem().string();
+  return network;
+}
+
+Result<predict::Predictor> load_predictor(const std::string& path) {
+  const auto text = read_whole_file(path, std::size_t{256} << 20);
+  if (!text) return Unexpected<Error>(text.error());
+  return predict::predictor_from_text(*text, path);
+}
+
+}  // namespace prony::app

@@ -1,0 +1,371 @@
+#include "predict/network_json.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "predict/dataset.hpp"
+
+namespace prony::predict {
+
+namespace {
+
+using Json = nlohmann::json;
+using Sizes = std::vector<double>;
+
+constexpr std::size_t most_layers = 100'000;
+
+// [1, 3, 224, 224], or the same as text with anything between the numbers. Not a shape: empty.
+Sizes shape_of(const Json& value) {
+  Sizes sizes;
+  if (value.is_array()) {
+    for (const Json& v : value)
+      if (v.is_number())
+        sizes.push_back(v.get<double>());
+      else
+        return value.size() == 1 ? shape_of(v) : Sizes{};
+  } else if (value.is_number()) {
+    sizes.push_back(value.get<double>());
+  } else if (value.is_string()) {
+    std::string digits;
+    for (const char c : value.get<std::string>() + " ") {
+      if (c >= '0' && c <= '9' && digits.size() < 15)
+        digits += c;
+      else if (!digits.empty())
+        sizes.push_back(static_cast<double>(parse_u64(digits).value_or(0))), digits.clear();
+    }
+  }
+  return sizes.size() > 8 ? Sizes{} : sizes;
+}
+
+void set_sizes(const Sizes& shape, std::array<double, 3>& sizes, double* batch) {
+  sizes = {1, 1, 1};
+  for (std::size_t i = 1; i < shape.size(); ++i) sizes[std::min<std::size_t>(i - 1, 2)] *= shape[i];
+  if (batch != nullptr && !shape.empty()) *batch = shape.front();
+}
+
+void set_pair(const Json& object, const char* name, std::array<double, 2>& pair) {
+  const auto found = object.find(name);
+  if (found == object.end()) return;
+  const Sizes sizes = shape_of(*found);
+  if (!sizes.empty()) pair = {sizes[0], sizes[std::min<std::size_t>(1, sizes.size() - 1)]};
+}
+
+std::string word(const Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::string lower(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
+bool holds(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+// --- TensorRT ------------------------------------------------------------------------------------------------------
+
+std::string tensorrt_dtype(const Json& tensor) {
+  const std::string format = lower(word(tensor, "Format/Datatype"));
+  for (const auto& [part, dtype] : std::initializer_list<std::pair<const char*, const char*>>{{"int8", "int8"},
+                                                                                              {"fp16", "float16"},
+                                                                                              {"half", "float16"},
+                                                                                              {"bf16", "bfloat16"},
+                                                                                              {"fp8", "float8"},
+                                                                                              {"int4", "int4"},
+                                                                                              {"int64", "int64"},
+                                                                                              {"int32", "int32"}})
+    if (holds(format, part)) return dtype;
+  return "float32";
+}
+
+std::string tensorrt_kind(const std::string& type, const Layer& layer) {
+  const std::string t = lower(type);
+  if (holds(t, "convolution"))
+    return t == "caskgemmconvolution" && layer.in[1] * layer.in[2] == 1 ? "dense" : "convolution";
+  for (const auto& [part, kind] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"pooling", "pooling"},
+                                                                  {"gemm", "matmul"},
+                                                                  {"matrixmultiply", "matmul"},
+                                                                  {"reformat", "layout"},
+                                                                  {"pointwise", "elementwise"},
+                                                                  {"softmax", "softmax"},
+                                                                  {"noop", "movement"},
+                                                                  {"shuffle", "movement"},
+                                                                  {"reduce", "reduction"},
+                                                                  {"resize", "resize"},
+                                                                  {"concat", "movement"}})
+    if (holds(t, part)) return kind;
+  return "unknown";
+}
+
+Result<NetworkToPredict> from_tensorrt(const Json& layers, const std::string& where) {
+  NetworkToPredict network;
+  network.source = "tensorrt";
+  for (const Json& from : layers) {
+    if (!from.is_object())
+      return fail(ErrorCode::malformed, "the engine's layers are names only", where,
+                  "Inspect the engine with detailed profiling verbosity (trtexec --profilingVerbosity=detailed).");
+    Layer layer;
+    layer.name = word(from, "Name");
+    const std::string type = word(from, "LayerType");
+    const Json ins = from.value("Inputs", Json::array()), outs = from.value("Outputs", Json::array());
+    const auto first = [](const Json& list) {
+      return list.is_array() && !list.empty() && list.front().is_object() ? list.front() : Json::object();
+    };
+    const Sizes in = shape_of(first(ins).value("Dimensions", Json())),
+                out = shape_of(first(outs).value("Dimensions", Json()));
+    set_sizes(out, layer.out, &layer.batch);
+    set_sizes(in, layer.in, &layer.batch);
+    layer.dtype = tensorrt_dtype(first(ins));
+    layer.kind = tensorrt_kind(type, layer);
+    set_pair(from, "Kernel", layer.kernel);
+    set_pair(from, "WindowSize", layer.kernel);
+    set_pair(from, "Stride", layer.stride);
+    set_pair(from, "Dilation", layer.dilation);
+    std::array<double, 2> before{0, 0}, after{0, 0};
+    set_pair(from, "PrePadding", before);
+    set_pair(from, "PostPadding", after);
+    layer.padding = {before[0] + after[0], before[1] + after[1]};
+    if (const Sizes groups = shape_of(from.value("Groups", Json())); !groups.empty()) layer.groups = groups[0];
+    layer.activation = word(from, "Activation") == "NONE" ? "" : word(from, "Activation");
+    if (layer.kind == "pooling" && !from.contains("WindowSize") && !from.contains("Kernel"))
+      network.remarks.push_back(layer.name + ": a pooling without its window: 1 × 1 is taken");
+    if (in.empty() && out.empty())
+      network.remarks.push_back(layer.name + " (" + type + "): no shapes: its cost is not known");
+    // Every input is read, a residual too.
+    double read = 0;
+    for (const Json& tensor : ins.is_array() ? ins : Json::array()) {
+      double elements = 1;
+      for (const double size : shape_of(tensor.is_object() ? tensor.value("Dimensions", Json()) : Json()))
+        elements *= size;
+      read += tensor.is_object() ? elements * bytes_of_dtype(tensorrt_dtype(tensor)) : 0;
+    }
+    layer.bytes_read = read;
+    complete(layer);
+    network.layers.push_back(std::move(layer));
+  }
+  return network;
+}
+
+// --- PyTorch --------------------------------------------------------------------------------------------------------
+
+std::string torch_kind(const std::string& type) {
+  const std::string t = lower(type);
+  for (const auto& [part, kind] : std::initializer_list<std::pair<const char*, const char*>>{{"conv", "convolution"},
+                                                                                             {"linear", "dense"},
+                                                                                             {"pool", "pooling"},
+                                                                                             {"norm", "normalisation"},
+                                                                                             {"softmax", "softmax"},
+                                                                                             {"embedding", "embedding"},
+                                                                                             {"relu", "activation"},
+                                                                                             {"gelu", "activation"},
+                                                                                             {"silu", "activation"},
+                                                                                             {"sigmoid", "activation"},
+                                                                                             {"swish", "activation"},
+                                                                                             {"tanh", "activation"},
+                                                                                             {"flatten", "movement"},
+                                                                                             {"dropout", "movement"},
+                                                                                             {"identity", "movement"},
+                                                                                             {"upsample", "resize"},
+                                                                                             {"lstm", "recurrent"},
+                                                                                             {"gru", "recurrent"},
+                                                                                             {"attention", "matmul"}})
+    if (holds(t, part)) return kind;
+  return "unknown";
+}
+
+Result<void> add_torch_layer(const std::string& name, const Json& from, const std::string& where,
+                             NetworkToPredict& network) {
+  Layer layer;
+  layer.name = name;
+  const std::string type = word(from, "type");
+  layer.kind = torch_kind(type);
+  const Sizes in = shape_of(from.value("input_shape", Json())), out = shape_of(from.value("output_shape", Json()));
+  if (in.empty() || out.empty())
+    return fail(ErrorCode::malformed, "layer '" + printable(name, 40) + "' has no input_shape or output_shape", where);
+  set_sizes(out, layer.out, &layer.batch);
+  set_sizes(in, layer.in, &layer.batch);
+  set_pair(from, "kernel_size", layer.kernel);
+  set_pair(from, "stride", layer.stride);
+  set_pair(from, "padding", layer.padding);
+  layer.padding = {2 * layer.padding[0], 2 * layer.padding[1]};  // torch: on each side
+  set_pair(from, "dilation", layer.dilation);
+  if (const Sizes groups = shape_of(from.value("groups", Json())); !groups.empty())
+    layer.groups = groups[0];
+  else if (layer.kind == "convolution")
+    network.remarks.push_back(name + ": groups are not told: 1 is taken, which is wrong for a depthwise convolution");
+  if (layer.kind == "pooling" && !from.contains("kernel_size"))
+    layer.kernel = {std::max(1.0, std::floor(layer.in[1] / layer.out[1])),
+                    std::max(1.0, std::floor(layer.in[2] / layer.out[2]))};
+  if (const std::string dtype = word(from, "dtype"); !dtype.empty()) layer.dtype = dtype;
+  const Json macs = from.value("multiply_adds", Json());
+  if (macs.is_number() && macs.get<double>() >= 0) layer.macs = macs.get<double>();
+  complete(layer);
+  network.layers.push_back(std::move(layer));
+  return {};
+}
+
+Result<NetworkToPredict> from_torch(const Json& layers, const std::string& where) {
+  NetworkToPredict network;
+  network.source = "torch";
+  std::size_t number = 0;
+  for (const auto& [key, layer] : layers.items()) {
+    ++number;
+    if (!layer.is_object())
+      return fail(ErrorCode::malformed, "layer " + std::to_string(number) + " is no object", where);
+    const std::string named = word(layer, "name");
+    if (const auto good = add_torch_layer(!named.empty()       ? named
+                                          : layers.is_object() ? key
+                                                               : "layer " + std::to_string(number),
+                                          layer, where, network);
+        !good)
+      return Unexpected<Error>(good.error());
+  }
+  return network;
+}
+
+// --- a list by hand: as the table of a data set
+// -----------------------------------------------------------------------
+
+Result<NetworkToPredict> from_list(const Json& layers, const std::string& where) {
+  std::string csv;
+  std::vector<std::string> names;
+  for (const Json& layer : layers)
+    for (const auto& [name, value] : layer.items())
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  if (names.size() > 100) return fail(ErrorCode::malformed, "more than 100 different keys", where);
+  for (const std::string& name : names) csv += (csv.empty() ? "" : ",") + csv_field(name);
+  csv += "\n";
+  for (const Json& layer : layers) {
+    bool first = true;
+    for (const std::string& name : names) {
+      const Json value = layer.value(name, Json());
+      csv += (first ? "" : ",") + (value.is_string()   ? csv_field(value.get<std::string>())
+                                   : value.is_number() ? value.dump()
+                                                       : "");
+      first = false;
+    }
+    csv += "\n";
+  }
+  return network_from_csv(csv, where);
+}
+
+}  // namespace
+
+Result<NetworkToPredict> network_from_csv(std::string_view text, const std::string& where) {
+  Dataset list;
+  if (const auto good = read_rows(text, where, false, list); !good) return Unexpected<Error>(good.error());
+  NetworkToPredict network;
+  network.source = "list";
+  for (DatasetRow& row : list.rows) {
+    if (!row.flag.empty())
+      return fail(ErrorCode::malformed, "layer '" + printable(row.layer.name, 40) + "': " + row.flag, where);
+    if (network.name.empty()) network.name = row.network;
+    network.layers.push_back(std::move(row.layer));
+  }
+  if (network.layers.empty()) return fail(ErrorCode::malformed, "no layers", where);
+  return network;
+}
+
+Result<NetworkToPredict> network_from_json(std::string_view text, const std::string& where) {
+  Json j = Json::parse(text, nullptr, false);
+  if (j.is_string()) j = Json::parse(j.get<std::string>(), nullptr, false);
+  if (j.is_discarded()) return fail(ErrorCode::malformed, "not JSON", where);
+  try {
+    Json layers = j;
+    for (const char* key : {"Layers", "layers"})
+      if (j.is_object() && j.contains(key)) layers = j[key];
+    if ((!layers.is_array() && !layers.is_object()) || layers.empty())
+      return fail(ErrorCode::malformed, "no layers", where, "docs/predict.md lists the formats.");
+    if (layers.size() > most_layers) return fail(ErrorCode::full, "more than 100000 layers", where);
+    if (j.is_object() && j.contains("Layers")) return from_tensorrt(layers, where);
+    const Json& first = layers.is_array() ? layers.front() : layers.begin().value();
+    if (!first.is_object()) return fail(ErrorCode::malformed, "its first layer is no object", where);
+    for (const Json& layer : layers)
+      if (!layer.is_object()) return fail(ErrorCode::malformed, "a layer is no object", where);
+    auto network = first.contains("kind") ? from_list(layers, where) : from_torch(layers, where);
+    if (network && j.is_object() && j.contains("name")) network->name = word(j, "name");
+    return network;
+  } catch (const Json::exception& bad) {
+    return fail(ErrorCode::malformed, bad.what(), where);
+  }
+}
+
+// --- what if
+// -------------------------------------------------------------------------------------------------------------
+
+bool WhatIf::any() const noexcept { return batch > 0 || resolution > 0 || width > 0 || threads > 0 || !dtype.empty(); }
+
+namespace {
+
+double resized(double size, double ratio) { return size > 1 ? std::max(1.0, std::round(size * ratio)) : size; }
+
+// What a window makes of so many points.
+double slid(double in, double padding, double dilation, double kernel, double stride) {
+  return std::max(1.0, std::floor((in + padding - dilation * (kernel - 1) - 1) / stride) + 1);
+}
+
+void resize(Layer& layer, double ratio) {
+  const bool windowed = layer.kind == "convolution" || layer.kind == "pooling";
+  for (std::size_t axis = 1; axis < 3; ++axis) {
+    const double in = layer.in[axis], k = layer.kernel[axis - 1], s = layer.stride[axis - 1];
+    const double changed = resized(in, ratio);
+    const bool follows = slid(in, layer.padding[axis - 1], layer.dilation[axis - 1], k, s) == layer.out[axis];
+    if (layer.kind == "pooling" && k == in)
+      layer.kernel[axis - 1] = changed;  // over everything
+    else if (windowed && follows)
+      layer.out[axis] = slid(changed, layer.padding[axis - 1], layer.dilation[axis - 1], k, s);
+    else if (layer.out[axis] > 1 && layer.kind != "dense")
+      layer.out[axis] = resized(layer.out[axis], ratio);
+    layer.in[axis] = changed;
+  }
+}
+
+}  // namespace
+
+Result<void> change(NetworkToPredict& network, const WhatIf& what_if) {
+  if (network.layers.empty() || !what_if.any()) return {};
+  double ratio = 1;
+  if (what_if.resolution > 0) {
+    const double now = network.layers.front().in[1];
+    if (now <= 1)
+      return fail(ErrorCode::usage, "its first layer sees no image: there is no resolution to change", network.name);
+    ratio = what_if.resolution / now;
+  }
+  if (what_if.batch > 1e6 || ratio > 64 || what_if.width > 64 || (what_if.resolution > 0 && what_if.resolution < 8))
+    return fail(ErrorCode::usage, "a batch, resolution or width out of range", network.name);
+  for (std::size_t i = 0; i < network.layers.size(); ++i) {
+    Layer& layer = network.layers[i];
+    const Layer before = layer;
+    if (what_if.batch > 0) layer.batch = what_if.batch;
+    if (!what_if.dtype.empty()) layer.dtype = what_if.dtype;
+    if (what_if.threads > 0) layer.threads = what_if.threads;
+    if (ratio != 1) resize(layer, ratio);
+    if (what_if.width > 0) {
+      const bool depthwise = layer.groups > 1 && layer.groups == layer.in[0];
+      if (i > 0) layer.in[0] = std::max(1.0, std::round(layer.in[0] * what_if.width));
+      if (i + 1 < network.layers.size()) layer.out[0] = std::max(1.0, std::round(layer.out[0] * what_if.width));
+      if (depthwise) layer.groups = layer.in[0];
+    }
+    // What the file told of its costs scales as what follows from the shapes does.
+    Layer plain_before = before, plain_after = layer;
+    for (Layer* l : {&plain_before, &plain_after}) {
+      l->macs = l->other_operations = l->bytes_read = l->bytes_weights = l->bytes_written = absent;
+      complete(*l);
+    }
+    const auto scaled = [](double told, double was, double is) { return was > 0 ? told * (is / was) : told; };
+    layer.macs = scaled(before.macs, plain_before.macs, plain_after.macs);
+    layer.other_operations =
+        scaled(before.other_operations, plain_before.other_operations, plain_after.other_operations);
+    layer.bytes_read = scaled(before.bytes_read, plain_before.bytes_read, plain_after.bytes_read);
+    layer.bytes_weights = scaled(before.bytes_weights, plain_before.bytes_weights, plain_after.bytes_weights);
+    layer.bytes_written = scaled(before.bytes_written, plain_before.bytes_written, plain_after.bytes_written);
+  }
+  return {};
+}
+
+}  // namespace prony::predict

@@ -1,0 +1,34 @@
+// Networks from JSON that other tools write: TensorRT's engine inspector (trt_engine_info.json, trtexec's graph.json),
+// summaries of PyTorch modules (EdgeProfiler's `get_summary`, Prony's own), and lists by hand with the columns of a
+// data set's rows. A text that is itself JSON text (double-encoded) is unwrapped. What a row lacks is told in
+// `remarks`, by the layer's name. Pure. Errors: malformed (what is missing, in which layer).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "predict/layer.hpp"
+
+namespace prony::predict {
+
+[[nodiscard]] Result<NetworkToPredict> network_from_json(std::string_view text, const std::string& where);
+// A list of layers as CSV, with the columns of rows.csv that there are; `kind` and the sizes are enough.
+[[nodiscard]] Result<NetworkToPredict> network_from_csv(std::string_view text, const std::string& where);
+
+// --- what if
+// ------------------------------------------------------------------------------------------------------------
+struct WhatIf {
+  double batch = 0;       // the batch that it shall have; 0: as it is
+  double resolution = 0;  // height of the first layer's input; width goes along
+  double width = 0;       // factor of channels, but for the network's input and its last layer's output
+  std::string dtype;
+  double threads = 0;
+  [[nodiscard]] bool any() const noexcept;
+};
+// The network changed so: sizes first, then MACs and bytes anew from them. Layers whose output does not grow with their
+// input (pooling over everything, dense) keep it. Errors: usage (out of range, or a resolution of a network without
+// images).
+[[nodiscard]] Result<void> change(NetworkToPredict& network, const WhatIf& what_if);
+
+}  // namespace prony::predict
