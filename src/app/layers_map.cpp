@@ -19,7 +19,7 @@ namespace prony::app {
 
 namespace {
 
-Error named_network(Error error, const std::string& path) {
+Error error_in_file(Error error, const std::string& path) {
   if (error.where.empty()) error.where = path;
   return error;
 }
@@ -59,7 +59,7 @@ Result<layers::Recording> recording_with_types(const RawNetwork& network, const 
   auto source = FileSource::open(network.latencies());
   if (!source) return Unexpected<Error>(source.error());
   auto recording = layers::read_layer_latencies(*source);
-  if (!recording) return Unexpected<Error>(named_network(recording.error(), network.latencies()));
+  if (!recording) return Unexpected<Error>(error_in_file(recording.error(), network.latencies()));
   std::unordered_map<std::string, std::string> types;
   for (std::size_t i = 0; i < engine.types.size(); ++i) types[engine.network.layers[i].name] = engine.types[i];
   for (layers::LayerTimes& layer : recording->layers)
@@ -93,7 +93,7 @@ Result<RawFolder> open_raw(const std::string& folder) {
     return Unexpected<Error>(error);
   }
   const auto idle = layers::read_idle_power(*idle_source);
-  if (!idle) return Unexpected<Error>(named_network(idle.error(), idle_path));
+  if (!idle) return Unexpected<Error>(error_in_file(idle.error(), idle_path));
   raw.idle = *idle;
   std::error_code code;
   for (auto entry = std::filesystem::directory_iterator(folder, code);
@@ -140,7 +140,7 @@ Result<LegacyNetwork> map_network(const RawNetwork& network, const layers::IdleP
     if (row.without_idle_uw) layer.without_idle_uw.push_back(*row.without_idle_uw);
     layer.ms.push_back(row.ms);
   });
-  if (!count) return Unexpected<Error>(named_network(count.error(), network.power_log()));
+  if (!count) return Unexpected<Error>(error_in_file(count.error(), network.power_log()));
   if (const auto written = writer.finish(); !written) return Unexpected<Error>(written.error());
   done.count = *count;
   done.mapping.rows = count->rows;

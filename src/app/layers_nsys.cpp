@@ -107,7 +107,7 @@ Result<layers::Recording> read_nsys(const std::string& path) {
     kernels.push_back(
         {rows->text(4), innermost.at(rows->integer(0), rows->integer(1)), rows->integer(2), rows->integer(3)});
   }
-  std::ranges::stable_sort(kernels, {}, &layers::TracedKernel::begin_ns);
+  std::ranges::sort(kernels, {}, &layers::TracedKernel::begin_ns);
   return layers::recording_of_kernels(kernels);
 }
 

@@ -30,8 +30,8 @@ struct Gathered {
   }
 };
 
-void add_rows(layout::TextTable& table, const std::string& name, const Gathered& g, predict::Target target,
-              bool baselines) {
+void add_predicted_rows(layout::TextTable& table, const std::string& name, const Gathered& g, predict::Target target,
+                        bool baselines) {
   const auto add = [&](const std::string& model, const std::vector<double>& predicted, const std::string& covered) {
     const predict::FitMetrics m = predict::metrics_of(g.measured, predicted);
     table.rows.push_back({model == "Prony" ? name : "", model, std::to_string(m.count), fit_percent(m.rmspe),
@@ -108,12 +108,13 @@ std::string scores_text(const predict::Scores& scores, std::size_t width) {
     kinds[row.kind].add(row), networks[row.network].add(row), all.add(row);
   std::vector<std::string> left_out;
   layout::TextTable table = score_table();
-  for (const auto& [kind, g] : kinds) add_rows(table, kind, g, scores.target, true);
-  if (!scores.rows.empty()) add_rows(table, "all kinds", all, scores.target, true);
+  for (const auto& [kind, g] : kinds) add_predicted_rows(table, kind, g, scores.target, true);
+  if (!scores.rows.empty()) add_predicted_rows(table, "all kinds", all, scores.target, true);
   text += table.render(width, false, left_out);
   layout::TextTable by_network = score_table();
   by_network.columns.front().header = "network";
-  for (const auto& [network, g] : networks) add_rows(by_network, printable(network, 24), g, scores.target, false);
+  for (const auto& [network, g] : networks)
+    add_predicted_rows(by_network, printable(network, 24), g, scores.target, false);
   text += "\n" + by_network.render(width, false, left_out);
   if (all.in_domain > 0 && all.in_domain < static_cast<double>(all.measured.size()))
     text += " " + std::to_string(all.measured.size() - static_cast<std::size_t>(all.in_domain)) +

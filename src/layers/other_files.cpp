@@ -44,10 +44,11 @@ struct NodeEvent {
 
 // A node that lies within another on the same thread is part of it.
 std::size_t mark_inside(std::vector<NodeEvent>& events) {
-  std::ranges::stable_sort(events, [](const NodeEvent& a, const NodeEvent& b) {
+  std::ranges::sort(events, [](const NodeEvent& a, const NodeEvent& b) {
     if (a.thread != b.thread) return a.thread < b.thread;
     if (a.begin_us != b.begin_us) return a.begin_us < b.begin_us;
-    return a.us > b.us;
+    if (a.us != b.us) return a.us > b.us;
+    return a.name < b.name;
   });
   std::size_t inside = 0;
   const NodeEvent* holder = nullptr;
@@ -62,7 +63,7 @@ std::size_t mark_inside(std::vector<NodeEvent>& events) {
       holder = &event;
     }
   }
-  std::ranges::stable_sort(events, {}, &NodeEvent::begin_us);
+  std::ranges::sort(events, {}, &NodeEvent::begin_us);
   return inside;
 }
 
