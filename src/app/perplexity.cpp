@@ -1,5 +1,6 @@
 #include "app/perplexity.hpp"
 
+#include <cmath>
 #include <csignal>
 #include <nlohmann/json.hpp>
 
@@ -97,6 +98,12 @@ std::int64_t whole_number(const json& message, const char* name) {
   const auto at = message.find(name);
   return at != message.end() && at->is_number_integer() ? at->get<std::int64_t>() : 0;
 }
+// To five figures: more of a perplexity nobody reads.
+std::string five_figures(double value) {
+  if (!(value > 0)) return format_number(value);
+  const double unit = std::pow(10, std::floor(std::log10(value)) - 4);
+  return format_number(unit < 1 ? std::round(value / unit) / std::round(1 / unit) : std::round(value / unit) * unit);
+}
 std::string word(const json& message, const char* name) {
   const auto at = message.find(name);
   return at != message.end() && at->is_string() ? printable(at->get<std::string>(), 100) : std::string();
@@ -146,16 +153,16 @@ Result<CorpusScore> score_corpus(const PerplexityOptions& options, const Command
 std::string text_of(const CorpusScore& score) {
   const quality::Perplexity& p = score.perplexity;
   std::string text = "prony quality · " + score.model + " · " + score.engine + "\n";
-  text += " perplexity     " + format_number(p.value);
-  if (p.error) text += " ± " + format_number(*p.error) + " (standard error, tokens taken as independent)";
+  text += " perplexity     " + five_figures(p.value);
+  if (p.error) text += " ± " + five_figures(*p.error) + " (standard error, tokens taken as independent)";
   text += "\n";
   if (p.error_by_window)
-    text += "                ± " + format_number(*p.error_by_window) + " with windows taken as independent\n";
+    text += "                ± " + five_figures(*p.error_by_window) + " with windows taken as independent\n";
   text += " scored         " + std::to_string(p.tokens) + " of " + std::to_string(score.tokens) + " tokens, in " +
           std::to_string(p.windows) + " windows of " + std::to_string(score.window) + ", " +
           std::to_string(score.stride) + " new in each" +
           (score.begin_token ? ", a begin token before each\n" : ", no begin token\n");
-  return text + " mean −ln p     " + format_number(p.mean_nll) + " nats\n";
+  return text + " mean −ln p     " + five_figures(p.mean_nll) + " nats\n";
 }
 
 std::string json_text_of(const CorpusScore& score) {
