@@ -17,6 +17,7 @@ struct Event {
   std::int64_t begin = 0, duration = 0, thread = 0;
   std::size_t node = 0;
   bool control = false;
+  std::size_t place = 0;  // among the events as told
 };
 
 std::string text_of(const json& from, const char* key) {
@@ -39,8 +40,10 @@ std::optional<std::string> kernel_name(const std::string& name) {
 
 // Events inside the time of a control node before them are its subgraph's.
 std::vector<Event> without_nested(std::vector<Event> events, std::size_t& nested) {
-  std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
-    return a.begin != b.begin ? a.begin < b.begin : a.duration > b.duration;
+  for (std::size_t i = 0; i < events.size(); ++i) events[i].place = i;
+  std::sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
+    if (a.begin != b.begin) return a.begin < b.begin;
+    return a.duration != b.duration ? a.duration > b.duration : a.place < b.place;
   });
   std::vector<Event> kept;
   std::int64_t control_until = -1;

@@ -1,4 +1,5 @@
 #include "app/inspect_onnx.hpp"
+#include "base/stable_sort.hpp"
 
 #include <algorithm>
 #include <map>
@@ -32,7 +33,7 @@ std::vector<KindSum> kind_sums(const NetworkLayers& network) {
     sum->other_operations += layer.other_operations.value_or(0);
     sum->bytes += layer.bytes_moved().value_or(0);
   }
-  std::ranges::stable_sort(sums, [](const KindSum& a, const KindSum& b) { return a.macs > b.macs; });
+  sort_stably(sums, [](const KindSum& a, const KindSum& b) { return a.macs > b.macs; });
   return sums;
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/stable_sort.hpp"
 #include "base/text.hpp"
 #include "exchange/parsing.hpp"
 
@@ -103,7 +104,7 @@ Result<Imported> read_aiperf(std::string_view bytes, const ReadOptions&) {
   if (requests.empty())
     return fail(ErrorCode::malformed, "no request is in the file", {},
                 "AIPerf's profile_export.jsonl has a line for each.");
-  std::ranges::stable_sort(requests, {}, &AiperfLine::start_ns);
+  sort_stably(requests, [](const AiperfLine& a, const AiperfLine& b) { return a.start_ns < b.start_ns; });
   const std::int64_t first = requests.front().start_ns;
   double end_s = 0;
   std::vector<ReadRequest> all;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/stable_sort.hpp"
 #include "base/text.hpp"
 #include "exchange/parsing.hpp"
 
@@ -88,7 +89,7 @@ Result<Imported> read_guidellm(std::string_view bytes, const ReadOptions& option
   if (requests.empty())
     return fail(ErrorCode::malformed, "no request with a begin is in the benchmark", {},
                 "GuideLLM keeps requests where its output is not cut down to samples.");
-  std::ranges::stable_sort(requests, {}, &GuideRequest::start_s);
+  sort_stably(requests, [](const GuideRequest& a, const GuideRequest& b) { return a.start_s < b.start_s; });
   const double first = requests.front().start_s;
   std::vector<ReadRequest> all;
   double end_s = 0;

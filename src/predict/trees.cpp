@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/stable_sort.hpp"
 #include "predict/regressors.hpp"
 
 namespace prony::predict {
@@ -24,8 +25,7 @@ class TreeMaker {
     std::iota(rows.begin(), rows.end(), 0U);
     // Rows of one value stand in the order of their number: the same on every machine.
     for (std::size_t f = 0; f < features.front().size(); ++f) {
-      std::stable_sort(rows.begin(), rows.end(),
-                       [&](std::uint32_t l, std::uint32_t r) { return features[l][f] < features[r][f]; });
+      sort_stably(rows, [&](std::uint32_t l, std::uint32_t r) { return features[l][f] < features[r][f]; });
       sorted_.push_back(rows);
       std::iota(rows.begin(), rows.end(), 0U);
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "base/stable_sort.hpp"
 #include "base/text.hpp"
 #include "study/value.hpp"
 
@@ -66,7 +67,7 @@ struct TomlReader {
       const auto at = item.key->source().begin;
       return std::pair(at.line, at.column);
     };
-    std::stable_sort(items.begin(), items.end(), [&](const Item& a, const Item& b) { return place(a) < place(b); });
+    sort_stably(items, [&](const Item& a, const Item& b) { return place(a) < place(b); });
     for (const Item& item : items) {
       auto made = value(*item.node, depth + 1);
       if (!made) return made;
