@@ -30,11 +30,11 @@ TEST(JsonReaders, TokensAreTheSameHoweverTheTextIsCutIntoPieces) {
   const std::string text =
       R"( {"a\"b": [1, -2.5e3, true, null, NaN], "ü": {"x": "A\u00e9\ud83d\ude00\n"}, "e": [], "o": {}} )";
   const std::string expected = "{ a\"b= [ #1 #-2.5e3 true null NaN ] ü= { x= 'Aé😀\n' } e= [ ] o= { } } ";
-  for (const std::size_t piece : {1, 2, 3, 7, 1000}) EXPECT_EQ(tokens(text, piece), expected) << piece;
+  for (const std::size_t piece : {1u, 2u, 3u, 7u, 1000u}) EXPECT_EQ(tokens(text, piece), expected) << piece;
 }
 
 TEST(JsonReaders, ADocumentThatIsATextHoldingJsonIsReadThrough) {
-  for (const std::size_t piece : {1, 1000}) {
+  for (const std::size_t piece : {1u, 1000u}) {
     TextSource source(R"("{\n  \"a\": [1, \"x\\ny\"]\n}")", piece);
     JsonReader json(source);
     EXPECT_EQ(json.next(), JsonToken::begin_object);
