@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 namespace prony::attribution {
 
@@ -51,7 +53,7 @@ class Sharing {
       const double each = joules_of(group) / static_cast<double>(owners_.size());
       for (std::size_t i = group.from; i < group.to; ++i)
         for (const std::size_t owner : pieces_[i].owners)
-          give(pieces_[i], owner, each * length_of(pieces_[i]) / of_span_[owner]);
+          give(i, owner, each * length_of(pieces_[i]) / of_span_[owner]);
       for (const std::size_t owner : owners_) of_span_[owner] = 0;
       shares_.given += joules_of(group);
     }
@@ -119,11 +121,32 @@ class Sharing {
     result.pop_back();
   }
 
-  void give(const Piece& piece, std::size_t owner, double joules) {
-    shares_.parts[owner] += joules;
+  // An owner and those in the piece whose view of it this is. Lists by owner, remade for each piece: with thousands of
+  // requests at once, to look through all viewers for each owner would take hours.
+  template <class Visit>
+  void each_span(std::size_t piece, std::size_t owner, Visit&& visit) {
+    if (listed_ != piece) list_viewers(piece);
+    visit(owner);
+    for (std::size_t viewer = first_viewer_[owner]; viewer != none; viewer = next_viewer_[viewer]) visit(viewer);
+  }
+  void list_viewers(std::size_t piece) {
+    first_viewer_.resize(spans_.size(), none);
+    next_viewer_.resize(spans_.size(), none);
+    for (const std::size_t owner : with_viewers_) first_viewer_[owner] = none;
+    with_viewers_.clear();
+    const auto& viewers = pieces_[piece].viewers;
+    for (auto viewer = viewers.rbegin(); viewer != viewers.rend(); ++viewer) {  // so that each list has their order
+      const auto& owner = viewed_[*viewer];
+      if (!owner) continue;
+      if (first_viewer_[*owner] == none) with_viewers_.push_back(*owner);
+      next_viewer_[*viewer] = std::exchange(first_viewer_[*owner], *viewer);
+    }
+    listed_ = piece;
+  }
+
+  void give(std::size_t piece, std::size_t owner, double joules) {
     shares_.owner[owner] = true;
-    for (const std::size_t viewer : piece.viewers)
-      if (viewed_[viewer] == owner) shares_.parts[viewer] += joules;
+    each_span(piece, owner, [&](std::size_t span) { shares_.parts[span] += joules; });
   }
 
   void alike(const Piece& piece) {
@@ -164,22 +187,18 @@ class Sharing {
     const double joules = joules_of(group);
     shares_.given += joules;
     of_span_.resize(spans_.size());  // its share of the group
-    const auto each_span = [&](const Entry& entry, auto&& visit) {
-      visit(entry.owner);
-      for (const std::size_t viewer : pieces_[entry.piece].viewers)
-        if (viewed_[viewer] == entry.owner) visit(viewer);
-    };
     for (const Entry& entry : entries_)
-      each_span(entry, [&](std::size_t span) { of_span_[span] += entry.weight / weight; });
+      each_span(entry.piece, entry.owner, [&](std::size_t span) { of_span_[span] += entry.weight / weight; });
     double squares = 0;
     for (const Entry& entry : entries_) squares += of_span_[entry.owner] * entry.weight / weight;
     at_once_ += std::abs(joules) * (squares > 0 ? 1 / squares : 1);
     at_once_of_ += std::abs(joules);
     for (const Entry& entry : entries_) {
-      give(pieces_[entry.piece], entry.owner, joules * entry.weight / weight);
-      each_span(entry, [&](std::size_t span) { lean(span, entry, joules / weight, all, weight); });
+      give(entry.piece, entry.owner, joules * entry.weight / weight);
+      each_span(entry.piece, entry.owner, [&](std::size_t span) { lean(span, entry, joules / weight, all, weight); });
     }
-    for (const Entry& entry : entries_) each_span(entry, [&](std::size_t span) { of_span_[span] = 0; });
+    for (const Entry& entry : entries_)
+      each_span(entry.piece, entry.owner, [&](std::size_t span) { of_span_[span] = 0; });
   }
 
   // How a part moves with each cost, and how much of it is at the mercy of what the others did.
@@ -215,6 +234,9 @@ class Sharing {
   std::vector<FitVector> by_owner_;
   std::vector<std::size_t> owners_;
   std::vector<double> of_span_;  // scratch, all 0 between groups
+  static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+  std::size_t listed_ = none;  // the piece of these lists
+  std::vector<std::size_t> first_viewer_, next_viewer_, with_viewers_;
 };
 
 }  // namespace

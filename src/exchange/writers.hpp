@@ -1,7 +1,7 @@
 // A Run's requests as other tools write theirs, one file each: whoever has scripts for those reads a Run with them.
 // From a Summary alone; pure; any thread. Units and field names are the other tool's; what it has no field for stands
 // under names that begin with prony_. What is not known is left out (or null where the tool writes null), never 0.
-// Sources and what is computed how: docs/sinks/exchange.md. Errors: usage where the Run has nothing of the kind.
+// Sources and what is computed how: docs/exchange.md. Errors: usage where the Run has nothing of the kind.
 #pragma once
 
 #include <cstdint>
