@@ -120,9 +120,7 @@ int inspect(const InspectOptions& options) {
 
 std::function<int(const CommandWords&)> add_inspect(CLI::App& command) {
   auto options = std::make_shared<InspectOptions>();
-  command.add_option(
-      "MODEL", options->model,
-      "A GGUF file (any one of several), a folder with config.json and safetensors, ollama:NAME, an ONNX file");
+  command.add_option("MODEL", options->model, "A GGUF or ONNX file, a folder of Hugging Face's, or ollama:NAME");
   command.add_flag("--json", options->json, "The same as JSON");
   command.add_option("--prompt-tokens", options->prompt_tokens, "Length of the prompt (default 512)")->type_name("N");
   command.add_option("--output-tokens", options->output_tokens, "Length of the answer (default 128)")->type_name("N");
@@ -140,7 +138,7 @@ std::function<int(const CommandWords&)> add_inspect(CLI::App& command) {
   command.add_flag("--measure-machine", options->measure,
                    "Measure these two here, in about 10 s, and keep them for inspect and llm");
   command.add_option("--threads", options->threads, "Of --measure-machine (default: one on each CPU)")
-      ->check(CLI::Range(1, 4096));
+      ->check(CLI::Range(1, 4096).description(""));
   command.add_flag("--forget-machine", options->forget, "Keep none");
   return [options](const CommandWords&) { return inspect(*options); };
 }

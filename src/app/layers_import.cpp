@@ -216,9 +216,9 @@ std::function<std::optional<int>()> add_layer_files(CLI::App& layers) {
       ->type_name("COUNT");
   auto truth = std::make_shared<TruthCommand>();
   CLI::App* truth_app =
-      layers.add_subcommand("truth", "Hold methods of energy per layer against simulated devices whose truth is known");
+      layers.add_subcommand("truth", "Hold methods of energy per layer against devices whose truth is known");
   truth_app->add_option("--networks", truth->networks, "So many networks of 23 layers (default 50)")
-      ->check(CLI::Range(1, 10'000));
+      ->check(CLI::Range(1, 10'000).description(""));
   truth_app->add_option("--seed", truth->seed, "The same seed gives the same table (default 1)");
   return [=]() -> std::optional<int> {
     if (import_app->parsed()) return run_import(*import);

@@ -213,24 +213,24 @@ std::function<std::optional<int>(const CommandWords&)> add_layer_measurement(CLI
                  "");
   settings.watch("tokens",
                  command.add_option("--tokens", o.tokens, "Of a language model's prompt (default 128)")
-                     ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000})),
+                     ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000}).description("")),
                  "128");
-  settings.watch(
-      "runs",
-      command.add_option("--runs", o.runs, "Runs that count, with and without profiler (default 50)")->check(counts),
-      "50");
+  settings.watch("runs",
+                 command.add_option("--runs", o.runs, "Runs that count, with and without profiler (default 50)")
+                     ->check(counts.description("")),
+                 "50");
   settings.watch("warmup",
                  command.add_option("--warmup", o.warm_up, "Runs before them (default 5)")
-                     ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000})),
+                     ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000}).description("")),
                  "5");
-  settings.watch(
-      "threads",
-      command.add_option("--threads", o.threads, "Of the engine (default: cores − 1)")->check(CLI::Range(1, 4096)),
-      std::to_string(free_cores()));
-  settings.watch(
-      "batch",
-      command.add_option("--batch", o.batch, "The first dimension of every input, where it is open")->check(counts),
-      "");
+  settings.watch("threads",
+                 command.add_option("--threads", o.threads, "Of the engine (default: cores − 1)")
+                     ->check(CLI::Range(1, 4096).description("")),
+                 std::to_string(free_cores()));
+  settings.watch("batch",
+                 command.add_option("--batch", o.batch, "The first dimension of every input, where it is open")
+                     ->check(counts.description("")),
+                 "");
   settings.watch("input-shape",
                  command.add_option("--input-shape", o.shapes, "NAME:1x3x224x224, or a dimension by its name: batch=1")
                      ->type_name("SHAPE"),

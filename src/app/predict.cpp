@@ -316,9 +316,10 @@ std::function<int(const CommandWords&)> add_predict(CLI::App& command) {
       add("edgeprofiler", "EdgeProfiler's six Lasso pipelines, as scikit-learn fits them", run_predict_edgeprofiler);
   edge->add_option("DATASET", options->first, "As for train")->required();
   edge->add_option("--test", options->test, "Networks to score on: NAME,NAME");
-  edge->add_option("--alphas", options->alphas, "Length of the path of α (default 500)")->check(CLI::Range(2, 10000));
+  edge->add_option("--alphas", options->alphas, "Length of the path of α (default 500)")
+      ->check(CLI::Range(2, 10000).description(""));
   edge->add_option("--max-iter", options->max_iterations, "Passes at each α (default 10000)")
-      ->check(CLI::Range(1, 10000000));
+      ->check(CLI::Range(1, 10000000).description(""));
   edge->add_option("--tol", options->tolerance, "Tolerance (default 1e-4)")->check(CLI::PositiveNumber);
   edge->add_option("-o,--out", options->out, "Write the coefficients, JSON")->type_name("FILE");
   command.require_subcommand(1);

@@ -307,12 +307,14 @@ std::function<int(const CommandWords&)> add_quality(CLI::App& command) {
   command.add_option("--perplexity", corpus.corpus, "How well --model foretells this text")->type_name("CORPUS");
   command.add_option("--model", corpus.model, "The model file (GGUF), or a folder for transformers");
   command.add_option("--engine", corpus.engine, "llama (default) or transformers");
-  command.add_option("--window", corpus.window, "Tokens computed at once (default 512)")->check(CLI::Range(2, 1 << 24));
+  command.add_option("--window", corpus.window, "Tokens computed at once (default 512)")
+      ->check(CLI::Range(2, 1 << 24).description(""));
   command.add_option("--stride", corpus.stride, "New tokens in each window (default: all)")
-      ->check(CLI::Range(1, 1 << 24));
+      ->check(CLI::Range(1, 1 << 24).description(""));
   command.add_option("--most-tokens", corpus.most_tokens, "Only the first so many")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40U));
-  command.add_option("--threads", corpus.threads, "Of the engine (default 1)")->check(CLI::Range(1, 1024));
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40U).description(""));
+  command.add_option("--threads", corpus.threads, "Of the engine (default 1)")
+      ->check(CLI::Range(1, 1024).description(""));
   command.add_option("--timeout", corpus.timeout, "For loading and for the corpus (default 1h)")->type_name("DURATION");
   TransformersOptions& bridge = corpus.transformers;
   command.add_option("--python", bridge.python, "transformers: an interpreter with torch")->type_name("PROGRAM");

@@ -308,7 +308,7 @@ std::function<int(const CommandWords&)> add_study(CLI::App& command) {
       ->type_name("DIR");
   command.add_option("--cycles", o.cycles, "So many cycles, whatever the file says")
       ->type_name("N")
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1000}));
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1000}).description(""));
   command.add_option("--order", o.order, "sequential, interleave, shuffle, reverse, counterbalanced")
       ->type_name("ORDER");
   command.add_option("--scenario", o.scenarios, "Only this one of the file; may be repeated")
