@@ -297,7 +297,7 @@ void gather_nd(OnnxCall& call) {
   if (batch < 0 || depth < 0 || depth > 64 || batch > 64 || static_cast<std::size_t>(batch + depth) > x->size())
     return call.refuse("its indices do not fit " + shape_words(*x));
   LayerShape out(places->begin(), places->end() - 1);
-  out.insert(out.end(), x->begin() + batch + depth, x->end());
+  out.insert(out.end(), x->begin() + static_cast<std::ptrdiff_t>(batch + depth), x->end());
   call.moved_in = moved_bytes(call, elements_of(out)) + elements_of(*places) * 8;
   call.set(0, std::move(out));
 }
