@@ -7,6 +7,8 @@
 #include <cmath>
 #include <optional>
 
+#include "../support/emulated.hpp"
+#include "../support/sanitizer.hpp"
 #include "layers/regression.hpp"
 #include "layers/small_algebra.hpp"
 #include "layers/truth.hpp"
@@ -180,14 +182,17 @@ TEST(Regressions, LayersThatComeInTheSameMixInEveryWindowAreRefusedWithTheRank) 
 
 // The table of docs/layers-energy.md, smaller.
 TEST(Truth, MethodsThatWorkFindTheTruthAndEdgeProfilersMeanDoesNot) {
-  const Truth truth = truth_table({.networks = 22, .layers = 23, .seed = 1});
+  // A sanitizer or an emulator takes minutes for what takes seconds: shares of layers are told where there are enough
+  // of them.
+  const bool few = test::address_sanitizer || test::thread_sanitizer || test::emulated();
+  const Truth truth = truth_table({.networks = few ? 2u : 22u, .layers = 23, .seed = 1});
   double covered = 0, pooled = 0;
   for (const TruthRow& row : truth.rows) {
     SCOPED_TRACE(row.method + " on " + row.on + ", " + std::to_string(row.window_s));
     if (row.method.starts_with("(a)")) {
       EXPECT_EQ(row.refused, 0u);
       EXPECT_LE(*row.error, 0.03);
-      EXPECT_GE(*row.covered, 0.92);
+      EXPECT_GE(*row.covered, few ? 0.8 : 0.92);
     } else if (row.method.starts_with("(c)")) {
       const auto layers = static_cast<double>(row.layers + row.refused);
       covered += *row.covered * layers;
@@ -200,10 +205,11 @@ TEST(Truth, MethodsThatWorkFindTheTruthAndEdgeProfilersMeanDoesNot) {
       EXPECT_LE(*row.spread_told, 0.02);  // one figure for all, whatever the truth
     }
   }
+  EXPECT_LE(truth.worst_unattributed, 0.005);
+  if (few) return;
   EXPECT_GE(pooled, 2000);
   EXPECT_NEAR(covered / pooled, 0.95, 0.03);
   EXPECT_GE(truth.spread_true, 0.35);
-  EXPECT_LE(truth.worst_unattributed, 0.005);
 }
 
 TEST(Truth, IsTheSameEachTimeAndAnotherSeedIsAnother) {
