@@ -136,7 +136,7 @@ std::function<int(const CommandWords&)> add_inspect(CLI::App& command) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_flag("--measure-machine", options->measure,
-                   "Measure these two here, in about 10 s, and keep them for inspect and llm");
+                   "Measure these two here (10 s) and keep them for inspect and llm");
   command.add_option("--threads", options->threads, "Of --measure-machine (default: one on each CPU)")
       ->check(CLI::Range(1, 4096).description(""));
   command.add_flag("--forget-machine", options->forget, "Keep none");
