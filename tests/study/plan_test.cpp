@@ -226,6 +226,8 @@ TEST(StudyText, MergedKeysOfYamlGiveWayToWhatStandsThere) {
 
 TEST(StudyText, RubbishIsAnErrorWithItsLineInBoundedTime) {
   EXPECT_EQ(bad("[base]\nmodel = \n").where, "s.toml:2");
+  for (const char* header : {"a = 1\n[{b]\n", "a = 1\n  [[ =b]]\n", "a = 1\n[\xc3\xa4]\n", "a = 1\n[b]\xff\n"})
+    EXPECT_EQ(bad(header).where, "s.toml:2") << header;
   EXPECT_EQ(bad("base:\n  model: [a\n", "s.yaml").code, ErrorCode::malformed);
   EXPECT_EQ(bad("base:\n  ctx: 1\n  ctx: 2\n", "s.yaml").where, "s.yaml:3");
   EXPECT_EQ(bad("base: &a [*a]\n", "s.yaml").code, ErrorCode::malformed);
