@@ -271,14 +271,12 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
             ->check(at_least(1)),
         "1");
   watch("warmup",
-        command.add_option("--warmup", o.worker.warm_up, "Prompts before the first that counts (default 0)")
+        command
+            .add_option("--warmup", o.worker.warm_up,
+                        "Before the first that counts (0); --warmup-until cv=5%: till steady")
             ->check(at_least(0)),
         "0");
-  watch(
-      "warmup-until",
-      command.add_option("--warmup-until", o.warm_up_until, "… and more until steady: cv=5%,temp=1C,power=5%,most=50")
-          ->type_name("RULE"),
-      "");
+  watch("warmup-until", command.add_option("--warmup-until", o.warm_up_until)->type_name("RULE")->group(""), "");
   watch("gap", command.add_option("--gap", o.gap, "Rest between prompts (default 0ms)")->type_name("DURATION"), "0ms");
   watch("timeout",
         command.add_option("--timeout", o.timeout, "For loading, and for each request (default 10m)")
