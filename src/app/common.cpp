@@ -175,6 +175,7 @@ std::vector<std::string> config_keys() {
                                 "ctx",
                                 "repeat",
                                 "warmup",
+                                "warmup-until",
                                 "gap",
                                 "keep-output",
                                 "timeout",

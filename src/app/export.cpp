@@ -3,10 +3,12 @@
 // `--format aiperf|vllm|…`: requests as another tool writes them.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 
 #include "app/common.hpp"
 #include "app/subcommand.hpp"
+#include "app/thesis_folder.hpp"
 #include "app/write_file.hpp"
 #include "base/text.hpp"
 #include "exchange/writers.hpp"
@@ -33,6 +35,14 @@ Result<void> export_requests(const Run& run, const exchange::WriterRow& writer, 
   if (!summary) return Unexpected<Error>(summary.error());
   exchange::WallOffset wall;
   if (!run.anchors().empty()) wall = run.anchors().front().wall_ns - run.anchors().front().monotonic.ns;
+  std::error_code ignored;
+  if (writer.name == "llm-thesis" &&
+      (options.out.ends_with('/') || std::filesystem::is_directory(options.out, ignored))) {
+    const auto id = write_thesis_folder(options.out, *summary, wall);
+    if (!id) return Unexpected<Error>(id.error());
+    print_note("it is run " + *id + " there");
+    return {};
+  }
   const auto text = writer.write(*summary, wall);
   if (!text) return Unexpected<Error>(text.error());
   return write_file(options.out, *text);
@@ -78,9 +88,10 @@ std::function<int(const CommandWords&)> add_export(CLI::App& command) {
   auto options = std::make_shared<ExportOptions>();
   command.add_option("RUN", options->path, "A Run file")->required();
   command
-      .add_option("--format", options->format,
-                  "csv or jsonl (default csv); as another tool writes requests:\naiperf, vllm, llama-bench, benchstat, "
-                  "llenergymeasure")
+      .add_option(
+          "--format", options->format,
+          "csv or jsonl (default csv); as another tool writes requests:\naiperf, vllm, llama-bench, benchstat,\n"
+          "llenergymeasure, llm-thesis, llm-thesis-csv")
       ->type_name("NAME");
   command
       .add_option("--table", options->table,

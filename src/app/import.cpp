@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "app/common.hpp"
+#include "app/thesis_folder.hpp"
 #include "base/text.hpp"
 #include "exchange/readers.hpp"
 #include "store/recorder.hpp"
@@ -46,13 +47,25 @@ Error in_file(Error error, const std::string& file) {
   return error;
 }
 
+// Of a folder what that tool writes into one.
+Result<std::string> imported_bytes(const ImportWords& words, std::vector<std::string>& notes) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(words.file, ignored)) return read_whole_file(words.file, most_bytes);
+  if (words.from == "llm-thesis") return read_thesis_folder(words.file, notes);
+  if (words.from == "llenergymeasure")
+    return read_whole_file((std::filesystem::path(words.file) / "result.json").string(), most_bytes);
+  return fail(ErrorCode::usage, "it is a folder", words.file, "Name the file in it.");
+}
+
 int import_file(const ImportWords& words) {
   const auto reader = exchange::find_reader(words.from);
   if (!reader) return failed(reader.error());
-  const auto bytes = read_whole_file(words.file, most_bytes);
+  std::vector<std::string> notes;
+  const auto bytes = imported_bytes(words, notes);
   if (!bytes) return failed(bytes.error());
   auto imported = (*reader)->read(*bytes, words.reading);
   if (!imported) return failed(in_file(imported.error(), words.file));
+  imported->notes.insert(imported->notes.begin(), notes.begin(), notes.end());
   imported->manifest.set("run.kind", "llm", "prony");
   imported->manifest.set("run.command", "prony import --from " + words.from + " " + words.file, "prony");
   imported->manifest.set("import.format", words.from, "prony");
@@ -79,7 +92,11 @@ int import_file(const ImportWords& words) {
 std::function<int(const CommandWords&)> add_import(CLI::App& command) {
   auto words = std::make_shared<ImportWords>();
   command.add_option("FILE", words->file, "What the other tool wrote")->required();
-  command.add_option("--from", words->from, "aiperf, vllm, guidellm, monitorsystem,\nllm-thesis, aipowermeter")
+  command
+      .add_option(
+          "--from", words->from,
+          "aiperf, vllm, guidellm, llama-bench,\nllenergymeasure, llm-thesis, monitorsystem,\nmonitorsystem-csv, "
+          "aipowermeter")
       ->required()
       ->type_name("FORMAT");
   command.add_option("-o,--out", words->out, "The new Run")->required()->type_name("PATH");

@@ -39,6 +39,7 @@ struct LlmOptions {
   std::int32_t threads = 0;
   std::int32_t context = 0;
   UtilisationOptions utilisation;
+  std::string warm_up_until;
 };
 
 // One core stays free for the meter and the machine: engines spin at barriers, and a preempted thread stalls them all.
@@ -186,6 +187,13 @@ Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
   if (auto taken = take_peaks(options.utilisation, plan.facts); !taken) return Unexpected<Error>(taken.error());
   plan.kept_peaks = words.empty() && !server && options.utilisation.no_peak();
   plan.facts.push_back({"prompts.source", prompts_source(options.prompts), "prony"});
+  if (!options.warm_up_until.empty()) {
+    auto rule = warm_up_rule(options.warm_up_until);
+    if (!rule) return Unexpected<Error>(rule.error());
+    worker.warm_up_until = *rule;
+    plan.warm_up = std::make_shared<WarmUpWatch>(*rule);
+    worker.drift = [watch = plan.warm_up] { return watch->drift(); };
+  }
   plan.workload = make_worker_workload(worker);
   return plan;
 }
@@ -263,9 +271,12 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
             ->check(at_least(1)),
         "1");
   watch("warmup",
-        command.add_option("--warmup", o.worker.warm_up, "Prompts before the first that counts (default 0)")
+        command
+            .add_option("--warmup", o.worker.warm_up,
+                        "Before the first that counts (0); --warmup-until cv=5%: till steady")
             ->check(at_least(0)),
         "0");
+  watch("warmup-until", command.add_option("--warmup-until", o.warm_up_until)->type_name("RULE")->group(""), "");
   watch("gap", command.add_option("--gap", o.gap, "Rest between prompts (default 0ms)")->type_name("DURATION"), "0ms");
   watch("timeout",
         command.add_option("--timeout", o.timeout, "For loading, and for each request (default 10m)")

@@ -144,6 +144,7 @@ Result<void> Recording::prepare() {
   followers_.describe(manifest_);
   for (const Fact& fact : plan_.facts) manifest_.set(fact.key, fact.value, fact.origin);
   for (const Fact& fact : rank_facts()) manifest_.set(fact.key, fact.value, fact.origin);
+  for (const Fact& fact : study_facts()) manifest_.set(fact.key, fact.value, fact.origin);
   describe_machine(*machine_, manifest_);
   add_storage(*live_, "run.storage", path_, manifest_);
   if (const auto model = manifest_.get("model.path")) add_storage(*live_, "model.storage", *model, manifest_);
@@ -162,6 +163,12 @@ Result<void> Recording::prepare() {
   passports_.emplace(*machine_, manifest_, o.machine);
   passports_->fill(session_->channels_to_fill(), session_->groups(), manifest_);
   session_->show_blocks_to([this](const TickBlock& block) { passports_->see(block); });
+  if (plan_.warm_up)
+    if (auto connected = plan_.warm_up->connect(*session_); !connected) {
+      std::error_code ignored;  // nothing was recorded: leave no Run behind
+      std::filesystem::remove(path_, ignored);
+      return connected;
+    }
   return {};
 }
 

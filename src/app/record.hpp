@@ -10,6 +10,7 @@
 
 #include "app/common.hpp"
 #include "app/sampling_mode.hpp"
+#include "app/warm_up_watch.hpp"
 #include "model/manifest.hpp"
 #include "workloads/workload.hpp"
 
@@ -25,6 +26,7 @@ struct RecordPlan {
   bool calibrated = true;   // false: what is kept is not put into modelled channels, for a new line is to come
   bool until_exit = false;  // no command: the end of the processes that --pid named ends the recording
   SamplingMode sampling = SamplingMode::continuous;
+  std::shared_ptr<WarmUpWatch> warm_up = {};  // shown what is recorded; null: the warm-up has no rule that needs it
   bool interrupt_cancels = false;  // Ctrl-C stops the work (llm) instead of being the command's own affair (run)
 };
 

@@ -30,17 +30,48 @@ struct StudyOptions {
 struct ReadPlan {
   std::string text;
   study::Plan plan;
+  std::string base_name = {}, base_text = {};  // of the file that it takes its base from
 };
 
-Result<ReadPlan> read_plan(const std::string& path, const std::string& name, const study::PlanChoices& choices) {
+bool is_yaml(const std::string& name) { return name.ends_with(".yaml") || name.ends_with(".yml"); }
+
+// The base file lies beside the study's, or is the copy that the study's folder keeps.
+Result<void> read_base(const study::Value& value, const std::string& path, const std::string& name,
+                       const std::string& kept, study::PlanChoices& choices, ReadPlan& into) {
+  const auto named = study::base_file_of(value, name);
+  if (!named) return Unexpected<Error>(named.error());
+  if (named->empty()) return {};
+  into.base_name = *named;
+  const std::filesystem::path place =
+      kept.empty() ? std::filesystem::path(path).parent_path() / *named : std::filesystem::path(kept);
+  auto text = read_whole_file(place.string(), study::longest_file);
+  if (!text) {
+    text.error().where += " (the base that " + name + " names)";
+    return Unexpected<Error>(text.error());
+  }
+  auto base = study::read_study_text(*text, place.string());
+  if (!base) return Unexpected<Error>(base.error());
+  choices.base = study::BaseFile{*named, std::move(*base)};
+  into.base_text = std::move(*text);
+  return {};
+}
+
+// `kept_base`: the folder's copy of the base file; empty: it lies beside the study's.
+Result<ReadPlan> read_plan(const std::string& path, const std::string& name, study::PlanChoices choices,
+                           const std::string& kept_base = {}) {
+  ReadPlan read;
   auto text = read_whole_file(path, study::longest_file);
   if (!text) return Unexpected<Error>(text.error());
   const auto value = study::read_study_text(*text, name);
   if (!value) return Unexpected<Error>(value.error());
+  if (auto based = read_base(*value, path, name, kept_base, choices, read); !based)
+    return Unexpected<Error>(based.error());
   auto plan = study::make_plan(*value, name, study_words(), choices);
   if (!plan) return Unexpected<Error>(plan.error());
   if (plan->name.empty()) plan->name = std::filesystem::path(path).stem().string();
-  return ReadPlan{std::move(*text), std::move(*plan)};
+  read.text = std::move(*text);
+  read.plan = std::move(*plan);
+  return read;
 }
 
 Result<void> take_flags(const StudyOptions& options, study::Plan& plan) {
@@ -60,13 +91,15 @@ nlohmann::ordered_json variants_json(const study::Plan& plan) {
     nlohmann::ordered_json row{
         {"name", variant.name}, {"hash", variant.hash}, {"command", study::command_line(plan, variant)}};
     row["settings"] = nlohmann::ordered_json::array();
-    for (const study::Setting& setting : variant.settings)
+    for (const study::Setting& setting : variant.settings) {
       row["settings"].push_back(
           {{"key", setting.key},
            {"value", setting.value.scalar() ? study::word_of(setting.value) : study::canonical(setting.value)},
            {"canonical", study::canonical(setting.value)},
            {"source", setting.source},
            {"line", setting.line}});
+      if (!setting.file.empty()) row["settings"].back()["file"] = setting.file;
+    }
     all.push_back(std::move(row));
   }
   return all;
@@ -93,8 +126,8 @@ StudyManifest new_manifest(const StudyOptions& options, const ReadPlan& read) {
   char host[256] = {};
   (void)::gethostname(host, sizeof host - 1);
   manifest.host = host;
-  const bool yaml = options.file.ends_with(".yaml") || options.file.ends_with(".yml");
-  manifest.file = yaml ? "study.yaml" : "study.toml";
+  manifest.file = is_yaml(options.file) ? "study.yaml" : "study.toml";
+  if (!read.base_name.empty()) manifest.base = is_yaml(read.base_name) ? "base.yaml" : "base.toml";
   manifest.scenarios = options.scenarios;
   manifest.deduplicate = !options.no_dedup;
   manifest.design = study::hash_of(read.plan.design);
@@ -135,6 +168,8 @@ int begin(const StudyOptions& options) {
   if (!folder) return failed(folder.error());
   // The copy first: a manifest without its file could not be taken up again.
   if (auto kept = replace_durably(folder->file(manifest.file), read->text); !kept) return failed(kept.error());
+  if (!manifest.base.empty())
+    if (auto kept = replace_durably(folder->file(manifest.base), read->base_text); !kept) return failed(kept.error());
   if (auto kept = folder->save(manifest); !kept) return failed(kept.error());
   if (!options.quiet) print_note("if it breaks off, go on with  prony study --resume " + shown_path(folder->path()));
   StudyRunner runner(read->plan, *folder, std::move(manifest), options.quiet);
@@ -149,7 +184,8 @@ Result<ReadPlan> kept_plan(const StudyFolder& folder, const StudyManifest& manif
     return Unexpected<Error>(
         error_from_errno(moved.value(), manifest.directory, "cannot go where the study was begun"));
   auto read = read_plan(folder.file(manifest.file).string(), folder.file(manifest.file).string(),
-                        {manifest.deduplicate, manifest.scenarios});
+                        {manifest.deduplicate, manifest.scenarios},
+                        manifest.base.empty() ? std::string() : folder.file(manifest.base).string());
   if (read) read->plan.name = manifest.name;
   return read;
 }
@@ -267,11 +303,13 @@ std::string study_help_text() {
   mode = "grid"           (or one-factor: one axis at a time)        seed = 1
   experiment-gap = "2s"   cycle-gap = "1m"   timeout = "1h"   silence = "15m"   wall-limit = "8h"
   retries = 1             back-off = "5s"    stop-after = 10  deduplicate = true
+  memory-limit = "8GiB"   notify = "./told.sh"                (a command, run at the end)
   kind = "llm"            (or run: any command; cold-start: the model leaves memory before each run)
 
-  [base]                  # options of `prony llm` (kind run: of `prony run`), without dashes
+  [base]                  # options of `prony llm` (kind run: of `prony run`), without dashes;
+                          # from = "other.toml": what is not here is as in that file's [base]
   model = "tiny.gguf"
-  max-tokens = 64
+  max-tokens = 64         warmup-until = "cv=5%,temp=1C,most=50"
   [sweep]
   threads = [1, 2, 4]     # an axis; several are crossed
   sampling = [{}, { temperature = 0.7, top-k = [20, 40] }]    # change together; {} is the base
@@ -289,6 +327,8 @@ std::string study_help_text() {
   set = "echo {value} > /sys/…"              # restore: the same with {before}, unless said
   [gate]                  # before each run
   max-temp = 50           limit = "10m"
+  [schedule]              # when runs may be begun, local time
+  at = "22:00"            window = "22:00-06:00"              days = "weekdays"
 
   Of any program:  [base] command = ["./bench", "--size={n}"]  with an axis  vars.n = [10, 20];
   env.NAME for its environment. Settings that mean the same run once (--no-dedup). Files are named

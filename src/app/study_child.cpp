@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "app/study_memory.hpp"
 #include "app/study_progress.hpp"
 #include "base/text.hpp"
 
@@ -20,6 +21,7 @@ namespace {
 using Steady = std::chrono::steady_clock;
 
 constexpr std::int64_t look_ns = 200'000'000, grace_ns = 10'000'000'000;
+constexpr std::int64_t memory_look_ns = 50'000'000;  // what grows fast is met before the machine is full
 
 std::int64_t since(Steady::time_point begun) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Steady::now() - begun).count();
@@ -124,8 +126,9 @@ Result<StudyChildEnd> run_study_child(const StudyChildPlan& plan, const std::ato
   StudyChildEnd end;
   Silence silence(plan);
   std::optional<ExitStatus> exit;
+  const std::uint64_t ended_for_memory = out_of_memory_kills();
   while (!exit) {
-    auto ended = child->wait(look_ns);
+    auto ended = child->wait(plan.memory_limit > 0 ? memory_look_ns : look_ns);
     if (!ended) return Unexpected<Error>(ended.error());
     exit = std::move(*ended);
     if (exit) break;
@@ -138,6 +141,10 @@ Result<StudyChildEnd> run_study_child(const StudyChildPlan& plan, const std::ato
       end.reason = "it took longer than " + span_words(plan.timeout_ns) + " and was ended";
     } else if (plan.silence_ns > 0 && quiet_ns > plan.silence_ns) {
       end.reason = "nothing was heard of it for " + span_words(plan.silence_ns) + ", and it was ended";
+    } else if (const std::uint64_t held = plan.memory_limit > 0 ? memory_of_descendants() : 0;
+               held > plan.memory_limit) {
+      end.reason = "it held " + memory_words(held) + " of memory, more than " + memory_words(plan.memory_limit) +
+                   ", and was ended";
     } else {
       continue;
     }
@@ -148,6 +155,7 @@ Result<StudyChildEnd> run_study_child(const StudyChildPlan& plan, const std::ato
   if (exit) end.exit_code = exit->shell_code();
   (void)::kill(-child->pid(), SIGKILL);  // what is left of its group
   end_orphans();
+  end.out_of_memory = out_of_memory_kills() - ended_for_memory;
   end.wall_s = static_cast<double>(since(begun)) / 1e9;
   return end;
 }

@@ -1,6 +1,6 @@
 // One run of a study as a process of its own: a fresh `prony` in a fresh process group, watched until it ends, says
-// nothing for too long, or takes too long; then all of it is ended, whatever left its group too. Thread promise: one
-// thread, the main one (children die with it). Units: nanoseconds, seconds.
+// nothing for too long, takes too long, or holds too much memory; then all of it is ended, whatever left its group too.
+// Thread promise: one thread, the main one (children die with it). Units: nanoseconds, seconds.
 #pragma once
 
 #include <atomic>
@@ -20,13 +20,15 @@ struct StudyChildPlan {
   std::vector<std::pair<std::string, std::string>> environment;
   std::string log, progress;  // files: both outputs; where `prony llm` and `prony run` tell how far they are
   std::int64_t timeout_ns = 0, silence_ns = 0;  // 0: none
+  std::uint64_t memory_limit = 0;               // bytes that its processes may hold together; 0: none
   SignalState signals;
 };
 
 struct StudyChildEnd {
-  std::optional<int> exit_code;  // as the shell says it; absent: it was ended by us
-  std::string reason;            // why it was ended; "": it ended by itself
-  bool interrupted = false;      // by a signal to the study
+  std::optional<int> exit_code;     // as the shell says it; absent: it was ended by us
+  std::string reason;               // why it was ended; "": it ended by itself
+  bool interrupted = false;         // by a signal to the study
+  std::uint64_t out_of_memory = 0;  // processes of this machine that the kernel ended meanwhile for want of memory
   double wall_s = 0;
 };
 

@@ -79,6 +79,7 @@ StudyManifest read_manifest_json(const Json& json) {
   m.version = text_at(json, "prony_version");
   m.host = text_at(json, "host");
   m.file = json.at("file").get<std::string>();
+  m.base = text_at(json, "base");
   m.scenarios = json.at("scenarios").get<std::vector<std::string>>();
   m.deduplicate = json.at("deduplicate").get<bool>();
   m.design = json.at("design").get<std::string>();
@@ -127,6 +128,7 @@ Json to_json(const StudyManifest& m) {
               {"scenarios", m.scenarios},
               {"deduplicate", m.deduplicate},
               {"design", m.design}});
+  if (!m.base.empty()) out["base"] = m.base;
   out["machine_before"] = Json::object();
   for (const auto& [name, value] : m.machine_before) out["machine_before"][name] = value;
   out["variants"] = m.variants;

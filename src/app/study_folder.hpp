@@ -48,6 +48,7 @@ struct StudyManifest {
   std::string why;                                 // it was stopped
   std::string begun_utc, directory, version, host;
   std::string file;  // the copy of the study file below the folder
+  std::string base;  // the copy of the file that it takes its base from; "": none
   std::vector<std::string> scenarios;
   bool deduplicate = true;
   std::string design;               // hash

@@ -128,17 +128,22 @@ void condition_flags(const Summary& summary, std::vector<std::string>& flags) {
   for (const Event& event : summary.events)
     if (event.kind == "temperature-stop" || event.kind == "throttle" || event.kind == "sensor-lost")
       flags.push_back(event.kind + ": " + printable(event.text, 80));
+  if (const std::string steady = summary.fact("warmup.steady"); steady.starts_with("no"))
+    flags.push_back("warm-up: not steady after " + summary.fact("warmup.prompts") + " prompts (" +
+                    printable(steady.substr(std::min<std::size_t>(steady.size(), 4)), 60) + ")");
   if (summary.spans_lost > 0) flags.push_back("spans were lost");
 }
 
 Json settings_json(const Summary& summary, const study::Variant& variant) {
   Json out{{"declared", Json::array()}, {"resolved", Json::array()}, {"observed", Json::object()}};
-  for (const study::Setting& setting : variant.settings)
+  for (const study::Setting& setting : variant.settings) {
     out["declared"].push_back(
         {{"key", setting.key},
          {"value", setting.value.scalar() ? study::word_of(setting.value) : study::canonical(setting.value)},
          {"source", setting.source},
          {"line", setting.line}});
+    if (!setting.file.empty()) out["declared"].back()["file"] = setting.file;
+  }
   for (const Fact& fact : summary.manifest.facts) {
     if (fact.key.starts_with("setting."))
       out["resolved"].push_back({{"key", fact.key.substr(8)}, {"value", fact.value}, {"source", fact.origin}});

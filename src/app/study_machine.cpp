@@ -93,9 +93,27 @@ Result<void> StudyMachine::restore(const study::Plan& plan, StudyManifest& manif
   return {};
 }
 
+Result<void> StudyMachine::watch(const study::Variant& variant) {
+  const auto chosen = [&](const char* key, std::string usual) {
+    std::string word = study::filled(variant, variant.word(key));
+    return word.empty() ? usual : word;
+  };
+  const MachineChoice usual;
+  const MachineChoice choice{chosen("sysfs", usual.sysfs), chosen("procfs", usual.procfs), chosen("simulate", "")};
+  if (watched_ && choice.sysfs == choice_.sysfs && choice.procfs == choice_.procfs &&
+      choice.simulate == choice_.simulate)
+    return {};
+  auto machine = open_machine(choice);
+  if (!machine) return Unexpected<Error>(machine.error());
+  sensors_.reset();
+  watched_ = std::move(*machine);
+  choice_ = choice;
+  return {};
+}
+
 std::optional<double> StudyMachine::celsius() {
   if (!sensors_) {
-    auto opened = open_sensors(*machine_, "", SensorOptions{});
+    auto opened = open_sensors(watched_ ? *watched_ : *machine_, "", SensorOptions{});
     if (!opened) return std::nullopt;
     std::erase_if(opened->sensors, [](const std::unique_ptr<Sensor>& sensor) {
       return std::ranges::none_of(sensor->channels(),

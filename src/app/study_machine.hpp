@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "app/machine_choice.hpp"
 #include "app/session.hpp"
 #include "app/study_folder.hpp"
 #include "machine/machine.hpp"
@@ -23,6 +24,8 @@ class StudyMachine {
                                    const StudyFolder& folder);
   // Puts back what the manifest says was before, the last change first, and strikes it from there.
   [[nodiscard]] Result<void> restore(const study::Plan& plan, StudyManifest& manifest, const StudyFolder& folder);
+  // The machine whose heat counts from now on: the one that this variant measures, with its sysfs, procfs and simulate.
+  [[nodiscard]] Result<void> watch(const study::Variant& variant);
   // The hottest of what can be read now; absent: nothing can.
   [[nodiscard]] std::optional<double> celsius();
   // Waits until it is no hotter than that; seconds waited. `stop` not 0 ends the wait. Errors: transient, after the
@@ -31,8 +34,10 @@ class StudyMachine {
 
  private:
   [[nodiscard]] Result<std::string> command(const std::string& text);
-  std::unique_ptr<Machine> machine_;
-  std::optional<SensorSet> sensors_;
+  std::unique_ptr<Machine> machine_;  // this one: where commands run
+  MachineChoice choice_;
+  std::unique_ptr<Machine> watched_;  // null: not this one either yet
+  std::optional<SensorSet> sensors_;  // of the watched
 };
 
 // Drops a file from the page cache; → the share of it that stayed there (other programs may hold it).

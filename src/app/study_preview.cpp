@@ -170,6 +170,12 @@ std::string study_preview(const study::Plan& plan, const StudyManifest* before, 
          std::to_string(plan.variants.size() % 2 == 0 ? plan.variants.size() : 2 * plan.variants.size()) + " cycles"},
         width, layout::Tone::plain, false);
   out += layout::labelled("time", time_items(plan, before, slots), width, layout::Tone::plain, false);
+  if (const std::string hours = study::words_of(e.hours); !hours.empty())
+    out += layout::labelled("schedule", {hours + " (local time)"}, width, layout::Tone::plain, false);
+  if (e.memory_limit > 0)
+    out += layout::labelled(
+        "memory", {"a run that holds more than " + figures::bytes(static_cast<double>(e.memory_limit)) + " is ended"},
+        width, layout::Tone::plain, false);
   for (const study::EqualVariants& group : plan.equal) {
     std::string dropped;
     for (const std::string& name : group.dropped) dropped += (dropped.empty() ? "" : ", ") + printable(name, 40);

@@ -9,6 +9,12 @@
 
 namespace prony::app {
 
+std::vector<Fact> study_facts() {
+  const char* cycle = std::getenv(cycle_variable);
+  if (cycle == nullptr || !parse_u64(cycle)) return {};
+  return {{"study.cycle", cycle, "study"}};
+}
+
 StudyProgress::StudyProgress() {
   const char* path = std::getenv(progress_variable);
   if (path == nullptr || *path == '\0') return;

@@ -3,13 +3,19 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/fd.hpp"
+#include "model/manifest.hpp"
 #include "workloads/workload.hpp"
 
 namespace prony::app {
 
 inline constexpr const char* progress_variable = "PRONY_STUDY_PROGRESS";
+inline constexpr const char* cycle_variable = "PRONY_STUDY_CYCLE";
+
+// The fact study.cycle, by which `prony compare` pairs Runs, where a study started this recording; else none.
+[[nodiscard]] std::vector<Fact> study_facts();
 
 class StudyProgress {
  public:

@@ -8,7 +8,11 @@
 #include <thread>
 
 #include "app/common.hpp"
+#include "app/study_hours.hpp"
 #include "app/study_judge.hpp"
+#include "app/study_memory.hpp"
+#include "app/study_notice.hpp"
+#include "app/study_progress.hpp"
 #include "app/study_results.hpp"
 #include "base/text.hpp"
 
@@ -182,6 +186,7 @@ std::vector<std::string> StudyRunner::words_of(const study::Variant& variant, co
 Result<void> StudyRunner::ready(const study::Variant& variant, StudyAttempt& attempt) {
   if (auto applied = machine_.apply(plan_, variant, manifest_, folder_); !applied) return applied;
   if (plan_.execution.max_celsius) {
+    if (auto watched = machine_.watch(variant); !watched) return watched;
     const auto waited = machine_.cool_down(*plan_.execution.max_celsius, plan_.execution.gate_limit_ns, stop_);
     if (!waited) return Unexpected<Error>(waited.error());
     attempt.figures["gate_wait_s"] = *waited;
@@ -207,6 +212,8 @@ Result<void> StudyRunner::measure(const study::Variant& variant, const StudyRun&
   child.log = folder_.file(attempt.log).string();
   child.progress = folder_.file(".progress").string();
   child.timeout_ns = e.timeout_ns;
+  child.memory_limit = e.memory_limit;
+  child.environment.emplace_back(cycle_variable, std::to_string(run.cycle + 1));
   // Longer than what `prony llm` itself waits for an answer, so that it can say which one did not come.
   constexpr std::int64_t quarter_hour = 900'000'000'000;
   child.silence_ns = e.silence_ns.value_or(plan_.kind == study::Kind::run ? 0 : quarter_hour);
@@ -226,6 +233,9 @@ Result<void> StudyRunner::measure(const study::Variant& variant, const StudyRun&
     reason = "prony ended with code " + std::to_string(*end->exit_code);
   if (!verdict.good && end->reason.empty())
     if (const std::string said = last_words(child.log); !said.empty()) reason += ": " + said;
+  if (!reason.empty() && end->out_of_memory > 0)
+    reason += "; meanwhile the kernel ended " + std::to_string(end->out_of_memory) +
+              (end->out_of_memory == 1 ? " process" : " processes") + " of this machine for want of memory";
   attempt.reason = reason;
   attempt.status = reason.empty() ? "done" : end->interrupted ? "interrupted" : "failed";
   if (!verdict.settings.is_null()) {
@@ -315,7 +325,9 @@ bool StudyRunner::may_begin() {
 Result<StudyRunner::Step> StudyRunner::one(StudyRun& run, bool begins_cycle) {
   const study::Variant* variant = variant_of(run);
   if (variant == nullptr) return Step::on;
-  if (!may_begin()) return Step::stop;
+  if (plan_.execution.hours.limited())
+    wait_for_hours(plan_.execution.hours, stop_, [this](const std::string& line) { show(line); });
+  if (stop_.load() != 0 || !may_begin()) return Step::stop;
   if (auto space = room(); !space) return Unexpected<Error>(space.error());
   if (any_run_) {
     const std::int64_t gap = begins_cycle && plan_.execution.cycle_gap_ns > 0 ? plan_.execution.cycle_gap_ns
@@ -332,7 +344,15 @@ Result<StudyRunner::Step> StudyRunner::one(StudyRun& run, bool begins_cycle) {
 Result<void> StudyRunner::go() {
   if (auto taken = take_up(); !taken) return taken;
   if (auto space = room(); !space) return space;
+  if (plan_.execution.memory_limit > 0 && !memory_can_be_told())
+    return fail(ErrorCode::unavailable, "this kernel does not tell whose children processes are", "memory-limit",
+                "It needs CONFIG_PROC_CHILDREN. Leave memory-limit out, or set a limit around the study (ulimit, "
+                "systemd-run).");
   if (auto prepared = prepare(); !prepared) return prepared;
+  const bool fresh = std::ranges::all_of(manifest_.runs, [](const StudyRun& run) { return run.attempts.empty(); });
+  if (fresh && plan_.execution.hours.at)  // what was begun is not put off again
+    wait_for_time(*plan_.execution.hours.at, stop_, [this](const std::string& line) { show(line); });
+  begun_ = std::chrono::steady_clock::now();
   const std::vector<study::Slot> slots = plan_.slots();
   bool begins_cycle = false;
   for (std::size_t i = 0; i < manifest_.runs.size() && stop_.load() == 0; ++i) {
@@ -366,6 +386,9 @@ int StudyRunner::run() {
   if (stop_.load() != 0) manifest_.why = "by signal " + std::to_string(stop_.load()) + "; go on with --resume";
   auto kept = folder_.save(manifest_);
   if (kept) kept = write_study_results(folder_, manifest_);
+  if (!plan_.execution.notify.empty())
+    if (auto told = tell_of_end(plan_.execution.notify, manifest_, folder_, signals_.before()); !told)
+      print_error(told.error());
   if (!kept) return failed(kept.error());
   if (!restored) return exit_code::own_failure;
   if (stop_.load() != 0) return 128 + stop_.load();

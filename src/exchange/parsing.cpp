@@ -1,6 +1,7 @@
 #include "exchange/parsing.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/text.hpp"
@@ -22,6 +23,14 @@ Span part_of(const Span& request, std::uint64_t id, SpanKind kind, Instant begin
   span.name = std::string(to_string(kind));
   span.interval = {begin, std::max(begin, end)};
   return span;
+}
+
+// Days since 1970 of a date in the Gregorian calendar (Hinnant, days_from_civil).
+std::int64_t days_of(std::int64_t year, std::int64_t month, std::int64_t day) {
+  year -= month <= 2 ? 1 : 0;
+  const std::int64_t era = (year >= 0 ? year : year - 399) / 400, of_era = year - era * 400;
+  const std::int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+  return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
 }  // namespace
@@ -136,6 +145,61 @@ void add_spans(Imported& out, const std::vector<ReadRequest>& requests, double e
     }
   }
   out.spans.insert(out.spans.begin(), run);
+}
+
+std::optional<std::int64_t> local_ns(std::string_view text) {
+  if (text.size() < 19 || text[4] != '-' || text[7] != '-' || (text[10] != ' ' && text[10] != 'T') || text[13] != ':' ||
+      text[16] != ':')
+    return std::nullopt;
+  std::array<std::int64_t, 6> part{};
+  constexpr std::array<std::pair<std::size_t, std::size_t>, 6> places{
+      {{0, 4}, {5, 2}, {8, 2}, {11, 2}, {14, 2}, {17, 2}}};
+  for (std::size_t i = 0; i < part.size(); ++i) {
+    const auto value = parse_u64(text.substr(places[i].first, places[i].second));
+    if (!value) return std::nullopt;
+    part[i] = static_cast<std::int64_t>(*value);
+  }
+  const auto [year, month, day, hour, minute, second] = part;
+  if (year < 1970 || year > 2200 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
+      second > 60)
+    return std::nullopt;
+  double fraction = 0;
+  if (text.size() > 19) {
+    const auto rest = text[19] == '.' ? parse_finite("0" + std::string(text.substr(19))) : std::nullopt;
+    if (!rest || *rest < 0 || *rest >= 1) return std::nullopt;
+    fraction = *rest;
+  }
+  const std::int64_t seconds = ((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+  return seconds * 1'000'000'000 + static_cast<std::int64_t>(fraction * 1e9 + 0.5);
+}
+
+void add_joules(Imported& out, const char* sensor, const std::vector<ReadJoules>& all, double seconds) {
+  if (all.empty()) return;
+  out.group.id = {0};
+  out.group.name = "imported";
+  out.group.interval = {static_cast<std::int64_t>(seconds * 1e9)};
+  std::vector<Reading> first, last;
+  for (const ReadJoules& one : all) {
+    Channel channel;
+    channel.id = {static_cast<std::uint32_t>(out.channels.size())};
+    channel.name = one.name;
+    channel.sensor = sensor;
+    channel.device = "the node";
+    channel.domain = one.domain;
+    channel.measure = Measure::energy;
+    channel.kind = ChannelKind::counter;
+    channel.origin = one.origin;
+    channel.scale = 1e-6;
+    channel.resolution = 1;
+    out.group.channels.push_back(channel.id);
+    out.channels.push_back(std::move(channel));
+    first.push_back({0, Quality::ok});
+    last.push_back({static_cast<std::int64_t>(one.joules * 1e6 + 0.5), Quality::ok});
+  }
+  out.ticks = TickBlock(out.group.id, out.channels.size(), 2);
+  const Instant end{static_cast<std::int64_t>(seconds * 1e9)};
+  out.ticks.push({0}, {0}, first);
+  out.ticks.push(end, end, last);
 }
 
 void add_fact(Imported& out, std::string key, std::string value) {

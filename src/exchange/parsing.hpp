@@ -35,8 +35,18 @@ struct ReadRequest {
 };
 // The spans of a run and its requests, with prefill, decode and, where gaps are as many as tokens, tokens.
 void add_spans(Imported& out, const std::vector<ReadRequest>& requests, double end_s);
+// The joules of a meter from the Run's begin to its end, as a counter that was read twice; none: nothing is added.
+struct ReadJoules {
+  std::string name, domain;
+  Origin origin = Origin::measured;
+  double joules = 0;
+};
+void add_joules(Imported& out, const char* sensor, const std::vector<ReadJoules>& all, double seconds);
+// "2021-12-08 13:55:49.307695" (or with a T, with or without the fraction) → ns since 1970 of a clock without a zone.
+[[nodiscard]] std::optional<std::int64_t> local_ns(std::string_view text);
 void add_fact(Imported& out, std::string key, std::string value);
 
-inline constexpr double longest_s = 3.2e8;  // ten years: what is longer is no time of a benchmark
+inline constexpr double most_joules = 1e12;  // a node's draw for a year
+inline constexpr double longest_s = 3.2e8;   // ten years: what is longer is no time of a benchmark
 
 }  // namespace prony::exchange

@@ -31,39 +31,6 @@ struct PowerRecord {
   std::array<std::optional<double>, power_fields.size()> watts;
 };
 
-// Days since 1970 of a date in the Gregorian calendar (Hinnant, days_from_civil).
-std::int64_t days_of(std::int64_t year, std::int64_t month, std::int64_t day) {
-  year -= month <= 2 ? 1 : 0;
-  const std::int64_t era = (year >= 0 ? year : year - 399) / 400, of_era = year - era * 400;
-  const std::int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-// "2021-12-08 13:55:49.307695", with or without the fraction.
-std::optional<std::int64_t> local_ns(std::string_view text) {
-  if (text.size() < 19 || text[4] != '-' || text[7] != '-' || text[13] != ':' || text[16] != ':') return std::nullopt;
-  std::array<std::int64_t, 6> part{};
-  constexpr std::array<std::pair<std::size_t, std::size_t>, 6> places{
-      {{0, 4}, {5, 2}, {8, 2}, {11, 2}, {14, 2}, {17, 2}}};
-  for (std::size_t i = 0; i < part.size(); ++i) {
-    const auto value = parse_u64(text.substr(places[i].first, places[i].second));
-    if (!value) return std::nullopt;
-    part[i] = static_cast<std::int64_t>(*value);
-  }
-  const auto [year, month, day, hour, minute, second] = part;
-  if (year < 1970 || year > 2200 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 ||
-      second > 60)
-    return std::nullopt;
-  double fraction = 0;
-  if (text.size() > 19) {
-    const auto rest = text[19] == '.' ? parse_finite("0" + std::string(text.substr(19))) : std::nullopt;
-    if (!rest || *rest < 0 || *rest >= 1) return std::nullopt;
-    fraction = *rest;
-  }
-  const std::int64_t seconds = ((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-  return seconds * 1'000'000'000 + static_cast<std::int64_t>(fraction * 1e9 + 0.5);
-}
-
 struct PowerFile {
   std::vector<PowerRecord> records;
   std::size_t without_date = 0, not_later = 0, negative = 0, segments = 1;

@@ -34,7 +34,7 @@ struct Part {
 constexpr Part parts[] = {{"gpu_energy", "codecarbon.gpu.energy", "gpu", Origin::measured},
                           {"cpu_energy", "codecarbon.cpu.energy", "cpu", Origin::modelled},
                           {"ram_energy", "codecarbon.ram.energy", "dram", Origin::modelled}};
-constexpr double joules_per_kwh = 3.6e6, most_joules = 1e12;
+constexpr double joules_per_kwh = 3.6e6;
 
 struct Entry {
   std::string id;
@@ -77,35 +77,6 @@ Result<const Found*> chosen(const std::vector<Entry>& entries, const std::string
               "--select", "It has: " + printable(first, 200) + (entries.size() > 8 ? ", …" : ""));
 }
 
-// The node's joules from begin to end, as a counter that was read twice.
-void add_energy(Imported& out, const std::vector<std::pair<const Part*, double>>& joules, double seconds) {
-  out.group.id = {0};
-  out.group.name = "imported";
-  out.group.interval = {static_cast<std::int64_t>(seconds * 1e9)};
-  std::vector<Reading> first, last;
-  for (const auto& [part, value] : joules) {
-    Channel channel;
-    channel.id = {static_cast<std::uint32_t>(out.channels.size())};
-    channel.name = part->name;
-    channel.sensor = "codecarbon";
-    channel.device = "the node";
-    channel.domain = part->domain;
-    channel.measure = Measure::energy;
-    channel.kind = ChannelKind::counter;
-    channel.origin = part->origin;
-    channel.scale = 1e-6;
-    channel.resolution = 1;
-    out.group.channels.push_back(channel.id);
-    out.channels.push_back(std::move(channel));
-    first.push_back({0, Quality::ok});
-    last.push_back({static_cast<std::int64_t>(value * 1e6 + 0.5), Quality::ok});
-  }
-  out.ticks = TickBlock(out.group.id, out.channels.size(), 2);
-  const Instant end{static_cast<std::int64_t>(seconds * 1e9)};
-  out.ticks.push({0}, {0}, first);
-  out.ticks.push(end, end, last);
-}
-
 std::string ratio_words(double joules, double tokens) {
   return tokens > 0 ? format_number(std::round(joules / tokens * 1e6) / 1e6) : std::string();
 }
@@ -130,7 +101,7 @@ Result<Imported> read_llm_thesis(std::string_view bytes, const ReadOptions& opti
     return fail(ErrorCode::malformed, "the run does not tell how long it took", "total_inference_time_sec");
   const std::size_t processes = std::max<std::size_t>(by_rank(ranks, "total_energy_joules").size(), 1);
   const std::int64_t times = options.as_written ? 1 : static_cast<std::int64_t>(processes);
-  std::vector<std::pair<const Part*, double>> joules;
+  std::vector<ReadJoules> joules;
   double node = 0;
   for (const Part& part : parts) {
     const auto each = by_rank(ranks, part.metric);
@@ -142,7 +113,7 @@ Result<Imported> read_llm_thesis(std::string_view bytes, const ReadOptions& opti
     for (const double kwh : each) sum += kwh * joules_per_kwh;
     const double value = options.as_written ? sum : sum / static_cast<double>(each.size());
     if (!(value < most_joules)) return fail(ErrorCode::malformed, "more joules than any node draws", part.metric);
-    joules.emplace_back(&part, value);
+    joules.push_back({part.name, part.domain, part.origin, value});
     node += value;
   }
   const auto input = whole_at(raw, "total_input_tokens"), output = whole_at(raw, "total_generated_tokens");
@@ -187,7 +158,7 @@ Result<Imported> read_llm_thesis(std::string_view bytes, const ReadOptions& opti
   add_fact(out, "import.config_name", text_at(object_at(**run, "variables"), "config_name"));
   add_fact(out, "import.date", text_at(setup, "date_time"));
   add_fact(out, "import.processes", std::to_string(processes));
-  if (!joules.empty()) add_energy(out, joules, *seconds);
+  add_joules(out, "codecarbon", joules, *seconds);
   add_spans(out, {request}, *seconds);
   return out;
 }

@@ -8,12 +8,15 @@ namespace prony::exchange {
 
 namespace {
 
-constexpr std::array<ReaderRow, 6> known_readers{
+constexpr std::array<ReaderRow, 9> known_readers{
     {{"aiperf", "AIPerf's profile_export.jsonl", read_aiperf},
      {"vllm", "vLLM's bench result with --save-detailed", read_vllm},
      {"guidellm", "GuideLLM's benchmarks.json", read_guidellm},
+     {"llama-bench", "llama-bench -o json or jsonl", read_llama_bench},
      {"monitorsystem", "MonitorSystem's *_hw_metrics_*.jsonl", read_monitorsystem},
-     {"llm-thesis", "the aggregate {task}_results.json of the thesis before LLenergyMeasure", read_llm_thesis},
+     {"monitorsystem-csv", "the CSV files of MonitorSystem in Python", read_monitorsystem_csv},
+     {"llenergymeasure", "LLenergyMeasure's result.json, process_N.json, aggregated/*.json", read_llenergymeasure},
+     {"llm-thesis", "the thesis before LLenergyMeasure: {task}_results.json, raw_results/{id}", read_llm_thesis},
      {"aipowermeter", "AIPowerMeter's power_metrics.json", read_aipowermeter}}};
 
 }  // namespace

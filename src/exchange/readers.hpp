@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "exchange/raw_file.hpp"
 #include "model/channel.hpp"
 #include "model/manifest.hpp"
 #include "model/sample.hpp"
@@ -38,9 +39,18 @@ struct ReadOptions {
 [[nodiscard]] Result<Imported> read_vllm(std::string_view bytes, const ReadOptions& options);
 // The thesis's aggregate: {task}_results.json.
 [[nodiscard]] Result<Imported> read_llm_thesis(std::string_view bytes, const ReadOptions& options);
+// Its folder raw_results/{id}: the files of one run put together as such an aggregate; names are those within the
+// folder. What could not be read goes into `notes`. Errors: malformed (the file), usage (files of several runs).
+[[nodiscard]] Result<std::string> thesis_of_raw_files(std::span<const RawFile> files, std::vector<std::string>& notes);
+// LLenergyMeasure's result.json; of the versions before it process_N.json and aggregated/*.json.
+[[nodiscard]] Result<Imported> read_llenergymeasure(std::string_view bytes, const ReadOptions& options);
+// llama-bench's -o json and -o jsonl.
+[[nodiscard]] Result<Imported> read_llama_bench(std::string_view bytes, const ReadOptions& options);
 [[nodiscard]] Result<Imported> read_guidellm(std::string_view bytes, const ReadOptions& options);
 // The C++ program's *_hw_metrics_*.jsonl.
 [[nodiscard]] Result<Imported> read_monitorsystem(std::string_view bytes, const ReadOptions& options);
+// The Python program's hardware_metrics_*.csv, prompt_metrics_*.csv and its first version's metrics.csv.
+[[nodiscard]] Result<Imported> read_monitorsystem_csv(std::string_view bytes, const ReadOptions& options);
 [[nodiscard]] Result<Imported> read_aipowermeter(std::string_view bytes, const ReadOptions& options);
 
 struct ReaderRow {

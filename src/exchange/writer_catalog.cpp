@@ -7,12 +7,14 @@ namespace prony::exchange {
 
 namespace {
 
-constexpr std::array<WriterRow, 5> known_writers{
+constexpr std::array<WriterRow, 7> known_writers{
     {{"aiperf", "AIPerf's profile_export.jsonl: a line for each request", write_aiperf},
      {"vllm", "vLLM's bench result with its arrays by request", write_vllm},
      {"llama-bench", "llama-bench's JSON: a row for each length", write_llama_bench},
      {"benchstat", "lines for Go's benchstat, as Ollama's benchmark writes them", write_benchstat},
-     {"llenergymeasure", "LLenergyMeasure's result.json (schema 3.0)", write_llenergymeasure}}};
+     {"llenergymeasure", "LLenergyMeasure's result.json (schema 3.0)", write_llenergymeasure},
+     {"llm-thesis", "the thesis's aggregate; with --out FOLDER/ its whole layout", write_thesis},
+     {"llm-thesis-csv", "the thesis's table", write_thesis_csv}}};
 
 }  // namespace
 

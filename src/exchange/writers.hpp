@@ -9,8 +9,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
+#include "exchange/raw_file.hpp"
 #include "reports/summary.hpp"
 
 namespace prony::exchange {
@@ -23,6 +25,12 @@ using WallOffset = std::optional<std::int64_t>;
 [[nodiscard]] Result<std::string> write_llama_bench(const Summary& summary, WallOffset wall);
 [[nodiscard]] Result<std::string> write_benchstat(const Summary& summary, WallOffset wall);
 [[nodiscard]] Result<std::string> write_llenergymeasure(const Summary& summary, WallOffset wall);
+
+// The aggregate, the table, and the folder raw_results/{id} of the thesis before it.
+[[nodiscard]] Result<std::string> write_thesis(const Summary& summary, WallOffset wall);
+[[nodiscard]] Result<std::string> write_thesis_csv(const Summary& summary, WallOffset wall);
+[[nodiscard]] Result<std::vector<RawFile>> thesis_raw_files(const Summary& summary, WallOffset wall,
+                                                            const std::string& id);
 
 struct WriterRow {
   std::string_view name;  // what --format takes

@@ -382,6 +382,9 @@ Json to_json(const Summary& summary) {
   if (const Json engine = facts_json(summary, "engine"); !engine.empty()) out["engine"] = engine;
   if (const Json model = facts_json(summary, "model"); !model.empty()) out["model"] = model;
   if (const Json tags = facts_json(summary, "tag"); !tags.empty()) out["tags"] = tags;
+  if (const Json study = facts_json(summary, "study"); !study.empty()) out["study"] = study;
+  if (const Json warm_up = facts_json(summary, "warmup"); !warm_up.empty()) out["warm_up"] = warm_up;
+  if (const Json imported = facts_json(summary, "import"); !imported.empty()) out["import"] = imported;
   out["process"] = totals_json(summary.process);
   put(out["process"], "accounting", summary.fact("target.rung"));
   if (summary.headline_j) {

@@ -327,6 +327,9 @@ std::string to_text(const Summary& s, const TextOptions& given) {
   out += layout::labelled("side by side", comparison_words(s), o.width, Tone::plain, o.colour);
   out += layout::labelled("calibrated", calibrated_words(s), o.width, Tone::plain, o.colour);
   out += layout::labelled("footprint", footprint_words(s), o.width, Tone::plain, o.colour);
+  if (const std::string steady = s.fact("warmup.steady"); steady.starts_with("no"))
+    out += layout::labelled("warm-up", {"not steady after " + safe(s.fact("warmup.prompts"), 20) + " prompts"}, o.width,
+                            Tone::warning, o.colour);
   return out + own_cost(s, o) + text::remedies(s, o) + table_notes(s, o, table.left_out) + saved(s, o);
 }
 

@@ -1,7 +1,10 @@
-// How a study file says what is not a setting: [study] and [gate]. Pure; of this part alone.
+// How a study file says what is not a setting: [study], [gate] and [schedule]. Pure; of this part alone.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "study/plan.hpp"
 
@@ -15,5 +18,8 @@ struct StudyHead {
 };
 [[nodiscard]] Result<void> read_head(const Value& table, const std::string& file, StudyHead head);
 [[nodiscard]] Result<void> read_gate(const Value& table, const std::string& file, Execution& execution);
+[[nodiscard]] Result<void> read_schedule(const Value& table, const std::string& file, Hours& hours);
+// "4GiB", "512MiB", "2GB" → bytes; at least 1 MiB.
+[[nodiscard]] std::optional<std::uint64_t> size_of_text(std::string_view text) noexcept;
 
 }  // namespace prony::study

@@ -7,6 +7,7 @@
 
 #include "base/text.hpp"
 #include "study/axes.hpp"
+#include "study/base_file.hpp"
 #include "study/execution.hpp"
 
 namespace prony::study {
@@ -74,6 +75,10 @@ class Planner {
   [[nodiscard]] Unexpected<Error> bad(std::string what, std::size_t line, std::string fix = {}) const {
     return fail(ErrorCode::usage, std::move(what), at_line(file_, line), std::move(fix));
   }
+  [[nodiscard]] Unexpected<Error> bad(std::string what, const Setting& setting, std::string fix) const {
+    return fail(ErrorCode::usage, std::move(what), at_line(setting.file.empty() ? file_ : setting.file, setting.line),
+                std::move(fix));
+  }
 
   const Value& root_;
   std::string file_;
@@ -96,26 +101,32 @@ Result<const Value*> Planner::table(const char* name) const {
 
 Result<void> Planner::head() {
   if (!root_.is(Kinds::table)) return bad("there is nothing in it", 0, "prony help study  shows a whole file.");
-  const std::vector<std::string> known{"study",     "base",    "sweep",   "experiments",
-                                       "scenarios", "machine", "prepare", "gate"};
+  const std::vector<std::string> known{"study",   "base",    "sweep", "experiments", "scenarios",
+                                       "machine", "prepare", "gate",  "schedule"};
   for (const Entry& entry : root_.table)
     if (std::ranges::find(known, entry.key) == known.end()) {
       const auto near = nearest_name(entry.key, known);
       return bad("unknown key '" + printable(entry.key, 60) + "'", entry.line,
                  near ? "Did you mean '" + *near + "'?"
-                      : "There are: study, base, sweep, experiments, scenarios, machine, prepare, gate.");
+                      : "There are: study, base, sweep, experiments, scenarios, machine, prepare, gate, schedule.");
     }
   const auto study = table("study");
   if (!study) return Unexpected<Error>(study.error());
   const auto gate = table("gate");
   if (!gate) return Unexpected<Error>(gate.error());
-  const Value* base = root_.find("base");
-  plan_.kind = base != nullptr && base->find("command") != nullptr ? Kind::run : Kind::llm;
+  const auto schedule = table("schedule");
+  if (!schedule) return Unexpected<Error>(schedule.error());
+  const auto other = table_of_base_file(root_, file_, choices_.base);
+  if (!other) return Unexpected<Error>(other.error());
+  const auto has_command = [](const Value* base) { return base != nullptr && base->find("command") != nullptr; };
+  plan_.kind = has_command(root_.find("base")) || has_command(*other) ? Kind::run : Kind::llm;
   StudyHead head{plan_.name, plan_.kind, one_factor_, plan_.execution};
   if (*study != nullptr)
     if (auto read = read_head(**study, file_, head); !read) return read;
   if (*gate != nullptr)
     if (auto read = read_gate(**gate, file_, plan_.execution); !read) return read;
+  if (*schedule != nullptr)
+    if (auto read = read_schedule(**schedule, file_, plan_.execution.hours); !read) return read;
   reader_.emplace(file_, words_, plan_.kind);
   return {};
 }
@@ -179,10 +190,7 @@ Result<void> Planner::preparations() {
 }
 
 Result<void> Planner::base() {
-  const auto found = table("base");
-  if (!found) return Unexpected<Error>(found.error());
-  if (*found == nullptr) return {};
-  auto settings = reader_->settings(**found, "base");
+  auto settings = base_settings(root_, file_, choices_.base, words_, plan_.kind);
   if (!settings) return Unexpected<Error>(settings.error());
   base_ = std::move(*settings);
   return {};
@@ -300,7 +308,7 @@ Result<void> Planner::check(const Variant& variant) const {
       std::vector<std::string> names;
       for (const MachineSetting& known : plan_.machine) names.push_back(known.name);
       const auto near = nearest_name(name, names);
-      return bad("nothing says how to set '" + printable(setting.key, 60) + "'", setting.line,
+      return bad("nothing says how to set '" + printable(setting.key, 60) + "'", setting,
                  near ? "Did you mean 'machine." + *near + "'?"
                       : "Write  [machine." + name + "]  with its commands get and set.");
     }
@@ -311,7 +319,7 @@ Result<void> Planner::check(const Variant& variant) const {
       return (known.get + known.set + known.verify + known.restore).find("{" + name + "}") != std::string::npos;
     });
     if (!in_machine && std::ranges::none_of(variant.settings, used))
-      return bad("'" + printable(setting.key, 60) + "' changes nothing", setting.line,
+      return bad("'" + printable(setting.key, 60) + "' changes nothing", setting,
                  "Put {" + name + "} where its value shall stand.");
   }
   const Value* command = variant.find("command");

@@ -10,6 +10,9 @@
 //   [machine.NAME]  get, set, verify, restore: commands for a setting of the machine, given as machine.NAME
 //   [[prepare]]     command, makes: what is run before the first run where the file it makes is missing
 //   [gate]          wait before each run until the machine is as cool as told
+//   [schedule]      at, window, days: when runs may be begun
+//   base = "FILE"   in place of [base], or beside its keys as  [base] from = "FILE": settings of another file, its
+//                   [base] if it has one; those of this file win
 // Beside options there are env.NAME (the run's environment), vars.NAME (put in for {NAME} in texts) and machine.NAME.
 #pragma once
 
@@ -21,6 +24,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "study/hours.hpp"
 #include "study/order.hpp"
 #include "study/value.hpp"
 
@@ -33,8 +37,9 @@ enum class Kind { llm, run, cold_start };
 struct Setting {
   std::string key;
   Value value;
-  std::string source;  // "base", "sweep threads", "experiment 2", "scenario chat"
+  std::string source;  // "base", "sweep threads", "experiment 2", "scenario chat", "base other.toml"
   std::size_t line = 0;
+  std::string file = {};  // that the line is of; empty: the study's own
 };
 
 struct Variant {
@@ -70,6 +75,9 @@ struct Execution {
   bool deduplicate = true;                   // runs that mean the same are run once
   std::optional<double> max_celsius;         // the gate
   std::int64_t gate_limit_ns = 600'000'000'000;
+  Hours hours;                     // in which runs may be begun
+  std::uint64_t memory_limit = 0;  // bytes that a run's processes may hold together; 0: none
+  std::string notify;              // a command of a shell, run when the study has ended; empty: none
 };
 
 // What is known of the words that a study file may hold.
@@ -99,9 +107,18 @@ struct Plan {
   [[nodiscard]] const MachineSetting* machine_setting(std::string_view name) const noexcept;
 };
 
+// Another file that a study takes its base from, read by the caller.
+struct BaseFile {
+  std::string name;
+  Value value;
+};
+// What the file names, as it is written there; empty: none. Errors: usage.
+[[nodiscard]] Result<std::string> base_file_of(const Value& file, const std::string& file_name);
+
 struct PlanChoices {
   bool deduplicate = true;
-  std::vector<std::string> scenarios;  // only these; empty: all
+  std::vector<std::string> scenarios = {};  // only these; empty: all
+  std::optional<BaseFile> base = {};        // where the file names one
 };
 
 inline constexpr std::size_t most_variants = 20'000;

@@ -67,7 +67,9 @@ class WorkerWorkload final : public Workload {
   json ask_quietly(const json& request);
   std::vector<Task> tasks() const;
   bool rest(WorkloadOutcome& outcome, const char* name, std::int64_t ns);
-  bool warm_up_and_gap(WorkloadOutcome& outcome, const json& request, const std::string& what);
+  bool warm_up_and_gap(WorkloadOutcome& outcome, const json& request, const std::string& what, json* answer = nullptr);
+  bool warm_up(WorkloadOutcome& outcome, const std::function<void(std::string)>& tell);
+  [[nodiscard]] json warm_up_request(std::size_t number);
   void end(Child& child, WorkloadOutcome& outcome);
   std::string describe(const Reply& reply, std::int64_t timeout_ns) const;
 
@@ -246,9 +248,11 @@ std::vector<Task> WorkerWorkload::tasks() const {
 }
 
 // True: go on. What is not a request fails as a line of its own.
-bool WorkerWorkload::warm_up_and_gap(WorkloadOutcome& outcome, const json& request, const std::string& what) {
+bool WorkerWorkload::warm_up_and_gap(WorkloadOutcome& outcome, const json& request, const std::string& what,
+                                     json* answer) {
   const std::int64_t timeout = options_.request_timeout_ns + std::max(options_.gap_ns, options_.loaded_baseline_ns);
   const Reply reply = ask(request, timeout);
+  if (answer != nullptr && !reply.trouble) *answer = reply.message;
   if (!reply.trouble && (reply.message["type"] == "done" || reply.message["type"] == "result")) return !over();
   outcome.failures.push_back(what + ": " + describe(reply, timeout));
   broken_ = broken_ || reply.trouble;
@@ -354,20 +358,50 @@ bool WorkerWorkload::prepare(WorkloadOutcome& outcome, const std::function<void(
     tell("loaded, at rest");
     going = rest(outcome, "baseline-loaded", options_.loaded_baseline_ns);
   }
-  for (std::int32_t i = 0; going && i < options_.warm_up; ++i) {
+  return going && warm_up(outcome, tell);
+}
+
+json WorkerWorkload::warm_up_request(std::size_t number) {
+  const std::size_t which = number % options_.prompts.size();
+  Prompt prompt = options_.prompts[which];
+  prompt.session.clear();
+  json request = requests_.request(prompt, "warm-up " + std::to_string(number + 1), 1, asked_);
+  request.erase("cancel_after_ns");
+  if (options_.load && options_.load->text_of && request["text"] == "") request["text"] = options_.load->text_of(which);
+  request["warm_up"] = true;
+  request["keep_output"] = false;
+  return request;
+}
+
+bool WorkerWorkload::warm_up(WorkloadOutcome& outcome, const std::function<void(std::string)>& tell) {
+  WarmUpJudge judge(options_.warm_up_until.value_or(WarmUpRule{}));
+  const std::int64_t begun = now_ns();
+  WarmUpDrift drift;
+  std::string cap;
+  std::size_t number = 0;
+  for (bool going = true; going; ++number) {
+    if (number >= static_cast<std::size_t>(std::max(options_.warm_up, 0))) {
+      if (!options_.warm_up_until) return true;
+      if (options_.drift) drift = options_.drift();
+      if (judge.steady(drift)) break;
+      if (cap = judge.cap(number, now_ns() - begun); !cap.empty()) break;
+    }
     tell("warm-up");
-    const std::string id = "warm-up " + std::to_string(i + 1);
-    Prompt prompt = options_.prompts[static_cast<std::size_t>(i) % options_.prompts.size()];
-    prompt.session.clear();
-    json request = requests_.request(prompt, id, 1, asked_);
-    request.erase("cancel_after_ns");
-    if (options_.load && options_.load->text_of && request["text"] == "")
-      request["text"] = options_.load->text_of(static_cast<std::size_t>(i) % options_.prompts.size());
-    request["warm_up"] = true;
-    request["keep_output"] = false;
-    going = warm_up_and_gap(outcome, request, id);
+    const json request = warm_up_request(number);
+    json answer;
+    const std::int64_t sent = now_ns();
+    going = warm_up_and_gap(outcome, request, request["id"].get<std::string>(), &answer);
+    if (!going) return false;
+    const json tokens = answer.value("output_tokens", json()), decode_ns = answer.value("decode_ns", json());
+    const bool told = tokens.is_number_integer() && decode_ns.is_number() && tokens.get<std::int64_t>() > 1;
+    judge.answered(
+        static_cast<double>(now_ns() - sent) / 1e9,
+        told ? std::optional(decode_ns.get<double>() / 1e9 / static_cast<double>(tokens.get<std::int64_t>() - 1))
+             : std::nullopt);
   }
-  return going;
+  const std::string of = model_name_.empty() ? "" : " (" + model_name_ + ")";
+  for (auto& [key, value] : judge.facts(number, drift, cap)) outcome.facts.emplace_back(key + of, std::move(value));
+  return true;
 }
 
 void WorkerWorkload::one_after_another(WorkloadOutcome& outcome, Progress& state,

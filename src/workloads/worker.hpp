@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "workloads/prompt_order.hpp"
 #include "workloads/prompt_requests.hpp"
 #include "workloads/prompts.hpp"
+#include "workloads/warm_up.hpp"
 #include "workloads/workload.hpp"
 
 namespace prony {
@@ -37,6 +39,8 @@ struct WorkerOptions : AskSettings {   // and how every prompt is asked
   std::int64_t turn_think_ns = 0;           // between the turns of a session
   std::int32_t repeat = 1;                  // of the whole set; above 1 the requests are named "id#1", "id#2", …
   std::int32_t warm_up = 0;                 // prompts before the first that counts; the set's, from its beginning
+  std::optional<WarmUpRule> warm_up_until;  // then more of them until this says that it is enough
+  std::function<WarmUpDrift()> drift;       // what the machine does meanwhile; empty: nobody watches it
   std::int64_t loaded_baseline_ns = 0;      // rest after loading, before the first prompt; whole milliseconds
   std::int64_t gap_ns = 0;                  // between prompts, whole milliseconds; not in a load
   std::optional<LoadPlan> load;             // how requests arrive; absent: one after another, the set `repeat` times
@@ -47,7 +51,8 @@ struct WorkerOptions : AskSettings {   // and how every prompt is asked
 // Facts of the outcome: the worker's (model.name, engine.threads, …; of further models model.2.name, …), engine.name,
 // engine.version, engine.worker, and where they apply requests.failed, requests.cancelled and requests.not_run (ids,
 // comma-separated, as model/request_names.hpp says), prompts.tokens_per_word, prompts.tokens_around, prompts.lengths,
-// prompts.left_out; of a load also load.sent, load.ok, load.failed, load.cancelled and load.not_begun.
+// prompts.left_out, warmup.prompts, warmup.steady ("no: …"), warmup.cv; of a load also load.sent, load.ok, load.failed,
+// load.cancelled and load.not_begun.
 [[nodiscard]] std::unique_ptr<Workload> make_worker_workload(WorkerOptions options);
 
 }  // namespace prony

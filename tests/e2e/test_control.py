@@ -32,7 +32,7 @@ WORKER = textwrap.dedent('''
     ''')
 
 
-class MaxTemp(Case):
+class Heated(Case):
     def setUp(self):
         super().setUp()
         zone = self.path("sys/class/thermal/thermal_zone0")
@@ -46,6 +46,8 @@ class MaxTemp(Case):
             file.write(text)
         return path
 
+
+class MaxTemp(Heated):
     def run_hot(self, *options, command="sleep 4; echo done", code=0):
         script = f"echo 95500 > {self.thermometer}; {command}"
         done = self.prony("run", "--sysfs", self.path("sys"), "--out", self.path("x.prony"), "--json", self.path("x.json"),
@@ -118,6 +120,48 @@ class Budget(Case):
     def test_a_generous_budget_changes_nothing(self):
         summary = self.record(["sleep", "1.5"], "--budget", "100%")
         self.assertFalse([e for e in summary["events"] if e["kind"] in ("interval-changed", "budget-exceeded")])
+
+
+SLOW_WORKER = textwrap.dedent('''
+    import json, sys, time
+    def say(**message):
+        print(json.dumps(message), flush=True)
+    say(type="hello", protocol=1, worker="w", version="1", engine="fake", engine_version="1", capabilities=["prompt", "phase"])
+    for line in sys.stdin:
+        m = json.loads(line)
+        if m["type"] == "load":
+            say(type="loaded", facts={})
+        elif m["type"] == "prompt":
+            time.sleep(0.1 if m.get("warm_up") else 0)
+            say(type="result", id=m["id"], prompt_tokens=1, output_tokens=2, finish="length", ttft_ns=1, decode_ns=1, text="")
+        elif m["type"] == "stop":
+            break
+    say(type="bye")
+    ''')
+
+
+class WarmUp(Heated):
+    """A warm-up that ends when the temperature stands still."""
+
+    def warm(self, sysfs, rule, code=0):
+        worker, prompts = self.write(self.path("slow.py"), SLOW_WORKER), self.write(self.path("p.txt"), "One\n")
+        done = self.prony("llm", "--sysfs", sysfs, "--prompts", prompts, "--model", "none", "--warmup-until", rule,
+                          "--out", self.path("w.prony"), "--json", self.path("w.json"), "--", sys.executable, worker)
+        self.assertEqual(done.returncode, code, done.err)
+        return done
+
+    def test_it_ends_when_the_temperature_stands_still_and_says_how_many_prompts_it_took(self):
+        self.warm(self.path("sys"), "temp=1C/min,over=3s,most=2000,limit=8m")
+        warm_up = self.load("w.json")["warm_up"]
+        self.assertEqual(warm_up["steady"], "yes")
+        self.assertLess(abs(float(warm_up["celsius_per_min"])), 0.001)
+        self.assertGreater(int(warm_up["prompts"]), 1)
+
+    def test_where_no_temperature_can_be_read_nothing_is_begun(self):
+        os.mkdir(self.path("empty"))
+        done = self.warm(self.path("empty"), "temp=1", code=125)
+        self.assertIn("no temperature can be read", done.err)
+        self.assertFalse(os.path.exists(self.path("w.prony")))
 
 
 if __name__ == "__main__":

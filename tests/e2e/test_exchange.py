@@ -4,6 +4,7 @@ Kills: a failed request that is exported as an answer, times that change on the 
 each metered the whole node added up, an import that drops lines in silence.
 """
 
+import csv
 import json
 import os
 
@@ -91,6 +92,50 @@ class Exchange(HttpCase):
         self.assertNotIn("headline", back)  # a total that nobody knows the doubt of makes no figure with low and high
         self.assertEqual(back["requests"][0]["output_tokens"], 65536)
         self.imported("llm-thesis", "[]", code=125)
+
+    def test_runs_in_the_thesiss_layout_get_an_id_each_and_come_back_from_its_folder(self):
+        self.asked("plain", "crlf", "last")
+        for number in (1, 2):
+            done = self.prony("export", self.path("x.prony"), "--format", "llm-thesis", "--out", self.path("results/"))
+            self.assertEqual(done.returncode, 0, done.err)
+            self.assertIn(f"it is run 000{number} there", done.err)
+        self.assertEqual(sorted(os.listdir(self.path("results"))),
+                         ["raw_results", "text_generation_results.csv", "text_generation_results.json"])
+        self.assertEqual(len(os.listdir(self.path("results/raw_results/0002"))), 7)
+        entries = self.load("results/text_generation_results.json")
+        self.assertEqual([list(entry)[0] for entry in entries], ["CONFIGURATION_RUN_#0001", "CONFIGURATION_RUN_#0002"])
+        with open(self.path("results/text_generation_results.csv"), encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual([row["experiment_id"] for row in rows], ["0001", "0002"])
+        self.assertEqual(rows[0]["raw_inference_metrics_total_generated_tokens"], "18")
+        self.assertEqual(rows[0]["flops"], "NA")
+        done = self.prony("import", "--from", "llm-thesis", self.path("results/raw_results/0002"), "-o", self.path("back.prony"))
+        self.assertEqual(done.returncode, 0, done.err)
+        back = json.loads(self.prony("show", self.path("back.prony"), "--json").out)
+        self.assertEqual(back["requests"][0]["output_tokens"], 18)
+        done = self.prony("import", "--from", "llm-thesis", self.path("results/text_generation_results.json"), "--select", "0001",
+                          "-o", self.path("chosen.prony"))
+        self.assertEqual(done.returncode, 0, done.err)
+        with open(self.path("results/text_generation_results.csv"), "w", encoding="utf-8") as file:
+            file.write("mine\n")  # nobody's work is overwritten
+        done = self.prony("export", self.path("x.prony"), "--format", "llm-thesis", "--out", self.path("results"))
+        self.assertEqual(done.returncode, 125)
+        self.assertFalse(os.path.exists(self.path("results/raw_results/0003")))
+        done = self.prony("import", "--from", "vllm", self.path("results"), "-o", self.path("no.prony"))
+        self.assertIn("folder", done.err)
+
+    def test_llama_bench_and_llenergymeasure_come_back_as_runs_that_compare(self):
+        rows = [{"model_filename": "m.gguf", "n_prompt": 0, "n_gen": 16, "samples_ns": [10**9, 11 * 10**8, 12 * 10**8]}]
+        self.imported("llama-bench", json.dumps(rows))
+        os.rename(self.path("back.prony"), self.path("a.prony"))
+        rows[0]["samples_ns"] = [5 * 10**8, 6 * 10**8, 55 * 10**7]
+        self.imported("llama-bench", json.dumps(rows))
+        done = self.prony("compare", self.path("a.prony"), self.path("back.prony"))
+        self.assertRegex(done.out, r"output_tokens_per_s +14\.55 /s +29\.09 /s", done.err)  # 48 tokens in 3.3 s and 1.65 s
+        self.asked("plain", "crlf", "last")
+        self.imported("llenergymeasure", self.exported("llenergymeasure"), "--force")
+        back = json.loads(self.prony("show", self.path("back.prony"), "--json").out)
+        self.assertEqual(back["requests"][0]["output_tokens"], 18)
 
     def test_the_same_run_is_told_by_each_tools_definitions(self):
         self.asked("plain", "crlf", "last")

@@ -141,6 +141,21 @@ class Llm(WithModel):
         self.assertIn("warm-up", names)
         self.assertGreaterEqual(names.count("gap"), 3)
 
+    def test_a_warm_up_goes_on_until_answers_take_alike_or_its_cap_and_says_which(self):
+        def warmed(name, rule):
+            return self.llm("--prompts", self.prompts("One"), "--max-tokens", "4", "--warmup-until", rule, name=name)["warm_up"]
+
+        steady = warmed("steady", "cv=1000%,window=2")
+        self.assertEqual((steady["prompts"], steady["steady"]), ("2", "yes"))
+        capped = warmed("capped", "cv=0.000001%,window=2,most=3")
+        self.assertEqual((capped["prompts"], capped["steady"]), ("3", "no: at most 3 prompts"))
+        self.assertGreater(float(capped["cv"]), 0)
+        names = [s["name"] for s in self.table("capped.prony", "spans") if s["kind"] == "phase"]
+        self.assertEqual(names.count("warm-up"), 3)
+        done = self.prony("llm", "--model", self.model, "--warmup-until", "cv=5")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("--warmup-until", done.err)
+
     @staticmethod
     def in_warm_up(spans, span):
         return any(s["kind"] == "phase" and s["name"] == "warm-up" and s["begin_ns"] <= span["begin_ns"] < s["end_ns"]

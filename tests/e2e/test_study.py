@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 import unittest
 
@@ -109,6 +110,19 @@ class Whole(StudyCase):
         self.assertIn({"key": "vars.n", "value": "1", "source": "sweep vars.n", "line": 10}, kept["declared"])
         self.assertIn("sensors", [row["key"] for row in kept["resolved"]])
         self.assertEqual(self.study("--show", "out").out.splitlines()[0].strip().split(" · ")[0], "prony study")
+
+    def test_runs_of_a_study_know_their_cycle_so_that_they_are_compared_in_pairs(self):
+        self.study(self.file(COUNTED), "--out", "out")
+        for variant in ("1", "3"):
+            os.mkdir(self.path(variant))
+            for run in self.manifest()["runs"]:
+                if run["variant"] == variant:
+                    os.link(self.path("out", run["attempts"][0]["run"]), self.path(variant, f"{run['cycle']}.prony"))
+        done = self.prony("compare", self.path("1"), self.path("3"), "--json")
+        rows = [row for row in json.loads(done.out)["metrics"] if "paired" in row]
+        self.assertIn("wall_s", [row["metric"] for row in rows])
+        self.assertTrue(all(row["paired"] for row in rows), done.out)
+        self.assertEqual(json.loads(self.prony("show", self.path("1/2.prony"), "--json").out)["study"], {"cycle": "2"})
 
     def test_a_study_file_that_cannot_be_is_refused_with_its_line_before_anything_runs(self):
         for text, line, words in ((COUNTED.replace("cycles", "cycels"), 4, "'cycles'"),
@@ -214,6 +228,111 @@ class Failing(StudyCase):
             self.assertEqual(after["runs"][0]["attempts"], before["runs"][0]["attempts"])
 
 
+    def test_a_run_that_holds_too_much_memory_is_ended_with_that_reason_and_all_of_its_processes(self):
+        word = f"hoard-{os.getpid()}-{random.random()}"
+        hoard = f"import time; '{word}'; held = bytearray(b'x') * (192 << 20); time.sleep(300)"
+        file = self.one([sys.executable, "-c", hoard], 'memory-limit = "128MiB"')
+        self.assertIn("memory", self.study(file, "--dry-run").out)
+        self.study(file, "--out", "out", code=1)
+        attempt = self.manifest()["runs"][0]["attempts"][0]
+        self.assertEqual(attempt["status"], "failed")
+        self.assertRegex(attempt["reason"], r"it held \d+(\.\d+)? MiB of memory, more than 128 MiB, and was ended")
+        self.assert_nobody_runs(word)
+        small = [sys.executable, "-c", "held = bytearray(b'x') * (8 << 20)"]
+        self.study(self.one(small, 'memory-limit = "4GiB"'), "--out", "small")
+
+    def test_past_its_wall_limit_no_run_is_begun_and_resume_runs_the_rest(self):
+        file = self.one(["sh", "-c", "echo x >> ran; sleep 0.5"], 'wall-limit = "300ms"\ncycles = 3')
+        done = self.study(file, "--out", "out", code=1)
+        manifest = self.manifest()
+        self.assertEqual(manifest["status"], "stopped")
+        self.assertIn("wall limit", manifest["why"])
+        before = [run["status"] for run in manifest["runs"]]
+        self.assertIn("pending", before)
+        self.assertLess(before.count("done"), 2)  # one takes longer than the limit
+        self.assertIn("of 3 runs done", done.out)
+        with open(file, encoding="utf-8") as text:
+            longer = self.file(text.read().replace("300ms", "1h"), "longer.toml")
+        self.study(longer, "--resume", "out")
+        self.assertEqual([run["status"] for run in self.manifest()["runs"]], ["done"] * 3)
+
+    def test_a_command_is_told_of_the_end_and_of_a_study_that_was_stopped_and_of_nothing_else(self):
+        tell = "echo $PRONY_STUDY_NAME $PRONY_STUDY_STATUS $PRONY_STUDY_DONE/$PRONY_STUDY_RUNS $PRONY_STUDY_WHY >> told"
+        self.study(self.one(["true"], f'name = "n"\ncycles = 2\nnotify = "{tell}"'), "--out", "out")
+        self.study(self.one(["false"], f'name = "n"\ncycles = 5\nstop-after = 2\nnotify = "{tell}"'), "--out", "bad", code=1)
+        with open(self.path("told"), encoding="utf-8") as file:
+            told = file.read().splitlines()
+        self.assertEqual(told[0], "n complete 2/2")
+        self.assertTrue(told[1].startswith("n stopped 0/5 2 runs in a row failed"), told)
+        self.assertEqual(len(told), 2)
+        done = self.study(self.one(["true"], 'notify = "echo no; exit 3"'), "--out", "third")  # the study is well all the same
+        self.assertIn("failed with code 3", done.err)
+        with open(self.path("third/notify.log"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "no\n")
+
+
+class Hours(StudyCase):
+    TEXT = '[study]\ncycles = 2\n[schedule]\n{schedule}\n[base]\ncommand = ["sh", "-c", "echo x >> ran"]\nsensors = "cpu-model"\n'
+
+    def zone(self, minute):
+        """A time zone in which it is now this minute of the day."""
+        off = (minute - int(time.time() // 60)) % 1440
+        return f"XXX-{off // 60}:{off % 60:02}"
+
+    def started(self, schedule, minute):
+        child = subprocess.Popen([program("prony"), "study", self.file(self.TEXT.format(schedule=schedule)), "--out", "out"],
+                                 cwd=self.folder, env=self.environment(TZ=self.zone(minute)), stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        self.addCleanup(child.stderr.close)
+        return child
+
+    def test_inside_its_hours_a_study_runs_and_outside_of_them_it_waits(self):
+        child = self.started('window = "11:00-13:00"', 12 * 60)
+        self.assertEqual(child.wait(), 0)
+        os.remove(self.path("ran"))
+        os.rename(self.path("out"), self.path("first"))
+        child = self.started('window = "11:00-13:00"', 15 * 60)
+        self.assertIn("prony study --resume", child.stderr.readline())
+        self.assertIn("waiting: runs are begun only 11:00-13:00 (local time)", child.stderr.readline())
+        child.terminate()
+        self.assertEqual(child.wait(), 128 + signal.SIGTERM)
+        self.assertFalse(os.path.exists(self.path("ran")))
+        manifest = self.manifest()
+        self.assertEqual(manifest["status"], "interrupted")
+        self.assertEqual([run["attempts"] for run in manifest["runs"]], [[], []])
+
+    def test_the_first_run_waits_for_its_time_of_day_and_what_was_begun_is_not_put_off_again(self):
+        child = self.started('at = "15:00"', 12 * 60)
+        self.assertIn("--resume", child.stderr.readline())
+        self.assertIn("waiting for the next 15:00", child.stderr.readline())
+        child.terminate()
+        child.wait()
+        os.rename(self.path("out"), self.path("waited"))
+        self.study(self.file(self.TEXT.format(schedule='days = "daily"'), "now.toml"), "--out", "out")
+        self.study(self.path("s.toml"), "--resume", "out", "--cycles", "3")
+        self.assertEqual(self.manifest()["status"], "complete")
+        self.assertIn("from the next 15:00 on", self.study(self.path("s.toml"), "--dry-run").out)
+
+
+class Base(StudyCase):
+    def test_a_base_of_another_file_is_told_with_its_file_and_line_and_kept_with_the_study(self):
+        self.file('[base]\ncommand = ["sh", "-c", "echo {n} >> ran"]\nsensors = "cpu-model"\nvars.n = 7\n', "other.toml")
+        study = self.file('base = "other.toml"\n[study]\ncycles = 1\n')
+        self.assertIn("vars.n = 7   (base other.toml, line 4)", self.study(study, "--settings").out)
+        self.study(study, "--out", "out")
+        settings = self.manifest()["variants"][0]["settings"]
+        self.assertIn({"key": "vars.n", "value": "7", "canonical": "7", "source": "base other.toml", "line": 4,
+                       "file": "other.toml"}, settings)
+        os.remove(self.path("other.toml"))
+        self.study("--resume", "out", "--cycles", "2")  # from its own copy
+        with open(self.path("ran"), encoding="utf-8") as file:
+            self.assertEqual(file.read().split(), ["7", "7"])
+        missing = self.study(study, "--dry-run", code=125)
+        self.assertIn("other.toml", missing.err)
+
+
 class Killed(StudyCase):
     def test_kill_9_at_any_moment_loses_at_most_the_run_that_was_under_way(self):
         seed = random.randrange(1 << 30)
@@ -309,6 +428,69 @@ set = "echo {value} > knob"
         self.assertIn("nothing to put back", self.study("--restore", "out").out)
 
 
+    def test_an_interrupt_puts_the_machine_back_before_the_study_ends(self):
+        child = self.start(self.file(self.TEXT.replace('"true"', '"sleep 60"')), "--out", "out")
+        for _ in range(600):
+            if os.path.exists(self.path("seen")):
+                break
+            time.sleep(0.05)
+        self.assertEqual(self.knob(), "150")
+        child.send_signal(signal.SIGINT)
+        self.assertEqual(child.wait(), 128 + signal.SIGINT)
+        self.assertEqual(self.knob(), "400")
+        self.assertEqual(self.manifest()["machine_before"], {})
+        self.assertEqual(self.manifest()["status"], "interrupted")
+
+
+class Gate(StudyCase):
+    TEXT = """
+[study]
+cycles = 1
+[gate]
+max-temp = 50
+limit = "{limit}"
+[base]
+command = ["true"]
+sysfs = "sys"
+sensors = "thermal"
+"""
+
+    def setUp(self):
+        super().setUp()
+        zone = self.path("sys/class/thermal/thermal_zone0")
+        os.makedirs(zone)
+        self.file("cpu-thermal\n", os.path.join(zone, "type"))
+        self.thermometer = os.path.join(zone, "temp")
+
+    def test_a_run_waits_until_the_machine_is_cool_and_says_how_long(self):
+        self.file("71500\n", self.thermometer)
+        child = self.start(self.file(self.TEXT.format(limit="5m")), "--out", "out")
+        self.addCleanup(child.kill)
+        for _ in range(600):
+            if os.path.exists(self.path("out/manifest.json")) and self.manifest()["runs"][0]["attempts"]:
+                break
+            time.sleep(0.05)
+        time.sleep(0.5)
+        self.assertEqual(self.manifest()["runs"][0]["attempts"][0]["status"], "running")
+        self.assertFalse([name for name in os.listdir(self.path("out/runs")) if name.endswith(".prony")])  # nothing is measured yet
+        with open(self.thermometer, "r+", encoding="utf-8") as file:  # in its place, as a thermometer does
+            file.write("48000\n")
+        self.assertEqual(child.wait(), 0)
+        figures = self.manifest()["runs"][0]["attempts"][0]["figures"]
+        self.assertEqual(figures["begin_celsius"], 48)
+        self.assertGreater(figures["gate_wait_s"], 0)
+
+    def test_a_machine_that_does_not_cool_down_is_a_failed_run_with_that_reason_and_none_is_no_gate(self):
+        self.file("71500\n", self.thermometer)
+        self.study(self.file(self.TEXT.format(limit="100ms")), "--out", "out", code=1)
+        attempt = self.manifest()["runs"][0]["attempts"][0]
+        self.assertEqual(attempt["status"], "failed")
+        self.assertIn("still 71.5 °C", attempt["reason"])
+        os.remove(self.thermometer)
+        self.study(self.file(self.TEXT.format(limit="5m")), "--out", "second", code=1)
+        self.assertIn("no temperature can be read", self.manifest("second")["runs"][0]["attempts"][0]["reason"])
+
+
 class Ranks(StudyCase):
     def test_ranks_of_one_job_are_kept_with_their_runs_and_each_meter_counts_once(self):
         children = [subprocess.Popen([program("prony"), "run", "--quiet", "--sensors", "cpu-model", "--out", self.path(f"{rank}.prony"), "--",
@@ -342,6 +524,12 @@ class Precision(StudyCase):
         self.assertNotEqual(seen, "300")
         self.assertEqual(attempt["flags"], [f"ctx: asked for 300, the engine says {seen}"])
         self.assertIn(f"ctx: asked for 300, the engine says {seen}", done.out)
+
+    def test_a_warm_up_that_was_not_steady_is_a_flag_of_the_run(self):
+        done = self.study(self.llm('ignore-eos = true\nwarmup-until = "cv=0.000001%,window=2,most=2"'), "--out", "out")
+        flag = "warm-up: not steady after 2 prompts (at most 2 prompts)"
+        self.assertEqual(self.manifest()["runs"][0]["attempts"][0]["flags"], [flag])
+        self.assertIn(flag, " ".join(done.out.split()))
 
     def test_a_cold_start_tells_seconds_and_joules_to_the_first_token(self):
         done = self.study(self.llm("repeat = 1", 'kind = "cold-start"\ncycles = 2'), "--out", "out")

@@ -21,7 +21,9 @@ void read_as(const std::string& text, const std::string& name) {
     return;
   }
   (void)canonical(*value);
-  const auto plan = make_plan(*value, name, words);
+  PlanChoices choices;
+  if (const auto named = base_file_of(*value, name); named && !named->empty()) choices.base = BaseFile{*named, *value};
+  const auto plan = make_plan(*value, name, words, choices);
   if (!plan) {
     if (plan.error().what.empty() || !plan.error().where.starts_with(name)) std::abort();
     return;

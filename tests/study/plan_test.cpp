@@ -251,6 +251,50 @@ TEST(StudyText, RubbishIsAnErrorWithItsLineInBoundedTime) {
   EXPECT_EQ(bad(std::string("a\0b", 3)).code, ErrorCode::malformed);
 }
 
+TEST(StudyPlan, ABaseOfAnotherFileComesWithItsNameAndLineAndWhatTheStudySaysWins) {
+  const auto value = read_study_text("[base]\nmodel = 'm.gguf'\nthreads = 2\n", "other.toml");
+  PlanChoices choices;
+  choices.base = BaseFile{"other.toml", *value};
+  const Plan named = good("base = 'other.toml'\n[sweep]\nctx = [64, 128]\n", choices);
+  ASSERT_EQ(named.variants.size(), 2U);
+  EXPECT_EQ(named.variants[0].word("threads"), "2");
+  for (const Setting& setting : named.variants[0].settings)
+    if (setting.key == "threads") {
+      EXPECT_EQ(setting.source, "base other.toml");
+      EXPECT_EQ(setting.file, "other.toml");
+      EXPECT_EQ(setting.line, 3U);
+    } else if (setting.key == "ctx") {
+      EXPECT_EQ(setting.file, "");
+    }
+  const Plan both = good("[base]\nfrom = 'other.toml'\nthreads = 4\n", choices);
+  EXPECT_EQ(both.variants[0].word("threads"), "4");
+  EXPECT_EQ(both.variants[0].word("model"), "m.gguf");
+  EXPECT_EQ(both.variants[0].find("from"), nullptr);
+}
+
+TEST(StudyPlan, ABaseFileMayBeSettingsAloneAndItsMistakesAreToldWithItsOwnNameAndLine) {
+  const auto with = [](const std::string& base) {
+    const auto value = read_study_text(base, "b.toml");
+    EXPECT_TRUE(value);
+    PlanChoices choices;
+    choices.base = BaseFile{"b.toml", *value};
+    return plan_of("base = 'b.toml'\n", choices);
+  };
+  const auto settings = with("threads = 2\n");
+  ASSERT_TRUE(settings);
+  EXPECT_EQ(settings->variants[0].word("threads"), "2");
+  const auto run = with("command = ['true']\n");
+  ASSERT_TRUE(run);
+  EXPECT_EQ(run->kind, Kind::run);
+  EXPECT_EQ(with("model = 'm'\nthraeds = 2\n").error().where, "b.toml:2");
+  EXPECT_EQ(with("machine.cap = 3\n").error().where, "b.toml:1");
+  EXPECT_THAT(with("base = 'c.toml'\n").error().what, HasSubstr("cannot name another"));
+  EXPECT_THAT(with("[base]\nfrom = 'c.toml'\n").error().what, HasSubstr("cannot name another"));
+  EXPECT_THAT(with("[sweep]\nthreads = [1]\n").error().what, HasSubstr("no [base]"));
+  EXPECT_EQ(bad("base = 'b.toml'\n").code, ErrorCode::usage);  // nobody read it
+  EXPECT_EQ(bad("base = 3\n").where, "s.toml:1");
+}
+
 TEST(StudyPlan, LimitsAndGapsAreTextsWithUnitsAndOrdersHaveNames) {
   const Plan plan = good(
       "[study]\nname = 'n'\ncycles = 4\norder = 'counterbalanced'\nexperiment-gap = '2s'\ncycle-gap = '1m'\ntimeout = "
@@ -263,6 +307,18 @@ TEST(StudyPlan, LimitsAndGapsAreTextsWithUnitsAndOrdersHaveNames) {
   EXPECT_EQ(plan.execution.silence_ns, 0);
   EXPECT_EQ(plan.execution.max_celsius, 55.0);
   EXPECT_EQ(plan.seed(), 5U);
+  const Plan hours = good(
+      "[study]\nmemory-limit = '1.5GiB'\nnotify = 'true'\n[schedule]\nat = '22:30'\nwindow = '22:00-06:00'\ndays = "
+      "['mon', 'sat']\n");
+  EXPECT_EQ(hours.execution.memory_limit, 1'610'612'736U);
+  EXPECT_EQ(hours.execution.notify, "true");
+  EXPECT_EQ(words_of(hours.execution.hours), "from the next 22:30 on, begun only 22:00-06:00 on mon sat");
+  EXPECT_EQ(hours.design, good("[study]\ncycles = 2\n").design);  // when and with which limits: not what is measured
+  for (const char* wrong : {"at = '25:00'", "window = '22:00'", "days = 'someday'", "days = []", "from = '22:00'"})
+    EXPECT_EQ(bad("[schedule]\n" + std::string(wrong) + "\n").where, "s.toml:2") << wrong;
+  for (const char* wrong : {"memory-limit = 5", "memory-limit = '5'", "memory-limit = '1KiB'", "memory-limit = '-1GiB'",
+                            "memory-limit = 'nanGiB'", "notify = ''", "notify = ['mail']"})
+    EXPECT_EQ(bad("[study]\n" + std::string(wrong) + "\n").where, "s.toml:2") << wrong;
   for (const char* wrong :
        {"cycles = 0", "cycles = 2.5", "order = 'random'", "timeout = 5", "timeout = '0s'", "retries = -1",
         "experiment-gap = '-2s'", "silence = 'long'", "kind = 'x'", "mode = 'both'"})

@@ -1,0 +1,313 @@
+// The CSV files of MonitorSystem in Python: samples of the hardware, prompts, and the only file of its first version,
+// whose cells are texts ("Temperature: 57.1, Frequency: 154618968072, …"). Stamps are dates or a number since 1970 in
+// s, ms, µs or ns, told apart by its size. Its clock rate was read to the base 16: 2400023808 Hz is 154618968072 there.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+
+#include "base/text.hpp"
+#include "exchange/parsing.hpp"
+
+namespace prony::exchange {
+
+namespace {
+
+using Cells = std::vector<std::string>;
+
+// Cells of one line; a quoted one may hold commas and doubled quotes.
+Cells cells_of(std::string_view line) {
+  Cells cells(1);
+  bool quoted = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"')
+      cells.back() += line[i++];
+    else if (line[i] == '"')
+      quoted = !quoted;
+    else if (line[i] == ',' && !quoted)
+      cells.emplace_back();
+    else
+      cells.back() += line[i];
+  }
+  for (std::string& cell : cells) cell = std::string(trim(cell));
+  return cells;
+}
+
+struct CsvTable {
+  std::map<std::string, std::size_t> columns;
+  std::vector<Cells> rows;
+  [[nodiscard]] bool has(const char* name) const { return columns.contains(name); }
+  [[nodiscard]] std::string cell(const Cells& row, const char* name) const {
+    const auto at = columns.find(name);
+    return at == columns.end() || at->second >= row.size() ? std::string() : row[at->second];
+  }
+  [[nodiscard]] std::optional<double> number(const Cells& row, const char* name) const {
+    return parse_finite(cell(row, name));
+  }
+};
+
+Result<CsvTable> csv_of(std::string_view bytes, std::vector<std::string>& notes) {
+  CsvTable table;
+  std::size_t number = 0, doubled = 0, bad = 0, columns = 0;
+  const bool ended = !bytes.empty() && bytes.back() == '\n';
+  const std::size_t last_begin = bytes.rfind('\n') + 1;  // npos + 1 = 0
+  bool cut = false;
+  for_each_line(bytes, [&](std::string_view line) {
+    ++number;
+    if (trim(line).empty()) return;
+    Cells cells = cells_of(line);
+    if (columns == 0) {
+      columns = cells.size();
+      for (std::size_t i = 0; i < columns; ++i) table.columns.emplace(cells[i], i);
+      return;
+    }
+    const bool last = !ended && line.data() == bytes.data() + last_begin;
+    if (last && cells.size() != columns) {
+      cut = true;
+    } else if (cells.size() != columns) {
+      if (bad == 0) bad = number;
+    } else if (!table.rows.empty() && table.rows.back() == cells) {
+      ++doubled;
+    } else {
+      table.rows.push_back(std::move(cells));
+    }
+  });
+  if (bad > 0)
+    return fail(ErrorCode::malformed, "not as many cells as the first line has", "line " + std::to_string(bad));
+  if (cut) notes.push_back("the last line (" + std::to_string(number) + ") was not written to its end: left out");
+  if (doubled > 0) notes.push_back(std::to_string(doubled) + " lines that were there already: left out");
+  return table;
+}
+
+constexpr std::int64_t latest_ns = 7'258'118'400'000'000'000;  // the year 2200
+
+std::optional<std::int64_t> stamp_ns(const std::string& text) {
+  if (const auto date = local_ns(text)) return date;
+  const auto number = parse_finite(text);
+  if (!number || !(*number >= 1e8)) return std::nullopt;
+  const double ns = *number < 1e11   ? *number * 1e9
+                    : *number < 1e14 ? *number * 1e6
+                    : *number < 1e17 ? *number * 1e3
+                                     : *number;
+  if (!(ns < static_cast<double>(latest_ns))) return std::nullopt;
+  if (const auto whole = parse_i64(text); whole && *number >= 1e17) return *whole;  // a double has no ns of today
+  return static_cast<std::int64_t>(ns);
+}
+
+// "154618968072" → 2.400023808e9: its hexadecimal digits are the decimal ones that the board printed.
+std::optional<double> clock_hz(const std::optional<double>& value, bool& corrected) {
+  if (!value || *value < 1e6 || *value > 1e15) return std::nullopt;
+  if (*value < 1e10) return value;
+  double hz = 0, place = 1;
+  for (auto rest = static_cast<std::uint64_t>(*value); rest > 0; rest /= 16, place *= 10) {
+    if (rest % 16 > 9) return std::nullopt;
+    hz += place * static_cast<double>(rest % 16);
+  }
+  corrected = true;
+  return hz < 1e10 ? std::optional(hz) : std::nullopt;
+}
+
+struct CsvField {
+  const char* column;
+  const char* name;
+  const char* domain;
+  Measure measure;
+  double most;
+};
+constexpr std::array<CsvField, 5> csv_fields{
+    {{"temperature", "monitorsystem.soc.temperature", "soc", Measure::temperature, 200},
+     {"frequency", "monitorsystem.core.frequency", "core", Measure::frequency, 1e10},
+     {"voltage", "monitorsystem.core.voltage", "core", Measure::voltage, 100},
+     {"fan_speed", "monitorsystem.fan.speed", "fan", Measure::fan_speed, 1e6},
+     {"mem_used", "monitorsystem.memory.used", "memory", Measure::memory, 1e12}}};
+constexpr std::size_t frequency_field = 1;
+
+struct CsvSample {
+  std::int64_t ns = 0;
+  std::array<std::optional<double>, csv_fields.size()> values;
+};
+
+// "Temperature: 57.1, Frequency: 154618968072, Voltage: 0.8404, Throttling: 0, Memory: 1020" → by name, in small.
+std::map<std::string, std::optional<double>> named_values(const std::string& text) {
+  std::map<std::string, std::optional<double>> out;
+  for (const std::string_view part : split(text, ',')) {
+    const std::size_t colon = part.find(':');
+    if (colon == std::string_view::npos) continue;
+    std::string name(trim(part.substr(0, colon)));
+    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    out[name] = parse_finite(trim(part.substr(colon + 1)));
+  }
+  return out;
+}
+
+struct CsvSamples {
+  std::vector<CsvSample> rows;
+  std::size_t without_stamp = 0, not_later = 0, without_prompt = 0;
+  bool corrected = false;
+};
+
+CsvSamples samples_from(const CsvTable& table, bool first_version, bool as_written) {
+  CsvSamples out;
+  for (const Cells& row : table.rows) {
+    const auto ns = stamp_ns(table.cell(row, first_version ? "Timestamp" : "timestamp"));
+    if (!ns) {
+      ++out.without_stamp;
+      continue;
+    }
+    if (!out.rows.empty() && *ns <= out.rows.back().ns) {
+      ++out.not_later;
+      continue;
+    }
+    const auto named =
+        first_version ? named_values(table.cell(row, "Metric_V")) : std::map<std::string, std::optional<double>>{};
+    CsvSample sample{*ns, {}};
+    for (std::size_t i = 0; i < csv_fields.size(); ++i) {
+      const CsvField& field = csv_fields[i];
+      const auto at = named.find(field.column);
+      auto value = !first_version      ? table.number(row, field.column)
+                   : at == named.end() ? std::optional<double>()
+                                       : at->second;
+      if (i == frequency_field && !as_written) value = clock_hz(value, out.corrected);
+      if (value && *value >= 0 && *value <= (i == frequency_field ? 1e15 : field.most)) sample.values[i] = value;
+    }
+    out.without_prompt += table.number(row, "prompt_id").value_or(0) < 0 ? 1 : 0;
+    out.rows.push_back(sample);
+  }
+  return out;
+}
+
+void add_csv_samples(Imported& out, const std::vector<CsvSample>& rows) {
+  std::vector<std::size_t> there;
+  for (std::size_t i = 0; i < csv_fields.size(); ++i)
+    if (std::ranges::any_of(rows, [&](const CsvSample& row) { return row.values[i].has_value(); })) there.push_back(i);
+  out.group.id = {0};
+  out.group.name = "imported";
+  out.group.interval = {(rows.back().ns - rows.front().ns) /
+                        std::max<std::int64_t>(static_cast<std::int64_t>(rows.size()) - 1, 1)};
+  for (const std::size_t i : there) {
+    Channel channel;
+    channel.id = {static_cast<std::uint32_t>(out.channels.size())};
+    channel.name = csv_fields[i].name;
+    channel.sensor = "monitorsystem";
+    channel.device = channel.domain = csv_fields[i].domain;
+    channel.measure = csv_fields[i].measure;
+    channel.scale = i == frequency_field ? 1 : 1e-4;
+    out.group.channels.push_back(channel.id);
+    out.channels.push_back(std::move(channel));
+  }
+  out.ticks = TickBlock(out.group.id, there.size(), rows.size());
+  for (const CsvSample& row : rows) {
+    std::vector<Reading> readings;
+    for (std::size_t c = 0; c < there.size(); ++c) {
+      const auto& value = row.values[there[c]];
+      readings.push_back(value ? Reading{std::llround(*value / out.channels[c].scale), Quality::ok} : Reading{});
+    }
+    const Instant at{row.ns - rows.front().ns};
+    out.ticks.push(at, at, readings);
+  }
+}
+
+Result<Imported> read_samples(const CsvTable& table, bool first_version, const ReadOptions& options, Imported out) {
+  const CsvSamples samples = samples_from(table, first_version, options.as_written);
+  if (samples.rows.size() < 2)
+    return fail(ErrorCode::malformed, "fewer than two samples with a timestamp are in the file", {});
+  const auto note = [&](std::size_t count, const char* what) {
+    if (count > 0) out.notes.push_back(std::to_string(count) + what);
+  };
+  note(samples.without_stamp, " lines without a timestamp: left out");
+  note(samples.not_later, " samples not later than the one before: left out");
+  note(samples.without_prompt, " samples with prompt_id -1: it never knew which prompt ran; by time they can be laid");
+  if (samples.corrected)
+    out.notes.emplace_back("its clock rate was read to the base 16 (2400023808 Hz is 154618968072): corrected here");
+  if (options.as_written) out.notes.emplace_back("its clock rate is read to the base 16 (left as written)");
+  out.notes.emplace_back(first_version
+                             ? "Idle is the mean since the machine began, and Memory a part of the firmware's "
+                               "split: neither is taken"
+                             : "cpu_usage_pid is of the program that asked, and 0 throughout: not taken");
+  out.notes.emplace_back("there is no power in these files");
+  add_csv_samples(out, samples.rows);
+  if (out.channels.empty()) return fail(ErrorCode::malformed, "no field of a sample is in the file", {});
+  out.anchor = {{0}, samples.rows.front().ns, {0}};
+  add_spans(out, {}, static_cast<double>(samples.rows.back().ns - samples.rows.front().ns) * 1e-9);
+  return out;
+}
+
+struct CsvPrompts {
+  std::vector<std::pair<std::int64_t, ReadRequest>> rows;
+  std::size_t without_stamp = 0, negative = 0, reloaded = 0;
+};
+
+CsvPrompts prompts_from(const CsvTable& table) {
+  constexpr double most_tokens = 1e12, noticeable_load_ns = 1e8;
+  CsvPrompts out;
+  for (const Cells& row : table.rows) {
+    const auto begun = stamp_ns(table.cell(row, "start_timestamp")),
+               ended = stamp_ns(table.cell(row, "finish_timestamp"));
+    if (!begun || !ended || *ended < *begun) {
+      ++out.without_stamp;
+      continue;
+    }
+    const auto count = [&](const char* name) -> std::optional<std::int64_t> {
+      const auto value = table.number(row, name);
+      return value && *value >= 0 && *value < most_tokens ? std::optional(static_cast<std::int64_t>(*value))
+                                                          : std::nullopt;
+    };
+    ReadRequest request;
+    const std::string id = table.cell(row, "prompt_id");
+    request.name = id.empty() ? "row-" + std::to_string(out.rows.size() + 1) : printable(id, 60);
+    request.e2e_s = static_cast<double>(*ended - *begun) * 1e-9;
+    request.prompt_tokens = count("prompt_eval_count");
+    request.output_tokens = count("eval_count");
+    out.negative += table.number(row, "total_duration").value_or(0) < 0 ? 1 : 0;
+    out.reloaded += table.number(row, "load_duration").value_or(0) > noticeable_load_ns && !out.rows.empty() ? 1 : 0;
+    if (const auto decode = table.number(row, "eval_duration");
+        decode && *decode > 0 && *decode * 1e-9 <= *request.e2e_s)
+      request.ttft_s = *request.e2e_s - *decode * 1e-9;
+    out.rows.emplace_back(*begun, std::move(request));
+  }
+  return out;
+}
+
+Result<Imported> read_prompts(const CsvTable& table, Imported out) {
+  CsvPrompts prompts = prompts_from(table);
+  if (prompts.rows.empty())
+    return fail(ErrorCode::malformed, "no prompt with start_timestamp and finish_timestamp is in the file", {});
+  std::ranges::sort(prompts.rows, [](const auto& a, const auto& b) { return a.first < b.first; });
+  const std::int64_t zero = prompts.rows.front().first;
+  std::vector<ReadRequest> requests;
+  double end_s = 0;
+  for (auto& [begun, request] : prompts.rows) {
+    request.begin_s = static_cast<double>(begun - zero) * 1e-9;
+    end_s = std::max(end_s, request.begin_s + *request.e2e_s);
+    requests.push_back(std::move(request));
+  }
+  if (!(end_s < longest_s)) return fail(ErrorCode::malformed, "the prompts are more than ten years apart", {});
+  const auto note = [&](std::size_t count, const char* what) {
+    if (count > 0) out.notes.push_back(std::to_string(count) + what);
+  };
+  note(prompts.without_stamp, " prompts without a begin and an end: left out");
+  note(prompts.negative, " prompts with a negative total_duration: their end less their begin is taken");
+  note(prompts.reloaded,
+       " prompts for which the model was loaded anew (it was kept for 1 s): their times have that in them");
+  out.notes.emplace_back(
+      "no token was seen as it came: TTFT is all of a request but the server's eval_duration, loading among it");
+  add_fact(out, "model.name", table.cell(table.rows.front(), "model"));
+  out.anchor = {{0}, zero, {0}};
+  add_spans(out, requests, end_s);
+  return out;
+}
+
+}  // namespace
+
+Result<Imported> read_monitorsystem_csv(std::string_view bytes, const ReadOptions& options) {
+  Imported out;
+  const auto table = csv_of(bytes, out.notes);
+  if (!table) return Unexpected<Error>(table.error());
+  if (table->has("start_timestamp") && table->has("finish_timestamp")) return read_prompts(*table, std::move(out));
+  if (table->has("Timestamp") && table->has("Metric_V")) return read_samples(*table, true, options, std::move(out));
+  if (table->has("timestamp") && table->has("temperature")) return read_samples(*table, false, options, std::move(out));
+  return fail(ErrorCode::malformed, "its first line is of none of MonitorSystem's files", "line 1",
+              "There are hardware_metrics_*.csv, prompt_metrics_*.csv and metrics.csv.");
+}
+
+}  // namespace prony::exchange
