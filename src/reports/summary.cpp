@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <unordered_map>
 
+#include "base/stable_sort.hpp"
 #include "base/text.hpp"
 #include "calibrate/baseline.hpp"
 #include "model/metrics.hpp"
@@ -16,7 +18,23 @@ namespace prony {
 
 namespace {
 
-using ChildMap = std::map<std::uint64_t, std::vector<const Span*>>;
+// Spans that have a parent, by it; of one parent in the Run's order.
+class Children {
+ public:
+  explicit Children(const std::vector<Span>& spans) {
+    for (const Span& span : spans)
+      if (span.parent.value != 0) spans_.push_back(&span);
+    sort_stably(spans_, [](const Span* a, const Span* b) { return a->parent < b->parent; });
+  }
+  [[nodiscard]] std::vector<const Span*> of(SpanId parent) const {
+    const auto found = std::ranges::equal_range(spans_, parent, {}, parent_of);
+    return {found.begin(), found.end()};
+  }
+
+ private:
+  static SpanId parent_of(const Span* span) { return span->parent; }
+  std::vector<const Span*> spans_;
+};
 
 const Channel* find_channel(const Run& run, ChannelId id) {
   for (const Channel& channel : run.channels())
@@ -123,13 +141,22 @@ void gather_gaps(RequestRow& row, const std::vector<double>& gaps) {
 
 double seconds_between(Instant from, Instant to) { return (to - from).seconds().value(); }
 
+// The prompt and the answer are the row's own.
+Span without_texts(const Span& span) {
+  const auto kept = [](const auto& one) { return one.first != "prompt" && one.first != "answer"; };
+  Span copy{span.id, span.parent, span.kind, span.status, span.name, span.interval, span.pid, span.thread, {}, {}};
+  copy.counts = span.counts;
+  copy.attributes.reserve(static_cast<std::size_t>(std::ranges::count_if(span.attributes, kept)));
+  std::ranges::copy_if(span.attributes, std::back_inserter(copy.attributes), kept);
+  return copy;
+}
+
 RequestRow request_row(const Gathering& all, const Span& span, const std::vector<const Span*>& children) {
   RequestRow row;
-  row.span = span;
+  row.span = without_texts(span);
   row.prompt = span.attribute("prompt").value_or("");
   row.answer = span.attribute("answer").value_or("");
   row.finish = span.attribute("finish").value_or("");
-  std::erase_if(row.span.attributes, [](const auto& one) { return one.first == "prompt" || one.first == "answer"; });
   row.begin_s = seconds_between(all.summary.window.begin, span.interval.begin);
   const metrics::RequestTimes times = metrics::request_times(span, children);
   row.prompt_tokens = times.prompt_tokens;
@@ -203,12 +230,10 @@ void gather_spans(const Run& run, Gathering& all) {
   const auto is_request = [](const Span& span) { return span.kind == SpanKind::request; };
   const auto requests = static_cast<std::size_t>(std::ranges::count_if(run.spans(), is_request));
   all.summary.requests.reserve(requests);
-  ChildMap children;
-  for (const Span& span : run.spans())
-    if (span.parent.value != 0) children[span.parent.value].push_back(&span);
+  const Children children(run.spans());
   for (const Span& span : run.spans()) {
     if (span.kind == SpanKind::request) {
-      all.summary.requests.push_back(request_row(all, span, children[span.id.value]));
+      all.summary.requests.push_back(request_row(all, span, children.of(span.id)));
       auto& absent = all.summary.requests.back().absent;
       if (requests <= most_with_reasons) continue;
       for (const Unavailable& one : absent) ++all.absent[{one.subject, one.reason, one.remedy}];
@@ -384,7 +409,7 @@ Result<Ledger> ledger_of(const Run& run, const AttributionOptions& rules, const 
   });
   if (!looked && looked.error().code != ErrorCode::malformed) return Unexpected<Error>(looked.error());
   if (!looked) damage.push_back({{}, "samples-damaged", "processes", looked.error().what});
-  return attribution.finish();
+  return attribution.end();
 }
 
 RequestShare request_share_of(const Run& run, const SummaryOptions& options) {

@@ -145,7 +145,7 @@ Json span_energy_json(const Summary& summary, const std::vector<SpanJoules>& par
     put_gross(one, part.energy.gross, part.energy.resolvable, part.energy.needed_s);
     put_interval(one, part.energy.interval);
     put_party(one, "charged", part.energy.charged);
-    if (!part.energy.absent.empty()) one["absent"] = part.energy.absent;
+    if (!part.energy.absent.empty()) one["absent"] = part.energy.absent.str();
     out.push_back(std::move(one));
   }
   return out;
