@@ -12,6 +12,7 @@
 #include "reports/json_put.hpp"
 #include "reports/load_figures.hpp"
 #include "reports/load_json.hpp"
+#include "reports/nominal_work.hpp"
 #include "reports/passport_rows.hpp"
 #include "reports/prompt_checks.hpp"
 #include "reports/request_energy.hpp"
@@ -412,6 +413,7 @@ Json to_json(const Summary& summary) {
   put_prompt_checks(out, summary);
   if (!summary.requests.empty()) out["request_energy"] = to_json(request_energy(summary));
   if (!summary.requests.empty()) out["utilisation"] = to_json(used);
+  out["nominal_work"] = to_json(nominal_work(summary));
   out["phases"] = phases_json(summary);
   out["gauges"] = gauges_json(summary);
   out["sampler"] = sampler_json(summary);
