@@ -91,7 +91,7 @@ Reply WorkerWorkload::ask(const json& message, std::int64_t timeout_ns) {
   const std::int64_t deadline = now_ns() + timeout_ns;
   if (cancelled_) return {{}, Trouble::woken, {}};
   if (!link_.send(message, deadline)) return {{}, now_ns() < deadline ? Trouble::ended : Trouble::timeout, {}};
-  Reply reply = link_.receive(deadline, !cancelled_);
+  Reply reply = link_.receive(deadline, true);  // a cancel may have come since it was looked for
   if (reply.trouble != Trouble::woken) return reply;
   const std::int64_t last = now_ns() + wind_up_ns;
   if (!link_.send({{"type", "cancel"}}, last)) return {{}, Trouble::ended, {}};
@@ -139,7 +139,8 @@ std::string WorkerWorkload::describe(const Reply& reply, std::int64_t timeout_ns
 
 Result<void> WorkerWorkload::greet(WorkloadOutcome& outcome) {
   const std::string& program = options_.arguments.front();
-  Reply hello = link_.receive(now_ns() + options_.load_timeout_ns, !cancelled_);
+  Reply hello = link_.receive(now_ns() + options_.load_timeout_ns, true);
+  if (hello.trouble == Trouble::woken) hello = link_.receive(now_ns() + wind_up_ns, false);
   if (hello.trouble || hello.message["type"] != "hello")
     return fail(ErrorCode::unavailable, "the worker did not say hello: " + describe(hello, options_.load_timeout_ns),
                 program, "run it by itself: its first line must be as docs/worker-protocol.md says");

@@ -162,10 +162,15 @@ std::string reason(const Summary& summary, const std::string& subject) {
 
 // Bug: cycles are counted and nobody asks for them.
 TEST(Followers, PackagesAreSplitByTheCyclesOfTargetsWhereTheMachineCountsThem) {
+  const auto by_cycles = [](const Summary& summary) {
+    return summary.energy.at(0).ledger.method.find("by CPU cycles, in windows of") != std::string::npos;
+  };
   TwoClocks machine;
-  const Summary summary = recorded(machine, true);
+  Summary summary = recorded(machine, true);
+  // Time is real: on a machine at work a thread may pause between both readings, which is told, and CPU time taken.
+  for (int round = 1; round < 5 && !by_cycles(summary); ++round) summary = recorded(machine, true);
+  EXPECT_TRUE(by_cycles(summary)) << summary.energy.at(0).ledger.method;
   EXPECT_NEAR(ratio(summary), 3, 0.15);
-  EXPECT_THAT(summary.energy.at(0).ledger.method, HasSubstr("by CPU cycles, in windows of"));
   EXPECT_EQ(reason(summary, "target.cycles"), "");
 }
 

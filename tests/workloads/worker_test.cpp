@@ -396,6 +396,27 @@ TEST(WorkerWorkload, ACancelInMidRequestEndsTheRunAndTheWorkerEvenIfItDoesNotLis
   EXPECT_THAT(outcome->facts, Contains(Pair("requests.not_run", "2,3")));
 }
 
+// Bug: between the look for a cancel and the wait for an answer one comes, and is heeded when that took its 10 minutes.
+TEST(WorkerWorkload, ACancelWhileAPromptIsStillBeingSentEndsTheRun) {
+  Driver driver;
+  const std::string mark = driver.folder.file("reads-no-more");
+  WorkerOptions options =
+      python(behaving_until("        if n == 2: time.sleep(600)\n"
+                            "        say(type='result', id=m['id'], output_tokens=1, finish='length')\n"
+                            "        open('" +
+                            mark + "', 'w').close(); time.sleep(0.6)\n"));
+  options.prompts = {{"small", "x", {}}, {"big", std::string(3'000'000, 'x'), {}}};
+  auto done = std::async(std::launch::async, [&] { return driver.run(options); });
+  while (!std::filesystem::exists(mark)) ::usleep(5000);
+  ::usleep(200'000);
+  driver.workload->cancel(SIGINT);
+  const auto outcome = done.get();
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->requests_ok, 1U);
+  EXPECT_EQ(outcome->requests_failed + outcome->requests_cancelled, 1U);
+  EXPECT_EQ(outcome->exit.signal, SIGKILL);
+}
+
 // ---- the real engine, where it was built -------------------------------------------------------------------------
 
 class LlamaWorker : public ::testing::Test {

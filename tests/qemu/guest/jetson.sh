@@ -18,8 +18,8 @@ take jetson.files say_files "$chip"/*_label "$chip"/*_input "$chip"/*_resistor "
 take jetson.sensors prony sensors --json
 take jetson.text prony sensors
 record jetson
-sleep 2   # long against what an emulator that has to wait for its processor misses
-take jetson.current write 0x01 0x0a00   # VDD_IN: 12.8 mV: 2.56 A
+sleep 2   # with so few readings a larger step of the power would leave too much open to be told as joules
+take jetson.current write 0x01 0x0600   # VDD_IN: 7.68 mV: 1.536 A
 sleep 2   # long against what an emulator that has to wait for its processor misses
 ended jetson
 told jetson
