@@ -13,6 +13,7 @@
 #include "app/write_file.hpp"
 #include "base/text.hpp"
 #include "compare/comparison_text.hpp"
+#include "compare/merit.hpp"
 #include "reports/summary.hpp"
 #include "store/run.hpp"
 
@@ -27,7 +28,9 @@ constexpr std::size_t most_runs = 1000;
 
 struct CompareWords {
   std::vector<std::string> paths, conditions;
-  bool paired = false, unpaired = false, any_origin = false, json = false;
+  bool paired = false, unpaired = false, any_origin = false, json = false, merit = false;
+  std::string merit_weights = "1,1,1,1";
+  double words_per_s = 3;
   std::string undecided = "code";
 };
 
@@ -101,6 +104,8 @@ int compare_runs(const CompareWords& words) {
     if (!variant) return failed(variant.error());
     variants.push_back(std::move(*variant));
   }
+  const auto weights = compare::parse_weights(words.merit_weights);
+  if (!weights) return failed(weights.error());
   compare::CompareOptions options;
   options.any_origin = words.any_origin;
   if (words.paired || words.unpaired) options.pairing = words.paired ? compare::Pairing::yes : compare::Pairing::no;
@@ -112,11 +117,15 @@ int compare_runs(const CompareWords& words) {
     const auto comparison = compare::compare_variants(variants[0], variants[i], options);
     std::vector<compare::GateOutcome> gates;
     for (const compare::Condition& condition : *conditions) gates.push_back(compare::gate(condition, comparison));
-    if (words.json)
+    const auto merit = compare::merit_of(variants[0], variants[i], {*weights, words.words_per_s, words.any_origin});
+    if (words.json) {
       all.push_back(compare::to_json(comparison, gates));
-    else
+      if (words.merit) all.back()["merit"] = compare::to_json(merit);
+    } else {
       text += (text.empty() ? "" : "\n") +
               compare::to_text(comparison, gates, {.width = terminal.width, .colour = terminal.colour});
+      if (words.merit) text += "\n" + compare::to_text(merit, terminal.width, terminal.colour);
+    }
     every.insert(every.end(), gates.begin(), gates.end());
   }
   if (words.json)
@@ -148,6 +157,11 @@ std::function<int(const CommandWords&)> add_compare(CLI::App& command) {
   command.add_flag("--paired", words->paired, "Runs in the order of their names (requests: by prompt) are pairs");
   command.add_flag("--unpaired", words->unpaired, "Two independent sets, whatever their cycles or prompts");
   command.add_flag("--any-origin", words->any_origin, "Compare modelled joules with measured ones too");
+  command.add_flag("--merit", words->merit, "Figures of merit: throughput, bandwidth, CPU and energy in one number");
+  command.add_option("--merit-weights", words->merit_weights, "Of those four parts (default 1,1,1,1)")->type_name("W");
+  command.add_option("--words-per-s", words->words_per_s, "What a reader takes, for \"usable\" (default 3)")
+      ->type_name("N")
+      ->check(CLI::Range(0.001, 1e6));
   command.add_flag("--json", words->json, "As JSON, with statistics of each side");
   return [words](const CommandWords&) { return compare_runs(*words); };
 }

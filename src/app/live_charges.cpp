@@ -137,7 +137,7 @@ LiveCharge LiveCharges::charge_of(const Ledger& ledger, SpanId span) const {
     if (part.gross) charge.gross = charge.gross ? *charge.gross + *part.gross : *part.gross;
     if (part.charged) continue;
     whole = false;
-    charge.absent = !part.absent.empty() ? part.absent
+    charge.absent = !part.absent.empty() ? part.absent.str()
                     : !part.resolvable   ? "too short for the sensor " + channel->name
                                          : "not all of it was recorded";
   }

@@ -63,6 +63,9 @@ class Recording {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:
+  // What a signal means: the end of what is measured, of the program once the Run is whole, of the program at once.
+  enum class Stage : std::uint8_t { measuring, closing, kept };
+
   [[nodiscard]] Result<void> prepare();
   [[nodiscard]] SensorOptions sensor_options();
   [[nodiscard]] bool has_command() const { return plan_.workload != nullptr; }
@@ -72,6 +75,8 @@ class Recording {
   [[nodiscard]] Result<void> spawn_held();
   [[nodiscard]] Result<WorkloadOutcome> drive();
   void baseline(std::string_view name, SpanId id);
+  void take_signal(int number, bool from_terminal);
+  void leave(int number) const;
   void conclude(const Result<WorkloadOutcome>& outcome);
   void learn_sensors();
   [[nodiscard]] int exit_code_of(const Result<WorkloadOutcome>& outcome) const;
@@ -89,11 +94,13 @@ class Recording {
   Manifest manifest_;
   Child child_;
   Span run_span_;
+  std::atomic<bool> stop_baseline_ = false;
+  std::atomic<Stage> stage_ = Stage::measuring;
+  std::atomic<int> leave_by_ = 0;  // the signal that came while the Run was closed
+  std::binary_semaphore end_of_watch_{0};
   SignalRelay signals_;                                        // before any thread is made
   struct rlimit open_files_before_ = raise_open_file_limit();  // the command gets it back
   bool exec_failed_ = false;
-  std::atomic<bool> stop_baseline_ = false;
-  std::binary_semaphore end_of_watch_{0};
   std::optional<WatchedEnds>
       ends_;  // of the processes that --pid named, with --until-exit; last: its thread ends first
 };
@@ -298,6 +305,7 @@ void Recording::learn_sensors() {
 void Recording::conclude(const Result<WorkloadOutcome>& outcome) {
   session_->settle(milliseconds(250));
   baseline(phase::baseline_after, SpanId{3});
+  stage_ = Stage::closing;
   session_->stop_sampling();
   if (session_->stuck()) (void)machine_.release();  // a thread is still inside of it
   learn_sensors();
@@ -325,6 +333,26 @@ int Recording::exit_code_of(const Result<WorkloadOutcome>& outcome) const {
   return outcome->exit.shell_code();
 }
 
+void Recording::take_signal(int number, bool from_terminal) {
+  if (stage_ != Stage::measuring) {
+    if (from_terminal && stage_ == Stage::closing) return;  // the key that has ended the command
+    leave_by_ = number;
+    if (stage_ == Stage::kept) leave(number);
+    return;
+  }
+  stop_baseline_ = true;
+  // A key that ends the watched program ends the recording by that.
+  if (plan_.until_exit && from_terminal) return;
+  if (!has_command()) return end_of_watch_.release();
+  const bool terminal_key = from_terminal && (number == SIGINT || number == SIGQUIT);
+  if (!terminal_key || plan_.interrupt_cancels) plan_.workload->cancel(number);
+}
+
+// Of very many requests the summary takes its time; `prony show` tells the same from the Run.
+void Recording::leave(int number) const {
+  end_by_signal(number, "ended before its summary was; the Run is whole:  prony show " + path_.string());
+}
+
 Result<Measured> Recording::measure() {
   if (plan_.options.die_with_prony) {
     auto guard = start_guard();
@@ -335,14 +363,7 @@ Result<Measured> Recording::measure() {
   if (auto held = spawn_held(); !held) return Unexpected<Error>(held.error());
   if (!plan_.options.quiet)  // a slip of the finger: without --for it would wait for a target that never comes
     for (const std::string& words : followers_.waited_for()) print_note(words);
-  signals_.relay([this](int number, bool from_terminal) {
-    stop_baseline_ = true;
-    // A key that ends the watched program ends the recording by that.
-    if (plan_.until_exit && from_terminal) return;
-    if (!has_command()) return end_of_watch_.release();
-    const bool terminal_key = from_terminal && (number == SIGINT || number == SIGQUIT);
-    if (!terminal_key || plan_.interrupt_cancels) plan_.workload->cancel(number);
-  });
+  signals_.relay([this](int number, bool from_terminal) { take_signal(number, from_terminal); });
   if (auto started = session_->start(std::move(recorder_), manifest_); !started)
     return Unexpected<Error>(started.error());
   followers_.begin();
@@ -361,6 +382,8 @@ Result<Measured> Recording::measure() {
   conclude(outcome);
   if (outcome)
     for (const std::string& failure : outcome->failures) print_note(failure);
+  stage_ = Stage::kept;
+  if (const int number = leave_by_; number != 0) leave(number);
   return Measured{exit_code_of(outcome), true};
 }
 

@@ -1,5 +1,6 @@
 #include "app/signals.hpp"
 
+#include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -37,10 +38,25 @@ void SignalRelay::relay(std::function<void(int, bool)> handler) {
     while (!stop.stop_requested()) {
       siginfo_t info{};
       const int number = ::sigwaitinfo(&taken_, &info);
-      const bool own_wake = number == wake && info.si_code == SI_TKILL && info.si_pid == ::getpid();
+      const bool own_wake = number == wake && stop.stop_requested();
       if (number > 0 && !own_wake) handler(number, info.si_code == SI_KERNEL);
     }
   });
+}
+
+void end_by_signal(int number, const std::string& words) {
+  struct sigaction found{};
+  if (::sigaction(number, nullptr, &found) == 0 && found.sa_handler == SIG_IGN) return;  // as nohup has it
+  pollfd room{STDERR_FILENO, POLLOUT, 0};
+  const std::string line = "prony: " + words + '\n';  // not by stdio, whose lock another thread may hold
+  if (::poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) != 0) [[maybe_unused]]
+    const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+  ::signal(number, SIG_DFL);
+  sigset_t only;
+  ::sigemptyset(&only);
+  ::sigaddset(&only, number);
+  ::pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
+  (void)::raise(number);
 }
 
 }  // namespace prony::app

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <functional>
+#include <string>
 #include <thread>
 
 #include "base/spawn.hpp"
@@ -29,5 +30,9 @@ class SignalRelay {
   SignalState before_;
   std::jthread thread_;
 };
+
+// Ends the process as the signal does where nobody takes it, after a line on standard error where that has room for
+// one. Returns where the signal is ignored. For a handler of relay(): another thread may be held up in a write.
+void end_by_signal(int number, const std::string& words);
 
 }  // namespace prony::app

@@ -106,6 +106,20 @@ void Attribution::State::make_plan(std::span<const Channel> channels) {
     plan.grid_begin_ns = run->begin.ns;
     plan.grid_end_ns = run->end.ns;
   }
+  make_plan_of_use();
+}
+
+// A span's edge that lies on the grid is asked for with the grid.
+void Attribution::State::make_plan_of_use() {
+  plan_of_use = plan;
+  auto& fixed = plan_of_use.fixed;
+  std::erase_if(fixed, [&](std::int64_t ns) { return ns % plan.step_ns != 0; });
+  for (const Span& span : spans)
+    if (span.kind == SpanKind::run || span.kind == SpanKind::phase)
+      fixed.insert(fixed.end(), {span.interval.begin.ns, span.interval.end.ns});
+  std::ranges::sort(fixed);
+  fixed.erase(std::ranges::unique(fixed).begin(), fixed.end());
+  fixed.shrink_to_fit();
 }
 
 void Attribution::State::make_folds(std::span<const Channel> channels, std::span<const Group> groups) {
@@ -123,11 +137,12 @@ void Attribution::State::make_folds(std::span<const Channel> channels, std::span
   for (const Channel& channel : channels) {
     const Group* group = group_of[channel.id.value];
     const std::int64_t interval_ns = group == nullptr ? 0 : group->interval.ns;
-    Fold fold{channel, {}, {}, {}, group == nullptr ? Pace() : Pace(*group), is_cpu_clock(channel)};
+    const Plan* const asked = gives_energy(channel) ? &plan : &plan_of_use;
+    Fold fold{channel, asked, {}, {}, {}, group == nullptr ? Pace() : Pace(*group), is_cpu_clock(channel)};
     if (channel.kind == ChannelKind::counter)
-      fold.counter.emplace(channel, interval_ns, &plan);
+      fold.counter.emplace(channel, interval_ns, asked);
     else if (channel.measure == Measure::power || (memory && tells_use(channel)))
-      fold.gauge.emplace(channel, interval_ns, &plan);
+      fold.gauge.emplace(channel, interval_ns, asked);
     if (!gives_energy(channel)) fold.stats.emplace(seen_per_request(channel) ? &requests : nullptr);
     fold_of[channel.id.value] = folds.size();
     folds.push_back(std::move(fold));
@@ -227,5 +242,6 @@ void Attribution::know(std::span<const ProcessRecord> processes) {
   state_->processes.assign(processes.begin(), processes.end());
 }
 Ledger Attribution::finish() { return state_->ledger(); }
+Ledger Attribution::end() { return state_->last_ledger(); }
 
 }  // namespace prony

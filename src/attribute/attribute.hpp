@@ -19,6 +19,7 @@
 #include "model/manifest.hpp"
 #include "model/process_use.hpp"
 #include "model/sample.hpp"
+#include "model/shared_text.hpp"
 #include "model/span.hpp"
 
 namespace prony {
@@ -152,7 +153,7 @@ struct SpanEnergy {
   std::optional<Estimate> interval;  // of gross, where gross is a bound: narrower, and right in 95 % of cases
   std::optional<Estimate> gross;     // all the domain drew in the span's window
   std::optional<Estimate> charged;   // what of its writer's target is charged to this span: these close
-  std::string absent = {};           // why there is none, where the length of the window is not the reason
+  SharedText absent = {};            // why there is none, where the length of the window is not the reason
   // Of `charged`: one standard deviation of what the fitted costs leave open. 0: nothing was shared by work.
   double share_sigma_j = 0;
 };
@@ -217,6 +218,7 @@ class Attribution {
   // Who the followed processes are: their number, pid and target. What was told before is forgotten.
   void know(std::span<const ProcessRecord> processes);
   [[nodiscard]] Ledger finish();  // may be called at any time: the ledger of the prefix; pushing may go on
+  [[nodiscard]] Ledger end();     // the same for the last time: what was folded is used up, not copied
 
   struct State;  // inside: src/attribute/state.hpp
 

@@ -18,7 +18,8 @@ namespace prony::attribution {
 
 class Builder {
  public:
-  explicit Builder(const Attribution::State& state);
+  // `to_use_up`: the state's folds, where nobody will ask for them again; null: they are copied.
+  explicit Builder(const Attribution::State& state, std::vector<Fold>* to_use_up = nullptr);
   Ledger build();
 
  private:
@@ -27,6 +28,7 @@ class Builder {
     const Split* split = nullptr;
     std::optional<Parties> parties;
     bool accelerator = false;  // spans whose time there is not known take nothing
+    SharedText absent = {};    // split->absent
   };
 
   void name_targets();
@@ -75,6 +77,7 @@ class Builder {
   std::vector<std::vector<Piece>> pieces_, synchronised_;  // by target; without host-asynchronous spans
   std::vector<bool> asynchronous_;                         // by span: it, or the request it shows a part of
   std::optional<ProcessShares> process_shares_;
+  SharedText why_elsewhere_ = elsewhere_reason, why_asynchronous_ = asynchronous_reason;
   Ledger ledger_;
 };
 

@@ -1,5 +1,7 @@
 // What spans and parties are charged: the flat list of charges, and what each span's window drew.
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "attribute/builder.hpp"
 #include "attribute/part.hpp"
@@ -95,6 +97,13 @@ void Builder::charge_spans(const Curve& curve, const Shared& shared, ChannelLedg
     by_target.push_back(share_target(curve, shared, target, pieces[target], row));
     to_spans[target] = by_target.back().given;
   }
+  std::map<std::pair<std::size_t, bool>, SharedText> methods;  // by target; of requests, of all else
+  const auto words_of = [&](const Span& span, std::size_t target) {
+    SharedText& method = methods[{target, span.kind == SpanKind::request}];
+    if (method.empty()) method = charge_method(span, targets_[target], row);
+    return method;
+  };
+  const std::vector<SharedText> names(targets_.begin(), targets_.end());
   for (std::size_t i = 0; i < spans.size(); ++i) {
     const Span& span = spans[i];
     if (span.kind == SpanKind::run) continue;
@@ -107,8 +116,8 @@ void Builder::charge_spans(const Curve& curve, const Shared& shared, ChannelLedg
       part = charged(shares.parts[i], gross, span.interval.length().seconds().value(), shared.split->staleness_s);
       if (sigma > 0) widen(*part, sigma);
       if (shares.owner[i])
-        ledger_.charges.push_back({row.channel, Party::target, span.id, *part,
-                                   charge_method(span, targets_[target_of_[i]], row), targets_[target_of_[i]]});
+        ledger_.charges.push_back(
+            {row.channel, Party::target, span.id, *part, words_of(span, target_of_[i]), names[target_of_[i]]});
     }
     if (row.headline) span_energy(curve, i, gross, part, shared, row);
     if (row.headline && ledger_.spans.back().charged) ledger_.spans.back().share_sigma_j = sigma;
@@ -125,18 +134,18 @@ void Builder::span_energy(const Curve& curve, std::size_t index, const Measured&
   const bool in_window = span.interval.begin >= ledger_.window.begin && span.interval.end <= ledger_.window.end;
   if (is_elsewhere(span) || (whole != nullptr && is_elsewhere(*whole))) {
     energy.resolvable = false;
-    energy.absent = elsewhere_reason;
+    energy.absent = why_elsewhere_;
   } else if (shared.accelerator && is_host_asynchronous(span)) {
     energy.resolvable = false;
-    energy.absent = asynchronous_reason;
+    energy.absent = why_asynchronous_;
   } else if (!energy.resolvable) {
     energy.needed_s = needed_s(curve, gross, span.interval);
   } else {
     energy.gross = gross.estimate;
     energy.interval = gross.interval;
     const bool hidden = shared.accelerator && !asynchronous_.empty() && asynchronous_[index];
-    if (hidden) energy.absent = asynchronous_reason;
-    if (!shared.parties) energy.absent = shared.split->absent;
+    if (hidden) energy.absent = why_asynchronous_;
+    if (!shared.parties) energy.absent = shared.absent;
     if (part && in_window && !hidden) energy.charged = part;
   }
   ledger_.spans.push_back(std::move(energy));

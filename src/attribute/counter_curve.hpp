@@ -45,6 +45,7 @@ class CounterCurve {
   void close();  // answers what is pending from what is known now; no poll may follow
 
   [[nodiscard]] const Instants& instants() const noexcept { return instants_; }
+  void forget_fixed() { instants_.forget(); }  // after close(): what is left is the grid
   [[nodiscard]] bool any() const noexcept { return have_; }
   [[nodiscard]] double total() const noexcept { return static_cast<double>(total_) * scale_; }  // last − first
   [[nodiscard]] std::int64_t first_begin() const noexcept { return first_begin_; }
@@ -82,6 +83,11 @@ class CounterCurve {
       return items[static_cast<std::size_t>(number % N)];
     }
   };
+  // Neighbouring fixed instants among the same updates: of very many requests each update has some of their edges.
+  struct Waiting {
+    Edge edge;  // at_ns: the first one's
+    std::size_t from = 0, to = 0;
+  };
   struct Suspect {
     std::int64_t begin = 0, end = 0;
     std::uint64_t raw = 0;
@@ -112,6 +118,7 @@ class CounterCurve {
   void answer_until(std::int64_t limit);
   void answer(const Point& point);
   void place_edges();
+  void revise(std::size_t index, std::size_t segment, const EdgeValue& placed, const UpdateGrid& grid);
   [[nodiscard]] double elapsed_s(std::int64_t end) const;
   [[nodiscard]] double interpolate(std::int64_t at) const;
   [[nodiscard]] std::optional<double> believable_rate() const;
@@ -152,7 +159,7 @@ class CounterCurve {
   double jitter_ns_ = 0;
   std::vector<std::pair<std::int64_t, std::int64_t>> untimed_;  // the newest transitions that no segment holds yet
   std::vector<std::optional<UpdateGrid>> segments_;             // closed ones; the running one comes next
-  std::vector<std::pair<std::size_t, Edge>> edges_;             // fixed instants that wait for their segment's end
+  std::vector<Waiting> waiting_;                                // fixed instants that wait for their segment's end
   double recent_rate_ = 0, largest_rate_ = 0;
   std::uint64_t rated_ = 0;
   std::uint64_t transitions_ = 0, wraps_ = 0, resets_ = 0, ambiguous_ = 0, gaps_ = 0;

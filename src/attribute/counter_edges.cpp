@@ -10,6 +10,11 @@ namespace prony::attribution {
 namespace {
 constexpr std::size_t intervals_to_begin = 8;
 constexpr int attempts_to_begin = 4;
+
+bool among_the_same(const Edge& a, const Edge& b) {
+  return a.segment == b.segment && a.count == b.count &&
+         std::equal(a.updates.begin(), a.updates.begin() + a.count, b.updates.begin());
+}
 }  // namespace
 
 // Only transitions that a poll without news came before tell when the update was; a counter that is polled more slowly
@@ -132,32 +137,43 @@ std::optional<Edge> CounterCurve::edge_at(std::int64_t at) const {
 
 // The grid's last word comes with its last transition: until then the edge is kept with the updates around it.
 void CounterCurve::answer(const Point& point) {
-  if (const auto index = instants_.next_fixed_index())
-    if (auto edge = edge_at(instants_.next())) edges_.emplace_back(*index, *edge);
+  const auto index = instants_.next_fixed_index();
+  if (const auto edge = index ? edge_at(instants_.next()) : std::nullopt) {
+    if (!waiting_.empty() && waiting_.back().to == *index && among_the_same(waiting_.back().edge, *edge))
+      ++waiting_.back().to;
+    else
+      waiting_.push_back({*edge, *index, *index + 1});
+  }
   instants_.answer(point);
 }
 
 void CounterCurve::place_edges() {
   end_segment();
-  for (const auto& [index, edge] : edges_) {
-    auto& grid = segments_[edge.segment];
+  for (Waiting& one : waiting_) {
+    auto& grid = segments_[one.edge.segment];
     if (!grid) continue;
     grid->jitter_ns = std::max(grid->jitter_ns, jitter_ns_);  // what a later update betrayed was true of earlier ones
-    const auto placed = place_edge(edge, *grid, step_);
-    if (!placed) continue;
-    Point point = instants_.fixed(index);
-    const double least = point.value - point.edge_low, most = point.value + point.edge_high;
-    point.value = std::clamp(placed->value, least, most);
-    point.edge_low = point.value - least;
-    point.edge_high = most - point.value;
-    point.timed = true;
-    point.segment = edge.segment;
-    point.sigma = placed->sigma;
-    point.rate = placed->rate;
-    point.phase_sigma_s = grid->phase_sigma_ns * 1e-9;
-    point.period_error_s = grid->period_sigma_ns * (placed->k - grid->centre_k) * 1e-9;
-    instants_.revise(index, point);
+    for (std::size_t index = one.from; index < one.to; ++index) {
+      one.edge.at_ns = instants_.fixed_ns(index);
+      if (const auto placed = place_edge(one.edge, *grid, step_)) revise(index, one.edge.segment, *placed, *grid);
+    }
   }
+  std::vector<Waiting>().swap(waiting_);
+}
+
+void CounterCurve::revise(std::size_t index, std::size_t segment, const EdgeValue& placed, const UpdateGrid& grid) {
+  Point point = instants_.fixed(index);
+  const double least = point.value - point.edge_low, most = point.value + point.edge_high;
+  point.value = std::clamp(placed.value, least, most);
+  point.edge_low = point.value - least;
+  point.edge_high = most - point.value;
+  point.timed = true;
+  point.segment = segment;
+  point.sigma = placed.sigma;
+  point.rate = placed.rate;
+  point.phase_sigma_s = grid.phase_sigma_ns * 1e-9;
+  point.period_error_s = grid.period_sigma_ns * (placed.k - grid.centre_k) * 1e-9;
+  instants_.revise(index, point);
 }
 
 }  // namespace prony::attribution

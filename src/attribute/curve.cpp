@@ -12,10 +12,23 @@ constexpr double normal_95 = 1.96;  // standard deviations to either side
 
 Curve::Curve(const Fold& fold, const Attribution::State& state)
     : channel_(&fold.channel),
-      plan_(&state.plan),
+      plan_(fold.plan),
       counter_(fold.counter),
       gauge_(fold.gauge),
       read_every_s_(static_cast<double>(fold.pace.now_ns()) * 1e-9) {
+  close(state);
+}
+
+Curve::Curve(Fold&& fold, const Attribution::State& state)
+    : channel_(&fold.channel),
+      plan_(fold.plan),
+      counter_(std::exchange(fold.counter, std::nullopt)),
+      gauge_(std::exchange(fold.gauge, std::nullopt)),
+      read_every_s_(static_cast<double>(fold.pace.now_ns()) * 1e-9) {
+  close(state);
+}
+
+void Curve::close(const Attribution::State& state) {
   if (counter_) counter_->close();
   if (gauge_) gauge_->close();
   if (channel_->model) take_clock(state);
@@ -23,7 +36,7 @@ Curve::Curve(const Fold& fold, const Attribution::State& state)
 
 double Curve::own_at(std::int64_t ns) const {
   const std::size_t index = plan_->index_of(ns);
-  if (index < plan_->fixed.size() && plan_->fixed[index] == ns) return instants().fixed(index).value;
+  if (index < plan_->fixed.size() && plan_->fixed[index] == ns) return instants().fixed_value(index);
   return instants().grid(ns);
 }
 
@@ -58,7 +71,7 @@ double Curve::joules(double own, std::int64_t ns) const {
 }
 
 double Curve::total() const { return joules(counter_ ? counter_->total() : gauge_->total(), last_ns()); }
-double Curve::at_fixed(std::size_t index) const { return joules(instants().fixed(index).value, plan_->fixed[index]); }
+double Curve::at_fixed(std::size_t index) const { return joules(instants().fixed_value(index), plan_->fixed[index]); }
 double Curve::at_grid(std::int64_t ns) const { return joules(instants().grid(ns), ns); }
 
 double Curve::at(std::int64_t ns) const {

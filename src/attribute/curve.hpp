@@ -24,6 +24,7 @@ struct Measured {
 class Curve {
  public:
   Curve(const Fold& fold, const Attribution::State& state);  // copies the fold's curve and closes the copy
+  Curve(Fold&& fold, const Attribution::State& state);       // closes the fold's own, which is gone then
 
   [[nodiscard]] const Channel& channel() const noexcept { return *channel_; }
   [[nodiscard]] bool any() const noexcept;
@@ -52,6 +53,9 @@ class Curve {
   // A modelled channel's own curve: the busy time, in seconds of CPU, up to a fixed or a grid instant.
   [[nodiscard]] double busy_at(std::int64_t ns) const { return own_at(ns); }
 
+  // Nothing will be asked any more of its instants between the window's edges and the grid.
+  void forget_fixed() { counter_ ? counter_->forget_fixed() : gauge_->forget_fixed(); }
+
   [[nodiscard]] Measured between_fixed(std::int64_t begin, std::int64_t end) const;
   [[nodiscard]] Measured whole() const;
   [[nodiscard]] Measured between(Interval interval, bool fixed) const {
@@ -59,6 +63,7 @@ class Curve {
   }
 
  private:
+  void close(const Attribution::State& state);
   [[nodiscard]] const Instants& instants() const { return counter_ ? counter_->instants() : gauge_->instants(); }
   [[nodiscard]] double own_at(std::int64_t ns) const;  // as at(), in the channel's own unit
   void take_clock(const Attribution::State& state);

@@ -16,6 +16,7 @@ struct Update {
   std::int64_t k = 0;                           // its place on the grid
   double value = 0;                             // what the counter shows from then on
   std::int64_t earliest_ns = 0, latest_ns = 0;  // it happened between these: polls before and after it prove it
+  bool operator==(const Update&) const = default;
 };
 
 // Up to eight updates around an instant, in order.

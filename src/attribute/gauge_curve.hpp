@@ -31,6 +31,7 @@ class GaugeCurve {
   void close();
 
   [[nodiscard]] const Instants& instants() const noexcept { return instants_; }
+  void forget_fixed() { instants_.forget(); }  // after close(): what is left is the grid
   [[nodiscard]] bool any() const noexcept { return have_; }
   [[nodiscard]] double total() const noexcept { return last_point().value; }  // after close()
   [[nodiscard]] std::int64_t first_begin() const noexcept { return first_begin_; }

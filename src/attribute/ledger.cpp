@@ -22,7 +22,7 @@ constexpr double dead_after_s =
 
 }  // namespace
 
-Builder::Builder(const Attribution::State& state) : state_(state) {
+Builder::Builder(const Attribution::State& state, std::vector<Fold>* to_use_up) : state_(state) {
   ledger_.recorded = state.recorded.value_or(Interval{});
   ledger_.window = state.run.value_or(ledger_.recorded);
   ledger_.idle_to = state.options.idle_to;
@@ -38,9 +38,16 @@ Builder::Builder(const Attribution::State& state) : state_(state) {
   need(machine_basis(read_, targets_));
   for (const Channel* channel : read_)
     if (gives_energy(*channel) && channel->scope == Scope::host) need(basis_of(*channel, read_, targets_, refused_));
-  for (const Fold& fold : state.folds)
-    if ((gives_energy(fold.channel) || needed.contains(&fold.channel)) && (fold.counter || fold.gauge))
+  curves_.reserve(state.folds.size());
+  for (std::size_t i = 0; i < state.folds.size(); ++i) {
+    const Fold& fold = state.folds[i];
+    const bool energy = gives_energy(fold.channel);
+    if (!(energy || needed.contains(&fold.channel)) || !(fold.counter || fold.gauge)) continue;
+    if (energy && to_use_up != nullptr)
+      curves_.emplace_back(std::move((*to_use_up)[i]), state);
+    else
       curves_.emplace_back(fold, state);
+  }
 }
 
 const Curve* Builder::curve_of(const Channel* channel) const {
@@ -300,7 +307,9 @@ void Builder::energy_channel(const Curve& curve) {
                 : machine_->absent.empty() ? &split_by(basis)
                                            : machine_,
                 {},
-                is_accelerator(curve.channel())};
+                is_accelerator(curve.channel()),
+                {}};
+  shared.absent = shared.split->absent;
   const IdleTo idle_to = state_.options.idle_to;
   if (shared.split->absent.empty()) {
     Window window{gross, {}, base.absent.empty(), length_s, curve.never_negative()};
@@ -380,8 +389,11 @@ void Builder::headline_sum() {
 Ledger Builder::build() {
   split();
   choose_headline();
-  for (const Curve& curve : curves_)
-    if (gives_energy(curve.channel())) energy_channel(curve);
+  for (Curve& curve : curves_) {
+    if (!gives_energy(curve.channel())) continue;
+    energy_channel(curve);
+    if (!curve.channel().model) curve.forget_fixed();  // a model's busy time may be what others are split by
+  }
   gauges();
   headline_sum();
   return std::move(ledger_);
@@ -390,5 +402,6 @@ Ledger Builder::build() {
 }  // namespace attribution
 
 Ledger Attribution::State::ledger() const { return attribution::Builder(*this).build(); }
+Ledger Attribution::State::last_ledger() { return attribution::Builder(*this, &folds).build(); }
 
 }  // namespace prony

@@ -50,10 +50,30 @@ struct Point {
   bool known = true;  // false: nothing bounds it (a counter that never moved and has no largest rate)
 };
 
+// Many points: by column, of which those that are nothing but 0 take no room. Of very many requests the edges' points
+// are most of what attribution holds.
+class Points {
+ public:
+  void expect(std::size_t count) { expected_ = count; }
+  [[nodiscard]] std::size_t size() const noexcept { return flags_.size(); }
+  void push_back(const Point& point);
+  void set(std::size_t index, const Point& point);
+  [[nodiscard]] Point operator[](std::size_t index) const;
+  [[nodiscard]] double value(std::size_t index) const { return value_.empty() ? 0 : value_[index]; }
+
+ private:
+  using Column = std::vector<double>;  // as long as the points, or empty
+  std::size_t expected_ = 0;
+  std::vector<std::uint8_t> flags_;
+  Column value_, edge_low_, edge_high_, spread_low_, spread_high_, sigma_, rate_, phase_sigma_s_, period_error_s_,
+      edge_width_, least_, most_;
+  std::vector<std::size_t> segment_;
+};
+
 // The pending instants of one channel and the answers so far.
 class Instants {
  public:
-  explicit Instants(const Plan* plan) : plan_(plan) { points_.reserve(plan->fixed.size()); }
+  explicit Instants(const Plan* plan) : plan_(plan) { points_.expect(plan->fixed.size()); }
 
   // The earliest instant that waits for an answer; `never` if none. start() opens the grid at the first reading.
   [[nodiscard]] std::int64_t next() const noexcept { return next_; }
@@ -64,17 +84,21 @@ class Instants {
   [[nodiscard]] std::optional<std::size_t> next_fixed_index() const noexcept {
     return next_fixed() == next_ && next_ != never ? std::optional(points_.size()) : std::nullopt;
   }
-  void revise(std::size_t index, const Point& point) { points_[index] = point; }
+  void revise(std::size_t index, const Point& point) { points_.set(index, point); }
   // The same of the grid's instants.
   [[nodiscard]] std::optional<std::size_t> next_grid_index() const noexcept {
     return next_grid_ns_ == next_ && next_ != never ? std::optional(grid_.size()) : std::nullopt;
   }
   void revise_grid(std::size_t index, double value) { grid_[index] = value; }
-  [[nodiscard]] const Point& fixed(std::size_t index) const { return points_[index]; }
+  [[nodiscard]] Point fixed(std::size_t index) const { return points_[index]; }
+  [[nodiscard]] double fixed_value(std::size_t index) const { return points_.value(index); }
+  [[nodiscard]] std::int64_t fixed_ns(std::size_t index) const { return plan_->fixed[index]; }
+  [[nodiscard]] const Plan& plan() const noexcept { return *plan_; }
   [[nodiscard]] bool any_fixed_left() const noexcept { return points_.size() < plan_->fixed.size(); }
   // Value at a grid instant: 0 before the first reading, what finish() said after the last.
   [[nodiscard]] double grid(std::int64_t ns) const;
   void finish(double final_value) { final_value_ = final_value; }
+  void forget() { points_ = Points(); }  // the fixed ones: nobody will ask for them any more
 
  private:
   [[nodiscard]] std::int64_t next_fixed() const noexcept {
@@ -83,7 +107,7 @@ class Instants {
   void update();
 
   const Plan* plan_;
-  std::vector<Point> points_;  // of plan_->fixed, in order
+  Points points_;  // of plan_->fixed, in order
   std::vector<double> grid_;
   std::int64_t grid_first_ns_ = never;
   std::int64_t next_grid_ns_ = never;

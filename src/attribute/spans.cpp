@@ -87,17 +87,20 @@ std::vector<std::size_t> targets_of_spans(const std::vector<Span>& spans, const 
 
 std::vector<Piece> make_pieces(const std::vector<Span>& spans, const Viewed& viewed, const std::vector<bool>& counts,
                                Interval window, const Plan& plan) {
-  std::vector<std::vector<std::size_t>> starts(plan.fixed.size()), ends(plan.fixed.size());
+  std::vector<std::pair<std::size_t, std::size_t>> starts, ends;  // fixed instant, span
   for (std::size_t i = 0; i < spans.size(); ++i) {
     if (!counts[i] || spans[i].kind == SpanKind::run || spans[i].interval.length().ns <= 0) continue;
-    starts[plan.index_of(spans[i].interval.begin.ns)].push_back(i);
-    ends[plan.index_of(spans[i].interval.end.ns)].push_back(i);
+    starts.emplace_back(plan.index_of(spans[i].interval.begin.ns), i);
+    ends.emplace_back(plan.index_of(spans[i].interval.end.ns), i);
   }
+  std::ranges::sort(starts);
+  std::ranges::sort(ends);
   std::vector<Piece> pieces;
   std::vector<std::size_t> active;
+  auto start = starts.begin(), end = ends.begin();
   for (std::size_t at = 0; at + 1 < plan.fixed.size(); ++at) {
-    for (const std::size_t span : ends[at]) std::erase(active, span);
-    for (const std::size_t span : starts[at]) active.push_back(span);
+    for (; end != ends.end() && end->first == at; ++end) std::erase(active, end->second);
+    for (; start != starts.end() && start->first == at; ++start) active.push_back(start->second);
     if (active.empty() || plan.fixed[at] < window.begin.ns || plan.fixed[at + 1] > window.end.ns) continue;
     Piece piece{at, at + 1, {}, {}};
     int best = 1;

@@ -28,7 +28,7 @@ double used_until(const Curve& curve, std::int64_t ns, const Plan& plan) {
   // The busy time itself, not the joules made of it.
   const auto& instants = curve.counter()->instants();
   const std::size_t index = plan.index_of(ns);
-  if (index < plan.fixed.size() && plan.fixed[index] == ns) return instants.fixed(index).value;
+  if (index < plan.fixed.size() && plan.fixed[index] == ns) return instants.fixed_value(index);
   if (ns <= curve.first_ns()) return 0;
   if (ns >= curve.last_ns()) return curve.counter()->total();
   return instants.grid(ns);

@@ -55,6 +55,7 @@ class GaugeStats {
 // All that is folded of one channel.
 struct Fold {
   Channel channel;
+  const Plan* plan = nullptr;           // what is asked of the curve
   std::optional<CounterCurve> counter;  // counters of any quantity
   std::optional<GaugeCurve> gauge;      // power gauges
   std::optional<GaugeStats> stats;      // all that is not energy
@@ -71,6 +72,8 @@ struct Attribution::State {
   std::optional<Interval> run;
   std::optional<SpanId> run_span;
   attribution::Plan plan;
+  // Of what gives no energy only the window, its phases and the grid are asked for: spans may be very many.
+  attribution::Plan plan_of_use;
   std::optional<attribution::WorkInTime> work;  // where requests overlap and are to share by work
   std::vector<attribution::GaugeStats::Request> requests;
   std::vector<attribution::Fold> folds;
@@ -82,10 +85,12 @@ struct Attribution::State {
   std::optional<Interval> recorded;
 
   void make_plan(std::span<const Channel> channels);
+  void make_plan_of_use();
   void make_folds(std::span<const Channel> channels, std::span<const Group> groups);
   void push(const TickBlock& block);
   void push_clocks(const TickBlock& block, std::span<const std::size_t> fold_of_column);
   [[nodiscard]] Ledger ledger() const;
+  [[nodiscard]] Ledger last_ledger();  // the same without copies: nothing may follow
 };
 
 namespace attribution {

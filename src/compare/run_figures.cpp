@@ -4,8 +4,11 @@
 #include <cmath>
 #include <map>
 
+#include "base/text.hpp"
 #include "reports/load_figures.hpp"
+#include "reports/nominal_work.hpp"
 #include "reports/request_energy.hpp"
+#include "reports/utilisation.hpp"
 
 namespace prony::compare {
 
@@ -116,6 +119,44 @@ Maybe<Measured> mean_of_requests(const RunFigures& run, Metric metric) {
   return Measured{*mean, std::nullopt};
 }
 
+double words_in(const std::string& text) {
+  double words = 0;
+  bool inside = false;
+  for (const char c : text) {
+    const bool space = c == ' ' || c == '\n' || c == '\t' || c == '\r';
+    if (!space && !inside) ++words;
+    inside = !space;
+  }
+  return words;
+}
+
+MeritFigures merit_figures(const Summary& summary) {
+  MeritFigures merit;
+  const Utilisation used = utilisation(summary);
+  if (used.decode && used.decode->bytes && used.peak_bytes_per_s)
+    merit.mbu = *used.decode->bytes_per_s() / *used.peak_bytes_per_s;
+  else
+    merit.mbu = untold(used.peak_bytes_per_s ? "bytes of the model's steps are not known"
+                                             : "no peak of the memory (--peak-bandwidth)");
+  const NominalWorks works = nominal_work(summary);
+  if (!works.rows.empty() && works.rows.front().of == "machine" && works.rows.front().share_of_machine)
+    merit.cpu_share = *works.rows.front().share_of_machine;
+  else
+    merit.cpu_share = untold(works.absent.empty() ? "not told" : works.absent.front().reason);
+  double tokens = 0, words = 0;
+  for (const RequestRow& row : summary.requests) {
+    if (end_of(row) != RequestEnd::ok || row.answer.empty() || !row.output_tokens) continue;
+    tokens += static_cast<double>(*row.output_tokens);
+    words += words_in(row.answer);
+  }
+  if (tokens > 0 && words > 0)
+    merit.tokens_per_word = tokens / words;
+  else
+    merit.tokens_per_word = untold("words are counted in answers: record with --keep-output");
+  if (const auto count = parse_finite(summary.fact("model.parameters")); count && *count > 0) merit.parameters = count;
+  return merit;
+}
+
 std::string first_fact(const Summary& summary, std::initializer_list<std::string_view> keys) {
   for (const std::string_view key : keys)
     if (std::string value = summary.fact(key); !value.empty()) return value;
@@ -159,6 +200,7 @@ RunFigures figures_of_run(const Summary& summary) {
   for (const Metric metric : {decode_rate, ttft, tpot, e2e, output_length})
     out.figures[metric] = mean_of_requests(out, metric);
   out.figures[wall] = of(summary.wall_s, "no command ran to its end");
+  if (!all.empty()) out.merit = merit_figures(summary);
   out.figures[memory] = of(summary.process_total("rss_peak_bytes"), "no process's memory was followed");
   return out;
 }

@@ -41,6 +41,14 @@ struct RequestFigures {
   std::optional<std::int64_t> output_tokens;
 };
 
+// What figures of merit are made of, beside the rows (merit.hpp).
+struct MeritFigures {
+  metrics::Maybe<double> mbu = Unexpected<metrics::Absent>(metrics::Absent{"not told"});
+  metrics::Maybe<double> cpu_share = mbu;        // of the machine's cores, at their nominal clock
+  metrics::Maybe<double> tokens_per_word = mbu;  // of the answers that were kept
+  std::optional<double> parameters;              // of the model
+};
+
 struct RunFigures {
   std::string path;
   Manifest manifest;
@@ -51,6 +59,7 @@ struct RunFigures {
   std::vector<metrics::Maybe<Measured>> figures;
   std::vector<RequestFigures> requests;  // that were answered
   std::size_t asked = 0, failed = 0;
+  MeritFigures merit = {};
 };
 [[nodiscard]] RunFigures figures_of_run(const Summary& summary);
 

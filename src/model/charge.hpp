@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "model/channel.hpp"
+#include "model/shared_text.hpp"
 #include "model/span.hpp"
 
 namespace prony {
@@ -47,8 +48,8 @@ struct Charge {
   Party party = Party::unattributed;
   SpanId span;  // the span it is charged to; none for the parties other than target, or for the target's rest
   Estimate joules;
-  std::string method;       // "cpu-time share", "last − first reading", …
-  std::string target = {};  // party target: the Target::name it is charged to
+  SharedText method;       // "cpu-time share", "last − first reading", …
+  SharedText target = {};  // party target: the Target::name it is charged to
 };
 
 }  // namespace prony

@@ -329,8 +329,8 @@ class Gather {
         case Party::idle: sum.idle_j += joules; break;
         case Party::unattributed: sum.unattributed_j += joules; break;
         case Party::target: {
-          auto of = std::ranges::find(sum.targets, charge.target, &Closure::OfTarget::target);
-          if (of == sum.targets.end()) of = sum.targets.insert(of, {charge.target});
+          auto of = std::ranges::find(sum.targets, charge.target.view(), &Closure::OfTarget::target);
+          if (of == sum.targets.end()) of = sum.targets.insert(of, {charge.target.str()});
           const std::uint64_t span = charge.span.value;
           (span == 0                                    ? of->rest_j
            : std::ranges::binary_search(requests, span) ? of->requests_j

@@ -12,6 +12,7 @@
 #include "reports/json_put.hpp"
 #include "reports/load_figures.hpp"
 #include "reports/load_json.hpp"
+#include "reports/nominal_work.hpp"
 #include "reports/passport_rows.hpp"
 #include "reports/prompt_checks.hpp"
 #include "reports/request_energy.hpp"
@@ -145,7 +146,7 @@ Json span_energy_json(const Summary& summary, const std::vector<SpanJoules>& par
     put_gross(one, part.energy.gross, part.energy.resolvable, part.energy.needed_s);
     put_interval(one, part.energy.interval);
     put_party(one, "charged", part.energy.charged);
-    if (!part.energy.absent.empty()) one["absent"] = part.energy.absent;
+    if (!part.energy.absent.empty()) one["absent"] = part.energy.absent.str();
     out.push_back(std::move(one));
   }
   return out;
@@ -415,6 +416,7 @@ Json to_json(const Summary& summary) {
   put_prompt_checks(out, summary);
   if (!summary.requests.empty()) out["request_energy"] = to_json(request_energy(summary));
   if (!summary.requests.empty()) out["utilisation"] = to_json(used);
+  out["nominal_work"] = to_json(nominal_work(summary));
   out["phases"] = phases_json(summary);
   out["gauges"] = gauges_json(summary);
   out["sampler"] = sampler_json(summary);

@@ -10,6 +10,7 @@
 #include "reports/figures.hpp"
 #include "reports/footprint.hpp"
 #include "reports/merged.hpp"
+#include "reports/nominal_work.hpp"
 #include "reports/prompt_checks.hpp"
 #include "reports/request_energy.hpp"
 #include "reports/text_layout.hpp"
@@ -275,6 +276,7 @@ std::string request_lines(const Summary& s, const TextOptions& o) {
   line("wasted", waste_words(s, energy));
   line("model", lifecycle_words(s, energy));
   line("utilisation", utilisation_words(s));
+  line("CPU work", nominal_work_words(s));
   return out;
 }
 

@@ -104,10 +104,11 @@ std::unique_ptr<Table> charges_table(const Run& run, const Summary& summary) {
     const Span* span = found == spans.end() ? nullptr : found->second;
     table->rows.push_back({text_cell(row ? row->channel.name : ""), text_cell(row ? row->channel.domain : ""),
                            text_cell(row ? to_string(row->channel.origin) : ""), text_cell(to_string(charge.party)),
-                           text_cell(charge.target), charge.span.value == 0 ? Cell{} : count_cell(charge.span.value),
+                           text_cell(charge.target.view()),
+                           charge.span.value == 0 ? Cell{} : count_cell(charge.span.value),
                            text_cell(span ? to_string(span->kind) : ""), text_cell(span ? span->name : ""),
                            charge.joules.value, charge.joules.low, charge.joules.high,
-                           text_cell(to_string(charge.joules.kind)), text_cell(charge.method)});
+                           text_cell(to_string(charge.joules.kind)), text_cell(charge.method.view())});
   }
   return table;
 }

@@ -1,5 +1,6 @@
 // Facts of what governs power: clocks, boost, limits, mains or battery. See machine_facts.hpp.
 #include <map>
+#include <utility>
 
 #include "base/text.hpp"
 #include "sensors/file_sensor.hpp"
@@ -52,6 +53,28 @@ std::string clock_limit(Machine& machine, const std::vector<std::string>& folder
   return words;
 }
 
+// The clock that the processor is sold by, where all its cores have one: what turbo goes beyond; else the largest there
+// is. Of cores of two kinds there are two, and none is told.
+void describe_nominal_clock(Machine& machine, const std::vector<std::string>& folders, Manifest& manifest) {
+  std::map<std::pair<std::int64_t, std::string>, std::size_t> found;
+  const auto nominal_mhz = probe_integer(machine, "/sys/devices/system/cpu/cpu0/acpi_cppc/nominal_freq");
+  constexpr std::int64_t most_khz = 1'000'000'000;
+  for (const auto& folder : folders) {
+    const auto base = probe_integer(machine, folder + "/base_frequency");
+    const auto largest = probe_integer(machine, folder + "/cpuinfo_max_freq");
+    if (base && *base > 0 && *base <= most_khz)
+      ++found[{*base, "base_frequency"}];
+    else if (nominal_mhz && *nominal_mhz > 0 && *nominal_mhz <= most_khz / 1000)
+      ++found[{*nominal_mhz * 1000, "nominal_freq"}];
+    else if (largest && *largest > 0 && *largest <= most_khz)
+      ++found[{*largest, "cpuinfo_max_freq"}];
+  }
+  if (found.size() != 1) return;
+  const auto& [khz, source] = found.begin()->first;
+  manifest.set("machine.nominal_clock_hz", std::to_string(khz * 1000), "machine");
+  manifest.set("machine.nominal_clock_source", source, "machine");
+}
+
 std::string source_of_power(Machine& machine) {
   std::string mains, battery;
   for (const auto& supply : machine.list("/sys/class/power_supply").value_or(std::vector<std::string>{})) {
@@ -83,6 +106,7 @@ void describe_power(Machine& machine, Manifest& manifest) {
   set("clock_driver", tally(machine, policies, "scaling_driver"));
   set("energy_preference", tally(machine, policies, "energy_performance_preference"));
   set("clock_limit", clock_limit(machine, policies));
+  describe_nominal_clock(machine, policies, manifest);
   set("boost", boost(machine));
   if (const auto idle = machine.read_text("/sys/devices/system/cpu/cpuidle/current_driver"); idle && *idle != "none")
     set("idle_driver", *idle);

@@ -107,6 +107,7 @@ Result<void> load_details(Database& database, std::vector<Span>& spans) {
     if (const auto found = place.find(static_cast<std::uint64_t>(attributes->integer(0))); found != place.end())
       spans[found->second].attributes.emplace_back(attributes->text(1), attributes->text(2));
   if (!row) return Unexpected<Error>(row.error());
+  for (Span& span : spans) span.counts.shrink_to_fit(), span.attributes.shrink_to_fit();  // there may be very many
   return {};
 }
 

@@ -31,7 +31,7 @@ std::string text_of(const Ledger& ledger) {
   for (const GaugeLedger& row : ledger.gauges)
     out << row.min << ' ' << row.mean << ' ' << row.max << ' ' << row.readings << '\n';
   for (const SpanGauge& row : ledger.span_gauges) out << row.min << ' ' << row.mean << ' ' << row.max << '\n';
-  for (const Charge& row : ledger.charges) put(row.method.c_str(), row.joules);
+  for (const Charge& row : ledger.charges) put(row.method.str().c_str(), row.joules);
   put("headline", ledger.headline_j);
   return out.str();
 }
@@ -200,6 +200,7 @@ TEST(Laws, NeitherBlockSizesNorTheOrderOfGroupsNorAnEarlierFinishChangeOneByte) 
         EXPECT_EQ(prefix, text_of(interrupted.finish()));
       }
     EXPECT_EQ(once, prefix) << "seed " << seed;
+    EXPECT_EQ(once, text_of(interrupted.end())) << "without copies, seed " << seed;
   }
 }
 

@@ -170,7 +170,7 @@ std::vector<std::pair<std::string, Estimate>> charges_of(const Ledger& ledger) {
       put("process " + std::to_string(process.process), process.charged);
   }
   for (const SpanEnergy& energy : ledger.spans) put("span", energy.charged);
-  for (const Charge& charge : ledger.charges) put("charge: " + charge.method, charge.joules);
+  for (const Charge& charge : ledger.charges) put("charge: " + charge.method.str(), charge.joules);
   return all;
 }
 

@@ -5,10 +5,14 @@ condition that was not understood and passes.
 """
 
 import json
+import math
 import os
+import time
 
+import fake_llm
 import harness
 from harness import Case
+from test_http_engines import HttpCase
 
 
 class Compare(Case):
@@ -81,6 +85,59 @@ class Compare(Case):
                             ([run, other, "--paired", "--unpaired"], "contradict")):
             done = self.compare(*words, code=125)
             self.assertIn(said, done.err, words)
+
+
+class Paced(fake_llm.OpenAi):
+    """Its pieces come one after another and not together: answers have a rate."""
+
+    @staticmethod
+    def event(out, value, fault):
+        time.sleep(0.02)
+        fake_llm.OpenAi.event(out, value, fault)
+
+
+class Merit(HttpCase):
+    def test_figures_of_merit_stand_beside_their_parts_and_tell_what_is_missing(self):
+        server = self.fake(Paced)
+        for name, prompts in (("a", ["plain"]), ("b", ["plain", "crlf"])):
+            self.llm("openai", "--url", server.url, "--prompts", self.prompts(*prompts), "--simulate", "laptop", "--keep-output",
+                     "--repeat", "3", name=name)
+        pair = (self.path("a.prony"), self.path("b.prony"))
+        done = self.prony("compare", *pair, "--merit", "--json")
+        self.assertEqual(done.returncode, 0, done.err)
+        merit = json.loads(done.out)["merit"]
+        parts = {part["name"]: part for part in merit["parts"]}
+        self.assertEqual(list(parts), ["throughput", "bandwidth", "CPU", "energy"])
+        for name in ("throughput", "energy"):
+            self.assertAlmostEqual(parts[name]["ratio"], parts[name]["after"] / parts[name]["before"], places=9)
+        self.assertAlmostEqual(merit["reduced"], math.sqrt(parts["throughput"]["ratio"] * parts["energy"]["ratio"]), places=9)
+        self.assertIn("--peak-bandwidth", parts["bandwidth"]["absent"])
+        self.assertNotIn("full", merit)
+        self.assertIn("bandwidth", merit["full_absent"])
+        for side in ("before", "after"):  # words of the answers that were kept, tokens as the server told them
+            self.assertGreater(merit[side]["tokens_per_word"], 0)
+            self.assertEqual(merit[side]["usable"], merit[side]["words_per_s"] >= 3)
+        text = self.prony("compare", *pair, "--merit", "--merit-weights", "1,0,0,1").out
+        self.assertRegex(text, r"all by weight: [0-9.]+ ×")
+        self.assertIn("usable", text)
+        self.assertNotIn("usable", self.prony("compare", *pair).out)
+        for words in (("--merit-weights", "1,1"), ("--merit-weights", "0,0,0,0"), ("--words-per-s", "0")):
+            refused = self.prony("compare", *pair, "--merit", *words)
+            self.assertNotEqual(refused.returncode, 0, words)
+            self.assertIn(words[0], refused.err)
+
+    def test_a_run_tells_nominal_core_seconds_and_whether_they_are_modelled(self):
+        server = self.fake(fake_llm.OpenAi)
+        summary = self.llm("openai", "--url", server.url, "--prompts", self.prompts("plain"), "--repeat", "3", "--gap", "1500ms",
+                           "--simulate", "pi5")
+        work = summary["nominal_work"]
+        machine = next(row for row in work["rows"] if row["of"] == "machine")
+        self.assertGreater(work["nominal_clock_hz"], 1e8)
+        self.assertEqual(machine["origin"], "modelled")  # no cycles were counted: the mean clock stands for all
+        self.assertAlmostEqual(machine["core_s_per_output_token"] * sum(r["output_tokens"] for r in summary["requests"]),
+                               machine["core_s"], places=9)
+        self.assertIn("nominal core-s", self.err)
+        self.assertIn("modelled", self.err)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,61 @@ def free_port():
         return probe.getsockname()[1]
 
 
+class Tunnel:
+    """A proxy: joins whoever asks by CONNECT to where he wants, or refuses."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        self.asked = []
+        self.refuses = False
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def close(self):
+        self.socket.close()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            more = client.recv(4096)
+            if not more:
+                return client.close()
+            head += more
+        line = head.split(b"\r\n")[0].decode()
+        self.asked.append(line)
+        if self.refuses or not line.startswith("CONNECT "):
+            client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            return client.close()
+        host, port = line.split()[1].rsplit(":", 1)
+        server = socket.create_connection((host, int(port)))
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        back = threading.Thread(target=self.carry, args=(server, client), daemon=True)
+        back.start()
+        self.carry(client, server)
+        return back.join()
+
+    @staticmethod
+    def carry(source, sink):
+        try:
+            while (data := source.recv(65536)):
+                sink.sendall(data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
 class HttpCase(Case):
     def setUp(self):
         super().setUp()
@@ -59,6 +114,23 @@ class HttpCase(Case):
 
     def spans(self, kind, name="x"):
         return [span for span in self.table(name + ".prony", "spans") if span["kind"] == kind]
+
+
+class Registry(fake_llm.Ollama):
+    """Has the model "small" once it was asked to fetch it, and knows of no other."""
+
+    def __init__(self, **options):
+        self.pulled = []
+        super().__init__(**options)
+
+    def answer(self, out, method, path, message):
+        if path != "/api/pull":
+            return super().answer(out, method, path, message)
+        if message["model"] != "small":
+            return out.document({"error": "pull model manifest: file does not exist"}, 500)
+        self.pulled.append(message["model"])
+        self.models = (*self.models, {"name": "small:latest", "model": "small:latest", "size": 1, "digest": "s", "details": {}})
+        return out.document({"status": "success"})
 
 
 class OllamaDialect(HttpCase):
@@ -118,6 +190,18 @@ class OllamaDialect(HttpCase):
         self.assertIn("nobody listens there", done.err)
         self.assertFalse(os.path.exists(self.path("d.prony")))
 
+    def test_a_model_that_is_not_there_is_fetched_where_that_is_asked_for_and_a_failure_is_named(self):
+        server = self.fake(Registry)
+        self.llm("ollama", "--url", server.url, "--prompts", self.prompts("plain"), model="small", code=125)
+        self.assertEqual(server.pulled, [])  # nobody asked for it
+        summary = self.llm("ollama", "--url", server.url, "--prompts", self.prompts("plain"), "--pull", model="small", name="p")
+        self.assertEqual(summary["requests"][0]["status"], "ok")
+        self.assertEqual(server.pulled, ["small"])
+        self.llm("ollama", "--url", server.url, "--prompts", self.prompts("plain"), "--pull", model="small", name="q")
+        self.assertEqual(server.pulled, ["small"])  # it is there by now
+        self.llm("ollama", "--url", server.url, "--prompts", self.prompts("plain"), "--pull", model="none", code=125, name="n")
+        self.assertIn("pull model manifest: file does not exist", self.err)
+
     def test_without_a_url_the_place_that_ollamas_own_client_obeys_is_asked(self):
         server = self.fake(fake_llm.Ollama)
         self.llm("ollama", "--prompts", self.prompts("plain"), env={"OLLAMA_HOST": f"127.0.0.1:{server.port}"})
@@ -175,10 +259,8 @@ class OpenAiDialect(HttpCase):
         with open(self.path("x.prony"), "rb") as file:
             self.assertNotIn(b"sk-right\n", file.read().replace(self.path("sk-right").encode(), b""))
 
-    def test_ipv6_and_tls_with_a_private_authority(self):
-        if socket.has_ipv6 and os.path.exists("/proc/net/if_inet6") and os.path.getsize("/proc/net/if_inet6"):
-            server = self.fake(fake_llm.OpenAi, host="::1")
-            self.llm("openai", "--url", server.url, "--prompts", self.prompts("plain"), name="six")
+    def authority(self):
+        """A server's side of TLS, whose certificate is at cert.pem."""
         if shutil.which("openssl") is None:
             self.skipTest("no openssl to make a certificate with")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
@@ -186,12 +268,34 @@ class OpenAiDialect(HttpCase):
                         "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.path("cert.pem"), self.path("key.pem"))
+        return context
+
+    def test_ipv6_and_tls_with_a_private_authority(self):
+        if socket.has_ipv6 and os.path.exists("/proc/net/if_inet6") and os.path.getsize("/proc/net/if_inet6"):
+            server = self.fake(fake_llm.OpenAi, host="::1")
+            self.llm("openai", "--url", server.url, "--prompts", self.prompts("plain"), name="six")
+        context = self.authority()
         server = self.fake(fake_llm.OpenAi, tls=context)
         self.llm("openai", "--url", server.url, "--prompts", self.prompts("plain"), code=125, name="no")
         self.assertIn("--ca-file", self.err)
         self.faults("openai", server, {"plain": None, "closes-in-mid-stream": "mid-answer", "last": None}, "--ca-file",
                     self.path("cert.pem"))
         self.assertEqual(self.spans("request")[0]["stamps"], "read")  # libcurl reads: no stamp of the kernel's
+
+    def test_https_goes_through_the_proxy_of_the_environment_and_http_past_it(self):
+        tunnel = self.fake(Tunnel)
+        env = {"https_proxy": tunnel.url, "http_proxy": tunnel.url, "all_proxy": tunnel.url, "no_proxy": "", "NO_PROXY": ""}
+        server = self.fake(fake_llm.OpenAi)
+        self.llm("openai", "--url", server.url, "--prompts", self.prompts("plain"), env=env, name="straight")
+        self.assertEqual(tunnel.asked, [])
+        server = self.fake(fake_llm.OpenAi, tls=self.authority())
+        words = ("--url", server.url, "--prompts", self.prompts("plain", "closes-in-mid-stream"), "--ca-file", self.path("cert.pem"))
+        summary = self.llm("openai", *words, env=env, code=1)
+        self.assertEqual([r["status"] for r in summary["requests"]], ["ok", "failed"])
+        self.assertIn(f"CONNECT 127.0.0.1:{server.port}", tunnel.asked[0])
+        tunnel.refuses = True
+        self.llm("openai", *words, env=env, code=125, name="refused")
+        self.assertRegex(self.err, "403|proxy")
 
 
 class LlamaServerDialect(HttpCase):

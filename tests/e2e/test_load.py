@@ -5,8 +5,10 @@ Scripted servers; real ones are in tests/engines. No timing is asserted but what
 
 import contextlib
 import json
+import os
 import re
 import resource
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -227,6 +229,32 @@ class Ends(LoadCase):
         self.assertEqual(sum(int(facts[f"load.{end}"]) for end in ("ok", "failed", "cancelled", "not_begun")) > 100, True)
         self.assertIn("not run", self.err)
         self.assertEqual(self.load("x.json")["load"]["failed"], 0)
+
+    def test_once_the_load_is_over_a_signal_ends_the_program_and_the_run_is_whole(self):
+        """Its summary is held up where nobody reads it: of very many requests it takes as long by itself."""
+        server = self.fake(fake_llm.OpenAi)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(signal=number):
+                name = f"s{int(number)}"
+                os.mkfifo(self.path(name + ".json"))
+                command = [program("prony"), "llm", "--engine", "openai", "--url", server.url, "--model", "tiny", "--prompts",
+                           self.prompts("plain"), "--streams", "2", "--requests", "4", "--out", self.path(name + ".prony"),
+                           "--json", self.path(name + ".json")]
+                with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+                                      text=True, env=self.environment(), start_new_session=True) as process:
+                    watch = threading.Timer(120, process.kill)
+                    watch.start()
+                    self.addCleanup(watch.cancel)
+                    for line in process.stderr:  # the summary's last line: what comes next is the file
+                        if line.startswith(" saved"):
+                            break
+                    process.send_signal(number)
+                    told = process.stderr.read()
+                    self.assertEqual(process.wait(), -number, told)
+                self.assertIn("the Run is whole", told)
+                shown = self.prony("show", self.path(name + ".prony"))
+                self.assertEqual(shown.returncode, 0, shown.err)
+                self.assertIn("4 answered", shown.out)
 
 
 class Levels(LoadCase):

@@ -102,6 +102,24 @@ TEST(Facts, WhatGovernsPowerIsToldAndWhatDiffersIsCounted) {
   EXPECT_EQ(fact(machine, "power_source"), "mains, charging the battery");
 }
 
+TEST(Facts, TheNominalClockIsTheOneThatTheProcessorIsSoldByAndOfTwoKindsOfCoresNone) {
+  SimulatedMachine machine;
+  const std::string top = "/sys/devices/system/cpu/cpufreq/policy";
+  for (const char* policy : {"0", "1"}) machine.set_file(top + policy + "/cpuinfo_max_freq", "2400000");
+  EXPECT_EQ(fact(machine, "nominal_clock_hz"), "2400000000");
+  EXPECT_EQ(fact(machine, "nominal_clock_source"), "cpuinfo_max_freq");
+  for (const char* policy : {"0", "1"}) machine.set_file(top + policy + "/base_frequency", "1800000");
+  EXPECT_EQ(fact(machine, "nominal_clock_hz"), "1800000000");  // kills: the turbo clock
+  EXPECT_EQ(fact(machine, "nominal_clock_source"), "base_frequency");
+  machine.set_file(top + "1/base_frequency", "1200000");
+  EXPECT_EQ(fact(machine, "nominal_clock_hz"), "(none)");
+  for (const char* rubbish : {"-5", "0", "99999999999999", "x"}) {
+    SimulatedMachine other;
+    other.set_file(top + "0/cpuinfo_max_freq", rubbish);
+    EXPECT_EQ(fact(other, "nominal_clock_hz"), "(none)") << rubbish;
+  }
+}
+
 TEST(Facts, MemoryAndSwapAreBytesAndAFilesPathIsNotTold) {
   SimulatedMachine machine;
   machine.set_file("/proc/meminfo", "MemTotal:       100 kB\nSwapTotal:      12 kB\n");
