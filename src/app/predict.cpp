@@ -23,6 +23,7 @@ namespace {
 struct PredictCommand {
   std::string first, second, model, out, test, candidates, json;
   bool layers = false, no_eval = false;
+  std::vector<std::string> shapes;
   predict::WhatIf what_if;
   std::size_t count = predict::most_probes;
   int alphas = 500, max_iterations = 10000;
@@ -101,7 +102,7 @@ int run_predict_eval(const PredictCommand& command) {
 int run_predict_apply(const PredictCommand& command) {
   const auto predictor = load_predictor(command.model);
   if (!predictor) return failed(predictor.error());
-  auto network = load_network(command.first);
+  auto network = load_network(command.first, {command.shapes, command.what_if.batch});
   if (!network) return failed(network.error());
   if (const auto good = predict::change(*network, command.what_if); !good) return failed(good.error());
   if (!command.json.empty())
@@ -114,7 +115,8 @@ int run_predict_apply(const PredictCommand& command) {
 int run_predict_compare(const PredictCommand& command) {
   const auto predictor = load_predictor(command.model);
   if (!predictor) return failed(predictor.error());
-  auto a = load_network(command.first), b = load_network(command.second);
+  const NetworkShapes shapes{command.shapes, command.what_if.batch};
+  auto a = load_network(command.first, shapes), b = load_network(command.second, shapes);
   if (!a) return failed(a.error());
   if (!b) return failed(b.error());
   for (auto* network : {&*a, &*b})
@@ -258,6 +260,8 @@ using PredictAction = int (*)(const PredictCommand&);
 
 void add_what_if(CLI::App& command, PredictCommand& options) {
   command.add_option("--batch", options.what_if.batch, "What if the batch were N")->check(CLI::PositiveNumber);
+  command.add_option("--input-shape", options.shapes, "Of an ONNX file: NAME:1x3x224x224, or by name: batch=1")
+      ->type_name("SHAPE");
   command.add_option("--resolution", options.what_if.resolution, "What if the input image were N points high")
       ->check(CLI::PositiveNumber);
   command.add_option("--dtype", options.what_if.dtype, "What if it computed in TYPE: float32, float16, int8 …");
@@ -292,7 +296,7 @@ std::function<int(const CommandWords&)> add_predict(CLI::App& command) {
   apply->add_option("MODEL", options->model, "What train wrote")->required();
   apply
       ->add_option("NETWORK", options->first,
-                   "TensorRT engine JSON, torch summary JSON, a list of layers as JSON or CSV")
+                   "ONNX, TensorRT engine JSON, torch summary JSON, a list of layers as JSON or CSV")
       ->required();
   apply->add_flag("--layers", options->layers, "A row for every layer");
   apply->add_option("--json", options->json, "Write it as JSON (-: standard output)")->type_name("FILE");

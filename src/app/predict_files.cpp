@@ -6,6 +6,8 @@
 
 #include "base/sha256.hpp"
 #include "base/text.hpp"
+#include "complexity/onnx.hpp"
+#include "predict/fuse.hpp"
 #include "predict/model_file.hpp"
 #include "predict/network_json.hpp"
 
@@ -59,6 +61,21 @@ Result<bool> read_edgeprofiler_folder(const fs::path& folder, predict::Dataset& 
   return any;
 }
 
+Result<predict::NetworkToPredict> load_onnx(const std::string& path, const NetworkShapes& told) {
+  const auto model = complexity::read_onnx(path);
+  if (!model) return Unexpected<Error>(model.error());
+  complexity::OnnxShapes shapes;
+  for (const std::string& words : told.words)
+    if (auto added = complexity::add_onnx_shape(shapes, words); !added) return Unexpected<Error>(added.error());
+  if (told.batch >= 1 && told.batch <= 1e6 && !model->dynamic_inputs().empty())
+    shapes.batch = static_cast<std::int64_t>(told.batch);
+  const auto layers = complexity::layers_of(*model, shapes);
+  if (!layers) return Unexpected<Error>(layers.error());
+  auto network = predict::fused_network(*layers);
+  if (network.layers.empty()) return fail(ErrorCode::malformed, "no layers", path);
+  return network;
+}
+
 }  // namespace
 
 Result<predict::Dataset> load_dataset(const std::string& path) {
@@ -84,7 +101,14 @@ Result<predict::Dataset> load_dataset(const std::string& path) {
   return dataset;
 }
 
-Result<predict::NetworkToPredict> load_network(const std::string& path) {
+Result<predict::NetworkToPredict> load_network(const std::string& path, const NetworkShapes& shapes) {
+  if (fs::path(path).extension() == ".onnx") {
+    auto network = load_onnx(path, shapes);
+    if (network) network->name = fs::path(path).stem().string();
+    return network;
+  }
+  if (!shapes.words.empty())
+    return fail(ErrorCode::usage, "only ONNX files leave shapes open", "--input-shape", "Leave it out for " + path);
   const auto text = read_whole_file(path, std::size_t{256} << 20);
   if (!text) return Unexpected<Error>(text.error());
   auto network = fs::path(path).extension() == ".csv" ? predict::network_from_csv(*text, path)

@@ -12,6 +12,7 @@
 #include "app/merge.hpp"
 #include "app/proxy.hpp"
 #include "app/study.hpp"
+#include "app/study_campaign.hpp"
 #include "app/subcommand.hpp"
 #include "base/text.hpp"
 
@@ -84,8 +85,8 @@ constexpr auto subcommand_rows = std::to_array<Subcommand>({
      "  prony quality ifeval.prony\n  prony quality --answers answers.jsonl --prompts ifeval.jsonl --json\n",
      &add_quality},
     {"layers", "What each layer of a network takes, and what a frame costs",
-     "  prony layers resnet18.onnx --runs 200\n  prony layers import trt_layer_latency.json trt_engine_info.json\n",
-     &add_layers},
+     "  prony layers resnet18.onnx --runs 200\n  prony layers --campaign models.toml -o FOLDER\n",
+     &add_layers_and_campaigns},
     {"synth", "Make a model with random weights: real compute, meaningless text",
      "  prony synth llama --params 15M -o tiny.gguf\n  prony synth llama --params 100M --quant f16 --seed 7 -o "
      "model.gguf\n",

@@ -5,15 +5,14 @@
 
 #include <cstdio>
 #include <memory>
-#include <random>
 
 #include "app/common.hpp"
+#include "app/study_new.hpp"
 #include "app/study_ranks.hpp"
 #include "app/study_results.hpp"
 #include "app/study_runner.hpp"
 #include "app/write_file.hpp"
 #include "base/text.hpp"
-#include "machine/machine.hpp"
 #include "reports/text_layout.hpp"
 
 namespace prony::app {
@@ -85,54 +84,12 @@ Result<void> take_flags(const StudyOptions& options, study::Plan& plan) {
   return {};
 }
 
-nlohmann::ordered_json variants_json(const study::Plan& plan) {
-  auto all = nlohmann::ordered_json::array();
-  for (const study::Variant& variant : plan.variants) {
-    nlohmann::ordered_json row{
-        {"name", variant.name}, {"hash", variant.hash}, {"command", study::command_line(plan, variant)}};
-    row["settings"] = nlohmann::ordered_json::array();
-    for (const study::Setting& setting : variant.settings) {
-      row["settings"].push_back(
-          {{"key", setting.key},
-           {"value", setting.value.scalar() ? study::word_of(setting.value) : study::canonical(setting.value)},
-           {"canonical", study::canonical(setting.value)},
-           {"source", setting.source},
-           {"line", setting.line}});
-      if (!setting.file.empty()) row["settings"].back()["file"] = setting.file;
-    }
-    all.push_back(std::move(row));
-  }
-  return all;
-}
-
-std::string random_word() {
-  std::random_device device;
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string word;
-  for (int i = 0; i < 8; ++i) word += digits[device() % 16];
-  return word;
-}
-
 StudyManifest new_manifest(const StudyOptions& options, const ReadPlan& read) {
-  StudyManifest manifest;
-  const std::int64_t wall_ns = make_live_machine()->anchor().wall_ns;
-  manifest.id = compact_utc(wall_ns) + "-" + random_word();
-  manifest.name = read.plan.name;
-  manifest.kind = std::string(to_string(read.plan.kind));
-  manifest.begun_utc = format_utc(wall_ns);
-  std::error_code ignored;
-  manifest.directory = std::filesystem::current_path(ignored).string();
-  manifest.version = PRONY_VERSION;
-  char host[256] = {};
-  (void)::gethostname(host, sizeof host - 1);
-  manifest.host = host;
+  StudyManifest manifest = fresh_manifest(read.plan);
   manifest.file = is_yaml(options.file) ? "study.yaml" : "study.toml";
   if (!read.base_name.empty()) manifest.base = is_yaml(read.base_name) ? "base.yaml" : "base.toml";
   manifest.scenarios = options.scenarios;
   manifest.deduplicate = !options.no_dedup;
-  manifest.design = study::hash_of(read.plan.design);
-  manifest.variants = variants_json(read.plan);
-  manifest.runs = planned_runs(read.plan, {});
   return manifest;
 }
 
@@ -178,6 +135,10 @@ int begin(const StudyOptions& options) {
 
 // The plan of a folder, in the directory in which it was begun, for names of files are as seen from there.
 Result<ReadPlan> kept_plan(const StudyFolder& folder, const StudyManifest& manifest) {
+  if (manifest.kind == to_string(study::Kind::layers))
+    return fail(ErrorCode::usage, "a campaign of layers lies there", folder.path().string(),
+                "prony layers --campaign " + folder.file(manifest.file).string() + " -o " + folder.path().string() +
+                    "  goes on with it.");
   std::error_code moved;
   std::filesystem::current_path(manifest.directory, moved);
   if (moved)
@@ -188,27 +149,6 @@ Result<ReadPlan> kept_plan(const StudyFolder& folder, const StudyManifest& manif
                         manifest.base.empty() ? std::string() : folder.file(manifest.base).string());
   if (read) read->plan.name = manifest.name;
   return read;
-}
-
-std::vector<study::DesignRow> rows_of(const StudyManifest& manifest) {
-  std::vector<study::DesignRow> rows;
-  for (const auto& variant : manifest.variants) {
-    study::DesignRow row{variant.at("name").get<std::string>(), "", {}};
-    for (const auto& setting : variant.at("settings"))
-      row.settings.emplace_back(setting.at("key").get<std::string>(), setting.at("canonical").get<std::string>());
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-// The file may say more cycles, other gaps and limits; what is measured may not have changed.
-Result<void> same_design(const study::Plan& plan, const StudyManifest& manifest, const std::string& file) {
-  if (study::hash_of(plan.design) == manifest.design) return {};
-  std::string lines;
-  for (const std::string& line : study::design_drift(rows_of(manifest), study::design_rows(plan))) lines += line + "\n";
-  if (lines.empty()) lines = "how the machine is set, or the kind of the runs\n";
-  return fail(ErrorCode::usage, "what is measured has changed since this study began", file,
-              lines + "Begin a new study with --out, or take the file as it was.");
 }
 
 int resume(const StudyOptions& options) {

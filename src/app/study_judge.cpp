@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "reports/load_figures.hpp"
+#include "reports/network_report.hpp"
 #include "reports/prompt_checks.hpp"
 #include "reports/request_energy.hpp"
 #include "reports/summary.hpp"
@@ -37,6 +38,9 @@ std::string why_it_does_not_count(const Summary& summary, study::Kind kind) {
     if (!summary.exit_code) return "its command's end was not recorded";
     return *summary.exit_code == 0 ? "" : "its command ended with code " + std::to_string(*summary.exit_code);
   }
+  if (kind == study::Kind::layers)
+    return summary.exit_code.value_or(0) == 0 && !summary.fact(layer_times_fact).empty() ? ""
+                                                                                         : "it has no times of layers";
   std::size_t ok = 0, failed = 0;
   for (const RequestRow& row : summary.requests) {
     if (end_of(row) == RequestEnd::ok) ++ok;
@@ -77,6 +81,15 @@ void load_figures_of(const Summary& summary, study::Kind kind, StudyFigures& fig
       figures["cold_first_token_j"] = phase.headline.gross->value + first.prefill.gross->value;
     return;
   }
+}
+
+// Of a network without a profiler: the median of its runs.
+void latency_figure(const Summary& summary, StudyFigures& figures) {
+  const Json times = Json::parse(summary.fact(layer_times_fact), nullptr, false);
+  const auto plain = times.is_object() ? times.find("plain") : times.end();
+  if (plain == times.end() || !plain->is_object()) return;
+  if (const auto at = plain->find("median_s"); at != plain->end() && at->is_number())
+    figures["latency_s"] = at->get<double>();
 }
 
 void machine_figures(const Summary& summary, StudyFigures& figures) {
@@ -210,6 +223,7 @@ StudyVerdict judge_study_run(const std::string& run_path, const std::string& id,
   machine_figures(*summary, verdict.figures);
   request_figures(*summary, verdict.figures);
   load_figures_of(*summary, kind, verdict.figures);
+  if (kind == study::Kind::layers) latency_figure(*summary, verdict.figures);
   compare_settings(*summary, variant, verdict.flags);
   condition_flags(*summary, verdict.flags);
   verdict.settings = settings_json(*summary, variant);

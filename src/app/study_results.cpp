@@ -288,12 +288,15 @@ std::string study_run_words(const StudyAttempt& attempt) {
   };
   const std::string mark(figures::sign(mark_of_origin(attempt.origin)));
   std::vector<std::string> items;
-  if (const auto seconds = figure("run_s")) items.push_back(figures::seconds(*seconds));
+  if (const auto latency = figure("latency_s"))
+    items.push_back("latency " + figures::seconds(*latency));
+  else if (const auto seconds = figure("run_s"))
+    items.push_back(figures::seconds(*seconds));
   const auto charged = figure("charged_j_per_output_token"), gross = figure("gross_j_per_output_token"),
              all = figure("gross_j");
   if (charged || gross)
     items.push_back(figures::significant(charged.value_or(gross.value_or(0)) * 1e3, shown_digits) + " mJ/token" + mark);
-  else if (all)
+  else if (all && !figure("latency_s"))
     items.push_back(figures::significant(*all, shown_digits) + " J" + mark);
   if (const auto rate = figure("output_tokens_per_s"))
     items.push_back(figures::significant(*rate, shown_digits) + " tokens/s");

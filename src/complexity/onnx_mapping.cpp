@@ -25,7 +25,7 @@ class Mapper {
       for (const std::string& one : node.outputs)
         if (!one.empty()) makers_.emplace(one, i);
       for (const std::string& one : node.inputs) ++readers_[one].count, readers_[one].last = i;
-      names_.insert(node.name);
+      if (!node.outputs.empty()) named_.emplace(node.name, node.outputs[0]);
       taken_[i] = node.op == "Constant" && node.domain.empty();
     }
     for (const OnnxPort& one : original.inputs) inputs_.insert(one.name);
@@ -56,7 +56,7 @@ class Mapper {
     return makers_.contains(tensor) || inputs_.contains(tensor);
   }
   [[nodiscard]] bool inserted(const OnnxNode& node) const {
-    return changes_form_only(node.op) && !names_.contains(node.name) && !node.inputs.empty() && !node.outputs.empty();
+    return changes_form_only(node.op) && !named_.contains(node.name) && !node.inputs.empty() && !node.outputs.empty();
   }
   // The tensor of the file that one of the engine's carries; itself where it has its name.
   [[nodiscard]] std::string_view carried(std::string_view tensor) const {
@@ -94,10 +94,18 @@ class Mapper {
 
   [[nodiscard]] std::string_view made_by(const OnnxNode& node, std::size_t place) const {
     const std::string_view tensor = carried(node.outputs[place]);
-    constexpr std::string_view suffix = "_nchwc";
-    if (known(tensor) || place > 0 || !node.name.ends_with(suffix)) return tensor;
-    const std::string_view named = std::string_view(node.name).substr(0, node.name.size() - suffix.size());
-    return known(named) ? with_fused(node, named) : tensor;
+    if (known(tensor) || place > 0) return tensor;
+    constexpr std::string_view suffix = "_nchwc", of_normalisation = "_bn";
+    std::string_view named = node.name;
+    if (named.ends_with(suffix)) {
+      named.remove_suffix(suffix.size());
+      if (!known(named) && named.ends_with(of_normalisation)) named.remove_suffix(of_normalisation.size());
+      return known(named) ? with_fused(node, named) : tensor;
+    }
+    // A node of the file that kept its name while its tensors got others; or one that a fusion is called after.
+    auto found = named_.find(named);
+    if (found == named_.end()) found = named_.find(named.substr(0, named.find('/')));
+    return found == named_.end() ? tensor : std::string_view(found->second);
   }
 
   // All of the file that lies between what the node reads and what it makes.
@@ -127,7 +135,8 @@ class Mapper {
   std::unordered_map<std::string_view, std::size_t> makers_;
   std::unordered_map<std::string_view, Readers> readers_;
   std::unordered_map<std::string_view, std::string_view> carries_;
-  std::unordered_set<std::string_view> names_, inputs_;
+  std::unordered_map<std::string_view, std::string_view> named_;  // nodes of the file: what each makes first
+  std::unordered_set<std::string_view> inputs_;
   std::vector<bool> taken_;
 };
 

@@ -113,11 +113,16 @@ std::string networks_csv(const Dataset& dataset) {
   return text;
 }
 
-std::string dataset_manifest(const Dataset& dataset, const std::map<std::string, std::string>& files) {
+std::string dataset_manifest(const Dataset& dataset, const std::map<std::string, DatasetFile>& files) {
   Json manifest = {{"format", dataset_format}, {"version", dataset_version}, {"facts", dataset.facts}};
-  for (const auto& [name, text] : files)
-    manifest["files"][name] = {{"sha256", sha256_hex(text)}, {"bytes", text.size()}};
+  for (const auto& [name, file] : files) manifest["files"][name] = {{"sha256", file.sha256}, {"bytes", file.bytes}};
   return manifest.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string dataset_manifest(const Dataset& dataset, const std::map<std::string, std::string>& files) {
+  std::map<std::string, DatasetFile> sums;
+  for (const auto& [name, text] : files) sums[name] = {sha256_hex(text), static_cast<std::uint64_t>(text.size())};
+  return dataset_manifest(dataset, sums);
 }
 
 Result<std::map<std::string, std::string>> files_of_manifest(std::string_view text, Dataset& into) {

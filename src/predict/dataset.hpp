@@ -6,6 +6,7 @@
 // time, a number that is not one) is flagged: kept, told, not learned from.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -45,7 +46,12 @@ inline constexpr int dataset_version = 1;
 // --- the folder ---------------------------------------------------------------------------------------------------
 [[nodiscard]] std::string rows_csv(const Dataset& dataset);
 [[nodiscard]] std::string networks_csv(const Dataset& dataset);
-// The manifest of these files (name → text).
+// The manifest of files, by what each is; or of these texts (name → text).
+struct DatasetFile {
+  std::string sha256;
+  std::uint64_t bytes = 0;
+};
+[[nodiscard]] std::string dataset_manifest(const Dataset& dataset, const std::map<std::string, DatasetFile>& files);
 [[nodiscard]] std::string dataset_manifest(const Dataset& dataset, const std::map<std::string, std::string>& files);
 // The files that a manifest names, with the sum that each must have; `facts` are taken over.
 [[nodiscard]] Result<std::map<std::string, std::string>> files_of_manifest(std::string_view manifest, Dataset& into);

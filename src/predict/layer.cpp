@@ -119,7 +119,8 @@ Layer layer_from(const NetworkLayer& from) {
   layer.dilation = pair_of(from.dilation, 1);
   const auto before = pair_of(from.pad_begin, 0), after = pair_of(from.pad_end, 0);
   layer.padding = {before[0] + after[0], before[1] + after[1]};
-  layer.groups = static_cast<double>(from.groups);
+  // Of a pooling, whose channels are all apart, nobody says so in a data set.
+  layer.groups = from.kind == LayerKind::convolution ? static_cast<double>(from.groups) : 1;
   // Over everything: its window is its input.
   if (from.kind == LayerKind::pooling && from.kernel.empty()) layer.kernel = {layer.in[1], layer.in[2]};
   layer.macs = from.macs.value_or(absent);

@@ -46,9 +46,11 @@ std::string filled(const Variant& variant, std::string text) {
 }
 
 std::vector<std::string> command_line(const Plan& plan, const Variant& variant) {
-  std::vector<std::string> words{plan.kind == Kind::run ? "run" : "llm"};
+  const bool layers = plan.kind == Kind::layers;  // its model is no option
+  std::vector<std::string> words{plan.kind == Kind::run ? "run" : layers ? "layers" : "llm"};
   for (const Setting& setting : variant.settings)
-    if (is_option(setting)) add_option_words(variant, setting, words);
+    if (is_option(setting) && !(layers && setting.key == "model")) add_option_words(variant, setting, words);
+  if (layers) words.push_back(variant.word("model"));
   const Value* command = variant.find(plan.kind == Kind::run ? "command" : "worker");
   if (command == nullptr || command->is(Value::Kind::null)) return words;
   words.emplace_back("--");

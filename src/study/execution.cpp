@@ -1,65 +1,13 @@
 #include "study/execution.hpp"
 
 #include <array>
-#include <functional>
 
 #include "base/text.hpp"
+#include "study/fields.hpp"
 
 namespace prony::study {
 
 namespace {
-
-struct Field {
-  std::string_view name, expected;
-  std::function<bool(const Value&)> take;  // false: not of the expected form
-};
-
-Result<void> take_fields(const Value& table, const std::string& file, const std::string& where,
-                         const std::vector<Field>& fields) {
-  std::vector<std::string> names;
-  for (const Field& field : fields) names.emplace_back(field.name);
-  for (const Entry& entry : table.table) {
-    const Field* found = nullptr;
-    for (const Field& field : fields)
-      if (field.name == entry.key) found = &field;
-    if (found == nullptr) {
-      const auto near = nearest_name(entry.key, names);
-      std::string all;
-      for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
-      return fail(ErrorCode::usage, "unknown key '" + printable(entry.key, 60) + "' in [" + where + "]",
-                  at_line(file, entry.line), near ? "Did you mean '" + *near + "'?" : "There are: " + all + ".");
-    }
-    if (!found->take(entry.value))
-      return fail(ErrorCode::usage, "'" + entry.key + "' is not as it should be", at_line(file, entry.line),
-                  "It is " + std::string(found->expected) + ".");
-  }
-  return {};
-}
-
-std::function<bool(const Value&)> whole(std::size_t& into, std::int64_t least, std::int64_t most) {
-  return [&into, least, most](const Value& value) {
-    if (!value.is(Value::Kind::integer) || value.integer < least || value.integer > most) return false;
-    into = static_cast<std::size_t>(value.integer);
-    return true;
-  };
-}
-
-constexpr std::int64_t longest_ns = std::int64_t{90} * 86'400 * 1'000'000'000;
-
-std::optional<std::int64_t> duration_of(const Value& value) {
-  if (value.is(Value::Kind::integer) && value.integer == 0) return 0;
-  if (!value.is(Value::Kind::text)) return std::nullopt;
-  const auto ns = parse_duration_ns(value.text);
-  return ns && *ns >= 0 && *ns <= longest_ns ? ns : std::nullopt;
-}
-
-std::function<bool(const Value&)> duration(std::int64_t& into) {
-  return [&into](const Value& value) {
-    const auto ns = duration_of(value);
-    into = ns.value_or(into);
-    return ns.has_value();
-  };
-}
 
 struct SizeUnit {
   std::string_view name;
@@ -73,8 +21,6 @@ constexpr std::array<SizeUnit, 7> size_units{{{"TiB", 1099511627776.0},
                                               {"GB", 1e9},
                                               {"MB", 1e6}}};
 constexpr double least_size = 1048576.0, most_size = 1e15;
-
-constexpr std::string_view a_duration = "a number with its unit, as text: \"500ms\", \"2s\", \"10m\", \"8h\"";
 
 }  // namespace
 
@@ -103,27 +49,22 @@ Result<void> read_head(const Value& table, const std::string& file, StudyHead he
          head.one_factor = v.text == "one-factor";
          return head.one_factor || v.text == "grid";
        }},
-      {"cycles", "a whole number from 1 to 1000", whole(e.cycles, 1, 1000)},
+      {"cycles", "a whole number from 1 to 1000", whole_number(e.cycles, 1, 1000)},
       {"order", "\"sequential\", \"interleave\", \"shuffle\", \"reverse\" or \"counterbalanced\"",
        [&](const Value& v) {
          const auto order = order_from(v.text);
          e.order = order.value_or(e.order);
          return order.has_value();
        }},
-      {"seed", "a whole number from 0",
-       [&](const Value& v) {
-         if (!v.is(Value::Kind::integer) || v.integer < 0) return false;
-         e.seed = static_cast<std::uint64_t>(v.integer);
-         return true;
-       }},
-      {"experiment-gap", a_duration, duration(e.experiment_gap_ns)},
-      {"cycle-gap", a_duration, duration(e.cycle_gap_ns)},
-      {"timeout", a_duration, [&](const Value& v) { return duration(e.timeout_ns)(v) && e.timeout_ns > 0; }},
+      {"seed", "a whole number from 0", seed_field(e.seed)},
+      {"experiment-gap", a_duration, duration_field(e.experiment_gap_ns)},
+      {"cycle-gap", a_duration, duration_field(e.cycle_gap_ns)},
+      {"timeout", a_duration, [&](const Value& v) { return duration_field(e.timeout_ns)(v) && e.timeout_ns > 0; }},
       {"silence", a_duration, [&](const Value& v) { return (e.silence_ns = duration_of(v)).has_value(); }},
-      {"retries", "a whole number from 0 to 20", whole(e.retries, 0, 20)},
-      {"back-off", a_duration, duration(e.back_off_ns)},
-      {"stop-after", "a whole number of failed runs in a row, 0: never", whole(e.stop_after, 0, 100'000)},
-      {"wall-limit", a_duration, duration(e.wall_limit_ns)},
+      {"retries", "a whole number from 0 to 20", whole_number(e.retries, 0, 20)},
+      {"back-off", a_duration, duration_field(e.back_off_ns)},
+      {"stop-after", "a whole number of failed runs in a row, 0: never", whole_number(e.stop_after, 0, 100'000)},
+      {"wall-limit", a_duration, duration_field(e.wall_limit_ns)},
       {"memory-limit", "a size with its unit, as text: \"512MiB\", \"8GiB\"",
        [&](const Value& v) {
          const auto size = size_of_text(v.text);
@@ -144,7 +85,7 @@ Result<void> read_gate(const Value& table, const std::string& file, Execution& e
                                          v.is(Value::Kind::integer) ? static_cast<double>(v.integer) : v.real;
                                      return *execution.max_celsius > 0 && *execution.max_celsius <= 150;
                                    }},
-                                  {"limit", a_duration, duration(execution.gate_limit_ns)}};
+                                  {"limit", a_duration, duration_field(execution.gate_limit_ns)}};
   return take_fields(table, file, "gate", fields);
 }
 

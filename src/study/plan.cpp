@@ -17,6 +17,7 @@ std::string_view to_string(Kind kind) noexcept {
     case Kind::llm: return "llm";
     case Kind::run: return "run";
     case Kind::cold_start: return "cold-start";
+    case Kind::layers: return "layers";
   }
   return "?";
 }

@@ -30,7 +30,8 @@
 
 namespace prony::study {
 
-enum class Kind { llm, run, cold_start };
+// layers: `prony layers`, of which campaigns are made (study/campaign.hpp); a study file cannot ask for it.
+enum class Kind { llm, run, cold_start, layers };
 [[nodiscard]] std::string_view to_string(Kind kind) noexcept;
 
 // `value` null: asked for what the program does by itself.

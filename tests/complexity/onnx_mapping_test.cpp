@@ -70,6 +70,27 @@ TEST(EngineGraph, ReshapesAroundAMatrixProductAreTheEnginesAndWhatIsFoldedIsName
   EXPECT_EQ(original.nodes[mapping.left_out[0]].name, "folded");
 }
 
+TEST(EngineGraph, ANodeWhoseTensorsGotOtherNamesIsKnownByItsOwn) {
+  // norm → relu becomes a convolution of 1 × 1; a concatenation keeps its name, a fusion is called after what it ends.
+  const OnnxGraph original =
+      graph(input("x", {1, 8, 8, 8}) + node("BatchNormalization", {"x", "s", "b", "m", "v"}, {"n"}, called("norm")) +
+            node("Relu", {"n"}, {"r"}, called("relu")) + node("Concat", {"x", "r"}, {"c"}, called("concat")) +
+            node("Sigmoid", {"c"}, {"g"}, called("sigmoid")) + node("Mul", {"c", "g"}, {"q"}, called("swish")) +
+            node("GlobalAveragePool", {"q"}, {"y"}, called("pool")) + output("y"));
+  const auto mapping = map_engine_graph(
+      original, graph(input("x", {1, 8, 8, 8}) + node("ReorderInput", {"x"}, {"t0"}, called("ReorderInput")) +
+                      node("Conv", {"t0", "w", "b2"}, {"t1"}, called("n_bn_nchwc") + word("activation", "Relu"),
+                           "com.microsoft.nchwc") +
+                      node("Concat", {"t0", "t1"}, {"t2"}, called("concat")) +
+                      node("QuickGelu", {"t2"}, {"t3"}, called("swish/QuickGeluFusion/"), "com.microsoft") +
+                      node("GlobalAveragePool", {"t3"}, {"y"}, called("pool"), "com.microsoft.nchwc")));
+  EXPECT_EQ(covered(original, mapping, 1), (Names{"norm", "relu"}));
+  EXPECT_EQ(covered(original, mapping, 2), (Names{"concat"}));
+  EXPECT_EQ(covered(original, mapping, 3), (Names{"sigmoid", "swish"}));
+  EXPECT_EQ(covered(original, mapping, 4), (Names{"pool"}));
+  EXPECT_TRUE(mapping.left_out.empty());
+}
+
 TEST(EngineGraph, AGraphThatHasNothingInCommonCoversNothing) {
   const OnnxGraph original = block();
   const auto mapping = map_engine_graph(original, graph(node("Relu", {"q"}, {"r"}) + node("Add", {"r", "r"}, {"q"})));

@@ -1,17 +1,33 @@
 // parts: study
-// Any text as a study file, in either language: an error that says where, or a plan whose runs can all be told as
-// command lines, in an order that has each once a cycle.
+// Any text as a study file, in either language, and as a campaign's: an error that says where, or a plan whose runs can
+// all be told as command lines, in an order that has each once a cycle.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 
+#include "study/campaign.hpp"
 #include "study/plan.hpp"
 
 namespace {
 
 using namespace prony;
 using namespace prony::study;
+
+void read_as_campaign(const Value& value, const std::string& name) {
+  static constexpr std::array<std::string_view, 2> architectures{"resnet18", "lenet"};
+  const auto campaign = read_campaign(value, name, architectures);
+  if (!campaign) {
+    if (campaign.error().what.empty() || !campaign.error().where.starts_with(name)) std::abort();
+    return;
+  }
+  const auto all = configurations(*campaign);
+  if (campaign->models.empty() || all.empty() || all.size() > most_variants) std::abort();
+  const Plan plan = campaign_plan(*campaign, all);
+  for (const Variant& variant : plan.variants)
+    if (command_line(plan, variant).size() < 4) std::abort();
+}
 
 void read_as(const std::string& text, const std::string& name) {
   static const Vocabulary words{{"engine", "model", "threads", "a", "b"}, {"a", "b"}, {"b"}, {"llama", "e"}};
@@ -21,6 +37,7 @@ void read_as(const std::string& text, const std::string& name) {
     return;
   }
   (void)canonical(*value);
+  read_as_campaign(*value, name);
   PlanChoices choices;
   if (const auto named = base_file_of(*value, name); named && !named->empty()) choices.base = BaseFile{*named, *value};
   const auto plan = make_plan(*value, name, words, choices);

@@ -1,0 +1,182 @@
+"""`prony layers --campaign`: many networks by one file become one data set that `prony predict` learns from, and a network
+as an ONNX file is what it predicts.
+
+Kills: a run that counts twice after a kill, layers whose time is lost or told twice, a data set that no longer is what its
+sums say, a campaign that goes on as another one, a failed run that is not told.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+import harness
+from harness import Case, program
+
+TWO = """
+[campaign]
+models = ["lenet"]
+batches = [1, 2]
+runs = 4
+warmup = 1
+rest = "10ms"
+seed = 3
+[[models]]
+arch = "mobilenet_v3_small"
+resolutions = [32, 64]
+batches = [1]
+"""
+
+
+class Campaigns(Case):
+    def setUp(self):
+        super().setUp()
+        if program("prony-engine-onnx") is None:
+            self.skipTest("prony-engine-onnx was not built (tools/setup-onnxruntime.sh)")
+
+    def file(self, text, name="models.toml"):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+    def campaign(self, text, code=0, folder="data"):
+        done = self.prony("layers", "--campaign", self.file(text), "-o", self.path(folder))
+        self.assertEqual(done.returncode, code, done.out + done.err)
+        return done
+
+    def rows(self, name):
+        with open(self.path("data", name), encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def manifest(self):
+        return self.load(os.path.join("data", "manifest.json"))
+
+    def test_many_networks_become_one_data_set_with_true_features_and_sums(self):
+        done = self.campaign(TWO)
+        self.assertIn("2 networks", done.out)
+        self.assertIn("4 configurations", done.out)
+        wholes = {(row["network"], row["config"]): row for row in self.rows("networks.csv")}
+        self.assertEqual(set(wholes), {("lenet", "b1-t1"), ("lenet", "b2-t1"), ("mobilenet_v3_small", "b1-r32-t1"),
+                                       ("mobilenet_v3_small", "b1-r64-t1")})
+        rows = self.rows("rows.csv")
+        lenet = [row for row in rows if row["config"] == "b2-t1"]
+        self.assertEqual([row["layer"] for row in lenet][:4], ["conv1", "pool1", "conv2", "pool2"])
+        self.assertEqual(sum(float(row["macs"]) for row in lenet), 2 * 416520)
+        self.assertEqual({row["threads"] for row in rows}, {"1"})
+        depthwise = [row for row in rows if float(row["groups"]) > 1]
+        self.assertTrue(depthwise)
+        for row in depthwise:
+            self.assertEqual(float(row["macs"]), float(row["out_0"]) * float(row["out_1"]) * float(row["out_2"]) *
+                             float(row["kernel_0"]) * float(row["kernel_1"]), row)
+        for key, whole in wholes.items():
+            self.assertGreater(float(whole["latency_s"]), 0)
+            self.assertGreater(sum(float(row["runtime_s"]) for row in rows if (row["network"], row["config"]) == key), 0)
+        # What it is made of can be held against its sums: tables, campaign and Runs.
+        told = self.load(os.path.join("data", "dataset.json"))
+        self.assertEqual(len([name for name in told["files"] if name.endswith(".prony")]), 4)
+        for name, kept in told["files"].items():
+            with open(self.path("data", name), "rb") as file:
+                content = file.read()
+            self.assertEqual((hashlib.sha256(content).hexdigest(), len(content)), (kept["sha256"], kept["bytes"]), name)
+        facts = told["facts"]
+        for key in ("machine.cpu_model", "engine.version", "prony.version", "campaign.order", "model.lenet"):
+            self.assertTrue(facts.get(key), key)
+        self.assertIn("clocks", {**facts, **({"clocks": 1} if rows[0]["clock_hz"] else {})})
+        # A model's sum is that of the file that its words make.
+        again = self.path("again.onnx")
+        self.assertEqual(self.prony(*facts["model.lenet"].split("(prony ")[1].rstrip(")").split(), "-o", again).returncode, 0)
+        with open(again, "rb") as file:
+            self.assertIn(hashlib.sha256(file.read()).hexdigest(), facts["model.lenet"])
+        self.assertFalse(os.path.exists(self.path("data", "models")))
+
+    def test_a_data_set_of_a_campaign_is_learned_from_and_predicts_an_onnx_file(self):
+        self.campaign(TWO + '[[models]]\narch = "squeezenet1_1"\nresolutions = [32, 64]\nbatches = [1]\n')
+        model = self.path("model.json")
+        done = self.prony("predict", "train", self.path("data"), "-o", model, "--candidates", "roofline", "--no-eval")
+        self.assertEqual(done.returncode, 0, done.err)
+        network = self.path("n.onnx")
+        made = self.prony("synth", "onnx", "--arch", "squeezenet1_1", "--resolution", "96", "-o", network, "--dynamic-batch")
+        self.assertEqual(made.returncode, 0, made.err)
+        done = self.prony("predict", "apply", model, network)
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("input [batch,3,96,96]", done.err)
+        told = {}
+        for batch in ("1", "4"):
+            done = self.prony("predict", "apply", model, network, "--batch", batch, "--json", "-")
+            self.assertEqual(done.returncode, 0, done.err)
+            told[batch] = json.loads(done.out)
+        runtime = {batch: one["targets"][0] for batch, one in told.items()}
+        self.assertGreater(runtime["4"]["value_s"], runtime["1"]["value_s"])
+        self.assertGreater(runtime["1"]["value_s"], 0)
+        self.assertEqual(told["1"]["network"], "n")
+        kinds = {row["kind"] for row in runtime["1"]["layers"]}
+        self.assertTrue({"convolution", "pooling", "movement"} <= kinds, kinds)
+        self.assertNotIn("activation", kinds)  # folded into the convolutions before
+        self.assertTrue(any("folded" in remark for remark in told["1"]["remarks"]))
+        done = self.prony("predict", "compare", network, network, "--model", model, "--input-shape", "batch=2")
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertIn("1.00 × the first", done.out)
+
+    def test_after_a_kill_the_same_command_goes_on_and_nothing_runs_twice(self):
+        text = TWO.replace("batches = [1, 2]", "batches = [1, 2, 3, 4]")
+        words = [program("prony"), "layers", "--campaign", self.file(text), "-o", self.path("data")]
+        child = subprocess.Popen(words, cwd=self.folder, env=self.environment(), stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        try:
+            for _ in range(1200):
+                time.sleep(0.05)
+                if child.poll() is not None:
+                    break
+                try:
+                    done = [run for run in self.manifest()["runs"] if run["status"] == "done"]
+                except (OSError, AssertionError, ValueError):
+                    continue
+                if done:
+                    break
+        finally:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+        before = [(run["variant"], run["attempts"][-1]["id"]) for run in self.manifest()["runs"] if run["status"] == "done"]
+        self.assertTrue(before)
+        self.assertFalse(os.path.exists(self.path("data", "dataset.json")))
+        self.campaign(text)
+        after = self.manifest()
+        self.assertEqual(after["status"], "complete")
+        good = {run["variant"]: [a["id"] for a in run["attempts"] if a["status"] == "done"] for run in after["runs"]}
+        self.assertTrue(all(len(ids) == 1 for ids in good.values()), good)
+        for variant, identity in before:
+            self.assertEqual(good[variant], [identity])
+        self.assertEqual(len(self.rows("networks.csv")), 6)
+
+    def test_another_campaign_does_not_go_on_in_its_folder_but_more_cycles_do(self):
+        small = '[campaign]\nmodels = ["lenet"]\nruns = 3\nwarmup = 0\n'
+        self.campaign(small)
+        self.assertEqual(self.rows("networks.csv")[0]["spread"], "")
+        done = self.campaign(small.replace("runs = 3", "runs = 4"), code=125)
+        self.assertIn("runs 3 → 4", done.err)
+        done = self.campaign(small + "cycles = 3\n")
+        self.assertIn("test and retest", done.out)
+        self.assertEqual(len(self.manifest()["runs"]), 3)
+        self.assertGreaterEqual(float(self.rows("networks.csv")[0]["spread"]), 0)
+        self.assertIn("prony layers --campaign", self.prony("study", "--resume", self.path("data")).err)
+
+    def test_what_is_wrong_is_said_before_anything_runs(self):
+        for text, word in (('[campaign]\nmodels = ["lenett"]\n', "'lenet'"), ('[campaign]\nmodels = ["none.onnx"]\n', "none.onnx"),
+                           ("[campaign]\nmodels = 3\n", "list of architectures")):
+            self.assertIn(word, self.campaign(text, code=125).err)
+        self.assertIn("its folder", self.prony("layers", "--campaign", self.file(TWO)).err)
+        fixed = self.path("fixed.onnx")
+        self.assertEqual(self.prony("synth", "onnx", "--arch", "lenet", "-o", fixed).returncode, 0)
+        done = self.campaign(f'[[models]]\nfile = "{fixed}"\nbatches = [1, 2]\n', code=125, folder="fixed")
+        self.assertIn("fixed in the file", done.err)
+        # The campaign's own batches say nothing to such a file: it has one configuration.
+        done = self.campaign(f'[campaign]\nbatches = [1, 2]\nruns = 3\nmodels = ["{fixed}"]\n', folder="one")
+        self.assertIn("1 configuration\n", done.out)
+
+
+if __name__ == "__main__":
+    harness.main()
