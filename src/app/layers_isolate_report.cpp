@@ -64,10 +64,11 @@ struct RowFigures {
   std::string absent;
 };
 
-// A figure whose doubt is as large as itself is none.
+// A figure whose doubt is as large as itself is none; nor is one below idle, whoever made that so.
 void tell(RowFigures& row, const Estimate& above_j, double seconds) {
-  if (above_j.low <= 0 && above_j.high >= 0) {
-    row.absent = "not resolvable: " + figures::joules(above_j, figures::Mark::unmarked) + " is within its own doubt";
+  if (above_j.low <= 0) {
+    row.absent = "not resolvable: " + figures::joules(above_j, figures::Mark::unmarked) +
+                 (above_j.high < 0 ? " is below idle: something else ran then" : " is within its own doubt");
     return;
   }
   row.above_j = above_j;

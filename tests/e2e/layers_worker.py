@@ -84,7 +84,7 @@ class Feed:
     def keep(self):
         while True:
             self.write()
-            time.sleep(0.001)
+            time.sleep(0.002)
 
     def run(self, joules, seconds):
         self.work = (time.monotonic(), joules, self.done_j, seconds)

@@ -54,8 +54,8 @@ class KnownJoules(RigCase):
 
     def words(self, *options):
         return ["layers", self.model, "--out", self.path("folder"), "--json", self.path("x.json"), "--csv", self.path("x.csv"),
-                "--sysfs", self.rig.path, "--sensors", "rapl", "--interval", "2ms", "--runs", "3", "--warmup", "0",
-                "--cool-down", "0s", "--windows", "150", *options, "--", sys.executable,
+                "--sysfs", self.rig.path, "--sensors", "rapl", "--interval", "4ms", "--runs", "3", "--warmup", "0",
+                "--cool-down", "0s", "--windows", "300", *options, "--", sys.executable,
                 os.path.join(harness.HERE, "layers_worker.py"), self.path("feed"), self.path("log")]
 
     def looped(self, word="loop:"):
@@ -108,27 +108,29 @@ class KnownJoules(RigCase):
             self.assert_charges_close(os.path.join("folder", name))
 
     def test_a_killed_one_goes_on_where_it_was(self):
-        process = subprocess.Popen([program("prony"), *self.words("--isolate")], cwd=self.folder, stdin=subprocess.DEVNULL,
+        some = [w for name in ("conv1", "pool1", "conv2", "fc1", "fc2", "fc3") for w in ("--layer", name)]
+        process = subprocess.Popen([program("prony"), *self.words("--isolate", *some)], cwd=self.folder, stdin=subprocess.DEVNULL,
                                    env=self.environment(LIBPRONY=self.library), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         self.addCleanup(lambda: process.poll() is None and process.kill())
-        self.wait_for(lambda: len(self.looped()) >= 9 or process.poll() is not None)
+        self.wait_for(lambda: len(self.looped()) >= 5 or process.poll() is not None)
         self.assertIsNone(process.poll())
         process.kill()
         process.wait()
         ends = 2  # of the times, and of the loops
         self.wait_for(lambda: len(self.looped("end")) >= ends)
         before = len(self.looped())
-        done = self.measure("--isolate")
+        done = self.measure("--isolate", *some)
         self.assertIn("going on in", done.err)
         report = self.load("x.json")
-        self.assertEqual(len(report["loop_runs"]), 2)
-        self.assertLess(len(self.looped()) - before, len(report["rows"]) + 1)  # not all of it once more
+        self.assertGreaterEqual(len(report["loop_runs"]), 2)
+        second = self.looped()[before:]
+        self.assertLess(len(set(second)), len(report["rows"]) + 1)  # not all of it once more
         for row in report["rows"]:
             self.hold(row, [row["name"]])
         assert_sums_close(self, report)
         looped = len(self.looped())
-        self.measure("--isolate")  # all is told: nothing runs
+        self.measure("--isolate", *some)  # all is told: nothing runs
         self.assertEqual(len(self.looped()), looped)
         other = self.prony(*self.words("--isolate", "--threads", "3"), env={"LIBPRONY": self.library})
         self.assertEqual(other.returncode, 125)
