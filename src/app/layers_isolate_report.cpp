@@ -119,7 +119,7 @@ RowFigures ablated_row(const LoopTarget& target, const LoopPlan& plan, const Loo
   return row;
 }
 
-ReportJson row_of(const LoopTarget& target, const char* method, const RowFigures& figures, const LoopPlan& plan) {
+ReportJson looped_row(const LoopTarget& target, const char* method, const RowFigures& figures, const LoopPlan& plan) {
   ReportJson row{{"name", target.name}, {"op", target.op},       {"kind", target.kind},
                  {"method", method},    {"origin", plan.origin}, {"in_network_s", target.in_network_s}};
   if (figures.alone_s) row[std::string(method) + "_s"] = *figures.alone_s;
@@ -175,7 +175,7 @@ ReportJson balance_of(const ReportJson& rows, const char* method, const ReportJs
   return out;
 }
 
-figures::Mark mark_of_origin(const std::string& origin) {
+figures::Mark looped_mark(const std::string& origin) {
   return origin == "modelled"  ? figures::Mark::modelled
          : origin == "derived" ? figures::Mark::derived
                                : figures::Mark::unmarked;
@@ -200,7 +200,7 @@ std::string rows_text(const ReportJson& report, std::size_t width, bool colour) 
   table.columns = {{"layer", false, 0, 14},      {"op", false, 4, 0},         {"kind", false, 3, 0},
                    {"method", false, 0, 0},      {"in network", true, 2, 0},  {"alone", true, 1, 0},
                    {"W above idle", true, 0, 0}, {"J above idle", true, 0, 0}};
-  const figures::Mark mark = mark_of_origin(field_words(report, "origin"));
+  const figures::Mark mark = looped_mark(field_words(report, "origin"));
   for (const ReportJson& row : report["rows"]) {
     const std::string method = field_words(row, "method");
     const bool has = row.contains(method + "_s");
@@ -264,7 +264,7 @@ ReportJson isolation_report(const LoopPlan& plan, const LoopResults& results) {
       RowFigures row;
       row.absent = target.absent;
       if (target.absent.empty()) row = alone ? isolated_row(target, plan, results) : ablated_row(target, plan, results);
-      report["rows"].push_back(row_of(target, alone ? "isolated" : "ablated", row, plan));
+      report["rows"].push_back(looped_row(target, alone ? "isolated" : "ablated", row, plan));
     }
   report["balances"] = ReportJson::array();
   const std::size_t all = plan.report["times"]["rows"].size();
@@ -274,7 +274,7 @@ ReportJson isolation_report(const LoopPlan& plan, const LoopResults& results) {
 }
 
 std::string isolation_text(const ReportJson& report, std::size_t width, bool colour) {
-  const figures::Mark mark = mark_of_origin(field_words(report, "origin"));
+  const figures::Mark mark = looped_mark(field_words(report, "origin"));
   std::string text = field_words(report, "model") + ": batch " + figures::count(field_number(report, "batch")) + ", " +
                      field_words(report, "engine") + ", threads " + field_words(report, "threads") + "\n";
   if (report.contains("simulated"))
