@@ -57,7 +57,7 @@ void take_sensor(LoopPlan& plan, const Summary& summary) {
   plan.origin = std::string(to_string(summary.headline_origin()));
 }
 
-std::vector<LoopTarget> engine_rows(const LoopPlan& plan) {
+std::vector<LoopTarget> loopable_rows(const LoopPlan& plan) {
   std::multimap<std::pair<std::string, std::string>, std::size_t> nodes;
   for (std::size_t i = 0; i < plan.engine.graph.nodes.size(); ++i)
     nodes.emplace(std::pair(plan.engine.graph.nodes[i].name, plan.engine.graph.nodes[i].op), i);
@@ -214,7 +214,7 @@ Result<LoopPlan> plan_loops(const std::string& folder, bool isolate, bool ablate
   if (!engine) return Unexpected<Error>(engine.error());
   plan.engine = std::move(*engine);
   take_sensor(plan, *summary);
-  const std::vector<LoopTarget> rows = engine_rows(plan);
+  const std::vector<LoopTarget> rows = loopable_rows(plan);
   for (const std::string& words : which) {
     auto chosen = chosen_of(rows, words);
     if (!chosen) return Unexpected<Error>(chosen.error());

@@ -30,7 +30,7 @@ class NetworkRuns final : public Workload {
     };
     tell("loading");
     if (well) well = greet_network_worker(link_, options_.arguments, options_.timeout_ns, {"infer"}, outcome);
-    if (well) well = load();
+    if (well) well = load(outcome);
     std::vector<NetworkRunTimes> all;
     for (const std::string& part : options_.parts) {
       NetworkRunTimes times;
@@ -64,12 +64,18 @@ class NetworkRuns final : public Workload {
     return link_.receive(deadline, true);
   }
 
-  Result<void> load() {
+  Result<void> load(WorkloadOutcome& outcome) {
     const Reply reply = ask({{"type", "load"},
                              {"model", options_.model},
                              {"threads", options_.threads},
                              {"shapes", json(options_.shapes)}});
-    if (!reply.trouble && reply.message["type"] == "loaded") return {};
+    if (!reply.trouble && reply.message["type"] == "loaded") {
+      // Of an engine that is a program of its own, the version is known now.
+      const json facts = reply.message.value("facts", json::object());
+      if (const std::string told = facts.is_object() ? reply_words(facts, "engine.version") : ""; !told.empty())
+        outcome.facts.emplace_back("engine.version", told);
+      return {};
+    }
     return fail(ErrorCode::unavailable, "the network was not loaded: " + reply_trouble(reply, options_.timeout_ns),
                 options_.model,
                 "See that the file is whole, that its external weights lie beside it, and that memory suffices.");

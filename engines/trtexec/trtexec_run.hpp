@@ -1,0 +1,27 @@
+// One run of trtexec to its end: what it printed, when it said that it was done measuring, and the times that it wrote.
+// It dies with this process. Thread promise: one thread. Units: ns on CLOCK_MONOTONIC, ms as trtexec writes them.
+// Source: TensorRT's samples/common/sampleReporting.cpp and sampleInference.cpp.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace prony_engine {
+
+struct TrtexecRun {
+  std::string problem;           // why it is none; empty: it ended well
+  std::string version;           // as its banner has it, "10.3.0"; empty: it has none
+  std::int64_t measured_ns = 0;  // when it said that its inferences were over; 0: it did not
+};
+// `words`: the program and its arguments.
+[[nodiscard]] TrtexecRun run_trtexec(const std::vector<std::string>& words);
+
+struct ExportedTimes {
+  std::string problem;
+  std::vector<std::int64_t> latencies_ns;  // one for each inference
+  std::int64_t whole_ns = 0;               // from the begin of the first to the end of the last
+};
+[[nodiscard]] ExportedTimes read_exported_times(const std::string& path);
+
+}  // namespace prony_engine
