@@ -11,11 +11,13 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "exported_times.hpp"
 #include "trtexec_run.hpp"
 
 namespace prony_engine {
@@ -111,7 +113,8 @@ class TrtexecWorker {
     fs::remove(times_file(), ignored);
     run = run_trtexec(all);
     if (!run.problem.empty()) throw Refusal{code, "trtexec: " + run.problem};
-    ExportedTimes times = read_exported_times(times_file());
+    std::ifstream in(times_file());
+    ExportedTimes times = read_exported_times(in);
     if (!times.problem.empty()) throw Refusal{"internal", "trtexec: " + times.problem};
     return times;
   }

@@ -1,6 +1,6 @@
-// One run of trtexec to its end: what it printed, when it said that it was done measuring, and the times that it wrote.
-// It dies with this process. Thread promise: one thread. Units: ns on CLOCK_MONOTONIC, ms as trtexec writes them.
-// Source: TensorRT's samples/common/sampleReporting.cpp and sampleInference.cpp.
+// One run of trtexec to its end: what it printed, and when it said that it was done measuring. It dies with this
+// process. Thread promise: one thread. Units: ns on CLOCK_MONOTONIC, ms as trtexec writes them. Source: TensorRT's
+// samples/common/sampleReporting.cpp and sampleInference.cpp.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,5 @@ struct TrtexecRun {
 };
 // `words`: the program and its arguments.
 [[nodiscard]] TrtexecRun run_trtexec(const std::vector<std::string>& words);
-
-struct ExportedTimes {
-  std::string problem;
-  std::vector<std::int64_t> latencies_ns;  // one for each inference
-  std::int64_t whole_ns = 0;               // from the begin of the first to the end of the last
-};
-[[nodiscard]] ExportedTimes read_exported_times(const std::string& path);
 
 }  // namespace prony_engine
