@@ -44,6 +44,11 @@ std::string text(const json& message, const char* key, bool needed) {
   return {};
 }
 
+bool flag(const json& message, const char* key) {
+  const auto found = message.find(key);
+  return found != message.end() && found->is_boolean() && found->get<bool>();
+}
+
 struct Runs {
   std::vector<std::int64_t> begin_ns, end_ns;
 };
@@ -59,7 +64,7 @@ class Worker {
          {"version", PRONY_VERSION},
          {"engine", "ONNX Runtime"},
          {"engine_version", OnnxSession::version()},
-         {"capabilities", {"infer", "phase"}}});
+         {"capabilities", {"infer", "isolate", "phase"}}});
     std::string line;
     while (!stopped_ && std::getline(std::cin, line)) handle(line);
     return write_failed_ ? 1 : 0;
@@ -90,6 +95,8 @@ class Worker {
     settings_ = {};
     settings_.model = text(message, "model", true);
     settings_.threads = static_cast<int>(integer(message, "threads", 1, 4096, 1));
+    settings_.as_it_is = flag(message, "as_it_is");
+    const bool keep = flag(message, "keep_outputs"), from_kept = !keep && flag(message, "kept_inputs");
     shapes_.clear();
     if (const auto shapes = message.find("shapes"); shapes != message.end() && shapes->is_object())
       for (const auto& [name, shape] : shapes->items()) {
@@ -99,11 +106,26 @@ class Worker {
       }
     const prony_span span = prony_span_begin(PRONY_PHASE, "load", 0);
     auto failure = session_.open(settings_);
-    if (!failure) failure = session_.make_inputs(shapes_);
+    if (!failure) failure = session_.make_inputs(shapes_, from_kept ? &kept_ : nullptr);
+    json outputs = json::array();
+    if (!failure && keep) failure = keep_outputs(outputs);
     loaded_ = !failure;
     prony_span_end(span, failure ? PRONY_FAILED : PRONY_OK);
     if (failure) return error(failure->code, failure->message);
-    say({{"type", "loaded"}, {"facts", {{"model.path", settings_.model}, {"engine.threads", settings_.threads}}}});
+    json reply{{"type", "loaded"}, {"facts", {{"model.path", settings_.model}, {"engine.threads", settings_.threads}}}};
+    if (keep) reply["tensors"] = std::move(outputs);
+    say(reply);
+  }
+
+  // Runs once; what went in and came out is kept for the layers that are loaded after it, and told.
+  std::optional<Failure> keep_outputs(json& told) {
+    kept_.clear();
+    if (auto failure = session_.run_and_keep(kept_)) return failure;
+    std::vector<Port> ports;
+    if (auto failure = kept_.describe(ports)) return failure;
+    for (const Port& one : ports)
+      told.push_back({{"name", one.name}, {"type", static_cast<int>(one.type)}, {"shape", one.shape}});
+    return session_.make_inputs(shapes_, &kept_);
   }
 
   void infer(const json& message) {
@@ -261,6 +283,7 @@ class Worker {
   }
 
   int out_;
+  KeptValues kept_;  // before the session that is fed with them
   OnnxSession session_;
   SessionSettings settings_;
   std::map<std::string, std::vector<std::int64_t>> shapes_;

@@ -126,7 +126,9 @@ std::optional<Failure> OnnxSession::open(const SessionSettings& settings) {
   if (environment() == nullptr) return Failure{"internal", "ONNX Runtime could not be started"};
   if (auto failure = failed(api()->CreateSessionOptions(&options_), "internal")) return failure;
   if (auto failure = failed(api()->SetIntraOpNumThreads(options_, settings.threads), "internal")) return failure;
-  if (auto failure = failed(api()->SetSessionGraphOptimizationLevel(options_, ORT_ENABLE_ALL), "internal"))
+  if (auto failure = failed(
+          api()->SetSessionGraphOptimizationLevel(options_, settings.as_it_is ? ORT_DISABLE_ALL : ORT_ENABLE_ALL),
+          "internal"))
     return failure;
   if (settings.profile)
     if (auto failure = failed(api()->EnableProfiling(options_, settings.profile_prefix.c_str()), "internal"))
@@ -157,10 +159,19 @@ std::optional<Failure> OnnxSession::read_ports() {
   return std::nullopt;
 }
 
-std::optional<Failure> OnnxSession::make_inputs(const std::map<std::string, std::vector<std::int64_t>>& shapes) {
-  for (OrtValue* one : values_) api()->ReleaseValue(one);
-  values_.clear();
+void OnnxSession::drop_inputs() {
+  for (OrtValue* one : own_) api()->ReleaseValue(one);
+  own_.clear(), values_.clear();
+}
+
+std::optional<Failure> OnnxSession::make_inputs(const std::map<std::string, std::vector<std::int64_t>>& shapes,
+                                                const KeptValues* kept) {
+  drop_inputs();
   for (const Port& port : inputs_) {
+    if (OrtValue* const one = kept == nullptr ? nullptr : kept->find(port.name)) {
+      values_.push_back(one);
+      continue;
+    }
     const auto told = shapes.find(port.name);
     const std::vector<std::int64_t>& shape = told == shapes.end() ? port.shape : told->second;
     if (std::any_of(shape.begin(), shape.end(), [](std::int64_t one) { return one < 1; }))
@@ -180,6 +191,7 @@ std::optional<Failure> OnnxSession::fill(const Port& port, const std::vector<std
           failed(api()->CreateTensorAsOrtValue(allocator, shape.data(), shape.size(), port.type, &value), "memory"))
     return failure;
   values_.push_back(value);
+  own_.push_back(value);
   void* data = nullptr;
   if (auto failure = failed(api()->GetTensorMutableData(value, &data), "internal")) return failure;
   std::size_t count = 1;
@@ -188,17 +200,71 @@ std::optional<Failure> OnnxSession::fill(const Port& port, const std::vector<std
   return std::nullopt;
 }
 
-std::optional<Failure> OnnxSession::run() {
+std::optional<Failure> OnnxSession::run_into(std::vector<OrtValue*>& made) {
   std::vector<const char*> input_names, output_names;
   for (const Port& one : inputs_) input_names.push_back(one.name.c_str());
   for (const std::string& one : outputs_) output_names.push_back(one.c_str());
-  std::vector<OrtValue*> made(outputs_.size(), nullptr);
-  auto failure = failed(api()->Run(session_, nullptr, input_names.data(), values_.data(), values_.size(),
-                                   output_names.data(), output_names.size(), made.data()),
-                        "internal");
+  made.assign(outputs_.size(), nullptr);
+  return failed(api()->Run(session_, nullptr, input_names.data(), values_.data(), values_.size(), output_names.data(),
+                           output_names.size(), made.data()),
+                "internal");
+}
+
+std::optional<Failure> OnnxSession::run() {
+  std::vector<OrtValue*> made;
+  auto failure = run_into(made);
   for (OrtValue* one : made)
     if (one != nullptr) api()->ReleaseValue(one);
   return failure;
+}
+
+std::optional<Failure> OnnxSession::run_and_keep(KeptValues& kept) {
+  std::vector<OrtValue*> made;
+  auto failure = run_into(made);
+  for (std::size_t i = 0; i < made.size(); ++i)
+    if (made[i] != nullptr) kept.keep(outputs_[i], made[i]);
+  if (failure) return failure;
+  for (std::size_t i = 0; i < values_.size(); ++i) kept.keep(inputs_[i].name, values_[i]);
+  own_.clear(), values_.clear();  // whose they were now is `kept`
+  return std::nullopt;
+}
+
+void KeptValues::clear() {
+  for (const auto& [name, value] : values_) api()->ReleaseValue(value);
+  values_.clear();
+}
+
+void KeptValues::keep(const std::string& name, OrtValue* value) {
+  const auto [place, added] = values_.try_emplace(name, value);
+  if (added) return;
+  api()->ReleaseValue(place->second);
+  place->second = value;
+}
+
+OrtValue* KeptValues::find(const std::string& name) const {
+  const auto found = values_.find(name);
+  return found == values_.end() ? nullptr : found->second;
+}
+
+std::optional<Failure> KeptValues::describe(std::vector<Port>& out) const {
+  for (const auto& [name, value] : values_) {
+    int tensor = 0;
+    if (auto failure = failed(api()->IsTensor(value, &tensor), "internal")) return failure;
+    if (tensor == 0) continue;
+    OrtTensorTypeAndShapeInfo* info = nullptr;
+    if (auto failure = failed(api()->GetTensorTypeAndShape(value, &info), "internal")) return failure;
+    Port port;
+    port.name = name;
+    std::size_t rank = 0;
+    auto failure = failed(api()->GetTensorElementType(info, &port.type), "internal");
+    if (!failure) failure = failed(api()->GetDimensionsCount(info, &rank), "internal");
+    port.shape.resize(rank);
+    if (!failure) failure = failed(api()->GetDimensions(info, port.shape.data(), rank), "internal");
+    api()->ReleaseTensorTypeAndShapeInfo(info);
+    if (failure) return failure;
+    out.push_back(std::move(port));
+  }
+  return std::nullopt;
 }
 
 std::optional<Failure> OnnxSession::end_profiling(std::string& file) {
@@ -211,11 +277,11 @@ std::optional<Failure> OnnxSession::end_profiling(std::string& file) {
 }
 
 void OnnxSession::close() {
-  for (OrtValue* one : values_) api()->ReleaseValue(one);
+  drop_inputs();
   if (session_ != nullptr) api()->ReleaseSession(session_);
   if (options_ != nullptr) api()->ReleaseSessionOptions(options_);
   session_ = nullptr, options_ = nullptr;
-  values_.clear(), inputs_.clear(), outputs_.clear();
+  inputs_.clear(), outputs_.clear();
 }
 
 }  // namespace prony_engine

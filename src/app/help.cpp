@@ -5,6 +5,7 @@
 
 #include "app/common.hpp"
 #include "app/http_engine.hpp"
+#include "app/layers_measure.hpp"
 #include "app/load_options.hpp"
 #include "app/meter_options.hpp"
 #include "app/prompt_options.hpp"
@@ -55,6 +56,7 @@ constexpr Topic topics[] = {
     {"engines", "prony llm: language models in a process or behind HTTP", engines_help_text},
     {"load", "prony llm: how requests arrive; service levels, sweeps, scenarios", load_help_text},
     {"prompts", "prony llm: prompts, lengths, conversations, batching, several models", prompts_help_text},
+    {"layers", "prony layers: energy of single layers", layer_options_text},
     {"study", "prony study: the whole file", study_help_text},
     {"energy", "baselines, carbon and money: options of run and llm", energy_options_text},
     {"recording", "options of run and llm that few need", rare_options_text}};

@@ -8,7 +8,9 @@
 #include <thread>
 
 #include "app/beside.hpp"
+#include "app/layers_isolate.hpp"
 #include "app/layers_rows.hpp"
+#include "app/layers_trtexec.hpp"
 #include "app/record.hpp"
 #include "app/write_file.hpp"
 #include "base/text.hpp"
@@ -25,10 +27,13 @@ namespace fs = std::filesystem;
 struct MeasureOptions {
   RecordOptions record;
   Settings settings;
-  std::string model, engine, timeout = "10m";
+  std::string model, engine, precision = "fp32", timeout = "10m";
   std::vector<std::string> shapes;
   std::int64_t runs = 50, warm_up = 5, batch = 0, tokens = 128;
   std::int32_t threads = 0;
+  IsolationOptions isolation;
+  std::string run_path, engine_path;  // of the times that are recorded for loops; else where they go by themselves
+  std::vector<Fact> more_facts;
 };
 
 // A folder for the profile and the engine's graph, gone with it.
@@ -102,6 +107,23 @@ Result<void> prepare_network(const MeasureOptions& options, NetworkRunOptions& r
   return {};
 }
 
+Result<void> prepare_trtexec(const MeasureOptions& options, NetworkRunOptions& runs) {
+  auto read = read_network(options);
+  if (!read) return Unexpected<Error>(read.error());
+  auto network = std::make_shared<Network>(std::move(*read));
+  const auto& inputs = network->model.graph.inputs;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {  // shapes that the file fixes may not be said again
+    const bool open =
+        !inputs[i].shape || std::ranges::any_of(*inputs[i].shape, [](const auto& d) { return d.value < 0; });
+    if (open) runs.shapes[network->layers.inputs[i].name] = network->layers.inputs[i].shape;
+  }
+  runs.describe = [network, prefix = runs.profile_prefix](const std::vector<NetworkRunTimes>& times) {
+    return RunFacts{{layer_times_fact,
+                     trtexec_layer_times(network->layers, prefix, times.empty() ? NetworkRunTimes{} : times.front())}};
+  };
+  return {};
+}
+
 Result<void> prepare_model(const MeasureOptions& options, NetworkRunOptions& runs) {
   if (options.batch > 0 || !options.shapes.empty())
     return fail(ErrorCode::usage, "a language model has no input shape",
@@ -124,9 +146,14 @@ Result<RecordPlan> plan_of(MeasureOptions& options, const WorkFolder& folder, co
     return Unexpected<Error>(resolved.error());
   const bool language = options.model.ends_with(".gguf");
   const std::string engine = !options.engine.empty() ? options.engine : language ? "llama" : "onnxruntime";
-  if (engine != (language ? "llama" : "onnxruntime") && worker.empty())
-    return fail(ErrorCode::usage, "no engine of such files is called '" + printable(engine, 40) + "'", "--engine",
-                "There are onnxruntime for .onnx and llama for .gguf. A worker of your own goes after two dashes.");
+  const bool trtexec = engine == "trtexec" && !language;
+  if (!trtexec && options.settings.origin("precision") != "default")
+    return fail(ErrorCode::usage, "the precision is the network's own with this engine", "--precision",
+                "--engine trtexec builds one for fp32, fp16 or int8.");
+  if (!trtexec && engine != (language ? "llama" : "onnxruntime") && worker.empty())
+    return fail(
+        ErrorCode::usage, "no engine of such files is called '" + printable(engine, 40) + "'", "--engine",
+        "There are onnxruntime and trtexec for .onnx and llama for .gguf. A worker of your own goes after two dashes.");
   const auto timeout = duration_setting(options.timeout, "timeout", milliseconds(1), milliseconds(86'400'000));
   if (!timeout) return Unexpected<Error>(timeout.error());
   if (folder.path().empty())
@@ -134,7 +161,11 @@ Result<RecordPlan> plan_of(MeasureOptions& options, const WorkFolder& folder, co
                 "Point TMPDIR at a folder that you may write.");
   NetworkRunOptions runs;
   runs.arguments = worker;
-  if (worker.empty()) {
+  if (trtexec) {
+    auto words = trtexec_worker(options.precision, worker);
+    if (!words) return Unexpected<Error>(words.error());
+    runs.arguments = std::move(*words);
+  } else if (worker.empty()) {
     const char* program = language ? "prony-engine-llama" : "prony-engine-onnx";
     const auto found = find_beside_or_in_path(program);
     if (!found)
@@ -150,8 +181,11 @@ Result<RecordPlan> plan_of(MeasureOptions& options, const WorkFolder& folder, co
   runs.profiled_runs = options.runs;
   runs.timeout_ns = timeout->ns;
   runs.profile_prefix = folder.path() + "/profile";
-  runs.optimised_model = folder.path() + "/engine.onnx";
-  if (auto ready = language ? prepare_model(options, runs) : prepare_network(options, runs); !ready)
+  runs.optimised_model = options.engine_path.empty() ? folder.path() + "/engine.onnx" : options.engine_path;
+  if (auto ready = language  ? prepare_model(options, runs)
+                   : trtexec ? prepare_trtexec(options, runs)
+                             : prepare_network(options, runs);
+      !ready)
     return Unexpected<Error>(ready.error());
   RecordPlan plan;
   plan.kind = "layers";
@@ -164,7 +198,10 @@ Result<RecordPlan> plan_of(MeasureOptions& options, const WorkFolder& folder, co
   plan.facts = options.settings.facts();
   plan.facts.push_back({"run.command", "prony layers " + options.model, "flag"});
   plan.facts.push_back({"model.path", options.model, "flag"});
-  plan.facts.push_back({"engine.threads", std::to_string(runs.threads), "prony"});
+  plan.facts.push_back({"engine.threads", trtexec ? "–" : std::to_string(runs.threads), "prony"});
+  if (trtexec) plan.facts.push_back({"engine.precision", options.precision, "flag"});
+  plan.facts.insert(plan.facts.end(), options.more_facts.begin(), options.more_facts.end());
+  if (!options.run_path.empty()) plan.options.out = options.run_path;
   plan.workload = make_network_runs(std::move(runs));
   return plan;
 }
@@ -187,8 +224,51 @@ int print_layers(const std::string& path, const RecordOptions& options) {
   return code;
 }
 
+// The times first, then loops of what the same worker is given in parts.
+int measure_loops(MeasureOptions& options, const CommandWords& worker) {
+  auto network = read_network(options);
+  if (!network) return failed(network.error());
+  IsolationTask task;
+  if (!options.engine.empty() && options.engine != "onnxruntime")
+    return failed(
+        {ErrorCode::usage, "layers are cut out and looped in ONNX Runtime alone", "--engine", "Leave it out."});
+  task.options = options.isolation;
+  task.record = options.record;
+  task.model = options.model;
+  task.worker = worker;
+  if (worker.empty())
+    if (const auto found = find_beside_or_in_path("prony-engine-onnx")) task.worker = {*found};
+  task.threads = options.threads > 0 ? options.threads : free_cores();
+  task.warm_up = options.warm_up;
+  const auto timeout = duration_setting(options.timeout, "timeout", milliseconds(1), milliseconds(86'400'000));
+  if (!timeout) return failed(timeout.error());
+  task.timeout_ns = timeout->ns;
+  for (const NetworkPort& port : network->layers.inputs) task.shapes[port.name] = port.shape;
+  task.facts = {{"run.command", "prony layers " + options.model, "flag"},
+                {"model.path", options.model, "flag"},
+                {"engine.threads", std::to_string(task.threads), "prony"}};
+  task.record_times = [&](const std::string& run, const std::string& engine, const std::vector<Fact>& facts) {
+    options.run_path = run, options.engine_path = engine, options.more_facts = facts;
+    const WorkFolder folder;
+    auto plan = plan_of(options, folder, worker);
+    if (!plan) return failed(plan.error());
+    plan->options.force = true;
+    return record(std::move(*plan)).exit_code;
+  };
+  return isolate_layers(std::move(task));
+}
+
 int measure_layers(MeasureOptions& options, const CommandWords& worker) {
   if (options.model.ends_with(".prony")) return print_layers(options.model, options.record);
+  if (is_isolation_folder(options.model)) return print_isolation(options.model, options.record);
+  if (options.isolation.asked()) {
+    if (auto resolved = options.settings.resolve(config_file(options.record), config_keys()); !resolved)
+      return failed(resolved.error());
+    return measure_loops(options, worker);
+  }
+  if (!options.isolation.layers.empty())
+    return failed(
+        {ErrorCode::usage, "a layer is named, but nothing to do with it", "--layer", "Add --isolate or --ablate."});
   const WorkFolder folder;
   auto plan = plan_of(options, folder, worker);
   if (!plan) return failed(plan.error());
@@ -201,16 +281,33 @@ int measure_layers(MeasureOptions& options, const CommandWords& worker) {
 
 }  // namespace
 
+std::string layer_options_text() {
+  return R"(Options of `prony layers` that few need
+
+  --isolate               Energy of each layer, run over and over by itself (docs/layers-energy.md)
+  --ablate                Energy of each layer by cutting the network before and behind it
+  --layer NAME            These alone, as the table names them; FROM..TO is a cut; may be repeated
+  --windows INT           Of the sensor, in each loop (default: as 3 % takes, 0.5 s at the least)
+  --cool-down DURATION    Between loops (default 1s)
+                          --out is then a folder. What stands there is not measured again: after a kill
+                          the same command goes on. `prony layers FOLDER` prints it again
+  --precision P           Of --engine trtexec: fp32 (default), fp16, int8. Two dashes and a program name another
+                          trtexec, with options of its own
+  --timeout DURATION      For loading, and for each series (default 10m)
+)";
+}
+
 std::function<std::optional<int>(const CommandWords&)> add_layer_measurement(CLI::App& command) {
   auto options = std::make_shared<MeasureOptions>();
   MeasureOptions& o = *options;
   Settings& settings = o.settings;
   const CLI::Range counts(std::int64_t{1}, std::int64_t{10'000'000});
-  command.add_option("MODEL", o.model, "An ONNX or GGUF file; or a Run of layers, to print it again")
+  command.add_option("MODEL", o.model, "An ONNX or GGUF file; or a Run (folder) of layers, to print it again")
       ->type_name("FILE");
-  settings.watch("engine",
-                 command.add_option("--engine", o.engine, "onnxruntime of .onnx, llama of .gguf")->type_name("NAME"),
-                 "");
+  settings.watch(
+      "engine",
+      command.add_option("--engine", o.engine, "onnxruntime or trtexec of .onnx, llama of .gguf")->type_name("NAME"),
+      "");
   settings.watch("tokens",
                  command.add_option("--tokens", o.tokens, "Of a language model's prompt (default 128)")
                      ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000}).description("")),
@@ -235,11 +332,19 @@ std::function<std::optional<int>(const CommandWords&)> add_layer_measurement(CLI
                  command.add_option("--input-shape", o.shapes, "NAME:1x3x224x224, or a dimension by its name: batch=1")
                      ->type_name("SHAPE"),
                  "");
-  settings.watch("timeout",
-                 command.add_option("--timeout", o.timeout, "For loading, and for each series (default 10m)")
-                     ->type_name("DURATION"),
-                 "10m");
+  const auto rare = [&](CLI::Option* option) { return option->group(""); };  // `prony help layers` has them
+  settings.watch(
+      "precision",
+      rare(command.add_option("--precision", o.precision, ""))->check(CLI::IsMember({"fp32", "fp16", "int8"})), "fp32");
+  settings.watch("timeout", rare(command.add_option("--timeout", o.timeout, "")), "10m");
+  rare(command.add_flag("--isolate", o.isolation.isolate, ""));
+  rare(command.add_flag("--ablate", o.isolation.ablate, ""));
+  rare(command.add_option("--layer", o.isolation.layers, ""))->allow_extra_args(false);
+  rare(command.add_option("--windows", o.isolation.windows, ""))->check(counts.description(""));
+  settings.watch("cool-down", rare(command.add_option("--cool-down", o.isolation.cool_down, "")), "1s");
   add_record_options(command, o.record, settings);
+  command.footer("And (see `prony help layers`): --isolate --ablate --layer --windows --cool-down --precision …\n" +
+                 command.get_footer());
   return [options](const CommandWords& worker) -> std::optional<int> {
     if (options->model.empty()) return std::nullopt;
     return measure_layers(*options, worker);

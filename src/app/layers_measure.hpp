@@ -5,11 +5,13 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "app/subcommand.hpp"
 
 namespace prony::app {
 
+[[nodiscard]] std::string layer_options_text();  // the page of those that --help only names
 [[nodiscard]] std::function<std::optional<int>(const CommandWords&)> add_layer_measurement(CLI::App& command);
 
 }  // namespace prony::app

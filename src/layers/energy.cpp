@@ -54,25 +54,26 @@ Expected<Interval95, std::string> power_in(std::span<const SensorReading> readin
   return Interval95{mean, mean - error, mean + error};
 }
 
-LayerJoules isolated(const NamedTime& layer, std::span<const SensorReading> readings, const PowerSensor& sensor,
-                     double begin_s, double end_s, double busy, const Interval95& idle_w) {
+LayerJoules isolated(const NamedTime& layer, const Interval95& gross_w, double busy, const Interval95& idle_w) {
   LayerJoules out{layer.name, Method::isolated, std::nullopt, std::nullopt, {}};
   if (!(busy > 0) || busy > 1) {
     out.absent = "how much of the loop the layer filled is not known";
     return out;
   }
-  const auto gross = power_in(readings, sensor, begin_s, end_s);
-  if (!gross) {
-    out.absent = gross.error();
-    return out;
-  }
   // gross = idle·(1 − busy) + layer·busy, so what is above idle fills `busy` of the stint.
-  const double value = (gross->value - idle_w.value) / busy;
-  const double error = std::hypot(half_width(*gross), half_width(idle_w)) / busy;
+  const double value = (gross_w.value - idle_w.value) / busy;
+  const double error = std::hypot(half_width(gross_w), half_width(idle_w)) / busy;
   out.above_idle_w = Interval95{value, value - error, value + error};
   out.above_idle_j =
       Interval95{value * layer.seconds, (value - error) * layer.seconds, (value + error) * layer.seconds};
   return out;
+}
+
+LayerJoules isolated(const NamedTime& layer, std::span<const SensorReading> readings, const PowerSensor& sensor,
+                     double begin_s, double end_s, double busy, const Interval95& idle_w) {
+  const auto gross = power_in(readings, sensor, begin_s, end_s);
+  if (gross || !(busy > 0) || busy > 1) return isolated(layer, gross ? *gross : Interval95{}, busy, idle_w);
+  return {layer.name, Method::isolated, std::nullopt, std::nullopt, gross.error()};
 }
 
 LayerJoules ablated(const NamedTime& layer, const Interval95& with_j, const Interval95& without_j) {

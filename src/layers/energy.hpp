@@ -46,6 +46,10 @@ struct LayerJoules {
                                    const PowerSensor& sensor, double begin_s, double end_s, double busy,
                                    const Interval95& idle_w);
 
+// The same from the stint's mean power, gross, where somebody else has made it of readings.
+[[nodiscard]] LayerJoules isolated(const NamedTime& layer, const Interval95& gross_w, double busy,
+                                   const Interval95& idle_w);
+
 // (b) One inference with the layer less one without: joules above idle, each with its interval; doubts are independent.
 [[nodiscard]] LayerJoules ablated(const NamedTime& layer, const Interval95& with_j, const Interval95& without_j);
 

@@ -143,7 +143,7 @@ std::vector<std::string> row_cells(const ordered_json& row, double whole) {
           words_in(row, "kind"),
           joined_words(row.value("covers", ordered_json::array())),
           zero ? "< 1 µs" : figures::seconds(mean),
-          figures::seconds(number_in(row, "sd_s")),
+          row.contains("sd_s") ? figures::seconds(number_in(row, "sd_s")) : "",
           share_of(mean, whole),
           macs > 0 ? figures::significant(macs * 1e-6, 3) : "",
           macs > 0 && !zero ? figures::significant(2e-9 * macs / mean, 3) : ""};
@@ -171,6 +171,13 @@ std::string network_table(const ordered_json& times, std::size_t width, bool col
   if (const auto gone = times.value("left_out", ordered_json::array()); !gone.empty())
     text += " computed by no node of the engine (folded or taken away): " + joined_words(gone) + "\n";
   return text + left_out_line(left_out);
+}
+
+std::string note_lines(const ordered_json& times) {
+  std::string text;
+  for (const auto& one : times.value("notes", ordered_json::array()))
+    if (one.is_string()) text += " note          " + one.get<std::string>() + "\n";
+  return text;
 }
 
 // Of a language model: the rows summed by what `key` says, in the order of their first.
@@ -226,6 +233,7 @@ Result<ordered_json> network_report(const Summary& summary) {
   report["model"] = summary.fact("model.path");
   report["engine"] = summary.fact("engine.name") + " " + summary.fact("engine.version");
   report["threads"] = summary.fact("engine.threads");
+  if (!summary.simulated.empty()) report["simulated"] = summary.simulated;
   if (!parts) {
     add_part(report, summary, std::move(times), layer_runs_phase);
     return report;
@@ -241,11 +249,13 @@ Result<ordered_json> network_report(const Summary& summary) {
 }
 
 std::string network_text(const ordered_json& report, std::size_t width, bool colour) {
-  const std::string machine = words_in(report, "engine") + ", threads " + words_in(report, "threads") + "\n";
+  std::string machine = words_in(report, "engine") + ", threads " + words_in(report, "threads") + "\n";
+  if (report.contains("simulated"))
+    machine += " SIMULATED     " + words_in(report, "simulated") + ": no joule here is real\n";
   if (!report.contains("parts"))
     return words_in(report, "model") + ": batch " + figures::count(number_in(report["times"], "batch")) + ", " +
            machine + series_lines(report, false) + "\n" + network_table(report["times"], width, colour) +
-           no_layer_energy;
+           note_lines(report["times"]) + no_layer_energy;
   std::string text = words_in(report, "model") + ": " + machine;
   for (const auto& part : report["parts"]) {
     const std::string tokens = figures::count(number_in(report, "prompt_tokens"));
