@@ -123,6 +123,8 @@ void add_spans(Imported& out, const std::vector<ReadRequest>& requests, double e
     if (!request.error.empty()) span.attributes.emplace_back("error", request.error);
     span.attributes.emplace_back("clock", "imported");
     out.spans.push_back(span);
+    if (request.decode_alone && request.e2e_s && request.error.empty())
+      out.spans.push_back(part_of(span, id++, SpanKind::decode, begin, end));
     if (!request.ttft_s || !request.error.empty()) continue;
     const Instant first = begin + (at(*request.ttft_s) - Instant{0});
     out.spans.push_back(part_of(span, id++, SpanKind::prefill, begin, first));

@@ -32,6 +32,7 @@ struct ReadRequest {
   std::optional<std::int64_t> prompt_tokens, output_tokens;
   std::string error;  // "": it was answered
   bool cancelled = false;
+  bool decode_alone = false;  // all of it is decoding; a first token was never seen
 };
 // The spans of a run and its requests, with prefill, decode and, where gaps are as many as tokens, tokens.
 void add_spans(Imported& out, const std::vector<ReadRequest>& requests, double end_s);

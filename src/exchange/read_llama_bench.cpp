@@ -184,6 +184,7 @@ Result<Imported> read_llama_bench(std::string_view bytes, const ReadOptions& opt
       request.begin_s = now;
       request.e2e_s = seconds;
       if (test.generated == 0) request.ttft_s = seconds;  // all of it is the prompt
+      request.decode_alone = test.prompt == 0;
       if (test.prompt > 0) request.prompt_tokens = test.prompt;
       if (test.generated > 0) request.output_tokens = test.generated;
       now += seconds;

@@ -132,6 +132,7 @@ class Exchange(HttpCase):
         self.imported("llama-bench", json.dumps(rows))
         done = self.prony("compare", self.path("a.prony"), self.path("back.prony"))
         self.assertRegex(done.out, r"output_tokens_per_s +14\.55 /s +29\.09 /s", done.err)  # 48 tokens in 3.3 s and 1.65 s
+        self.assertRegex(done.out, r"e2e_s +1\.1\d* s +550 ms +-50")
         self.asked("plain", "crlf", "last")
         self.imported("llenergymeasure", self.exported("llenergymeasure"), "--force")
         back = json.loads(self.prony("show", self.path("back.prony"), "--json").out)
