@@ -6,11 +6,13 @@ tools/setup-ollama.sh).
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../e2e"))
 import harness  # noqa: E402
@@ -77,6 +79,29 @@ class RealServer(HttpCase):
         self.assertEqual([r["status"] for r in summary["requests"]], ["failed", "ok"])
         self.assertRegex(self.err, r"request long: [^\n]*\(context\)")
 
+    def test_a_load_at_a_rate_as_the_page_has_it_on_a_real_llama_server(self):
+        """docs/engines/openai.md: requests at their own times, and how many of them were within what users bear."""
+        program_path, port = self.installed("llama-server"), free_port()
+        self.start([program_path, "-m", self.model(), "--host", "127.0.0.1", "--port", str(port), "-t", "1", "-c", "4096",
+                    "--parallel", "4"], self.environment(), port)
+        wait_for_health(self, port)
+        summary = self.llm("openai", "--url", f"http://127.0.0.1:{port}", "--rate", "5", "--slo", "ttft=500ms", "--requests", "20",
+                           "--max-tokens", "8", model=None)
+        load = summary["load"]
+        self.assertEqual((load["mode"], load["requests"], load["answered"], load["failed"]), ("open", 20, 20, 0))
+        self.assertEqual(load["judged_by_slo"], 20)
+        within = [r for r in summary["requests"] if r["ttft_s"] + r["sent_late_s"] <= 0.5]
+        self.assertEqual(load["within_slo"], len(within))
+        self.assertEqual(load["output_tokens"], sum(r["output_tokens"] for r in summary["requests"]))
+        self.assertTrue(all(1 <= r["output_tokens"] <= 8 for r in summary["requests"]))
+        scheduled = sorted(span["scheduled_ns"] for span in self.spans("request"))
+        self.assertAlmostEqual(load["offered_requests_per_s"], 19e9 / (scheduled[-1] - scheduled[0]), places=6)
+        rows = {row["target"]: row for row in self.table("x.prony", "targets") if row.get("cpu_s") is not None}
+        self.assertGreater(rows["server"]["cpu_s"], 0)
+        self.assert_charges_close("x.prony")
+        self.assertIn("open: Poisson, 5/s", self.err)
+        self.assertIn("TTFT ≤ 500 ms", self.err)
+
     def test_a_real_ollama(self):
         program_path, port = self.installed("ollama"), free_port()
         env = self.environment(OLLAMA_HOST=f"127.0.0.1:{port}", OLLAMA_MODELS=self.path("models"))
@@ -97,7 +122,8 @@ class RealServer(HttpCase):
 class Proxied(RealServer, proxy_case.ProxyCase):
     """What passes through `prony proxy` in front of a real server is what the server says, and its counts are in the log."""
 
-    test_a_real_llama_server = test_a_real_ollama = None  # the base's, once is enough
+    # The base's: once is enough.
+    test_a_real_llama_server = test_a_real_ollama = test_a_load_at_a_rate_as_the_page_has_it_on_a_real_llama_server = None
 
     def answers(self, port, path, body, stream_end):
         """The text of a streamed answer, piece by piece, and the raw bytes of its body."""
@@ -115,8 +141,11 @@ class Proxied(RealServer, proxy_case.ProxyCase):
         program_path, port = self.installed("llama-server"), free_port()
         self.start([program_path, "-m", self.model(), "--host", "127.0.0.1", "--port", str(port), "-t", "1", "-c", "2048",
                     "--metrics"], self.environment(), port)
-        self.wait_for_health(port)
-        process, through = self.proxy(f"http://127.0.0.1:{port}", "--engine-metrics", f"http://127.0.0.1:{port}")
+        wait_for_health(self, port)
+        metrics = free_port()
+        process, through = self.proxy(f"http://127.0.0.1:{port}", "--engine-metrics", f"http://127.0.0.1:{port}", "--sink",
+                                      f"prometheus:{metrics}")
+        self.wait_for(metrics, r'prony_events_total\{[^}]*engine\.output_tokens')  # what it counted before is nobody's
         ask = {"prompt": "Once upon a time", "n_predict": 24, "seed": 7, "temperature": 0, "cache_prompt": False, "ignore_eos": True}
         # A document, then streams of both interfaces: the same tokens straight and through the proxy.
         def texts(at):
@@ -137,20 +166,48 @@ class Proxied(RealServer, proxy_case.ProxyCase):
             self.assertTrue("charged_j" in line or "no_joules" in line)
         summary = json.loads(self.prony("show", self.path("p.prony"), "--json").out)
         # Its own counters, of the proxied requests and of those that came straight.
-        self.assertEqual(summary["engine_tokens"][0]["output_tokens"], 2 * 60)
+        self.assertAlmostEqual(summary["engine_tokens"][0]["output_tokens"], 2 * 60, delta=1)
         rows = {row["target"]: row for row in self.table("p.prony", "targets") if row.get("cpu_s") is not None}
         self.assertGreater(rows["server"]["cpu_s"], 0)
         self.assertIn("prony-proxy", rows)
         self.assert_charges_close("p.prony")
 
-    def wait_for_health(self, port):
-        for _ in range(400):
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-                client.sendall(b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n")
-                if b" 200 " in client.recv(4096):
-                    return
+    def wait_for(self, metrics, pattern):
+        """What Prometheus would scrape, once `pattern` is in it."""
+        scraped = ""
+        for _ in range(300):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=5) as answer:
+                    scraped = answer.read().decode()
+            except OSError:
+                pass
+            if re.search(pattern, scraped):
+                return scraped
             time.sleep(0.1)
-        self.fail("it did not load its model")
+        self.fail(f"no {pattern} in {scraped}")
+        return None
+
+    def test_what_the_client_the_proxy_and_the_server_counted_of_one_load_is_the_same(self):
+        program_path, port, metrics = self.installed("llama-server"), free_port(), free_port()
+        self.start([program_path, "-m", self.model(), "--host", "127.0.0.1", "--port", str(port), "-t", "1", "-c", "4096",
+                    "--parallel", "4", "--metrics"], self.environment(), port)
+        wait_for_health(self, port)
+        process, through = self.proxy(f"http://127.0.0.1:{port}", "--engine-metrics", f"http://127.0.0.1:{port}", "--sink",
+                                      f"prometheus:{metrics}")
+        self.wait_for(metrics, r'prony_events_total\{[^}]*engine\.output_tokens')
+        summary = self.llm("openai", "--url", f"http://127.0.0.1:{through}", "--rate", "20", "--requests", "12", "--max-tokens",
+                           "8", model=None)
+        self.assertEqual((summary["load"]["answered"], summary["load"]["failed"]), (12, 0))
+        tokens = sum(r["output_tokens"] for r in summary["requests"])
+        scraped = self.wait_for(metrics, r'prony_requests_total\{[^}]*outcome="ok"[^}]*\} 12\n')
+        self.assertRegex(scraped, r'prony_request_tokens_total\{[^}]*outcome="ok"[^}]*direction="output"\} ' + f"{tokens}\n")
+        time.sleep(2)  # the server's own counters are asked once a second
+        logged, _ = self.finished(process)
+        self.assertEqual([line["outcome"] for line in logged.values()], ["ok"] * 12, logged)
+        self.assertEqual(sum(line["output_tokens"] for line in logged.values()), tokens)
+        shown = json.loads(self.prony("show", self.path("p.prony"), "--json").out)
+        # The window begins between two questions: of what was counted between them it has its part of the time.
+        self.assertAlmostEqual(shown["engine_tokens"][0]["output_tokens"], tokens, delta=1)
 
     def test_a_real_ollama_behind_the_proxy(self):
         program_path, port = self.installed("ollama"), free_port()
@@ -183,6 +240,16 @@ class Proxied(RealServer, proxy_case.ProxyCase):
         data = proxy_case.exchange(port, proxy_case.post(path, body, "Connection: close\r\n"))
         head, _, rest = data.partition(b"\r\n\r\n")
         return head, rest
+
+
+def wait_for_health(case, port):
+    for _ in range(400):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n")
+            if b" 200 " in client.recv(4096):
+                return
+        time.sleep(0.1)
+    case.fail("it did not load its model")
 
 
 def pieces(body):
