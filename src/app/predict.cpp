@@ -296,7 +296,7 @@ std::function<int(const CommandWords&)> add_predict(CLI::App& command) {
   apply->add_option("MODEL", options->model, "What train wrote")->required();
   apply
       ->add_option("NETWORK", options->first,
-                   "ONNX, TensorRT engine JSON, torch summary JSON, a list of layers as JSON or CSV")
+                   "ONNX, TensorRT engine JSON, torch summary, list of layers (JSON, CSV)")
       ->required();
   apply->add_flag("--layers", options->layers, "A row for every layer");
   apply->add_option("--json", options->json, "Write it as JSON (-: standard output)")->type_name("FILE");
