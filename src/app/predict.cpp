@@ -294,9 +294,7 @@ std::function<int(const CommandWords&)> add_predict(CLI::App& command) {
   eval->add_option("--test", options->test, "Networks to score on (default: those not learned from)");
   CLI::App* apply = add("apply", "Predict a network that nobody ran", run_predict_apply);
   apply->add_option("MODEL", options->model, "What train wrote")->required();
-  apply
-      ->add_option("NETWORK", options->first,
-                   "ONNX, TensorRT engine JSON, torch summary JSON, a list of layers as JSON or CSV")
+  apply->add_option("NETWORK", options->first, "ONNX, TensorRT or torch JSON, a list of layers as JSON or CSV")
       ->required();
   apply->add_flag("--layers", options->layers, "A row for every layer");
   apply->add_option("--json", options->json, "Write it as JSON (-: standard output)")->type_name("FILE");

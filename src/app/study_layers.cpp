@@ -14,10 +14,13 @@ std::function<int(const CommandWords&)> add_layers_and_campaigns(CLI::App& comma
   };
   auto one_network = add_layers(command);
   auto words = std::make_shared<CampaignWords>();
+  // Shown by their example at the end of --help, which fits a screen.
   command.add_option("--campaign", words->file, "Many networks, as this file says (docs/predict.md), into -o")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->group("");
   command.add_option("-o,--folder", words->folder, "Of the campaign: its Runs and the data set made of them")
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->group("");
   return [one_network, words, &command](const CommandWords& worker) {
     if (words->file.empty() && words->folder.empty()) return one_network(worker);
     if (words->file.empty() || words->folder.empty())

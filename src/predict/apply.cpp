@@ -65,6 +65,11 @@ double PredictedTotal::covered_share() const noexcept {
   return covered + uncovered_high > 0 ? covered / (covered + uncovered_high) : 0;
 }
 
+double whole_of(const TotalModel& model, double sum, std::size_t layers) noexcept {
+  // What is taken off is never most of it: of tiny networks the rule says too much.
+  return std::max(sum / 4, sum + model.per_layer * static_cast<double>(layers)) * std::exp(model.log_bias);
+}
+
 Prediction predict_network(const TargetModel& model, const std::vector<Layer>& layers) {
   Prediction prediction;
   PredictedTotal& total = prediction.total;
@@ -79,7 +84,7 @@ Prediction predict_network(const TargetModel& model, const std::vector<Layer>& l
     prediction.layers.push_back(row);
   }
   total.end_to_end = model.total.end_to_end;
-  total.value = total.covered * std::exp(model.total.log_bias);
+  total.value = whole_of(model.total, total.covered, total.covered_layers);
   total.low = total.value * std::exp(-model.total.log_error);
   total.high = total.value * std::exp(model.total.log_error) + total.uncovered_high;
   return prediction;

@@ -221,6 +221,7 @@ TargetModel take_target(const Json& j) {
   const Json& total = j.at("total");
   t.total.end_to_end = total.at("end_to_end").get<bool>();
   t.total.log_bias = number(total, "log_bias"), t.total.log_error = number(total, "log_error_90");
+  if (total.contains("per_layer")) t.total.per_layer = number(total, "per_layer");  // older files have none: 0
   t.total.networks = count(total, "networks", 1'000'000'000);
   t.total.flop_linear = take_flop_linear(total.at("flop_linear"));
   return t;
@@ -248,6 +249,7 @@ std::string to_text(const Predictor& predictor) {
                             {"any_correction", t.any_correction},
                             {"total",
                              {{"end_to_end", t.total.end_to_end},
+                              {"per_layer", t.total.per_layer},
                               {"log_bias", t.total.log_bias},
                               {"log_error_90", t.total.log_error},
                               {"networks", t.total.networks},

@@ -44,7 +44,8 @@ struct KindModel {
 // What is known of a sum over the layers of a network.
 struct TotalModel {
   bool end_to_end = false;  // measured whole; else the sum of its measured layers
-  double log_bias = 0;      // mean of ln(measured ÷ sum of predicted)
+  double per_layer = 0;     // added for each layer; below 0: what a profiler adds to each and the whole has not
+  double log_bias = 0;      // mean of ln(measured ÷ sum of predicted, with the above)
   double log_error = 0;     // half the width of 90 %, by Student's t over networks
   std::size_t networks = 0;
   FlopLinearModel flop_linear;  // the baseline: of the FLOP of the whole network
@@ -99,6 +100,8 @@ struct Prediction {
 };
 [[nodiscard]] std::array<double, 4> correction_terms(const Layer& layer);
 [[nodiscard]] double predict_layer_of(const KindModel& kind, const Layer& layer);  // the correction applied
+// Of so many layers that take so long together: the whole, by what is known of wholes.
+[[nodiscard]] double whole_of(const TotalModel& model, double sum, std::size_t layers) noexcept;
 [[nodiscard]] Prediction predict_network(const TargetModel& model, const std::vector<Layer>& layers);
 
 // --- how good it is: on networks that it has not seen ----------------------------------------------------------------

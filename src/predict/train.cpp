@@ -167,18 +167,40 @@ std::optional<KindModel> learn_kind(const std::string& name, const Examples& exa
 
 using ConfigKey = std::pair<std::string, std::string>;
 
+struct LayerSum {  // of one configuration
+  double measured = 0, predicted = 0, flop = 0;
+  std::size_t layers = 0;
+};
+
+// Of whole = a·sum + b·layers, by least squares of relative errors, each network alike: b ÷ a. Too few networks to tell
+// the two apart: 0.
+double per_layer_of(const std::map<ConfigKey, LayerSum>& sums, const std::map<ConfigKey, double>& whole) {
+  std::map<std::string, double> configs;
+  for (const auto& [key, sum] : sums) configs[key.first] += 1;
+  constexpr std::size_t least_networks = 5;
+  if (configs.size() < least_networks) return 0;
+  double ss = 0, sn = 0, nn = 0, sy = 0, ny = 0;
+  for (const auto& [key, sum] : sums) {
+    const double y = whole.at(key), weight = 1 / (configs[key.first] * y * y), n = static_cast<double>(sum.layers);
+    if (!(sum.predicted > 0)) continue;
+    ss += weight * sum.predicted * sum.predicted, sn += weight * sum.predicted * n, nn += weight * n * n;
+    sy += weight * sum.predicted * y, ny += weight * n * y;
+  }
+  const double determinant = ss * nn - sn * sn;
+  if (!(determinant > 1e-6 * ss * nn)) return 0;
+  const double a = (sy * nn - ny * sn) / determinant, b = (ny * ss - sy * sn) / determinant;
+  return a > 0 && std::isfinite(b / a) ? b / a : 0;
+}
+
 // Sums of layers against what the whole took, over networks that the layers' models had not seen.
 TotalModel learn_total(const Dataset& dataset, const Learnable& learned, Target target,
                        const std::map<const DatasetRow*, double>& held) {
-  struct Sum {
-    double measured = 0, predicted = 0, flop = 0;
-  };
-  std::map<ConfigKey, Sum> sums;
+  std::map<ConfigKey, LayerSum> sums;
   for (const DatasetRow* row : learned.rows) {
-    Sum& sum = sums[{row->network, row->config}];
+    LayerSum& sum = sums[{row->network, row->config}];
     sum.flop += row->layer.flop();
     if (const auto found = held.find(row); found != held.end())
-      sum.measured += value_of(*row, target), sum.predicted += found->second;
+      sum.measured += value_of(*row, target), sum.predicted += found->second, ++sum.layers;
   }
   TotalModel total;
   std::map<ConfigKey, double> whole;
@@ -187,6 +209,7 @@ TotalModel learn_total(const Dataset& dataset, const Learnable& learned, Target 
     if (value > 0 && sums.contains({n.network, n.config})) whole[{n.network, n.config}] = value;
   }
   total.end_to_end = whole.size() == sums.size();  // of some only: sums of layers are what all have
+  if (total.end_to_end && target == Target::runtime) total.per_layer = per_layer_of(sums, whole);
   std::map<std::string, std::vector<double>> ratios;
   Examples flops;
   std::vector<Layer> stand_ins;
@@ -194,7 +217,7 @@ TotalModel learn_total(const Dataset& dataset, const Learnable& learned, Target 
   for (const auto& [key, sum] : sums) {
     const double measured = total.end_to_end ? whole[key] : sum.measured;
     if (!(measured > 0 && sum.predicted > 0)) continue;
-    ratios[key.first].push_back(std::log(measured / sum.predicted));
+    ratios[key.first].push_back(std::log(measured / whole_of(total, sum.predicted, sum.layers)));
     Layer stand_in;
     stand_in.macs = 0, stand_in.other_operations = sum.flop;
     stand_ins.push_back(stand_in);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "predict/model_file.hpp"
 #include "predict/transfer.hpp"
@@ -183,6 +184,32 @@ TEST(Transfer, FiftyProbesThatItChoseCarryItToADeviceWithOtherCosts) {
   EXPECT_GT(share_inside(after), 0.8);
   probes.rows.resize(4);
   EXPECT_NE(transfer(*predictor, probes).error().what.find("five"), std::string::npos);
+}
+
+// Whole runs have no profiler: each of their layers takes 0.2 ms less than what its row says, and all is 5 % slower.
+TEST(Totals, WhatAProfilerAddsToEachLayerIsLearnedAndTakenOffTheSum) {
+  Dataset dataset = measured_on(Device{}, 8, 0.01);
+  std::map<std::pair<std::string, std::string>, std::pair<double, double>> sums;
+  for (DatasetRow& row : dataset.rows) {
+    auto& [seconds, layers] = sums[{row.network, row.config}];
+    seconds += row.runtime_s, layers += 1;
+    row.runtime_s += 2e-4;
+  }
+  for (const auto& [key, sum] : sums) {
+    MeasuredNetwork whole;
+    whole.network = key.first, whole.config = key.second, whole.latency_s = 1.05 * sum.first;
+    dataset.networks.push_back(whole);
+  }
+  const auto predictor = train(dataset, quick());
+  ASSERT_TRUE(predictor) << predictor.error().what;
+  const TotalModel& total = predictor->find(Target::runtime)->total;
+  ASSERT_TRUE(total.end_to_end);
+  EXPECT_NEAR(total.per_layer, -2e-4, 1e-4);
+  EXPECT_DOUBLE_EQ(whole_of(total, 1e-1, 10), (1e-1 + 10 * total.per_layer) * std::exp(total.log_bias));
+  EXPECT_DOUBLE_EQ(whole_of(total, 1e-6, 10), 0.25e-6 * std::exp(total.log_bias));  // never most of it
+  const auto again = predictor_from_text(to_text(*predictor), "m");
+  ASSERT_TRUE(again) << again.error().what;
+  EXPECT_EQ(again->find(Target::runtime)->total.per_layer, total.per_layer);
 }
 
 }  // namespace
