@@ -196,6 +196,9 @@ void tell_plan(const LoopPlan& plan, const Pending& pending, std::int64_t cool_d
 int loop_all(const IsolationTask& task, const std::string& folder, std::int64_t cool_down_ns) {
   const auto plan = plan_in(folder);
   if (!plan) return failed(plan.error());
+  if (plan->channels.empty())
+    return failed({ErrorCode::unavailable, "nothing gives joules here, so loops would tell nothing",
+                   task.record.sensors, "`prony doctor` says what this machine can measure."});
   auto results = read_loops(folder);
   if (!results) return failed(results.error());
   std::map<std::string, int> tries;
