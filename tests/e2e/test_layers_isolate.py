@@ -81,6 +81,9 @@ class KnownJoules(RigCase):
 
     def hold(self, row, names):
         truth = sum(layers_worker.above_idle_j(name) for name in names)
+        if row["method"] == "ablated" and "absent" in row:  # a difference of two loops on a machine that stalls
+            self.assertIn("is within its own doubt", row["absent"])
+            return
         told = row["above_idle_j"]
         self.assertLessEqual(told["low"], 1.03 * truth, row)  # of the edges of loops three percent are the rig's
         self.assertGreaterEqual(told["high"], 0.97 * truth, row)
