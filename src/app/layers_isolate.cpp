@@ -134,10 +134,10 @@ Pending pending_of(const LoopPlan& plan, const LoopResults& results, std::map<st
     const LoopPart& part = plan.parts[i];
     const auto found = results.loops.find(part.id);
     if (found != results.loops.end() && found->second.told()) continue;
-    const auto needed = found != results.loops.end() ? found->second.needed_s : std::nullopt;
-    if (tries[part.id] >= (needed ? 3 : 1)) continue;
+    const double needed_s = found != results.loops.end() ? found->second.needed_s.value_or(0) : 0;
+    if (tries[part.id] >= (needed_s > 0 ? 3 : 1)) continue;
     ++tries[part.id];
-    const double loop_s = std::max(plan.loop_s, std::min(1.3 * needed.value_or(0), longest_needed_s));
+    const double loop_s = std::max(plan.loop_s, std::min(1.3 * needed_s, longest_needed_s));
     pending.parts.push_back(i);
     pending.loops.push_back({part.id, part.expected_s, std::llround(loop_s * 1e9)});
   }
@@ -196,6 +196,9 @@ void tell_plan(const LoopPlan& plan, const Pending& pending, std::int64_t cool_d
 int loop_all(const IsolationTask& task, const std::string& folder, std::int64_t cool_down_ns) {
   const auto plan = plan_in(folder);
   if (!plan) return failed(plan.error());
+  if (plan->channels.empty())
+    return failed({ErrorCode::unavailable, "nothing gives joules here, so loops would tell nothing",
+                   task.record.sensors, "`prony doctor` says what this machine can measure."});
   auto results = read_loops(folder);
   if (!results) return failed(results.error());
   std::map<std::string, int> tries;

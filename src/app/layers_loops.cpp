@@ -227,6 +227,11 @@ Result<LoopPlan> plan_loops(const std::string& folder, bool isolate, bool ablate
   plan.identifiability =
       layers::identify(plan.sensor, times, energy.contains("mean_w") ? json_number(energy["mean_w"], "value") : 0);
   const double each = std::max(plan.sensor.period_s, plan.sensor.window_s);
+  if (plan.channels.empty())
+    plan.identifiability.verdict = "not resolvable: nothing gives joules here";
+  else if (each <= 0)
+    plan.identifiability.verdict =
+        "not known before: nobody tells how often the sensor renews its value; loops are made longer until it can tell";
   plan.loop_s = windows > 0 ? static_cast<double>(windows) * each + plan.sensor.window_s
                             : std::max(plan.identifiability.loop_s, least_loop_s);
   plan_parts(plan, rows);

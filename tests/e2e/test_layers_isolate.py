@@ -34,6 +34,10 @@ def assert_sums_close(case, report):
         rows = [row["above_idle_j"]["value"] for row in report["rows"]
                 if row["method"] == one["method"] and "above_idle_j" in row]
         case.assertEqual(one["layers_told"], len(rows))
+        if "absent" in report["network"]:  # a machine that stalls: then there is nothing to add up to
+            case.assertIn("not resolvable", report["network"]["absent"])
+            case.assertNotIn("layers_j", one)
+            continue
         case.assertAlmostEqual(sum(rows), one["layers_j"], delta=1e-9)
         case.assertAlmostEqual(one["layers_j"] + one["idle_j"] + one["unattributed_j"], one["measured_j"], delta=1e-9)
 
@@ -77,6 +81,9 @@ class KnownJoules(RigCase):
 
     def hold(self, row, names):
         truth = sum(layers_worker.above_idle_j(name) for name in names)
+        if row["method"] == "ablated" and "absent" in row:  # a difference of two loops on a machine that stalls
+            self.assertIn("is within its own doubt", row["absent"])
+            return
         told = row["above_idle_j"]
         self.assertLessEqual(told["low"], 1.03 * truth, row)  # of the edges of loops three percent are the rig's
         self.assertGreaterEqual(told["high"], 0.97 * truth, row)
@@ -167,8 +174,8 @@ class RealEngine(Case):
         self.assertEqual([row["name"] for row in report["rows"]], [name for name in chosen for _ in range(2)])
         assert_sums_close(self, report)
         for row in report["rows"]:  # all of it ran: what is missing is missing for want of joules above idle alone
-            self.assertIn(row["method"] + "_s", row, row)
-        self.assertNotIn("absent", report["network"])
+            if "absent" in row:
+                self.assertIn("not resolvable", row["absent"])
         self.assertEqual(report["simulated"], "laptop")
         self.assertIn("SIMULATED", done.out)
         self.assert_charges_close("folder/loops-1.prony")
@@ -179,6 +186,10 @@ class RealEngine(Case):
                           "--runs", "2")
         self.assertEqual(done.returncode, 125)
         self.assertIn("has no layer 'nothing'", done.err)
+        done = self.prony("layers", model, "--isolate", "--out", self.path("b"), "--threads", "1", "--runs", "2", "--sensors",
+                          "thermal")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("nothing gives joules here", done.err)
         done = self.prony("layers", model, "--layer", "conv1")
         self.assertEqual(done.returncode, 125)
         self.assertIn("--isolate", done.err)
