@@ -371,8 +371,8 @@ class Speed(LoadCase):
             self.assertEqual(len(stamps), 100)
             for left, came in zip(sent, stamps):
                 self.assertLess(left, came)  # nothing arrives before it was sent
-        # The first connections may be stamped by the read: the kernel begins when it is asked.
-        self.assertGreater(sum(span["stamps"] == "kernel" for span in spans.values()), 100)
+        # What is first on each of the 40 connections may be stamped by the read: the kernel begins when it is asked.
+        self.assertGreaterEqual(sum(span["stamps"] == "kernel" for span in spans.values()), 80)
 
     def test_thousands_of_requests_a_second_lose_no_span_and_leave_documents_that_can_be_read(self):
         self.server("--pieces", "3")
