@@ -46,14 +46,17 @@ std::int64_t count_in(const json& message, const char* key, std::int64_t least, 
 
 class TrtexecWorker {
  public:
-  TrtexecWorker(int out, std::vector<std::string> program, std::string precision)
-      : out_(out), program_(std::move(program)), precision_(std::move(precision)) {
+  // `folder`: where the engine and its times go, the caller's own, who may have to kill this program; empty: a new one.
+  TrtexecWorker(int out, std::vector<std::string> program, std::string precision, std::string folder)
+      : out_(out), program_(std::move(program)), precision_(std::move(precision)), folder_(std::move(folder)) {
+    if (!folder_.empty()) return;
+    own_folder_ = true;
     std::string name = (fs::temp_directory_path() / "prony-trtexec-XXXXXX").string();
     if (::mkdtemp(name.data()) != nullptr) folder_ = name;
   }
   ~TrtexecWorker() {
     std::error_code ignored;
-    if (!folder_.empty()) fs::remove_all(folder_, ignored);
+    if (own_folder_ && !folder_.empty()) fs::remove_all(folder_, ignored);
   }
   TrtexecWorker(const TrtexecWorker&) = delete;
   TrtexecWorker& operator=(const TrtexecWorker&) = delete;
@@ -194,7 +197,7 @@ class TrtexecWorker {
   std::vector<std::string> program_;
   std::string precision_, folder_, shapes_;
   double once_ms_ = 1;
-  bool loaded_ = false, stopped_ = false;
+  bool loaded_ = false, stopped_ = false, own_folder_ = false;
 };
 
 }  // namespace
@@ -202,20 +205,20 @@ class TrtexecWorker {
 
 int main(int count, char** arguments) {
   std::vector<std::string> words(arguments + 1, arguments + count);
-  std::string precision = "fp32";
-  if (words.size() >= 2 && words[0] == "--precision") {
-    precision = words[1];
+  std::string precision = "fp32", folder;
+  while (words.size() >= 2 && (words[0] == "--precision" || words[0] == "--folder")) {
+    (words[0] == "--folder" ? folder : precision) = words[1];
     words.erase(words.begin(), words.begin() + 2);
   }
   if (words.empty() || (precision != "fp32" && precision != "fp16" && precision != "int8")) {
-    std::cerr << "usage: prony-engine-trtexec [--precision fp32|fp16|int8] TRTEXEC [OPTIONS…]\n";
+    std::cerr << "usage: prony-engine-trtexec [--precision fp32|fp16|int8] [--folder DIR] TRTEXEC [OPTIONS…]\n";
     return 2;
   }
   const int out = ::dup(STDOUT_FILENO);
   if (out < 0 || ::dup2(STDERR_FILENO, STDOUT_FILENO) < 0) return 1;
   std::signal(SIGPIPE, SIG_IGN);
   (void)prony_open(nullptr);  // nobody recording is no failure
-  prony_engine::TrtexecWorker(out, std::move(words), std::move(precision)).run();
+  prony_engine::TrtexecWorker(out, std::move(words), std::move(precision), std::move(folder)).run();
   ::close(out);
   prony_close();
   return 0;

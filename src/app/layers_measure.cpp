@@ -162,7 +162,7 @@ Result<RecordPlan> plan_of(MeasureOptions& options, const WorkFolder& folder, co
   NetworkRunOptions runs;
   runs.arguments = worker;
   if (trtexec) {
-    auto words = trtexec_worker(options.precision, worker);
+    auto words = trtexec_worker(options.precision, folder.path(), worker);
     if (!words) return Unexpected<Error>(words.error());
     runs.arguments = std::move(*words);
   } else if (worker.empty()) {

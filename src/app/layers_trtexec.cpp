@@ -27,12 +27,13 @@ Result<layers::Recording> profile_of(const std::string& path) {
 
 }  // namespace
 
-Result<std::vector<std::string>> trtexec_worker(const std::string& precision, const CommandWords& program) {
+Result<std::vector<std::string>> trtexec_worker(const std::string& precision, const std::string& folder,
+                                                const CommandWords& program) {
   const auto worker = find_beside_or_in_path("prony-engine-trtexec");
   if (!worker)
     return fail(ErrorCode::absent, "the worker of this engine is not installed", "prony-engine-trtexec",
                 "It is built with prony and stands beside it:  make build");
-  std::vector<std::string> words{*worker, "--precision", precision};
+  std::vector<std::string> words{*worker, "--precision", precision, "--folder", folder};
   if (!program.empty()) {
     words.insert(words.end(), program.begin(), program.end());
     return words;

@@ -12,9 +12,9 @@
 
 namespace prony::app {
 
-// The worker and its arguments; `program`: a trtexec with its options, empty: that of PATH, or of where TensorRT puts
-// it.
-[[nodiscard]] Result<std::vector<std::string>> trtexec_worker(const std::string& precision,
+// The worker and its arguments; `folder`: where it may write; `program`: a trtexec with its options, empty: that of
+// PATH, or of where TensorRT puts it.
+[[nodiscard]] Result<std::vector<std::string>> trtexec_worker(const std::string& precision, const std::string& folder,
                                                               const CommandWords& program);
 
 // From PREFIX.profile.json and PREFIX.layers.json. Where they are not there or no such files, there are no rows, and
