@@ -39,10 +39,15 @@ void read_as(const std::string& text, const std::string& name) {
   (void)canonical(*value);
   read_as_campaign(*value, name);
   PlanChoices choices;
-  if (const auto named = base_file_of(*value, name); named && !named->empty()) choices.base = BaseFile{*named, *value};
+  std::string other = name;  // what is wrong in the base is said of the base's file
+  if (const auto named = base_file_of(*value, name); named && !named->empty()) {
+    choices.base = BaseFile{*named, *value};
+    other = *named;
+  }
   const auto plan = make_plan(*value, name, words, choices);
   if (!plan) {
-    if (plan.error().what.empty() || !plan.error().where.starts_with(name)) std::abort();
+    const std::string& where = plan.error().where;
+    if (plan.error().what.empty() || !(where.starts_with(name) || where.starts_with(other))) std::abort();
     return;
   }
   if (plan->variants.empty() || plan->variants.size() > most_variants) std::abort();
