@@ -60,6 +60,11 @@ struct Reply {
   int status = 0;
   std::string body;
 };
+// How far a fetch has come; 0 of 0: it is not known yet.
+struct FetchState {
+  std::int64_t done_bytes = 0, total_bytes = 0;
+};
+using FetchTeller = std::function<void(const FetchState&)>;
 // Makes a call and waits for its whole answer; `patience_ns` 0: the usual one.
 using Caller = std::function<Fallible<Reply>(const Call&, std::int64_t patience_ns)>;
 
@@ -72,6 +77,11 @@ class Dialect {
   // Whether the server that answers is of this kind: asked before anything else. Gives its version, "" if it tells
   // none.
   [[nodiscard]] virtual Fallible<std::string> greet(const Caller& call) = 0;
+  // Before load(): what the server has to fetch from elsewhere, if that was asked for; `tell` is called from its begin
+  // on, and never where there is nothing to fetch.
+  [[nodiscard]] virtual Fallible<Facts> fetch(const LoadSettings&, const Caller&, const FetchTeller&) {
+    return Facts{};
+  }
   [[nodiscard]] virtual Fallible<Facts> load(const LoadSettings& settings, const Caller& call) = 0;
   [[nodiscard]] virtual Call prompt(const PromptSettings& settings) const = 0;
   // One event of the stream. True: it holds text of the answer, so that its stamp is that of output.

@@ -38,12 +38,23 @@ void Stream::fail(Failure failure) {
   finish();
 }
 
+std::string Stream::finish_word() const {
+  return failure_ ? "error" : called_off_ ? "cancelled" : stopped_ ? "stop" : answer_.finish;
+}
+
 // The span ends now, whenever the rest of it is written. In a full ring its end would be lost: then it ends with the
 // rest.
 void Stream::finish() {
   over_ = true;
-  constexpr std::uint32_t spare = 64;
-  if (prony_span_room() < spare) return;
+  if (has_room_for_end()) end_span();
+}
+
+// A few slots; the ring may be full for good where the recorder was killed.
+bool Stream::has_room_for_end() { return prony_span_room() >= 64; }
+
+// With the word of how it ended: without it one that was called off would look answered.
+void Stream::end_span() {
+  if (!request_.warm_up) prony_span_attribute(span_, "finish", finish_word().c_str());
   prony_span_end(span_, failure_ ? PRONY_FAILED : PRONY_OK);
   span_ended_ = true;
 }
@@ -204,12 +215,11 @@ std::size_t Stream::slots() const noexcept {
 
 json Stream::record() {
   const bool failed_here = failure_.has_value();
-  const std::string finish = failed_here ? "error" : called_off_ ? "cancelled" : stopped_ ? "stop" : answer_.finish;
+  const std::string finish = finish_word();
   if (span_ != 0 && !request_.warm_up) {
     write_spans(span_);
     write_counts(span_);
     prony_span_attribute(span_, "prompt", request_.settings.text.c_str());
-    prony_span_attribute(span_, "finish", finish.c_str());
     for (const auto& [key, value] : request_.attributes) prony_span_attribute(span_, key.c_str(), value.c_str());
     prony_span_attribute(span_, "stamps", all_kernel_stamped_ ? "kernel" : "read");
     if (failed_here) prony_span_attribute(span_, "error", failure_->message.c_str());
@@ -218,7 +228,8 @@ json Stream::record() {
       prony_span_attribute(span_, "answer", json::parse(quoted).get<std::string>().c_str());
     }
   }
-  if (!span_ended_) prony_span_end(span_, failed_here ? PRONY_FAILED : PRONY_OK);
+  // What has no room for its word and was called off stays without an end.
+  if (!span_ended_ && (has_room_for_end() || !(stopped_ || called_off_))) end_span();
   if (failed_here)
     return {{"type", "error"},
             {"error", {{"code", failure_->code}, {"message", failure_->message}, {"id", request_.id}}}};

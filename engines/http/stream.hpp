@@ -69,6 +69,9 @@ class Stream {
   [[nodiscard]] std::unique_ptr<StreamParser> parser_for_answer() const;
   void fail(Failure failure);
   void finish();
+  void end_span();
+  [[nodiscard]] static bool has_room_for_end();
+  [[nodiscard]] std::string finish_word() const;
   [[nodiscard]] bool call_off_if_due();
   void write_spans(prony_span span) const;
   void write_counts(prony_span span) const;

@@ -9,6 +9,7 @@
 #include "model/metrics.hpp"
 #include "reports/figures.hpp"
 #include "reports/json_put.hpp"
+#include "reports/load_figures.hpp"
 #include "reports/text_layout.hpp"
 
 namespace prony {
@@ -75,9 +76,8 @@ RequestCheck check_request(const RequestRow& row) {
   check.asked_prompt_tokens = span.count("asked_prompt_tokens");
   check.asked_output_tokens = span.count("asked_output_tokens");
   check.asked_min_output_tokens = span.count("asked_min_output_tokens");
-  check.cancelled = span.count("cancelled").value_or(0) > 0;
-  const bool complete =
-      span.status == SpanStatus::ok && !check.cancelled && row.finish != "error" && row.finish != "stop";
+  check.cancelled = span.count("cancelled").value_or(0) > 0 || end_of(row) == RequestEnd::cancelled;
+  const bool complete = end_of(row) == RequestEnd::ok && !check.cancelled;
   if (complete && row.prompt_tokens && check.asked_prompt_tokens) {
     const auto asked = static_cast<double>(*check.asked_prompt_tokens);
     check.prompt_kept =
@@ -166,7 +166,7 @@ std::vector<std::string> loop_items(const Summary& summary) {
 }
 
 std::vector<std::string> cancel_items(const Summary& summary) {
-  std::size_t cancelled = 0, told = 0;
+  std::size_t cancelled = 0, told = 0, asked_for = 0;
   std::int64_t tokens = 0;
   std::optional<Estimate> joules;
   bool charged = false;  // then the line "wasted" has their joules
@@ -174,6 +174,7 @@ std::vector<std::string> cancel_items(const Summary& summary) {
     if (!check_request(row).cancelled) continue;
     charged = charged || row.headline.charged;
     ++cancelled;
+    asked_for += row.span.count("cancelled") ? 1 : 0;  // by --cancel-rate; else the load was ended before it was
     if (row.output_tokens) {
       ++told;
       tokens += *row.output_tokens;
@@ -183,7 +184,8 @@ std::vector<std::string> cancel_items(const Summary& summary) {
   }
   if (cancelled == 0) return {};
   std::vector<std::string> items{std::to_string(cancelled) + " of " + counted(summary.requests.size(), "request") +
-                                 " called off by the client, as asked: waste, neither success nor failure"};
+                                 " called off by the client" + (asked_for == cancelled ? ", as asked" : "") +
+                                 ": waste, neither success nor failure"};
   items.push_back(told == 0 ? "the engine did not tell their tokens"
                             : figures::count(static_cast<double>(tokens)) + " output tokens thrown away" +
                                   (told < cancelled ? " in the " + std::to_string(told) + " that tell" : ""));
