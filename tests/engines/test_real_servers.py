@@ -115,6 +115,49 @@ class Answers(http.server.BaseHTTPRequestHandler):
         return self.answer(206, part)
 
 
+class Questions(http.server.ThreadingHTTPServer):
+    """Passes what is asked of a server's counters on to it, and counts the answers: who waits for the next ones waits for no time."""
+
+    daemon_threads = True
+
+    def __init__(self, port):
+        super().__init__(("127.0.0.1", 0), PassedOn)
+        self.there, self.answered = f"http://127.0.0.1:{port}", 0
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def wait_for_more(self, count):
+        deadline, wanted = time.monotonic() + 60, self.answered + count
+        while self.answered < wanted and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.answered >= wanted
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+
+
+class PassedOn(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        try:
+            with urllib.request.urlopen(self.server.there + self.path, timeout=10) as answer:
+                body = answer.read()
+        except OSError:
+            return self.send_error(502)
+        try:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.server.answered += 1
+        except ConnectionError:  # who asked has gone
+            self.close_connection = True
+        return None
+
+
 class RealServer(HttpCase):
     def model(self):
         path = os.path.join(harness.BUILD, "e2e-160k.gguf")
@@ -315,11 +358,7 @@ class Proxied(RealServer, proxy_case.ProxyCase):
         self.start([program_path, "-m", self.model(), "--host", "127.0.0.1", "--port", str(port), "-t", "1", "-c", "2048",
                     "--metrics"], self.environment(), port)
         wait_for_health(self, port)
-        metrics = free_port()
-        process, through = self.proxy(f"http://127.0.0.1:{port}", "--engine-metrics", f"http://127.0.0.1:{port}", "--sink",
-                                      f"prometheus:{metrics}")
-        self.wait_for(metrics, r'prony_events_total\{[^}]*engine\.output_tokens')  # what it counted before is nobody's
-        time.sleep(2)  # it is asked again: what comes between two questions around the window's begin is in part before it
+        process, through, asked, _ = self.counted_proxy(port)
         ask = {"prompt": "Once upon a time", "n_predict": 24, "seed": 7, "temperature": 0, "cache_prompt": False, "ignore_eos": True}
         # A document, then streams of both interfaces: the same tokens straight and through the proxy.
         def texts(at):
@@ -330,7 +369,7 @@ class Proxied(RealServer, proxy_case.ProxyCase):
                                                                 "stream_options": {"include_usage": True}}, b"[DONE]")
             return json.loads(plain[plain.index(b"{"):plain.rindex(b"}") + 1])["content"], pieces(native), pieces(chat)
         self.assertEqual(texts(through), texts(port))
-        time.sleep(2)
+        self.assertTrue(asked.wait_for_more(2))
         logged, spans = self.finished(process)
         self.assertEqual([line["outcome"] for line in logged.values()], ["ok"] * 3, logged)
         self.assertEqual([line["output_tokens"] for line in logged.values()], [24, 24, 12])
@@ -345,6 +384,18 @@ class Proxied(RealServer, proxy_case.ProxyCase):
         self.assertGreater(rows["server"]["cpu_s"], 0)
         self.assertIn("prony-proxy", rows)
         self.assert_charges_close("p.prony")
+
+    def counted_proxy(self, port):
+        """A proxy whose meter has asked the server for its counters; who asks, and where the meter's own figures are.
+
+        Of what is counted between two questions around an edge of the window the window has its part of the time: so two go
+        by before anything is asked, and two before it ends."""
+        metrics, asked = free_port(), Questions(port)
+        self.addCleanup(asked.close)
+        process, through = self.proxy(f"http://127.0.0.1:{port}", "--engine-metrics", asked.url, "--sink", f"prometheus:{metrics}")
+        self.wait_for(metrics, r'prony_events_total\{[^}]*engine\.output_tokens')
+        self.assertTrue(asked.wait_for_more(2))
+        return process, through, asked, metrics
 
     def wait_for(self, metrics, pattern):
         """What Prometheus would scrape, once `pattern` is in it."""
@@ -362,26 +413,22 @@ class Proxied(RealServer, proxy_case.ProxyCase):
         return None
 
     def test_what_the_client_the_proxy_and_the_server_counted_of_one_load_is_the_same(self):
-        program_path, port, metrics = self.installed("llama-server"), free_port(), free_port()
+        program_path, port = self.installed("llama-server"), free_port()
         self.start([program_path, "-m", self.model(), "--host", "127.0.0.1", "--port", str(port), "-t", "1", "-c", "4096",
                     "--parallel", "4", "--metrics"], self.environment(), port)
         wait_for_health(self, port)
-        process, through = self.proxy(f"http://127.0.0.1:{port}", "--engine-metrics", f"http://127.0.0.1:{port}", "--sink",
-                                      f"prometheus:{metrics}")
-        self.wait_for(metrics, r'prony_events_total\{[^}]*engine\.output_tokens')
-        time.sleep(2)
+        process, through, asked, metrics = self.counted_proxy(port)
         summary = self.llm("openai", "--url", f"http://127.0.0.1:{through}", "--rate", "20", "--requests", "12", "--max-tokens",
                            "8", model=None)
         self.assertEqual((summary["load"]["answered"], summary["load"]["failed"]), (12, 0))
         tokens = sum(r["output_tokens"] for r in summary["requests"])
         scraped = self.wait_for(metrics, r'prony_requests_total\{[^}]*outcome="ok"[^}]*\} 12\n')
         self.assertRegex(scraped, r'prony_request_tokens_total\{[^}]*outcome="ok"[^}]*direction="output"\} ' + f"{tokens}\n")
-        time.sleep(2)  # the server's own counters are asked once a second
+        self.assertTrue(asked.wait_for_more(2))
         logged, _ = self.finished(process)
         self.assertEqual([line["outcome"] for line in logged.values()], ["ok"] * 12, logged)
         self.assertEqual(sum(line["output_tokens"] for line in logged.values()), tokens)
         shown = json.loads(self.prony("show", self.path("p.prony"), "--json").out)
-        # The window begins between two questions: of what was counted between them it has its part of the time.
         self.assertAlmostEqual(shown["engine_tokens"][0]["output_tokens"], tokens, delta=1)
 
     def test_a_real_ollama_behind_the_proxy(self):
