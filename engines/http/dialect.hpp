@@ -49,6 +49,9 @@ struct Answer {
   std::optional<std::int64_t> prompt_tokens;  // with the cached ones
   std::optional<std::int64_t> cached_tokens;  // of them, not computed again
   std::optional<std::int64_t> output_tokens;
+  // While it comes: how many tokens of the answer, and of the prompt with its cached ones, had been done at the event
+  // that was read last.
+  std::optional<std::int64_t> output_tokens_so_far, prompt_tokens_so_far;
   std::optional<std::int64_t> draft_tokens, draft_accepted_tokens;  // a small model's proposals, and those kept
   std::optional<std::int64_t> load_ns, queue_ns, prefill_ns, decode_ns, total_ns;
   bool context_full = false;
@@ -72,7 +75,7 @@ class Dialect {
  public:
   virtual ~Dialect() = default;
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
-  // Words of docs/worker-protocol.md, and what the server tells: queue, prefill_time, decode_time, cached_tokens, pid.
+  // Words of docs/worker-protocol.md, what the server tells of a request among them.
   [[nodiscard]] virtual std::vector<std::string> capabilities() const = 0;
   // Whether the server that answers is of this kind: asked before anything else. Gives its version, "" if it tells
   // none.

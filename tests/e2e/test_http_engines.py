@@ -312,8 +312,14 @@ class OpenAiDialect(HttpCase):
         server.strict = True
         self.llm("openai", "--url", server.url + "/v1", "--prompts", self.prompts("plain", "crlf"), "--completions")
         asked = ["stream_options" in message for message in server.prompts()]
-        self.assertEqual(asked, [True, False, False])  # learned once
-        self.assertEqual({s["name"]: s.get("asked_again") for s in self.spans("request")}, {"plain": 1, "crlf": None})
+        self.assertEqual(asked, [True, True, False, False])  # first without what stands in it; learned once
+        self.assertEqual({s["name"]: s.get("asked_again") for s in self.spans("request")}, {"plain": 2, "crlf": None})
+        server = self.fake(fake_llm.OpenAi)
+        server.strict_inside = True
+        rows = self.faults("openai", server, {"plain": None, "crlf": None}, "--force")
+        self.assertEqual([m["stream_options"] for m in server.prompts()],
+                         [{"include_usage": True, "continuous_usage_stats": True}] + 2 * [{"include_usage": True}])
+        self.assertEqual([row["output_tokens"] for row in rows.values()], [6, 6])
 
     def test_the_key_of_a_file_goes_out_and_a_wrong_one_is_told_without_being_printed(self):
         server = self.fake(fake_llm.OpenAi, key="sk-right")
@@ -377,8 +383,6 @@ class LlamaServerDialect(HttpCase):
         span = next(s for s in self.spans("request") if s["name"] == "plain")
         self.assertEqual((span["server_prefill_ns"], span["server_decode_ns"], span["cached_tokens"]), (250_000, 1_500_000, 15))
         self.assertEqual(rows["plain"]["output_tokens"], 7)
-        # Six pieces for seven tokens: none of them is taken for a token.
-        self.assertEqual([s for s in self.spans("token") if s["parent"] == span["id"]], [])
 
     def test_a_full_context_and_refused_drafts_of_llama_server_are_in_the_run(self):
         server = self.fake(fake_llm.OpenAi)

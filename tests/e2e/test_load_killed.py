@@ -100,10 +100,11 @@ class Held(fake_llm.OpenAi):
         return False
 
 
-class HeldAtTheEnd(fake_llm.Ollama):
-    """Never answers who asks it to unload the model: the client's last word."""
+class HeldAround(fake_llm.Ollama):
+    """Never answers who asks it to load the model, before the first request, or to unload it: the client's last word."""
 
-    def __init__(self, **options):
+    def __init__(self, place, **options):
+        self.place = place
         self.reached = threading.Event()
         self.released = threading.Event()
         super().__init__(**options)
@@ -113,7 +114,7 @@ class HeldAtTheEnd(fake_llm.Ollama):
         super().close()
 
     def answer(self, out, method, path, message):
-        if message.get("keep_alive") == 0:
+        if path == "/api/generate" and not message.get("prompt") and (message.get("keep_alive") == 0) == (self.place == "end"):
             self.reached.set()
             self.released.wait(60)
             return False
@@ -217,12 +218,31 @@ class InEachPhase(Killed):
         self.after_client(process, "between")
 
     def test_a_client_that_is_killed_at_its_last_word_fails_the_run_with_every_answer_in_it(self):
-        server = self.fake(HeldAtTheEnd)
+        server = self.fake(HeldAround, place="end")
         process = self.start("ollama", server, "--streams", "2", "--requests", "4", name="end")
         client = self.client_of(process)
         self.reach(server, process)
         os.kill(client, signal.SIGKILL)
         self.assertEqual(self.after_client(process, "end", planned=4)["ok"], 4)
+
+    def test_whoever_is_killed_while_the_model_is_loaded_leaves_no_request_and_no_success(self):
+        for who in ("client", "prony"):
+            with self.subTest(who=who):
+                server = self.fake(HeldAround, place="load")
+                process = self.start("ollama", server, "--streams", "2", "--requests", "4", name=who)
+                client = self.client_of(process)
+                self.reach(server, process)
+                os.kill(client if who == "client" else process.pid, signal.SIGKILL)
+                if who == "client":
+                    told = process.communicate(timeout=110)[1]
+                    self.assertEqual(process.returncode, 125, told)
+                    self.assertRegex(told, "the model was not loaded")
+                    summary = json.loads(self.prony("show", self.path(who + ".prony"), "--json").out)
+                    self.assertIn("workload-failed", [event["kind"] for event in summary["events"]])
+                    self.assertNotEqual(summary["process"].get("rss_peak_bytes"), 0)  # not seen is not none
+                else:
+                    summary = self.after_prony(process, client, who)
+                self.assertEqual(summary["requests"], [])
 
     def test_a_prony_that_is_killed_leaves_a_run_with_every_answer_and_no_client(self):
         for place in ("connect", "sending", "waiting", "mid-stream"):

@@ -218,6 +218,11 @@ class RealServer(HttpCase):
         self.check(summary, "llama-server", self.spans("request"))
         self.assertEqual({r["output_tokens"] for r in summary["requests"]}, {16})
         self.assertEqual({s["cached_tokens"] for s in self.spans("request")}, {0})
+        tokens = self.spans("token")
+        for span in self.spans("request"):  # each token has the time of its piece, and the queue has its end
+            ends = sorted(token["end_ns"] for token in tokens if token["parent"] == span["id"])
+            self.assertEqual(len(ends), 16)
+            self.assertTrue(span["begin_ns"] + span["begun_after_ns"] <= ends[0] <= ends[-1] <= span["end_ns"])
         with open(self.path("long.jsonl"), "w", encoding="utf-8") as file:
             file.write(json.dumps({"prompt": "word " * 3000, "id": "long"}) + "\n" + json.dumps({"prompt": "hi", "id": "short"}) + "\n")
         summary = self.llm("openai", "--url", url, "--max-tokens", "8", "--prompts", self.path("long.jsonl"), code=1, name="o",
