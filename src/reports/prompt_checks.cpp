@@ -175,9 +175,9 @@ std::vector<std::string> cancel_items(const Summary& summary) {
     charged = charged || row.headline.charged;
     ++cancelled;
     asked_for += row.span.count("cancelled") ? 1 : 0;  // by --cancel-rate; else the load was ended before it was
-    if (row.output_tokens) {
+    if (const auto made = row.output_tokens ? row.output_tokens : row.span.count("output_tokens_so_far")) {
       ++told;
-      tokens += *row.output_tokens;
+      tokens += *made;
     }
     if (row.headline.resolvable && row.headline.gross)
       joules = joules ? *joules + *row.headline.gross : *row.headline.gross;
@@ -192,6 +192,28 @@ std::vector<std::string> cancel_items(const Summary& summary) {
   if (joules && !charged && !ran_at_once(summary))
     items.push_back(figures::joules(*joules, summary.headline_mark()) + " in their windows");
   return items;
+}
+
+std::optional<PiecesRead> pieces_read(const Summary& summary) {
+  std::optional<PiecesRead> read;
+  for (const RequestRow& row : summary.requests) {
+    const auto pieces = row.span.count("chunks");
+    if (!pieces || *pieces <= 0 || end_of(row) != RequestEnd::ok) continue;
+    if (!read) read.emplace();
+    read->pieces += *pieces;
+    read->together += row.span.count("chunks_stamped_together").value_or(0);
+  }
+  return read;
+}
+
+std::vector<std::string> pieces_warnings(const Summary& summary) {
+  const auto read = pieces_read(summary);
+  if (!read || !read->too_late()) return {};
+  const double share = static_cast<double>(read->together) / static_cast<double>(read->pieces);
+  return {
+      figures::percent(share) +
+      " of the answers' pieces were read together with a later one and have its time, for the client did not get to "
+      "read in time: TTFT is too long for those, gaps between tokens too short, decode too fast"};
 }
 
 std::vector<std::string> conversation_items(const Summary& summary) {
