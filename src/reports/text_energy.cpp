@@ -219,17 +219,22 @@ std::vector<std::string> unresolvable(const Summary& summary) {
     out.push_back("and " + std::to_string(more) + " more (`prony show --json` names them)");
   }
   std::size_t count = 0;
-  double needed = 0;
+  std::vector<double> needed;
   for (const RequestRow& row : summary.requests) {
     if (row.headline.resolvable || stamped_without_waiting(row)) continue;
     ++count;
-    needed = std::max(needed, row.headline.needed_s.value_or(0));
+    if (row.headline.needed_s) needed.push_back(*row.headline.needed_s);
   }
   if (count > 0) {
     std::string line =
         std::to_string(count) + " of " + std::to_string(summary.requests.size()) + " prompts: too short for the sensor";
-    if (needed > 0)
-      line += "; a prompt would have to last " + figures::seconds(needed) + " (try a larger --max-tokens)";
+    if (!needed.empty()) {
+      std::ranges::sort(needed);
+      const double middle = needed[needed.size() / 2], most = needed.back();  // those that drew little need longest
+      line += "; a prompt would have to last " + figures::seconds(most);
+      if (most > 2 * middle) line += ", half of them " + figures::seconds(middle);
+      line += " (try a larger --max-tokens)";
+    }
     out.push_back(line);
   }
   return out;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "reports/text_parts.hpp"
+
 namespace prony {
 namespace {
 
@@ -98,6 +100,21 @@ TEST(PromptChecks, PiecesThatWereReadTogetherAreAWarningFromATenthOn) {
   EXPECT_EQ(pieces_read(summary({one, other, failed}))->pieces, 100);
   EXPECT_THAT(pieces_warnings(summary({other, other, failed})), IsEmpty());
   EXPECT_FALSE(pieces_read(summary({counted_request("d", 10, 5)})));
+}
+
+// Kills: the one prompt that ran beside nobody else's work, which drew next to nothing, speaking for a hundred others.
+TEST(PromptChecks, HowLongAPromptWouldHaveToLastIsToldOfMostAndOfHalfOfThemWhereTheyDiffer) {
+  const auto needs = [](std::vector<double> lengths_s) {
+    std::vector<RequestRow> rows;
+    for (const double length : lengths_s) {
+      rows.push_back(counted_request("a", 10, 5));
+      rows.back().headline.resolvable = false;
+      rows.back().headline.needed_s = length;
+    }
+    return text::unresolvable(summary(std::move(rows)));
+  };
+  EXPECT_THAT(needs({0.07, 1.1, 0.05}), ElementsAre(HasSubstr("to last 1.10 s, half of them 70.0 ms (")));
+  EXPECT_THAT(needs({0.07, 0.06, 0.05}), ElementsAre(HasSubstr("to last 70.0 ms (")));
 }
 
 TEST(PromptChecks, ModelsHaveARowEachWithTokensOfWhatSucceeded) {
