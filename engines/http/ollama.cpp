@@ -1,5 +1,7 @@
 // Ollama's own interface (/api/…) and that of hailo-ollama, which speaks it in part: no load, no options beyond the
 // usual, and of times and counts only total_duration and eval_count.
+#include <algorithm>
+
 #include "dialect.hpp"
 #include "fetch_progress.hpp"
 
@@ -29,9 +31,9 @@ class Ollama final : public Dialect {
   [[nodiscard]] Fallible<std::string> greet(const Caller& call) override {
     const auto version = get_json(call, "/api/version");
     if (version) return text_of(*version, "version");
-    if (!hailo_ || version.error().code == "unreachable") return tl::unexpected<Failure>(version.error());
+    if (!hailo_ || version.error().code == "unreachable") return tl::unexpected<Failure>(no_ollama(version.error()));
     const auto tags = get_json(call, "/api/tags");  // without a version, its list must be there
-    if (!tags) return tl::unexpected<Failure>(tags.error());
+    if (!tags) return tl::unexpected<Failure>(no_ollama(tags.error()));
     return std::string();
   }
 
@@ -51,14 +53,20 @@ class Ollama final : public Dialect {
     std::string names;  // of all that are
   };
   [[nodiscard]] Fallible<Listed> find_model(const std::string& model, const Caller& call) const;
-  void add_details(const Caller& call, Facts& facts) const;
+  // Another kind of server answers that it does not know what every Ollama knows.
+  [[nodiscard]] static Failure no_ollama(const Failure& failure) {
+    if (!failure.message.starts_with("HTTP 404")) return failure;
+    return Failure{"refused", "this is no Ollama: it has no /api/version (another --engine?)"};
+  }
+  void add_details(const Caller& call, Facts& facts);
   [[nodiscard]] json running(const Caller& call) const;
   [[nodiscard]] Fallible<void> verify(const LoadSettings& settings, const Caller& call, Facts& facts) const;
 
   bool hailo_;
   std::string model_, keep_alive_;  // as the server lists it
   json options_ = json::object();   // the runner's: the same in every request, for another value loads the model anew
-  bool brought_ = false;            // it was not in memory before we came
+  std::optional<std::int64_t> trained_ctx_;  // the longest context that the model was made for
+  bool brought_ = false;                     // it was not in memory before we came
 };
 
 // The server takes a registry's address with its scheme and lists it without.
@@ -116,7 +124,8 @@ Fallible<Facts> Ollama::fetch(const LoadSettings& settings, const Caller& call, 
   return facts;
 }
 
-void Ollama::add_details(const Caller& call, Facts& facts) const {
+void Ollama::add_details(const Caller& call, Facts& facts) {
+  trained_ctx_.reset();
   const auto show = post_json(call, "/api/show", {{"model", model_}});
   if (!show) return;  // what it would tell is absent
   const json& details = member(*show, "details");
@@ -125,8 +134,8 @@ void Ollama::add_details(const Caller& call, Facts& facts) const {
   const json& info = member(*show, "model_info");
   if (const auto count = whole(info, "general.parameter_count")) facts.emplace_back("model.parameters", *count);
   const std::string architecture = text_of(info, "general.architecture");
-  if (const auto trained = whole(info, (architecture + ".context_length").c_str()))
-    facts.emplace_back("model.ctx_trained", *trained);
+  trained_ctx_ = whole(info, (architecture + ".context_length").c_str());
+  if (trained_ctx_) facts.emplace_back("model.ctx_trained", *trained_ctx_);
 }
 
 json Ollama::running(const Caller& call) const {
@@ -138,11 +147,13 @@ json Ollama::running(const Caller& call) const {
   return {};
 }
 
-// What the server does with what was asked, as far as it shows it.
+// What the server does with what was asked, as far as it shows it. Of a context beyond the one that the model was
+// trained with it shows what was asked, and takes no more than that one (llm/server.go).
 Fallible<void> Ollama::verify(const LoadSettings& settings, const Caller& call, Facts& facts) const {
   const json row = running(call);
   if (row.is_null()) return {};
-  const auto context = whole(row, "context_length");
+  auto context = whole(row, "context_length");
+  if (context && trained_ctx_) context = std::min(*context, *trained_ctx_);
   if (context) facts.emplace_back("engine.ctx", *context);
   if (context && settings.ctx && *context != *settings.ctx)
     return failed("refused", "a context of " + std::to_string(*settings.ctx) + " was asked for and the server took " +

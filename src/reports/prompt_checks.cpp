@@ -210,10 +210,10 @@ std::vector<std::string> pieces_warnings(const Summary& summary) {
   const auto read = pieces_read(summary);
   if (!read || !read->too_late()) return {};
   const double share = static_cast<double>(read->together) / static_cast<double>(read->pieces);
-  return {
-      figures::percent(share) +
-      " of the answers' pieces were read together with a later one and have its time, for the client did not get to "
-      "read in time: TTFT is too long for those, gaps between tokens too short, decode too fast"};
+  return {figures::percent(share) +
+          " of the answers' pieces were there together with a later one when they were read, and have its time (the "
+          "server sent them together, or this client was kept from reading): TTFT may be too long for those, gaps "
+          "between tokens too short and decode too fast"};
 }
 
 std::vector<std::string> conversation_items(const Summary& summary) {

@@ -35,7 +35,7 @@ struct RequestCheck {
 [[nodiscard]] std::vector<std::string> cancel_items(const Summary& summary);
 
 // Of a server's answers: pieces of their streams, and those of them that were read in one go with a later one, whose
-// time they then have: the client did not get to read in time. Absent: no client of a server told.
+// time they then have: sent together, or the client did not get to read in time. Absent: no client of a server told.
 struct PiecesRead {
   std::int64_t pieces = 0, together = 0;
   // So many that times to the first token are too long and gaps and decode too short.

@@ -211,6 +211,22 @@ class OllamaDialect(HttpCase):
         self.assertEqual(loads[-1]["keep_alive"], 0)  # it was not in memory before: it does not stay
         self.assertEqual(self.load("x.json")["requests"][0]["answer"], "".join(fake_llm.WORDS))
 
+    def test_a_context_that_the_server_shows_and_does_not_take_is_refused(self):
+        class Shows(fake_llm.Ollama):
+            def answer(self, out, method, path, message):
+                if path == "/api/ps":  # as Ollama does: what was asked for, whatever the model was trained with
+                    return out.document({"models": [{"name": "tiny:latest", "context_length": self.ctx}]})
+                return super().answer(out, method, path, message)
+
+        server = self.fake(Shows)
+        ask = ("--url", server.url, "--prompts", self.prompts("plain"))
+        server.ctx = 4096
+        self.llm("ollama", *ask, "--ctx", "4096", code=125)
+        self.assertIn("a context of 4096 was asked for and the server took 2048", self.err)
+        self.assertEqual(server.prompts(), [])
+        self.llm("ollama", *ask, name="own")  # its own default beyond that is no more than that either
+        self.assertEqual(self.facts("own")["engine.ctx"], "2048")
+
     def test_a_cloud_models_joules_are_nobodys_here(self):
         server = self.fake(fake_llm.Ollama)
         summary = self.llm("ollama", "--url", server.url, "--prompts", self.prompts("plain"), model="big-cloud")
@@ -274,6 +290,12 @@ class OllamaDialect(HttpCase):
         server = self.fake(fake_llm.Ollama)
         self.llm("ollama", "--prompts", self.prompts("plain"), env={"OLLAMA_HOST": f"127.0.0.1:{server.port}"})
         self.assertEqual(len(server.prompts()), 1)
+
+    def test_another_kind_of_server_is_told_from_one_that_is_down(self):
+        for engine, kind, words in (("ollama", fake_llm.OpenAi, "this is no Ollama"), ("hailo-ollama", fake_llm.OpenAi, "this is no Ollama"),
+                                    ("llama-server", fake_llm.Ollama, "this is no llama-server")):
+            self.llm(engine, "--url", self.fake(kind).url, "--prompts", self.prompts("plain"), code=125)
+            self.assertRegex(self.err, words + r"[^\n]*--engine")
 
     def test_what_an_engine_cannot_do_is_refused_by_name(self):
         server = self.fake(fake_llm.Ollama)

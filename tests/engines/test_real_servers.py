@@ -266,6 +266,9 @@ class RealServer(HttpCase):
         for span in self.spans("request"):
             parts = span["server_load_ns"] + span["server_prefill_ns"] + span["server_decode_ns"] + span["server_queue_ns"]
             self.assertEqual(parts, span["server_total_ns"])
+        # It shows a longer context as if it had taken it, and cuts it to what the model was made for.
+        self.llm("ollama", "--threads", "1", "--ctx", "4096", code=125, name="long", env={"OLLAMA_HOST": f"127.0.0.1:{port}"})
+        self.assertIn("a context of 4096 was asked for and the server took 2048", self.err)
 
 
 class Fetched(RealServer):
