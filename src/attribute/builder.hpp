@@ -61,7 +61,8 @@ class Builder {
   [[nodiscard]] bool dead(const Curve& curve) const;
   [[nodiscard]] bool too_coarse(const Curve& curve) const;
   [[nodiscard]] bool choose_headline_of(const std::vector<bool>& left_out);
-  [[nodiscard]] Estimate charged(double value, const Measured& gross, double length_s, double staleness_s) const;
+  [[nodiscard]] Estimate charged(double value, const Measured& gross, double clocks, double idle_s,
+                                 const std::optional<Estimate>& idle_w) const;
 
   const Attribution::State& state_;
   std::vector<Curve> curves_;         // energy and use

@@ -30,11 +30,19 @@ void Builder::find_pieces() {
   }
 }
 
-// What a span is charged carries the doubt of its window's edges in proportion, and of the CPU clocks.
-Estimate Builder::charged(double value, const Measured& gross, double length_s, double staleness_s) const {
+// What a span is charged carries the doubt of its window's edges in proportion, and of the CPU clocks. Where an idle
+// power was taken away, the edges' is that of all it drew, idle included, and the idle power's comes on top: an idle
+// power that is a watt too high takes its part of that watt, however little is left. `idle_s`: for how long the idle
+// power was taken from it; below 0: given to it.
+Estimate Builder::charged(double value, const Measured& gross, double clocks, double idle_s,
+                          const std::optional<Estimate>& idle_w) const {
   const Estimate& whole = gross.estimate;
-  const double clocks = std::min(1.0, 2 * staleness_s / std::max(length_s, 1e-9));
-  return part_of(value, whole, share_of(value, whole.value) * clocks);
+  const double drawn = idle_w ? value + idle_s * idle_w->value : value;
+  const Estimate part = part_of(drawn, whole, share_of(drawn, whole.value) * clocks);
+  if (!idle_w) return part;
+  const double down = idle_s * (idle_w->value - idle_w->high), up = idle_s * (idle_w->value - idle_w->low);
+  return {value, value - (part.value - part.low) + std::min({down, up, 0.0}),
+          value + (part.high - part.value) + std::max({down, up, 0.0}), part.kind};
 }
 
 // Where requests overlap: what each is charged, and by which rule.
@@ -78,6 +86,25 @@ std::string charge_method(const Span& span, const std::string& target, const Cha
   return method;
 }
 
+// Seconds that each span has of the time in which its target did something for spans: those of several at once are
+// parted equally.
+std::vector<double> own_seconds(const std::vector<Piece>& pieces, const Plan& plan, std::size_t spans) {
+  std::vector<double> own(spans, 0.0);
+  for (const Piece& piece : pieces) {
+    if (piece.owners.empty()) continue;
+    const double each =
+        seconds_of(plan.fixed[piece.to] - plan.fixed[piece.from]) / static_cast<double>(piece.owners.size());
+    for (const std::size_t owner : piece.owners) own[owner] += each;
+    for (const std::size_t viewer : piece.viewers) own[viewer] += each;
+  }
+  return own;
+}
+
+// What part of the idle power lies under a target and was not given back to it.
+double taken_away(const Parties& parties, std::size_t target, double idle_j) {
+  return parties.time[target] - (idle_j != 0 ? parties.given[target] / idle_j : 0);
+}
+
 // What the fitted costs leave open comes on top of what is not known of the edges.
 void widen(Estimate& part, double sigma) {
   constexpr double normal_975 = 1.96;
@@ -92,10 +119,16 @@ void Builder::charge_spans(const Curve& curve, const Shared& shared, ChannelLedg
   const std::vector<Span>& spans = state_.spans;
   const auto& pieces = shared.accelerator && !synchronised_.empty() ? synchronised_ : pieces_;
   std::vector<Shares> by_target;
+  // By target: for how long the idle power was taken away from each span; only where there is one.
+  std::vector<std::vector<double>> own_s;
+  const double window_s = ledger_.window.length().seconds().value();
   std::vector<double> to_spans(targets_.size(), 0.0);
   for (std::size_t target = 0; shared.parties && target < pieces.size(); ++target) {
     by_target.push_back(share_target(curve, shared, target, pieces[target], row));
     to_spans[target] = by_target.back().given;
+    own_s.push_back(row.idle_w ? own_seconds(pieces[target], state_.plan, spans.size()) : std::vector<double>{});
+    const double kept = row.idle_w ? taken_away(*shared.parties, target, row.idle_w->value * window_s) : 0;
+    for (double& own : own_s.back()) own *= kept;
   }
   std::map<std::pair<std::size_t, bool>, SharedText> methods;  // by target; of requests, of all else
   const auto words_of = [&](const Span& span, std::size_t target) {
@@ -113,7 +146,9 @@ void Builder::charge_spans(const Curve& curve, const Shared& shared, ChannelLedg
     if (shared.parties) {
       const Shares& shares = by_target[target_of_[i]];
       sigma = shares.sigma[i];
-      part = charged(shares.parts[i], gross, span.interval.length().seconds().value(), shared.split->staleness_s);
+      const double clocks =
+          std::min(1.0, 2 * shared.split->staleness_s / std::max(span.interval.length().seconds().value(), 1e-9));
+      part = charged(shares.parts[i], gross, clocks, row.idle_w ? own_s[target_of_[i]][i] : 0, row.idle_w);
       if (sigma > 0) widen(*part, sigma);
       if (shares.owner[i])
         ledger_.charges.push_back(

@@ -222,6 +222,33 @@ TEST(TargetLaws, ABaselineThatIsOffTakesNobodysTruthOutOfItsDoubt) {
   EXPECT_FALSE(told.target_share);
 }
 
+// Kills: requests without the doubt of the baseline, whose millijoules beside an idle power that is off by joules then
+// look sure; and one that each of two at once has whole.
+TEST(TargetLaws, ABaselineThatIsOffTakesNoRequestsTruthOutOfItsDoubt) {
+  Office office;
+  office.add_energy("package-0", Power{{origin, at_s(3)}, {20, 20.2}});
+  office.add_cpu(Scope::host, "", steady(1));
+  office.add_cpu(Scope::target, "a", Power{{origin, at_s(3)}, {0, 0.5}});
+  office.options.targets = {"a"};
+  office.options.requests_target = "a";
+  office.options.known_idle = {{"test.package-0.energy", {20.25, 19.5, 21, EstimateKind::interval_95}}};
+  office.window(3, 7);
+  office.run.spans.push_back(span(10, SpanKind::request, "one", at_s(3), at_s(6)));
+  office.run.spans.push_back(span(11, SpanKind::request, "two", at_s(4), at_s(7)));
+  std::size_t seen = 0;
+  for (const SpanEnergy& one : office.attribute(8).spans) {
+    if (one.span.value != 10 && one.span.value != 11) continue;
+    ASSERT_TRUE(one.charged);
+    ++seen;
+    EXPECT_NEAR(one.charged->value, -0.05, 0.01) << "2 s of its own, half of 0.05 W too little";
+    EXPECT_LT(one.charged->low, one.charged->value - 0.7) << "half of 2 s of the baseline's 0.75 W is its doubt";
+    EXPECT_GT(one.charged->low, one.charged->value - 1.1);
+    EXPECT_GT(one.charged->high, 0.2) << "the truth: half of 2 s of 0.2 W";
+    EXPECT_LT(one.charged->high, 1.1);
+  }
+  EXPECT_EQ(seen, 2U);
+}
+
 // Kills: a policy that touches what is above idle, or that makes joules.
 TEST(TargetLaws, APolicyMovesEnergyOnlyOutOfTheIdleBucket) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
