@@ -53,6 +53,7 @@ Result<Followers> Followers::create(const RecordOptions& options, const Follower
     follow.each_process = each_process;
     follow.tells_processes = use.writes_run;
     follow.sparing = use.monitor;
+    follow.ticks = use.ticks;
     if (use.inside_program) follow.own_pid = nobody;
     Machine& usual = measured.kind() == MachineKind::simulated ? live : measured;
     Machine& where = use.processes != nullptr ? *use.processes : usual;

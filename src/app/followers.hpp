@@ -28,6 +28,7 @@ struct FollowersFor {
   bool command = false;                  // it has one
   bool inside_program = false;           // this very process is a target, not Prony's own
   std::optional<Duration> monitor = {};  // it goes on for months and ticks this often: what it costs is spared
+  std::optional<Duration> ticks = {};    // how often a Run ticks, where that is known
   Machine* processes = nullptr;          // where others than the command are followed; null: see create()
   bool writes_run = true;                // who uses what, process by process, is written somewhere
 };

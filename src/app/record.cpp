@@ -128,7 +128,8 @@ Result<void> Recording::prepare() {
     if (!ends) return Unexpected<Error>(ends.error());
     ends_.emplace(std::move(*ends));
   }
-  auto followers = Followers::create(o, {.command = has_command()}, *sensors, *machine_, *live_);
+  auto followers =
+      Followers::create(o, {.command = has_command(), .ticks = times_.interval}, *sensors, *machine_, *live_);
   if (!followers) return Unexpected<Error>(followers.error());
   followers_ = std::move(*followers);
   followers_.watch_devices(*machine_, *sensors);

@@ -1,7 +1,7 @@
 // LookPace: when the list of processes is looked at next. Pure.
-// Plain: every `period`. Sparing, for what runs for months beside ticks that are far apart: a look takes about 1/1000
-// of the time, at most a second or a tick after the one before, and the last look before a tick ends just before it.
-// What ticks tell is then as new as with a look every 100 ms, for one look a tick. Thread promise: any.
+// Plain: every `period`. Sparing, beside ticks that are far apart: a look takes about 1/1000 of the time, at most a
+// second or a tick after the one before, and the last look before a tick ends just before it. What ticks tell is then
+// as new as with a look every 100 ms, for one look a tick. Thread promise: any.
 #pragma once
 
 #include <algorithm>
