@@ -184,6 +184,10 @@ void Followers::survey() {
   if (follower_) follower_->survey();
 }
 
+void Followers::look() {
+  if (follower_) follower_->look_now();
+}
+
 void Followers::finish(const std::optional<ExitStatus>& exit) {
   if (carrier_) carrier_->finish();
   if (devices_)

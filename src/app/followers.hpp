@@ -59,6 +59,8 @@ class Followers {
   // Of the selectors; the command's is not among them.
   [[nodiscard]] std::vector<std::string> selected() const;
   void survey();
+  // Everybody is looked at now, so that the next tick has what was used until now.
+  void look();
   // When sampling has ended: the last look, and the totals of the command, whose end is known where there is an `exit`.
   void finish(const std::optional<ExitStatus>& exit);
 

@@ -17,7 +17,7 @@ namespace {
 // them, and where nothing tells them but a listing.
 constexpr Duration check_told = milliseconds(30'000), check_numbers = milliseconds(5'000),
                    list_at_least = milliseconds(1'000);
-constexpr Duration distrust = milliseconds(60'000);      // after numbers had not told somebody
+constexpr Duration most_distrust = milliseconds(3'600'000);
 constexpr std::size_t always_asked = 64;                 // numbers; to ask for one costs less than to list one
 constexpr std::uint64_t longest_check_gap = 1024;        // looks
 constexpr std::int64_t children_cost_factor = 100;       // reading children's times may take 1/100 of the time
@@ -86,6 +86,7 @@ Result<void> ProcessTable::gather(Instant now, bool all) {
   const bool in_turn = born_.advance(now, newest_pid_, std::max(always_asked, order_.size()));
   // Numbers are those of another namespace where no process clock can be read by them.
   const bool may_ask = in_turn && !reads_stat_ && now >= ask_from_;
+  if (may_ask) ask_for_those_told(now);
   listed_ = first_ || all || batch_.lost || ((births || moved_) && !may_ask) || now >= list_again_;
   moved_ = births;
   if (listed_) {
@@ -143,14 +144,27 @@ Result<void> ProcessTable::list_everybody(Instant now, bool may_ask) {
                         const std::int64_t pid = newcomer.facts.stat.pid;
                         return !born_.holds(pid) && !given_out_between(newest_pid_, newest, pid);
                       });
-  if (missed) ask_from_ = now + distrust;
+  if (missed) {  // where numbers tell nothing (a file laid over /proc/loadavg), it happens again and again
+    ask_from_ = now + distrust_;
+    distrust_ = std::min(2 * distrust_, most_distrust);
+  }
   const bool by_numbers = may_ask && !missed;
   list_again_ = now + (!by_numbers ? list_at_least : options_.events != nullptr ? check_told : check_numbers);
   return {};
 }
 
+// Whoever took a number out of turn is told of all the same, where births are.
+void ProcessTable::ask_for_those_told(Instant now) {
+  for (const Birth& birth : batch_.births)
+    if (birth.thread == birth.process && !born_.holds(birth.process) && row(birth.process) == nullptr)
+      born_.ask_again(now, birth.process);
+}
+
 void ProcessTable::ask_for_newcomers() {
-  born_.ask([this](std::int64_t number) {
+  // To the thread that asks, and to it alone, the kernel gives the clock of its process by the thread's number, too.
+  const std::int64_t this_thread = machine_.kind() == MachineKind::live ? ::gettid() : 0;
+  born_.ask([this, this_thread](std::int64_t number) {
+    if (number == this_thread) return true;
     const auto clock = machine_.process_cpu_time(number);
     if (!clock && clock.error().code == ErrorCode::gone) return false;  // it is a thread's, or does not show yet
     return meet({number, 0}, row(number));

@@ -161,6 +161,7 @@ class ProcessTable {
   [[nodiscard]] bool births_since_last_look();
   void gather_children_times(Instant now, bool all);
   [[nodiscard]] Result<void> list_everybody(Instant now, bool may_ask);
+  void ask_for_those_told(Instant now);
   void ask_for_newcomers();
   bool meet(const ListedProcess& listed, FollowedProcess* known);  // false: nobody of that number could be read
   void gather_rechecks();
@@ -241,6 +242,7 @@ class ProcessTable {
   // Of targets' processes that ran, of those that slept, of everybody else's: since they were read.
   bool children_due_ = false, sleepers_children_due_ = false, all_children_due_ = false;
   NewNumbers born_;
+  Duration distrust_ = milliseconds(60'000);  // so long births are listed, should numbers not tell somebody
   Instant list_again_, ask_from_, read_children_again_, read_all_children_again_, residents_again_;
   Instant read_sleepers_children_again_, sleepers_residents_again_;
   std::uint64_t look_ = 0;

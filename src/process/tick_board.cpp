@@ -35,14 +35,15 @@ std::int64_t read_process_clock(Machine& machine, std::int64_t pid, File* stat, 
   return static_cast<std::int64_t>(parsed->user_ticks + parsed->system_ticks) * ns_per_tick();
 }
 
-// The last number of /proc/loadavg, of our process id namespace. Source: proc(5), fs/proc/loadavg.c.
+// The last number of /proc/loadavg, of our process id namespace; −1: not told (somebody lives, so it is not 0, as some
+// sandboxes have it). Source: proc(5), fs/proc/loadavg.c.
 std::int64_t read_newest_pid(File* loadavg) noexcept {
   if (loadavg == nullptr) return -1;
   std::array<char, 128> buffer;
   const auto got = loadavg->read(buffer);
   const auto text = trim(std::string_view(buffer.data(), got > 0 ? static_cast<std::size_t>(got) : 0));
-  if (text.empty()) return -1;
-  return parse_i64(text.substr(text.rfind(' ') + 1)).value_or(-1);
+  const auto newest = text.empty() ? std::nullopt : parse_i64(text.substr(text.rfind(' ') + 1));
+  return newest && *newest > 0 ? *newest : -1;
 }
 
 TickBoard::TickBoard(Machine& machine, std::size_t targets, const std::vector<double>& cpus)

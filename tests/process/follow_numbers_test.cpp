@@ -50,6 +50,70 @@ TEST(FollowNumbers, WhoTookANumberOutOfTurnIsFoundByAListingAndFromThenOnMoreAre
   }
 }
 
+// Bug: whoever took a number out of turn waits for a listing although its birth is told.
+TEST(FollowNumbers, WhoTookANumberOutOfTurnIsFoundAtOnceWhereItsBirthIsTold) {
+  ScriptedProc proc;
+  auto [events, f] = follow_told(proc, {choice(SelectorKind::comm, "late")});
+  for (int i = 0; i < 20; ++i) {
+    proc.pass(100);
+    f.read();
+  }
+  add_out_of_turn(proc, 5000, 7 * ms);
+  events->next.births.push_back({1, 5000, 5000, proc.machine.now()});
+  proc.pass(100);
+  f.read();
+  EXPECT_EQ(f.cpu_ns(0), 7 * ms);
+  EXPECT_EQ(f.members("late"), Names{"late"});
+}
+
+// How many looks, 100 ms apart, until the target has used more than `before`; 100: none of them shows it.
+int looks_until_more(ScriptedProc& proc, Followed& f, std::int64_t before) {
+  for (int looks = 1; looks < 100; ++looks) {
+    proc.pass(100);
+    f.read();
+    if (f.cpu_ns(0) > before) return looks;
+  }
+  return 100;
+}
+
+// Bug: a number that stands still for ever (a sandbox tells 0) says that nobody was born.
+TEST(FollowNumbers, WhereNoNumberIsToldEverybodyIsListedEachSecond) {
+  ScriptedProc proc;
+  proc.machine.set_file("/proc/loadavg", "0.00 0.00 0.00 0/0 0");
+  auto f = follow(proc, {choice(SelectorKind::comm, "late")});
+  for (int i = 0; i < 20; ++i) {
+    proc.pass(100);
+    f.read();
+  }
+  add_out_of_turn(proc, 5000, 7 * ms);
+  EXPECT_LE(looks_until_more(proc, f, 0), 11);
+}
+
+// Bug: a file laid over /proc/loadavg is believed again each minute.
+TEST(FollowNumbers, NumbersThatDidNotTellAgainAreDistrustedForLonger) {
+  ScriptedProc proc;
+  auto f = follow(proc, {choice(SelectorKind::comm, "late")});
+  const auto pass_s = [&](int seconds) {
+    for (int i = 0; i < 10 * seconds; ++i) {
+      proc.pass(100);
+      f.read();
+    }
+  };
+  std::int64_t used = 0;
+  for (const int wait_s : {7, 62, 100}) {
+    pass_s(wait_s);
+    add_out_of_turn(proc, 5000 + wait_s, 7 * ms);
+    const int looks = looks_until_more(proc, f, used);
+    used += 7 * ms;
+    EXPECT_EQ(f.cpu_ns(0), used);
+    if (wait_s == 100) {
+      EXPECT_LE(looks, 11) << "100 s after the second of them";
+    } else {
+      EXPECT_GT(looks, 11) << "it was distrusted already: this test shows nothing";
+    }
+  }
+}
+
 // Bug: whoever is there when events were lost, and was not told, is found half a minute later.
 TEST(FollowNumbers, EverybodyIsListedWhereEventsWereLost) {
   ScriptedProc proc;
