@@ -76,7 +76,7 @@ class Follower final : public ProcessFollower, private Sensor {
         options_(std::move(options)),
         why_not_better_(std::move(why_not_better)),
         match_(std::move(match)),
-        pace_(options_.look_period, ticks_of(options_)),
+        pace_(options_.look_period, ticks_of(options_), options_.sparing ? LookPace::for_months : LookPace::for_a_run),
         table_(machine, match_,
                {targets_.size(), options_.each_process, options_.own_pid, options_.events.get(),
                 options_.sparing.has_value()}),
