@@ -17,6 +17,10 @@ using Json = nlohmann::ordered_json;
   return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 [[nodiscard]] inline Unexpected<Error> nothing_to_write(const Summary& summary, std::string_view format) {
+  if (!summary.requests.empty())
+    return fail(ErrorCode::usage, "no request of the Run has the times that " + std::string(format) + " is made of",
+                summary.path,
+                "An answer that came in one piece has no time between its tokens, a failed one has none.");
   return fail(ErrorCode::usage, "the Run has no requests, and " + std::string(format) + " has a row for each",
               summary.path, "`prony llm` and `prony proxy` record requests; for others there are csv and jsonl.");
 }
