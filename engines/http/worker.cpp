@@ -138,6 +138,14 @@ void Worker::dispatch(const std::string& type, const json& message) {
   stopped_ = true;
 }
 
+Fallible<void> Worker::connect_and_leave_memory(const LoadSettings& load_settings) {
+  const auto found = find_server(settings_.address, *dialect_, settings_.server, input_);
+  if (!found) return tl::unexpected<Failure>(found.error());
+  settings_.server.url = found->url;
+  Server server(settings_.server, input_);
+  return dialect_->leave_memory(load_settings, server.caller());
+}
+
 Fallible<Facts> Worker::connect_and_load(const LoadSettings& load_settings) {
   const auto found = find_server(settings_.address, *dialect_, settings_.server, input_);
   if (!found) return tl::unexpected<Failure>(found.error());
@@ -173,6 +181,12 @@ void Worker::load(const json& message) {
   seed_ = integer(message, "seed", 0, std::numeric_limits<std::uint32_t>::max()).value_or(1);
   streams_ = static_cast<std::size_t>(integer(message, "streams", 1, 4096).value_or(1));
   if (line_cancelled_) return error("cancelled", "cancelled");
+  if (settings_.cold) {
+    const prony_span leaving = prony_span_begin(PRONY_PHASE, "unload", 0);
+    const auto gone = connect_and_leave_memory(load_settings);
+    prony_span_end(leaving, gone ? PRONY_OK : PRONY_FAILED);
+    if (!gone) return error(gone.error().code, gone.error().message);
+  }
   const prony_span span = prony_span_begin(PRONY_PHASE, "load", 0);
   const auto facts = connect_and_load(load_settings);
   prony_span_end(span, facts ? PRONY_OK : PRONY_FAILED);
