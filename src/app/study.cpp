@@ -108,9 +108,12 @@ int finish_study(StudyRunner& runner, const StudyFolder& folder, bool quiet) {
   if (quiet) return code;
   const Terminal terminal = terminal_of(STDOUT_FILENO);
   std::string text = "\n" + study_table(runner.manifest(), terminal.width, terminal.colour);
-  text += layout::labelled("saved",
-                           {shown_path(folder.path()) + "  (manifest.json, runs/, results_long.csv, results_wide.csv)"},
-                           terminal.width, layout::Tone::plain, false);
+  std::string files = "manifest.json, runs/";
+  std::error_code ignored;
+  for (const char* name : {"results_long.csv", "results_wide.csv"})  // not there where it could not go on
+    if (std::filesystem::exists(folder.file(name), ignored)) files += std::string(", ") + name;
+  text += layout::labelled("saved", {shown_path(folder.path()) + "  (" + files + ")"}, terminal.width,
+                           layout::Tone::plain, false);
   return print_result(text) == exit_code::ok ? code : exit_code::own_failure;
 }
 
@@ -202,6 +205,8 @@ int restore(const StudyOptions& options) {
 int show_study(const StudyOptions& options) {
   const std::string path = (std::filesystem::path(options.show) / "manifest.json").string();
   const auto text = read_whole_file(path, std::size_t{256} << 20);
+  if (!text && text.error().code == ErrorCode::absent)
+    return failed({ErrorCode::absent, "no study lies there", options.show, "Name the folder that prony study made."});
   if (!text) return failed(text.error());
   const auto manifest = manifest_from(*text, path);
   if (!manifest) return failed(manifest.error());

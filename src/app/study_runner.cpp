@@ -13,6 +13,7 @@
 #include "app/study_judge.hpp"
 #include "app/study_memory.hpp"
 #include "app/study_notice.hpp"
+#include "app/study_prepare.hpp"
 #include "app/study_progress.hpp"
 #include "app/study_results.hpp"
 #include "app/study_scratch.hpp"
@@ -151,10 +152,10 @@ Result<void> StudyRunner::prepare() {
   std::size_t number = 0;
   for (const study::Preparation& one : plan_.prepare) {
     ++number;
-    std::error_code ignored;
-    if (std::filesystem::exists(one.makes, ignored)) continue;
     show("making " + one.makes);
-    std::filesystem::create_directories(std::filesystem::absolute(one.makes).parent_path(), ignored);
+    auto making = Making::begin(one.makes, stop_);
+    if (!making) return Unexpected<Error>(making.error());
+    if (!*making) continue;
     StudyChildPlan child;
     child.words = one.command;
     if (child.words.front() == "prony") child.words.front() = self_;
@@ -164,9 +165,11 @@ Result<void> StudyRunner::prepare() {
     const auto end = run_study_child(child, stop_, [](const std::string&) {});
     if (!end) return Unexpected<Error>(end.error());
     if (end->interrupted) return {};
+    std::error_code ignored;
     if (end->exit_code.value_or(1) != 0 || !std::filesystem::exists(one.makes, ignored))
       return fail(ErrorCode::unavailable, "what makes it failed: " + last_words(child.log), one.makes,
                   "Its output is in " + child.log);
+    if (auto whole = (*making)->finish(); !whole) return whole;
   }
   return {};
 }

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 
 import harness
 from test_study import StudyCase
@@ -47,6 +48,47 @@ class StudyFiles(StudyCase):
         self.assertIn("sizes · llm · 4 variants × 3 cycles = 12 runs · counterbalanced", dry.out)
         self.assertIn("batching static:8 · dtype bfloat16", dry.out)
         self.assertIn("no configuration of LLenergyMeasure", self.study("--take-over", self.file("a: 1\n", "n.yaml"), code=125).err)
+
+    def prepared(self, command):
+        return self.file('[study]\nkind = "run"\n[base]\ncommand = ["cat", "made"]\nsensors = "cpu-model"\n'
+                         f'[[prepare]]\ncommand = ["sh", "-c", "{command}"]\nmakes = "made"\n')
+
+    def test_what_was_left_half_made_by_a_kill_or_a_failure_is_made_anew_and_a_whole_one_never(self):
+        file = self.prepared("echo made >> count; echo half > made; while ! test -e go; do sleep 0.1; done; test -e good || exit 3; echo whole > made")
+        study = self.start(file, "--out", "out")
+        self.assertTrue(self.comes(lambda: os.path.exists(self.path("made"))))
+        study.kill()
+        study.wait()
+        self.write("go", "")
+        self.assertIn("what makes it failed", self.study("--resume", "out", code=125).err)
+        self.write("good", "")
+        self.study("--resume", "out")
+        self.assertEqual(self.read("made"), "whole\n")
+        self.study(file, "--out", "again")
+        self.assertEqual(self.read("count"), "made\n" * 3)
+        self.assertEqual([name for name in os.listdir(self.folder) if "unfinished" in name or "half" in name], [])
+
+    def test_of_two_studies_that_need_a_file_one_makes_it(self):
+        file = self.prepared("echo made >> count; sleep 0.3; echo whole > made")
+        studies = [self.start(file, "--out", name) for name in ("one", "two")]
+        self.assertEqual([study.wait() for study in studies], [0, 0])
+        self.assertEqual(self.read("count"), "made\n")
+
+    @staticmethod
+    def comes(holds):
+        for _ in range(600):
+            if holds():
+                return True
+            time.sleep(0.1)
+        return False
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def read(self, name):
+        with open(self.path(name), encoding="utf-8") as file:
+            return file.read()
 
 
 if __name__ == "__main__":
