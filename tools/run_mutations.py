@@ -130,7 +130,7 @@ def must_be_green(patches):
         code, ran, failed = run_tests(program, tests)
         if ran == 0:
             raise Failure(f"{program} has no test {tests}")
-        if code != 0:
+        if code != 0 and run_tests(program, tests)[0] != 0:  # not by chance
             raise Failure(f"{program} {tests} fails without any bug: {', '.join(failed) or f'it ended with {code}'}")
 
 

@@ -33,6 +33,7 @@ def stage_house(tally, _options):
     run_check(tally, "house", [sys.executable, "tests/house/check_layers.py"])
     run_check(tally, "house", [sys.executable, "tests/house/check_house.py"])
     run_unittest(tally, "house", ["tests/house/test_setup.py"])
+    run_unittest(tally, "house", ["tests/house/test_tally.py"])
     run_unittest(tally, "house", ["tests/house/test_container_page.py"])
 
 
@@ -339,6 +340,7 @@ def main():
             continue
         with StageFolder(name) as folder:
             every[name](tally, options)
+            tally.settle()
         if folder.left:
             tally.fail(f"{name}: left in the temporary folder: {', '.join(folder.left[:8])}"
                        + (f" and {len(folder.left) - 8} more" if len(folder.left) > 8 else ""))

@@ -14,6 +14,7 @@
 #include "app/study_notice.hpp"
 #include "app/study_progress.hpp"
 #include "app/study_results.hpp"
+#include "app/study_scratch.hpp"
 #include "base/text.hpp"
 
 namespace prony::app {
@@ -209,6 +210,8 @@ Result<void> StudyRunner::measure(const study::Variant& variant, const StudyRun&
   StudyChildPlan child;
   child.words = words_of(variant, run, attempt);
   child.environment = study::environment(variant);
+  const StudyScratch scratch(folder_, plan_.kind);
+  scratch.tell(child.environment);
   child.log = folder_.file(attempt.log).string();
   child.progress = folder_.file(".progress").string();
   child.timeout_ns = e.timeout_ns;

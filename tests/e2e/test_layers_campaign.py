@@ -124,7 +124,8 @@ class Campaigns(Case):
     def test_after_a_kill_the_same_command_goes_on_and_nothing_runs_twice(self):
         text = TWO.replace("batches = [1, 2]", "batches = [1, 2, 3, 4]")
         words = [program("prony"), "layers", "--campaign", self.file(text), "-o", self.path("data")]
-        child = subprocess.Popen(words, cwd=self.folder, env=self.environment(), stdout=subprocess.DEVNULL,
+        os.mkdir(self.path("temporary"))
+        child = subprocess.Popen(words, cwd=self.folder, env=self.environment(TMPDIR=self.path("temporary")), stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         try:
             for _ in range(1200):
@@ -143,7 +144,9 @@ class Campaigns(Case):
         before = [(run["variant"], run["attempts"][-1]["id"]) for run in self.manifest()["runs"] if run["status"] == "done"]
         self.assertTrue(before)
         self.assertFalse(os.path.exists(self.path("data", "dataset.json")))
+        self.assertEqual(os.listdir(self.path("temporary")), [])  # what the killed one left is in the campaign's folder
         self.campaign(text)
+        self.assertFalse(os.path.exists(self.path("data", ".scratch")))
         after = self.manifest()
         self.assertEqual(after["status"], "complete")
         good = {run["variant"]: [a["id"] for a in run["attempts"] if a["status"] == "done"] for run in after["runs"]}

@@ -22,14 +22,17 @@ bool stay_on(int cpu) {
 // Bug: a sensor is put among the slow ones for good because somebody else ran in the middle of its first read.
 TEST(TimeOfRead, OneThatWasInterruptedByOthersIsMadeAgain) {
   const auto machine = make_live_machine();
-  std::atomic<bool> stop{false};
+  std::atomic<bool> stop{false}, runs{false};
   int calls = 0;
   std::thread reader([&] {
     const int cpu = ::sched_getcpu();
     if (!stay_on(cpu)) return;
     std::thread other([&] {
-      for (volatile unsigned work = 0; stay_on(cpu) && !stop.load();) work = work + 1;
+      const bool stays = stay_on(cpu);
+      runs = true;
+      for (volatile unsigned work = 0; stays && !stop.load();) work = work + 1;
     });
+    while (!runs.load()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     (void)time_of_read(*machine, [&] {
       if (++calls > 1) return;
       const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(200);
