@@ -92,6 +92,11 @@ class Dialect {
   // A refusal under another status than 200 may be for a field that this server does not know: false if there is no
   // other way to ask, else prompt() now asks in it.
   virtual bool ask_otherwise(int, const std::string&) { return false; }
+  // Before load(), for a cold start: the model leaves the server's memory, and has left it when this returns.
+  [[nodiscard]] virtual Fallible<void> leave_memory(const LoadSettings&, const Caller&) {
+    return failed("unsupported",
+                  std::string(name()) + " cannot be told to give its model up, so no start is a cold one");
+  }
   // At the end, if load() brought something into the server that ought not to stay.
   virtual void unload(const Caller&) {}
 };

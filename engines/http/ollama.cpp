@@ -1,6 +1,8 @@
 // Ollama's own interface (/api/…) and that of hailo-ollama, which speaks it in part: no load, no options beyond the
 // usual, and of times and counts only total_duration and eval_count.
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "dialect.hpp"
 #include "fetch_progress.hpp"
@@ -9,6 +11,7 @@ namespace prony_http {
 
 namespace {
 
+constexpr std::chrono::seconds longest_farewell{60};
 constexpr std::int64_t for_ever_ns = 24LL * 3600 * 1'000'000'000;  // the driver's patience ends before
 
 bool same_model(const std::string& asked, const std::string& listed) {
@@ -39,6 +42,7 @@ class Ollama final : public Dialect {
 
   [[nodiscard]] Fallible<Facts> fetch(const LoadSettings& settings, const Caller& call,
                                       const FetchTeller& tell) override;
+  [[nodiscard]] Fallible<void> leave_memory(const LoadSettings& settings, const Caller& call) override;
   [[nodiscard]] Fallible<Facts> load(const LoadSettings& settings, const Caller& call) override;
   [[nodiscard]] Call prompt(const PromptSettings& settings) const override;
   bool read(const json& event, Answer& answer) const override;
@@ -161,6 +165,23 @@ Fallible<void> Ollama::verify(const LoadSettings& settings, const Caller& call, 
   const auto size = whole(row, "size"), on_gpu = whole(row, "size_vram");
   if (size) facts.emplace_back("engine.memory_bytes", *size);
   if (size && on_gpu && *size > 0) facts.emplace_back("engine.gpu_memory_bytes", *on_gpu);
+  return {};
+}
+
+// The server answers before its runner is gone.
+Fallible<void> Ollama::leave_memory(const LoadSettings& settings, const Caller& call) {
+  if (hailo_) return Dialect::leave_memory(settings, call);
+  model_ = without_scheme(settings.model);
+  if (running(call).is_null()) return {};
+  const auto told = post_json(call, "/api/generate", {{"model", model_}, {"keep_alive", 0}});
+  if (!told) return tl::unexpected<Failure>(told.error());
+  if (const auto error = told_error(*told, 200)) return tl::unexpected<Failure>(*error);
+  const auto begun = std::chrono::steady_clock::now();
+  while (!running(call).is_null()) {
+    if (std::chrono::steady_clock::now() - begun > longest_farewell)
+      return failed("refused", "the model was still in the server's memory a minute after it was told to leave");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
   return {};
 }
 

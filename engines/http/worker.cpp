@@ -154,6 +154,10 @@ void Worker::load(const json& message) {
   if (!found) return error(found.error().code, found.error().message);
   const auto fetched = fetch(load_settings);
   if (!fetched) return error(fetched.error().code, fetched.error().message);
+  if (settings_.cold) {
+    const auto gone = leave_memory(load_settings);
+    if (!gone) return error(gone.error().code, gone.error().message);
+  }
   const prony_span span = prony_span_begin(PRONY_PHASE, "load", 0);
   auto facts = wait_for_load(load_settings);
   prony_span_end(span, facts ? PRONY_OK : PRONY_FAILED);

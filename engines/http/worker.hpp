@@ -25,6 +25,7 @@ struct WorkerSettings {
   ServerSettings server;
   std::string keep_alive;
   bool pull = false;
+  bool cold = false;            // the model leaves the server's memory before it is loaded
   std::int64_t timeout_ns = 0;  // of one prompt; 0: none
 };
 
@@ -41,6 +42,7 @@ class Worker {
   void phase(const json& message);
   [[nodiscard]] Fallible<Found> connect();
   [[nodiscard]] Fallible<Facts> fetch(const LoadSettings& load_settings);
+  [[nodiscard]] Fallible<void> leave_memory(const LoadSettings& load_settings);
   [[nodiscard]] Fallible<Facts> wait_for_load(const LoadSettings& load_settings);
   [[nodiscard]] bool misbehaves(const StreamRequest& request);
   [[nodiscard]] bool may_take_a_line() const;

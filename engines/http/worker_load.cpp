@@ -31,6 +31,14 @@ Fallible<Facts> Worker::fetch(const LoadSettings& load_settings) {
   return facts;
 }
 
+// That a load is a cold one: what the model takes to leave is none of it.
+Fallible<void> Worker::leave_memory(const LoadSettings& load_settings) {
+  const prony_span span = prony_span_begin(PRONY_PHASE, "unload", 0);
+  auto gone = dialect_->leave_memory(load_settings, server_->caller());
+  prony_span_end(span, gone ? PRONY_OK : PRONY_FAILED);
+  return gone;
+}
+
 // A server that says 503 loads its model; the driver knows how long it will wait for that.
 Fallible<Facts> Worker::wait_for_load(const LoadSettings& load_settings) {
   for (;;) {

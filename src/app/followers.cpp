@@ -53,6 +53,7 @@ Result<Followers> Followers::create(const RecordOptions& options, const Follower
     follow.each_process = each_process;
     follow.tells_processes = use.writes_run;
     follow.sparing = use.monitor;
+    follow.ticks = use.ticks;
     if (use.inside_program) follow.own_pid = nobody;
     Machine& usual = measured.kind() == MachineKind::simulated ? live : measured;
     Machine& where = use.processes != nullptr ? *use.processes : usual;
@@ -181,6 +182,10 @@ std::vector<std::string> Followers::selected() const {
 void Followers::survey() {
   if (tree_) tree_->survey();
   if (follower_) follower_->survey();
+}
+
+void Followers::look() {
+  if (follower_) follower_->look_now();
 }
 
 void Followers::finish(const std::optional<ExitStatus>& exit) {

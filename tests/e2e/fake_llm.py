@@ -123,6 +123,21 @@ class Ollama(Fake):
     models = ({"name": "tiny:latest", "model": "tiny:latest", "size": 183879, "digest": "abc", "details": {}},
               {"name": "big-cloud", "model": "big-cloud", "size": 384, "remote_model": "big", "remote_host": "https://ollama.com:443"})
     cached = None
+    pause = 0.0  # seconds before each word; without one, the times it tells may be longer than it took
+    tells_memory = False
+    in_memory = False  # before anybody asks; a model that is told to leave is seen in /api/ps for so many looks more
+    leaves_after = 2
+
+    def running(self):
+        """Rows of /api/ps, from what was asked of it so far."""
+        held, looks = self.in_memory, 0
+        for _, path, message, _ in self.seen[:-1]:
+            if path in ("/api/generate", "/api/chat"):
+                leaving = message.get("keep_alive") == 0 and not self.text_of(message)
+                looks = self.leaves_after if leaving and held else 0
+                held = not leaving
+            looks -= path == "/api/ps" and looks > 0
+        return [{"name": "tiny:latest", "model": "tiny:latest", "size": 183879}] if held or looks > 0 else []
 
     def answer(self, out, method, path, message):
         if path == "/api/version":
@@ -130,7 +145,7 @@ class Ollama(Fake):
         if path == "/api/tags":
             return out.document({"models": list(self.models)})
         if path == "/api/ps":
-            return out.document({"models": []})
+            return out.document({"models": self.running() if self.tells_memory else []})
         if path == "/api/show":
             return out.document({"details": {"quantization_level": "Q8_0"},
                                  "model_info": {"general.architecture": "llama", "general.parameter_count": 160064,
@@ -150,6 +165,7 @@ class Ollama(Fake):
     def stream(self, out, fault, chat):
         out.begin("application/x-ndjson")
         for number, word in enumerate(WORDS):
+            time.sleep(self.pause)
             if fault == "error-in-stream" and number == 3:
                 out.chunk(b'{"error":"an error was encountered while running the model: CUDA out of memory"}\n')
                 return out.end()

@@ -13,9 +13,15 @@ import harness
 from test_http_engines import HttpCase
 
 
+class Unhurried(fake_llm.Ollama):
+    """Takes as long as it tells, at least: times that cannot be are left out, and there would be none to export."""
+
+    pause = 0.003
+
+
 class Exchange(HttpCase):
     def asked(self, *faults, code=0):
-        server = self.fake(fake_llm.Ollama)
+        server = self.fake(Unhurried)
         return self.llm("ollama", "--url", server.url, "--prompts", self.prompts(*faults), "--simulate", "laptop", code=code)
 
     def exported(self, form, *options):
@@ -46,6 +52,14 @@ class Exchange(HttpCase):
         result = json.loads(self.exported("llenergymeasure"))
         self.assertEqual(result["prony_output_tokens"], 18)
         self.assertIn("simulated: no joule here is real", result["measurement_warnings"])
+
+    def test_requests_without_times_are_no_samples_and_that_is_what_is_said(self):
+        self.asked("no-text", "closes-in-mid-stream", code=1)
+        for form in ("llama-bench", "benchstat"):
+            done = self.prony("export", self.path("x.prony"), "--format", form)
+            self.assertEqual((done.returncode, done.out), (125, ""))
+            self.assertIn(f"of 2 requests none was answered with a time that {form} has a row for", done.err)
+            self.assertNotIn("has no requests", done.err)
 
     def test_times_are_the_same_after_the_way_out_and_back(self):
         summary = self.asked("plain", "crlf", "last")
@@ -116,6 +130,13 @@ class Exchange(HttpCase):
         done = self.prony("import", "--from", "llm-thesis", self.path("results/text_generation_results.json"), "--select", "0001",
                           "-o", self.path("chosen.prony"))
         self.assertEqual(done.returncode, 0, done.err)
+        done = self.prony("import", "--from", "llm-thesis", self.path("results/text_generation_results.csv"), "--select", "0002",
+                          "-o", self.path("row.prony"))
+        self.assertEqual(done.returncode, 0, done.err)
+        row = json.loads(self.prony("show", self.path("row.prony"), "--json").out)
+        self.assertEqual(row["requests"], back["requests"])
+        self.assertEqual([one["ledger"].get("recorded_j") for one in row["energy"]],
+                         [one["ledger"].get("recorded_j") for one in back["energy"]])
         with open(self.path("results/text_generation_results.csv"), "w", encoding="utf-8") as file:
             file.write("mine\n")  # nobody's work is overwritten
         done = self.prony("export", self.path("x.prony"), "--format", "llm-thesis", "--out", self.path("results"))
@@ -153,6 +174,12 @@ class Exchange(HttpCase):
         done = self.prony("show", self.path("x.prony"), "--definitions", "vlm")
         self.assertEqual(done.returncode, 125)
         self.assertIn("Did you mean 'vllm'?", done.err)
+
+    def test_of_a_parquet_file_it_says_what_to_name_instead_and_writes_nothing(self):
+        done = self.imported("llenergymeasure", "PAR1\x00\x01PAR1", code=125)
+        self.assertIn("this is a Parquet file", done.err)
+        self.assertIn("result.json", done.err)
+        self.assertFalse(os.path.exists(self.path("back.prony")))
 
     def test_what_is_no_format_is_named_with_the_nearest(self):
         self.asked("plain")
