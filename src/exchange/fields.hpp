@@ -18,9 +18,12 @@ using Json = nlohmann::ordered_json;
 }
 [[nodiscard]] inline Unexpected<Error> nothing_to_write(const Summary& summary, std::string_view format) {
   if (!summary.requests.empty())
-    return fail(ErrorCode::usage, "no request of the Run has the times that " + std::string(format) + " is made of",
+    return fail(ErrorCode::usage,
+                "of " + std::to_string(summary.requests.size()) + " requests none was answered with a time that " +
+                    std::string(format) + " has a row for",
                 summary.path,
-                "An answer that came in one piece has no time between its tokens, a failed one has none.");
+                "It has prefill, and the time between tokens where an answer came in more than one piece; "
+                "--format csv has all that is known.");
   return fail(ErrorCode::usage, "the Run has no requests, and " + std::string(format) + " has a row for each",
               summary.path, "`prony llm` and `prony proxy` record requests; for others there are csv and jsonl.");
 }
