@@ -10,6 +10,7 @@
 #include <set>
 
 #include "app/common.hpp"
+#include "app/compare_study.hpp"
 #include "app/write_file.hpp"
 #include "base/text.hpp"
 #include "compare/comparison_text.hpp"
@@ -49,11 +50,10 @@ Result<std::vector<fs::path>> runs_at(const std::string& path) {
   return all;
 }
 
-Result<compare::Variant> variant_of(const std::string& path, std::set<std::string>& known) {
-  const auto files = runs_at(path);
-  if (!files) return Unexpected<Error>(files.error());
-  compare::Variant variant{path, {}};
-  for (const fs::path& file : *files) {
+Result<compare::Variant> variant_of(const std::string& name, const std::vector<fs::path>& files,
+                                    std::set<std::string>& known) {
+  compare::Variant variant{name, {}};
+  for (const fs::path& file : files) {
     std::error_code ignored;
     const fs::path canonical = fs::weakly_canonical(file, ignored);
     if (!known.insert(canonical.empty() ? file.string() : canonical.string()).second)
@@ -67,6 +67,28 @@ Result<compare::Variant> variant_of(const std::string& path, std::set<std::strin
     variant.runs.push_back(compare::figures_of_run(*summary));
   }
   return variant;
+}
+
+// A study is all of its variants.
+Result<void> add_variants(const std::string& path, bool alone, std::set<std::string>& known,
+                          std::vector<compare::Variant>& variants) {
+  if (!names_study(path)) {
+    const auto files = runs_at(path);
+    if (!files) return Unexpected<Error>(files.error());
+    auto variant = variant_of(path, *files, known);
+    if (!variant) return Unexpected<Error>(variant.error());
+    variants.push_back(std::move(*variant));
+    return {};
+  }
+  const auto sides = sides_of_study(path);
+  if (!sides) return Unexpected<Error>(sides.error());
+  for (const StudySide& side : *sides) {
+    const std::string name = alone ? side.variant : path + (sides->size() > 1 ? ":" + side.variant : std::string());
+    auto variant = variant_of(name, {side.runs.begin(), side.runs.end()}, known);
+    if (!variant) return Unexpected<Error>(variant.error());
+    variants.push_back(std::move(*variant));
+  }
+  return {};
 }
 
 Result<std::vector<compare::Condition>> conditions_of(const std::vector<std::string>& texts) {
@@ -90,9 +112,6 @@ int code_of(const std::vector<compare::GateOutcome>& gates, const std::string& u
 }
 
 int compare_runs(const CompareWords& words) {
-  if (words.paths.size() < 2)
-    return failed({ErrorCode::usage, "two variants at least are compared", "prony compare",
-                   "prony compare before.prony after.prony"});
   if (words.paired && words.unpaired)
     return failed({ErrorCode::usage, "--paired and --unpaired contradict each other", {}, "Name one of them."});
   const auto conditions = conditions_of(words.conditions);
@@ -100,10 +119,12 @@ int compare_runs(const CompareWords& words) {
   std::vector<compare::Variant> variants;
   std::set<std::string> known;
   for (const std::string& path : words.paths) {
-    auto variant = variant_of(path, known);
-    if (!variant) return failed(variant.error());
-    variants.push_back(std::move(*variant));
+    auto added = add_variants(path, words.paths.size() == 1, known, variants);
+    if (!added) return failed(added.error());
   }
+  if (variants.size() < 2)
+    return failed({ErrorCode::usage, "two variants at least are compared", "prony compare",
+                   "prony compare before.prony after.prony"});
   const auto weights = compare::parse_weights(words.merit_weights);
   if (!weights) return failed(weights.error());
   compare::CompareOptions options;
@@ -140,7 +161,8 @@ int compare_runs(const CompareWords& words) {
 std::function<int(const CommandWords&)> add_compare(CLI::App& command) {
   auto words = std::make_shared<CompareWords>();
   command
-      .add_option("RUNS", words->paths, "Variants: a Run each, or a folder of Runs (cycles);\nthe first is compared to")
+      .add_option("RUNS", words->paths,
+                  "Variants: a Run each, a folder of Runs (cycles), or a\nstudy's folder; the first is compared to")
       ->required();
   command
       .add_option("--fail-if", words->conditions,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "app/study_front.hpp"
 #include "app/study_judge.hpp"
 #include "base/text.hpp"
 #include "model/metrics.hpp"
@@ -171,6 +172,9 @@ std::vector<std::string> doubts(const StudyManifest& manifest, const std::vector
   if (std::ranges::any_of(rows, [](const VariantRuns& row) { return mark_of_runs(row) == figures::Mark::modelled; }))
     items.emplace_back("~ joules are modelled: no energy sensor here, see `prony doctor`");
   if (std::string lacking = runs_without_joules(rows, shown); !lacking.empty()) items.push_back(std::move(lacking));
+  if (std::ranges::any_of(shown,
+                          [](const Metric& m) { return std::string_view(m.figure) == "gross_j_per_output_token"; }))
+    items.emplace_back("gross: all that was drawn, for not each request's own joules can be told in each run");
   if (std::ranges::any_of(rows, [](const VariantRuns& row) { return row.good.size() == 1; }))
     items.emplace_back("one cycle has no interval: run more with  --resume … --cycles 5");
   for (const VariantRuns& row : rows) {
@@ -281,6 +285,8 @@ std::string study_table(const StudyManifest& manifest, std::size_t width, bool c
                             {names + ": no room in " + std::to_string(width) + " columns, they are in the CSV files"},
                             width, layout::Tone::dim, colour);
   }
+  if (const std::string front = front_words(study_front(manifest)); !front.empty())
+    out += layout::labelled("front", {front}, width, layout::Tone::plain, colour);
   out += layout::labelled("conditions", doubts(manifest, rows, shown), width, layout::Tone::plain, colour);
   out += failed_runs(manifest, width, colour);
   if (!manifest.why.empty()) out += layout::labelled("stopped", {manifest.why}, width, layout::Tone::warning, colour);
@@ -324,7 +330,10 @@ std::string study_csv_long(const StudyManifest& manifest) {
 Result<void> write_study_results(const StudyFolder& folder, const StudyManifest& manifest) {
   if (auto written = replace_durably(folder.file("results_wide.csv"), study_csv_wide(manifest)); !written)
     return written;
-  return replace_durably(folder.file("results_long.csv"), study_csv_long(manifest));
+  if (auto written = replace_durably(folder.file("results_long.csv"), study_csv_long(manifest)); !written)
+    return written;
+  const std::string picture = front_svg(study_front(manifest), manifest.name);
+  return picture.empty() ? Result<void>{} : replace_durably(folder.file("results.svg"), picture);
 }
 
 std::string study_run_words(const StudyAttempt& attempt) {

@@ -63,9 +63,14 @@ Estimate by(const Estimate& one, double divisor) {
   return {one.value / divisor, one.low / divisor, one.high / divisor, one.kind};
 }
 
-Maybe<Measured> energy_metric(const RequestEnergy& energy, std::string_view name) {
+// `could`: requests that have what it is of. Where fewer were charged, for the others were too short for the sensors,
+// it would be of other work on each side.
+Maybe<Measured> energy_metric(const RequestEnergy& energy, std::string_view name, std::size_t could) {
   for (const EnergyMetric& metric : energy.metrics) {
     if (metric.name != name) continue;
+    if (metric.value && metric.requests < could)
+      return untold("only " + std::to_string(metric.requests) + " of " + std::to_string(could) +
+                    " requests have joules of their own: those would be other work on each side");
     if (metric.value) return of(*metric.value);
     return untold(metric.absent);
   }
@@ -184,8 +189,12 @@ RunFigures figures_of_run(const Summary& summary) {
   add_requests(summary, out);
   const RequestEnergy energy = summary.requests.empty() ? RequestEnergy{} : request_energy(summary);
   out.figures.assign(metric_count, untold("not told"));
+  const auto with_tokens = static_cast<std::size_t>(
+      std::ranges::count_if(summary.requests, [](const RequestRow& row) { return row.output_tokens.value_or(0) > 0; }));
+  const auto answered = static_cast<std::size_t>(
+      std::ranges::count_if(summary.requests, [](const RequestRow& row) { return end_of(row) == RequestEnd::ok; }));
   for (const Metric metric : {per_output_token, per_total_token, per_request, run_per_output_token})
-    out.figures[metric] = energy_metric(energy, rows[metric].name);
+    out.figures[metric] = energy_metric(energy, rows[metric].name, metric == per_request ? answered : with_tokens);
   const double window_s = (summary.window.end - summary.window.begin).seconds().value();
   if (summary.headline_j) {
     out.figures[energy_j] = of(*summary.headline_j);

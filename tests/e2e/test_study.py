@@ -573,7 +573,7 @@ class Precision(StudyCase):
     def test_the_example_compares_three_precisions_of_one_model(self):
         with open(os.path.join(harness.ROOT, "examples/precision.toml"), encoding="utf-8") as file:
             text = file.read()
-        for words, small in (("15M", "160k"), ("max-tokens = 64", "max-tokens = 8"), ("repeat = 2", "repeat = 1"), ('gap = "1s"', 'gap = "10ms"')):
+        for words, small in (("15M", "160k"), ("max-tokens = 192", "max-tokens = 8"), ("repeat = 2", "repeat = 1"), ('gap = "1s"', 'gap = "10ms"')):
             self.assertIn(words, text)
             text = text.replace(words, small)
         done = self.study(self.file(text, "precision.toml"), "--out", "out")

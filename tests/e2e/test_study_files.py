@@ -1,11 +1,12 @@
 """What a study file says, held against what `prony llm` takes, and files of another tool as studies."""
 
+import json
 import os
 import re
 import time
 
 import harness
-from test_study import StudyCase
+from test_study import COUNTED, StudyCase
 
 
 class StudyFiles(StudyCase):
@@ -48,6 +49,24 @@ class StudyFiles(StudyCase):
         self.assertIn("sizes · llm · 4 variants × 3 cycles = 12 runs · counterbalanced", dry.out)
         self.assertIn("batching static:8 · dtype bfloat16", dry.out)
         self.assertIn("no configuration of LLenergyMeasure", self.study("--take-over", self.file("a: 1\n", "n.yaml"), code=125).err)
+
+    def test_a_studys_folder_is_compared_as_its_variants_or_by_the_name_of_one(self):
+        self.study(self.file(COUNTED.replace("echo {n} >> ran", "sleep 0.{n}")), "--out", "out", "--cycles", "3")
+
+        def sides(*words):
+            done = self.prony("compare", *words, "--json")
+            self.assertEqual(done.returncode, 0, done.err)
+            all_of_them = json.loads(done.out)
+            return [(one["before"], one["after"], next(m for m in one["metrics"] if m["metric"] == "wall_s")["paired"])
+                    for one in (all_of_them if isinstance(all_of_them, list) else [all_of_them])]
+
+        self.assertEqual(sides("out"), [("1", "2", True), ("1", "3", True)])
+        self.assertEqual(sides("out:3", "out:1"), [("out:3", "out:1", True)])
+        self.assertIn("no variant '4'", self.prony("compare", "out:4", "out:1").err)
+        self.assertIn("two variants at least", self.prony("compare", "out:1").err)
+        with open(self.path("out/manifest.json"), "w", encoding="utf-8") as file:
+            file.write('{"runs": 3, "variants": [null]}')
+        self.assertIn("no study's manifest", self.prony("compare", "out").err)
 
     def prepared(self, command):
         return self.file('[study]\nkind = "run"\n[base]\ncommand = ["cat", "made"]\nsensors = "cpu-model"\n'
