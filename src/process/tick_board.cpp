@@ -16,7 +16,7 @@ namespace {
 
 // Reading the clocks of targets may take 1/100 of the time; where it takes long, looks come more often than that, and a
 // tick between them need not repeat what they read.
-constexpr std::int64_t tick_cost_factor = 100, long_tick_cost_factor = 1000;
+constexpr std::int64_t tick_cost_factor = 100, long_tick_cost_factor = 2000;
 constexpr Duration long_tick = milliseconds(1);
 
 }  // namespace
