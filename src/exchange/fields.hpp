@@ -17,6 +17,13 @@ using Json = nlohmann::ordered_json;
   return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 [[nodiscard]] inline Unexpected<Error> nothing_to_write(const Summary& summary, std::string_view format) {
+  if (!summary.requests.empty())
+    return fail(ErrorCode::usage,
+                "of " + std::to_string(summary.requests.size()) + " requests none was answered with a time that " +
+                    std::string(format) + " has a row for",
+                summary.path,
+                "It has prefill, and the time between tokens where an answer came in more than one piece; "
+                "--format csv has all that is known.");
   return fail(ErrorCode::usage, "the Run has no requests, and " + std::string(format) + " has a row for each",
               summary.path, "`prony llm` and `prony proxy` record requests; for others there are csv and jsonl.");
 }

@@ -123,6 +123,7 @@ class Ollama(Fake):
     models = ({"name": "tiny:latest", "model": "tiny:latest", "size": 183879, "digest": "abc", "details": {}},
               {"name": "big-cloud", "model": "big-cloud", "size": 384, "remote_model": "big", "remote_host": "https://ollama.com:443"})
     cached = None
+    pause = 0.0  # seconds before each word; without one, the times it tells may be longer than it took
 
     def answer(self, out, method, path, message):
         if path == "/api/version":
@@ -150,6 +151,7 @@ class Ollama(Fake):
     def stream(self, out, fault, chat):
         out.begin("application/x-ndjson")
         for number, word in enumerate(WORDS):
+            time.sleep(self.pause)
             if fault == "error-in-stream" and number == 3:
                 out.chunk(b'{"error":"an error was encountered while running the model: CUDA out of memory"}\n')
                 return out.end()

@@ -13,9 +13,15 @@ import harness
 from test_http_engines import HttpCase
 
 
+class Unhurried(fake_llm.Ollama):
+    """Takes as long as it tells, at least: times that cannot be are left out, and there would be none to export."""
+
+    pause = 0.003
+
+
 class Exchange(HttpCase):
     def asked(self, *faults, code=0):
-        server = self.fake(fake_llm.Ollama)
+        server = self.fake(Unhurried)
         return self.llm("ollama", "--url", server.url, "--prompts", self.prompts(*faults), "--simulate", "laptop", code=code)
 
     def exported(self, form, *options):
@@ -46,6 +52,14 @@ class Exchange(HttpCase):
         result = json.loads(self.exported("llenergymeasure"))
         self.assertEqual(result["prony_output_tokens"], 18)
         self.assertIn("simulated: no joule here is real", result["measurement_warnings"])
+
+    def test_requests_without_times_are_no_samples_and_that_is_what_is_said(self):
+        self.asked("no-text", "closes-in-mid-stream", code=1)
+        for form in ("llama-bench", "benchstat"):
+            done = self.prony("export", self.path("x.prony"), "--format", form)
+            self.assertEqual((done.returncode, done.out), (125, ""))
+            self.assertIn(f"of 2 requests none was answered with a time that {form} has a row for", done.err)
+            self.assertNotIn("has no requests", done.err)
 
     def test_times_are_the_same_after_the_way_out_and_back(self):
         summary = self.asked("plain", "crlf", "last")
