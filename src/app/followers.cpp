@@ -207,7 +207,7 @@ void Followers::add_tree_totals(const std::optional<ExitStatus>& exit) {
   total("cpu_user_s", usage.cpu_user_s);
   total("cpu_system_s", usage.cpu_system_s);
   if (usage.cpu_unattributed_s) total("cpu_unattributed_s", *usage.cpu_unattributed_s);
-  total("rss_peak_bytes", static_cast<double>(usage.rss_peak_bytes));
+  if (usage.rss_peak_bytes > 0) total("rss_peak_bytes", static_cast<double>(usage.rss_peak_bytes));
   maybe("pss_peak_bytes", usage.pss_peak_bytes);
   maybe("minor_faults", usage.minor_faults);
   maybe("major_faults", usage.major_faults);

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "app/common.hpp"
 #include "app/layers_files.hpp"
@@ -14,7 +15,11 @@
 #include "base/text.hpp"
 #include "layers/edgeprofiler_write.hpp"
 #include "layers/truth.hpp"
+#include "layers/truth_network.hpp"
+#include "reports/network_report.hpp"
+#include "reports/summary.hpp"
 #include "reports/text_layout.hpp"
+#include "store/run.hpp"
 
 namespace prony::app {
 
@@ -33,11 +38,51 @@ struct MapCommand {
 };
 
 struct TruthCommand {
+  std::string run;
   std::size_t networks = 50;
   std::uint64_t seed = 1;
 };
 
+// The layers of a Run of `prony layers MODEL.onnx`: names, times, and what they cost by the file's shapes.
+Result<std::vector<layers::EngineLayer>> engine_layers_of(const std::string& path) {
+  const auto run = Run::open(path);
+  if (!run) return Unexpected<Error>(run.error());
+  const auto summary = summarise(**run);
+  if (!summary) return Unexpected<Error>(summary.error());
+  const auto times = nlohmann::json::parse(summary->fact(layer_times_fact), nullptr, false);
+  if (!times.is_object() || !times.contains("rows") || !times["rows"].is_array())
+    return fail(ErrorCode::malformed, "the Run has no layers of a network in order", path,
+                "Make one:  prony layers MODEL.onnx");
+  std::vector<layers::EngineLayer> found;
+  const auto number = [](const nlohmann::json& row, const char* key) -> std::optional<double> {
+    const auto at = row.find(key);
+    return at != row.end() && at->is_number() ? std::optional<double>(at->get<double>()) : std::nullopt;
+  };
+  for (const auto& row : times["rows"]) {
+    if (!row.is_object()) continue;
+    layers::EngineLayer one;
+    if (const auto name = row.find("name"); name != row.end() && name->is_string()) one.layer.name = *name;
+    one.layer.macs = number(row, "macs");
+    one.layer.bytes_read = number(row, "bytes");
+    if (one.layer.bytes_read) one.layer.bytes_written = 0;
+    one.seconds = number(row, "median_s").value_or(0);
+    found.push_back(std::move(one));
+  }
+  return found;
+}
+
+int run_engine_truth(const TruthCommand& command) {
+  const auto found = engine_layers_of(command.run);
+  if (!found) return failed(found.error());
+  layers::EngineTruthOptions options;
+  options.seed = command.seed;
+  const auto truth = layers::engine_truth(*found, options);
+  if (!truth) return failed({ErrorCode::unavailable, truth.error(), command.run, "Take a smaller network."});
+  return print_result(engine_truth_text(*truth, options));
+}
+
 int run_truth(const TruthCommand& command) {
+  if (!command.run.empty()) return run_engine_truth(command);
   layers::TruthOptions options;
   options.networks = command.networks;
   options.seed = command.seed;
@@ -217,6 +262,7 @@ std::function<std::optional<int>()> add_layer_files(CLI::App& layers) {
   auto truth = std::make_shared<TruthCommand>();
   CLI::App* truth_app =
       layers.add_subcommand("truth", "Hold methods of energy per layer against devices whose truth is known");
+  truth_app->add_option("RUN", truth->run, "A Run of layers: the layers that an engine ran, instead of made-up ones");
   truth_app->add_option("--networks", truth->networks, "So many networks of 23 layers (default 50)")
       ->check(CLI::Range(1, 10'000).description(""));
   truth_app->add_option("--seed", truth->seed, "The same seed gives the same table (default 1)");

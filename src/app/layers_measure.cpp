@@ -226,6 +226,14 @@ int print_layers(const std::string& path, const RecordOptions& options) {
 
 // The times first, then loops of what the same worker is given in parts.
 int measure_loops(MeasureOptions& options, const CommandWords& worker) {
+  if (options.model.ends_with(".gguf"))
+    return failed(
+        {ErrorCode::unavailable,
+         "layers of a GGUF cannot be run by themselves: llama.cpp makes its graph of the whole file, with the "
+         "cache of all layers, and runs no part of it",
+         options.model,
+         "Without --isolate and --ablate its layers and operators have their times, and prefill and decode "
+         "their joules."});
   auto network = read_network(options);
   if (!network) return failed(network.error());
   IsolationTask task;

@@ -70,7 +70,8 @@ void describe(ordered_json& row, const complexity::EngineNode* node,
               const std::map<std::size_t, const NetworkLayer*>& layers, std::string_view op) {
   ordered_json covers = ordered_json::array();
   const NetworkLayer* dearest = nullptr;
-  double macs = 0, parameters = 0;
+  double macs = 0, parameters = 0, bytes = 0;
+  bool bytes_known = true;
   bool known = node != nullptr && !node->covers.empty();
   for (const std::size_t place : node == nullptr ? std::vector<std::size_t>{} : node->covers) {
     const auto found = layers.find(place);
@@ -80,12 +81,15 @@ void describe(ordered_json& row, const complexity::EngineNode* node,
     known = known && layer.macs.has_value();
     macs += layer.macs.value_or(0);
     parameters += layer.parameters;
+    bytes_known = bytes_known && layer.bytes_moved().has_value();
+    bytes += layer.bytes_moved().value_or(0);  // of each as if it ran by itself: folded ones move less
     if (dearest == nullptr || layer.macs.value_or(0) > dearest->macs.value_or(0)) dearest = &layer;
   }
   const LayerKind kind = dearest != nullptr ? dearest->kind : moves_only(op) ? LayerKind::layout : LayerKind::unknown;
   row["kind"] = std::string(to_string(kind));
   row["covers"] = std::move(covers);
   if (known) row["macs"] = macs, row["parameters"] = parameters;
+  if (known && bytes_known) row["bytes"] = bytes;
 }
 
 template <class Describe>

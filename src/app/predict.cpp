@@ -286,7 +286,7 @@ std::function<int(const CommandWords&)> add_predict(CLI::App& command) {
       ->required();
   train->add_option("-o,--out", options->out, "The predictor to write")->required()->type_name("FILE");
   train->add_option("--test", options->test, "Networks that are not looked at: NAME,NAME");
-  train->add_option("--candidates", options->candidates, "Of roofline,lasso,trees,gp (default all)");
+  train->add_option("--candidates", options->candidates, "Of roofline,lasso,trees,gp,blend (default all)");
   train->add_flag("--no-eval", options->no_eval, "Do not score it by nested cross-validation");
   CLI::App* eval = add("eval", "Score a predictor on networks that it has not seen", run_predict_eval);
   eval->add_option("MODEL", options->model, "What train wrote")->required();

@@ -154,6 +154,8 @@ Result<void> write_data_set(const study::Campaign& campaign, const StudyFolder& 
   facts["campaign.order"] = std::string(to_string(campaign.execution.order)) + ", seed " +
                             std::to_string(campaign.execution.seed.value_or(0)) + ", " +
                             std::to_string(campaign.execution.cycles) + " cycles";
+  facts["campaign.of_cycles"] =
+      campaign.least_of_cycles ? "the least of the cycles' medians" : "the middle of the cycles' medians";
   facts["campaign.runs_failed"] = std::to_string(data.failed_runs);
   facts["prony.version"] = manifest.version;
   for (const auto& [path, file] : models)

@@ -23,6 +23,11 @@ double middle_of(std::vector<double> values) {
   return values.empty() ? 0 : values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
+// Of cycles, as the campaign wants it.
+double told_of(const study::Campaign& campaign, const std::vector<double>& cycles) {
+  return campaign.least_of_cycles && !cycles.empty() ? *std::ranges::min_element(cycles) : middle_of(cycles);
+}
+
 double number_at(const Json& json, const char* key) {
   const auto found = json.find(key);
   return found != json.end() && found->is_number() ? found->get<double>() : 0;
@@ -90,21 +95,22 @@ Result<void> add_run(const Summary& summary, const std::vector<predict::FusedLay
   return {};
 }
 
-void add_configuration(const std::string& network, const study::Configuration& configuration,
+void add_configuration(const study::Campaign& campaign, const study::Configuration& configuration,
                        std::vector<predict::FusedLayer>& layers, const CycleTimes& measured,
                        predict::Dataset& dataset) {
+  const std::string& network = campaign.models[configuration.model].name;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     predict::DatasetRow row;
     row.network = network, row.config = configuration.name();
     row.layer = std::move(layers[i].layer);
     row.layer.threads = static_cast<double>(configuration.threads);
     if (!measured.clocks_hz.empty()) row.layer.clock_hz = middle_of(measured.clocks_hz);
-    row.runtime_s = middle_of(measured.layers[i]);
+    row.runtime_s = told_of(campaign, measured.layers[i]);
     dataset.rows.push_back(std::move(row));
   }
   predict::MeasuredNetwork whole;
   whole.network = network, whole.config = configuration.name();
-  whole.latency_s = middle_of(measured.latencies);
+  whole.latency_s = told_of(campaign, measured.latencies);
   const auto [least, most] = std::ranges::minmax(measured.latencies);
   if (measured.latencies.size() > 1) whole.spread = (most - least) / 2 / whole.latency_s;
   if (measured.joules.size() == measured.latencies.size()) whole.energy_j = middle_of(measured.joules);
@@ -156,7 +162,7 @@ Result<CampaignData> campaign_data(const study::Campaign& campaign, const std::v
       data.runs.push_back(attempt->run);
     }
     if (measured.latencies.empty()) continue;
-    add_configuration(name, all[i], layers, measured, data.dataset);
+    add_configuration(campaign, all[i], layers, measured, data.dataset);
     ++data.configurations;
     engine_s += measured.engine_s, rows_s += measured.rows_s;
     if (std::isfinite(data.dataset.networks.back().spread)) spreads.push_back(data.dataset.networks.back().spread);

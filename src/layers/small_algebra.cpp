@@ -2,67 +2,51 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+
+#include <Eigen/Cholesky>
+#include <Eigen/Eigenvalues>
 
 namespace prony::layers {
 
-std::optional<std::vector<double>> solve_symmetric(const SquareMatrix& matrix, const std::vector<double>& right,
-                                                   const std::vector<std::size_t>& at) {
-  const std::size_t n = at.size();
-  SquareMatrix lower(n);
-  std::vector<double> x(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j <= i; ++j) {
-      double sum = matrix.at(at[i], at[j]);
-      for (std::size_t k = 0; k < j; ++k) sum -= lower.at(i, k) * lower.at(j, k);
-      if (i != j) {
-        lower.at(i, j) = sum / lower.at(j, j);
-        continue;
-      }
-      if (!(sum > 1e-13 * matrix.at(at[i], at[i]))) return std::nullopt;
-      lower.at(i, i) = std::sqrt(sum);
-    }
-    double sum = right[at[i]];
-    for (std::size_t k = 0; k < i; ++k) sum -= lower.at(i, k) * x[k];
-    x[i] = sum / lower.at(i, i);
-  }
-  for (std::size_t left = n; left > 0; --left) {
-    const std::size_t i = left - 1;
-    for (std::size_t k = i + 1; k < n; ++k) x[i] -= lower.at(k, i) * x[k];
-    x[i] /= lower.at(i, i);
-  }
-  return x;
+namespace {
+
+using RowMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+Eigen::Map<const RowMatrix> as_eigen(const SquareMatrix& matrix) {
+  const auto size = static_cast<Eigen::Index>(matrix.size);
+  return {matrix.values.data(), size, size};
 }
 
-std::vector<double> symmetric_eigenvalues(SquareMatrix m) {
-  const std::size_t n = m.size;
-  constexpr int most_sweeps = 30;
-  for (int sweep = 0; sweep < most_sweeps; ++sweep) {
-    double off = 0, on = 0;
-    for (std::size_t i = 0; i < n; ++i)
-      for (std::size_t j = 0; j < n; ++j) (i == j ? on : off) += m.at(i, j) * m.at(i, j);
-    if (off <= 1e-26 * on) break;
-    for (std::size_t p = 0; p < n; ++p)
-      for (std::size_t q = p + 1; q < n; ++q) {
-        if (std::fabs(m.at(p, q)) < 1e-300) continue;
-        const double angle = std::atan2(2 * m.at(p, q), m.at(p, p) - m.at(q, q)) / 2;
-        const double c = std::cos(angle), s = std::sin(angle);
-        for (std::size_t k = 0; k < n; ++k) {
-          const double a = m.at(k, p), b = m.at(k, q);
-          m.at(k, p) = c * a + s * b;
-          m.at(k, q) = c * b - s * a;
-        }
-        for (std::size_t k = 0; k < n; ++k) {
-          const double a = m.at(p, k), b = m.at(q, k);
-          m.at(p, k) = c * a + s * b;
-          m.at(q, k) = c * b - s * a;
-        }
-      }
+constexpr double no_pivot = 1e-13;  // of the diagonal: a column that is a sum of those before it
+
+}  // namespace
+
+std::optional<std::vector<double>> solve_symmetric(const SquareMatrix& matrix, const std::vector<double>& right,
+                                                   const std::vector<std::size_t>& at) {
+  const auto whole = as_eigen(matrix);
+  const auto n = static_cast<Eigen::Index>(at.size());
+  Eigen::MatrixXd part(n, n);
+  Eigen::VectorXd with(n);
+  for (Eigen::Index i = 0; i < n; ++i) {
+    const auto row = static_cast<Eigen::Index>(at[static_cast<std::size_t>(i)]);
+    for (Eigen::Index j = 0; j <= i; ++j)
+      part(i, j) = whole(row, static_cast<Eigen::Index>(at[static_cast<std::size_t>(j)]));
+    with[i] = right[static_cast<std::size_t>(row)];
   }
-  std::vector<double> values(n);
-  for (std::size_t i = 0; i < n; ++i) values[i] = m.at(i, i);
-  std::ranges::sort(values);
-  return values;
+  const Eigen::LLT<Eigen::MatrixXd> factor(part);  // reads what is below the diagonal
+  if (factor.info() != Eigen::Success) return std::nullopt;
+  const Eigen::VectorXd pivots = factor.matrixLLT().diagonal().array().square();
+  for (Eigen::Index i = 0; i < n; ++i)
+    if (!(pivots[i] > no_pivot * part(i, i))) return std::nullopt;
+  const Eigen::VectorXd x = factor.solve(with);
+  return std::vector<double>(x.begin(), x.end());
+}
+
+std::vector<double> symmetric_eigenvalues(const SquareMatrix& matrix) {
+  if (matrix.size == 0) return {};
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(as_eigen(matrix), Eigen::EigenvaluesOnly);
+  const auto& values = solver.eigenvalues();  // the smallest first
+  return {values.begin(), values.end()};
 }
 
 std::vector<double> non_negative(const SquareMatrix& products, const std::vector<double>& with_y) {

@@ -1,4 +1,5 @@
-// Dense symmetric systems of a few hundred unknowns. Pure.
+// Dense symmetric systems of a few hundred unknowns, by Eigen, which stays inside; what Eigen 3.4 has not (least
+// squares with nothing below zero) is here. Pure.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +20,8 @@ struct SquareMatrix {
 [[nodiscard]] std::optional<std::vector<double>> solve_symmetric(const SquareMatrix& matrix,
                                                                  const std::vector<double>& right,
                                                                  const std::vector<std::size_t>& at);
-// Eigenvalues by Jacobi's rotations, the smallest first.
-[[nodiscard]] std::vector<double> symmetric_eigenvalues(SquareMatrix matrix);
+// The smallest first; of a matrix that is not symmetric what is above its diagonal does not count.
+[[nodiscard]] std::vector<double> symmetric_eigenvalues(const SquareMatrix& matrix);
 
 // min ‖X·c − y‖² with every c ≥ 0, from XᵀX and Xᵀy (Lawson and Hanson, algorithm NNLS).
 [[nodiscard]] std::vector<double> non_negative(const SquareMatrix& products, const std::vector<double>& with_y);

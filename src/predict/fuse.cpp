@@ -194,8 +194,19 @@ double read_from_outside(const NetworkLayers& network, const Group& group) {
   return bytes;
 }
 
+// A normalisation of channels that no convolution took in is computed as a convolution: a factor and a sum for each
+// channel, a window of 1 × 1, each channel by itself.
+void as_convolution(const NetworkLayer& from, Layer& layer) {
+  if (from.op != "BatchNormalization" || from.input_shapes.empty() || from.input_shapes.front().size() != 4) return;
+  layer.kind = to_string(LayerKind::convolution);
+  layer.groups = layer.in[0];
+  layer.macs = elements(from.input_shapes.front());
+  layer.other_operations = 0;
+}
+
 Layer layer_of(const NetworkLayers& network, const Group& group) {
   Layer layer = layer_from(network.layers[group.head]);
+  as_convolution(network.layers[group.head], layer);
   if (group.members.size() == 1) {
     layer.activation = group.activation;  // what follows and is not folded is a layer of its own
     return layer;

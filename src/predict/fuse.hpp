@@ -2,7 +2,8 @@
 // normalisation behind a convolution, an activation, the sum that ends a residual block, a bias, a scale. Networks that
 // were measured and networks that nobody ran are fused by the same rules, so that a layer means the same in both. Pure;
 // any thread. Units: as of Layer. Source: the fusions that ONNX Runtime 1.30 makes for its CPU provider at its highest
-// level (ConvBN, ConvActivation, ConvAdd, NCHWc sums, GemmActivation, MatMulScale, QuickGelu, Gelu, SkipLayerNorm).
+// level (ConvBN, ConvActivation, ConvAdd, NCHWc sums and normalisations, GemmActivation, MatMulScale, QuickGelu, Gelu,
+// SkipLayerNorm).
 #pragma once
 
 #include <cstddef>

@@ -28,6 +28,52 @@ std::array<double, 2> pair_of(const std::vector<std::int64_t>& numbers, double o
 
 bool whole_plane_pooling(const Layer& layer) { return layer.kind == "pooling" && layer.out[1] * layer.out[2] == 1; }
 
+// A convolution's channels are computed in blocks, its rows in tiles: what a kernel for AVX-512 has (ONNX Runtime's
+// NCHWc: 16 floats, six places of a row). Of another processor the costs that are fitted to them are another's, or
+// none.
+constexpr double channel_block = 16, row_tile = 6;
+double over_whole(double count, double step) { return std::ceil(count / step) * step / count; }
+
+bool is_convolution(const Layer& layer) { return layer.kind == "convolution"; }
+bool is_depthwise(const Layer& layer) { return layer.groups > 1 && layer.groups == layer.in[0]; }
+bool is_pointwise(const Layer& layer) { return product(layer.kernel) == 1 && product(layer.stride) == 1; }
+// A network's first layer reads an image that is in no blocks.
+bool reads_an_image(const Layer& layer) { return is_convolution(layer) && layer.groups == 1 && layer.in[0] <= 4; }
+
+// So many times the work that its shape asks for: 1 where channels fill their blocks, and rows their tiles.
+double channels_filled_up(const Layer& layer) {
+  if (!is_convolution(layer) || reads_an_image(layer)) return 1;
+  if (layer.groups > 1 && !is_depthwise(layer)) return 1;
+  const double outs = over_whole(layer.out[0], channel_block);
+  return is_depthwise(layer) ? outs : outs * over_whole(layer.in[0], channel_block);
+}
+double rows_filled_up(const Layer& layer) {
+  if (!is_convolution(layer)) return 1;
+  return over_whole(is_pointwise(layer) ? layer.out[1] * layer.out[2] : layer.out[2], row_tile);
+}
+
+// Of a matrix product (batch × rows, columns, depth); a convolution is one: places, channels out, window × channels in.
+double product_depth(const Layer& layer) {
+  const double outs = layer.batch * product(layer.out);
+  return std::isfinite(layer.macs) && outs > 0 ? layer.macs / outs : 0;
+}
+double product_rows(const Layer& layer) {
+  if (!(layer.macs > 0)) return 0;
+  if (is_convolution(layer)) return layer.batch * layer.out[1] * layer.out[2];
+  const double columns = layer.out[2] > 1 ? layer.out[2] : layer.out[1] > 1 ? layer.out[1] : layer.out[0];
+  return layer.batch * product(layer.out) / columns;
+}
+
+// How dear a number of it is: what only compares, what is made of those, what needs an exponential.
+double activation_cost(const std::string& activation) {
+  if (activation.empty()) return 0;
+  for (const std::string_view cheap : {"Relu", "Clip", "LeakyRelu", "ReLU", "relu"})
+    if (activation == cheap) return 1;
+  for (const std::string_view hard : {"HardSwish", "HardSigmoid"})
+    if (activation == hard) return 2;
+  return 3;
+}
+
 double log_size(double value) { return std::log2(std::max(value, 1.0)); }
 
 }  // namespace
@@ -128,6 +174,9 @@ Layer layer_from(const NetworkLayer& from) {
   layer.bytes_written = from.bytes_written.value_or(absent);
   layer.bytes_weights = from.weight_bytes;
   if (from.bytes_read) layer.bytes_read = std::max(0.0, *from.bytes_read - from.weight_bytes);
+  for (const std::string_view view : {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
+    if (from.op == view)  // another name for the same bytes; its weights are the name
+      layer.bytes_read = layer.bytes_weights = layer.bytes_written = 0;
   complete(layer);
   return layer;
 }
@@ -144,22 +193,46 @@ NetworkToPredict network_from(const NetworkLayers& from) {
 
 std::array<double, roofline_columns> roofline_of(const Layer& layer) {
   const double flop = layer.flop() / (std::isfinite(layer.threads) ? std::max(layer.threads, 1.0) : 1);
-  const bool grouped = layer.groups > 1, pointwise = product(layer.kernel) == 1;
+  const bool grouped = layer.groups > 1, depthwise = is_depthwise(layer);
+  const double weights = std::isfinite(layer.bytes_weights) ? layer.bytes_weights : 0;
+  const double channels = channels_filled_up(layer);
   return {1,
           flop,
-          pointwise && !grouped ? flop : 0,
-          grouped ? flop : 0,
+          product(layer.kernel) == 1 && !grouped ? flop : 0,
+          grouped && !depthwise ? flop : 0,
+          depthwise ? flop : 0,
+          reads_an_image(layer) ? flop : 0,
+          flop * (channels - 1),
+          flop * channels * (rows_filled_up(layer) - 1),
           std::isfinite(layer.bytes_read) ? layer.bytes_read : 0,
-          std::isfinite(layer.bytes_weights) ? layer.bytes_weights : 0,
+          weights,
+          is_convolution(layer) ? weights * (layer.batch - 1) : 0,
           std::isfinite(layer.bytes_written) ? layer.bytes_written : 0};
 }
 
 const std::vector<std::string>& feature_names() {
-  static const std::vector<std::string> names = {
-      "FLOP",           "bytes moved",     "bytes of weights",   "FLOP per byte",    "batch",
-      "input channels", "output channels", "input area",         "output area",      "kernel area",
-      "stride",         "groups",          "channels per group", "bytes per number", "threads",
-      "clock Hz",       "activation"};
+  static const std::vector<std::string> names = {"FLOP",
+                                                 "bytes moved",
+                                                 "bytes of weights",
+                                                 "FLOP per byte",
+                                                 "batch",
+                                                 "input channels",
+                                                 "output channels",
+                                                 "input area",
+                                                 "output area",
+                                                 "kernel area",
+                                                 "stride",
+                                                 "groups",
+                                                 "channels per group",
+                                                 "MACs per output",
+                                                 "rows of the product",
+                                                 "output width",
+                                                 "channels filled up",
+                                                 "rows filled up",
+                                                 "bytes per number",
+                                                 "threads",
+                                                 "clock Hz",
+                                                 "activation"};
   return names;
 }
 
@@ -178,15 +251,21 @@ std::vector<double> features_of(const Layer& layer) {
           log_size(product(layer.stride)),
           log_size(layer.groups),
           log_size(layer.in[0] / layer.groups),
+          log_size(product_depth(layer)),
+          log_size(product_rows(layer)),
+          is_convolution(layer) || layer.kind == "pooling" ? log_size(layer.out[2]) : 0,
+          std::log2(channels_filled_up(layer)),
+          std::log2(rows_filled_up(layer)),
           std::log2(bytes_of_dtype(layer.dtype)),
           log_size(std::isfinite(layer.threads) ? layer.threads : 1),
           log_size(std::isfinite(layer.clock_hz) ? layer.clock_hz : 1),
-          layer.activation.empty() ? 0.0 : 1.0};
+          activation_cost(layer.activation)};
 }
 
 std::string feature_in_words(std::size_t feature, double value) {
   if (feature >= feature_names().size()) return {};
-  if (feature + 1 == feature_names().size()) return value > 0.5 ? "with an activation" : "without an activation";
+  if (feature + 1 == feature_names().size())
+    return value < 0.5 ? "without an activation" : value < 1.5 ? "with a cheap activation" : "with a dear activation";
   const double size = std::exp2(value);
   return feature_names()[feature] + " " + format_number(size < 1000 ? std::round(size * 10) / 10 : std::round(size));
 }

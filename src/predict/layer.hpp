@@ -51,9 +51,10 @@ struct NetworkToPredict {
 [[nodiscard]] NetworkToPredict network_from(const NetworkLayers& network);
 
 // --- what models are given --------------------------------------------------------------------------------------
-// Of non-negative least squares: 1 (a launch), FLOP (of dense, of 1 × 1, of grouped ones apart), bytes read, of weights
-// and written. FLOP are divided by the threads that share them.
-inline constexpr int roofline_columns = 7;
+// Of non-negative least squares: 1 (a launch), FLOP (all; beside, those of 1 × 1, of groups, of depthwise ones, of a
+// network's first layer, and those that blocks of channels and tiles of a row compute in vain), bytes read, of weights,
+// of weights once for each image, and written. FLOP are divided by the threads that share them.
+inline constexpr int roofline_columns = 12;
 [[nodiscard]] std::array<double, roofline_columns> roofline_of(const Layer& layer);
 // Of trees and Gaussian processes: logarithms of sizes and costs.
 [[nodiscard]] const std::vector<std::string>& feature_names();

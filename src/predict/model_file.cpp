@@ -53,6 +53,8 @@ Json json_of(const ProcessModel& m) {
           {"points", points},          {"weights", numbers(m.weights)}};
 }
 
+Json json_of(const BlendModel& m) { return {{"trees", json_of(m.trees)}, {"gp", json_of(m.process)}}; }
+
 Json json_of(const KindModel& k) {
   return {{"kind", k.kind},
           {"model", name_of(k.model)},
@@ -187,6 +189,7 @@ Regressor take_regressor(const std::string& name, const Json& j) {
   if (name == "lasso") return take_lasso(j);
   if (name == "trees") return take_trees(j);
   if (name == "gp") return take_process(j);
+  if (name == "blend") return BlendModel{take_trees(j.at("trees")), take_process(j.at("gp"))};
   throw Bad{"a model that this Prony does not know: " + printable(name, 40)};
 }
 

@@ -71,7 +71,7 @@ struct Predictor {
 
 struct TrainOptions {
   std::set<std::string> test_networks;  // left out, whole
-  std::vector<std::string> candidates = {"roofline", "lasso", "trees", "gp"};
+  std::vector<std::string> candidates = {"roofline", "lasso", "trees", "gp", "blend"};
   std::size_t folds = 5;
 };
 

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include <Eigen/Cholesky>
+
+#include "layers/small_algebra.hpp"
 
 namespace prony::predict {
 
@@ -66,6 +69,10 @@ double predict_one(const ProcessModel& model, const Layer& layer) {
   return predict_one(model.base, layer) * std::exp(std::clamp(sum, -20.0, 20.0));
 }
 
+double predict_one(const BlendModel& model, const Layer& layer) {
+  return std::sqrt(predict_one(model.trees, layer) * predict_one(model.process, layer));
+}
+
 Matrix feature_matrix(const Examples& examples) {
   Matrix x(static_cast<Eigen::Index>(examples.size()), static_cast<Eigen::Index>(feature_names().size()));
   for (std::size_t i = 0; i < examples.size(); ++i) {
@@ -80,6 +87,29 @@ Vector log_residuals(const RooflineModel& base, const Examples& examples) {
   for (std::size_t i = 0; i < examples.size(); ++i)
     r[static_cast<Eigen::Index>(i)] = std::log(examples.values[i] / predict_one(base, *examples.layers[i]));
   return r;
+}
+
+// Layers that are alike (in every feature) as one, with the geometric mean of what they took: a block that a network
+// repeats says no more than once, and makes no matrix larger.
+Examples alike_as_one(const Examples& examples) {
+  struct Sum {
+    std::size_t first = 0, count = 0;
+    double logs = 0;
+  };
+  std::map<std::vector<double>, Sum> sums;
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    Sum& sum = sums.try_emplace(features_of(*examples.layers[i]), Sum{i, 0, 0}).first->second;
+    ++sum.count, sum.logs += std::log(examples.values[i]);
+  }
+  std::map<std::size_t, double> by_place;
+  for (const auto& [features, sum] : sums) by_place[sum.first] = std::exp(sum.logs / static_cast<double>(sum.count));
+  Examples some;
+  for (const auto& [place, value] : by_place) {
+    some.layers.push_back(examples.layers[place]);
+    some.values.push_back(value);
+    some.groups.push_back(examples.groups[place]);
+  }
+  return some;
 }
 
 // Every n-th row, so that no more than `most` remain.
@@ -129,7 +159,8 @@ double likelihood(const Standardised& data, const ProcessScales& scales) {
 }  // namespace
 
 std::string_view name_of(const Regressor& model) noexcept {
-  constexpr std::array<std::string_view, 6> names = {"mean", "flop-linear", "roofline", "lasso", "trees", "gp"};
+  constexpr std::array<std::string_view, 7> names = {"mean",  "flop-linear", "roofline", "lasso",
+                                                     "trees", "gp",          "blend"};
   return names[model.index()];
 }
 
@@ -159,7 +190,6 @@ FlopLinearModel fit_flop_linear(const Examples& examples) {
 }
 
 Vector non_negative(const Matrix& x, const Vector& y) {
-  const auto columns = static_cast<unsigned>(x.cols());
   // Columns in units of their own, so that bytes and launches weigh alike.
   Vector unit = x.colwise().norm();
   for (Eigen::Index j = 0; j < unit.size(); ++j)
@@ -167,26 +197,10 @@ Vector non_negative(const Matrix& x, const Vector& y) {
   const Matrix scaled = x * unit.cwiseInverse().asDiagonal();
   const Matrix products = scaled.transpose() * scaled;
   const Vector with_y = scaled.transpose() * y;
-  Vector best = Vector::Zero(x.cols());
-  double best_loss = 0;  // less yᵀy
-  for (unsigned set = 1; set < (1U << columns); ++set) {
-    std::vector<Eigen::Index> in;
-    for (unsigned j = 0; j < columns; ++j)
-      if ((set >> j & 1U) != 0 && products(j, j) > 0) in.push_back(static_cast<Eigen::Index>(j));
-    if (in.empty()) continue;
-    const Matrix sub = products(in, in);
-    const Vector right = with_y(in);
-    const Eigen::LDLT<Matrix> factor(sub);
-    if (factor.info() != Eigen::Success || factor.vectorD().minCoeff() < 1e-10) continue;  // one is a sum of the others
-    const Vector c = factor.solve(right);
-    if (c.minCoeff() < 0) continue;
-    const double loss = c.dot(sub * c) - 2 * c.dot(right);
-    if (loss >= best_loss) continue;
-    best_loss = loss;
-    best.setZero();
-    for (std::size_t k = 0; k < in.size(); ++k) best[in[k]] = c[static_cast<Eigen::Index>(k)] / unit[in[k]];
-  }
-  return best;
+  layers::SquareMatrix square(static_cast<std::size_t>(x.cols()));
+  std::copy(products.data(), products.data() + products.size(), square.values.begin());  // symmetric: either order
+  const auto found = layers::non_negative(square, {with_y.begin(), with_y.end()});
+  return Eigen::Map<const Vector>(found.data(), x.cols()).cwiseQuotient(unit);
 }
 
 RooflineModel fit_roofline(const Examples& examples) {
@@ -204,7 +218,7 @@ RooflineModel fit_roofline(const Examples& examples) {
 }
 
 ProcessScales learn_scales(const Examples& examples) {
-  const Examples some = thinned(examples, 160);
+  const Examples some = thinned(alike_as_one(examples), 160);
   const Standardised data = standardise(fit_roofline(some), some);
   const double variance = std::max(data.residual.squaredNorm() / static_cast<double>(data.residual.size()), 1e-6);
   ProcessScales best{std::vector<double>(feature_names().size(), 4.0), variance, variance / 4, variance / 10};
@@ -234,7 +248,7 @@ ProcessScales learn_scales(const Examples& examples) {
 }
 
 ProcessModel fit_process(const Examples& examples, const ProcessScales& scales) {
-  const Examples some = thinned(examples, 800);
+  const Examples some = thinned(alike_as_one(examples), 800);
   ProcessModel model;
   model.base = fit_roofline(examples);
   Standardised data = standardise(model.base, some);

@@ -1,10 +1,12 @@
 // The candidates: what a layer of one kind takes (seconds or joules), learned from layers that were measured.
 //
 //   mean, flop-linear   baselines, to be told beside: no better than these is no prediction
-//   roofline            non-negative costs of a launch, of FLOP (dense, 1 × 1, grouped), of bytes; relative errors
-//   count lasso               EdgeProfiler's polynomials of its own inputs, degree 2, α by cross-validation trees
-//   boosted trees on the logarithm of what the roofline leaves gp                  a Gaussian process (a length for
-//   each feature, a linear part, noise) on the same
+//   roofline            non-negative costs of a launch, of FLOP by the kernel that computes them, of bytes; relative
+//                       errors count
+//   lasso               EdgeProfiler's polynomials of its own inputs, degree 2, α by cross-validation
+//   trees               boosted trees on the logarithm of what the roofline leaves
+//   gp                  a Gaussian process (a length for each feature, a linear part, noise) on the same
+//   blend               the geometric mean of trees and gp
 //
 // All are fitted the same way twice: no chance, no threads. Predictions are above 0. Pure; plain values; any thread.
 // Source: Friedman 2001 (Ann. Stat. 29(5)) for boosting; Rasmussen & Williams 2006, algorithm 2.1, for the process;
@@ -77,7 +79,13 @@ struct ProcessModel {
   Vector weights;  // K⁻¹·(r − mean)
 };
 
-using Regressor = std::variant<MeanModel, FlopLinearModel, RooflineModel, LassoModel, TreesModel, ProcessModel>;
+struct BlendModel {
+  TreesModel trees;
+  ProcessModel process;
+};
+
+using Regressor =
+    std::variant<MeanModel, FlopLinearModel, RooflineModel, LassoModel, TreesModel, ProcessModel, BlendModel>;
 [[nodiscard]] std::string_view name_of(const Regressor& model) noexcept;
 [[nodiscard]] double predict(const Regressor& model, const Layer& layer);
 
@@ -91,7 +99,7 @@ using Regressor = std::variant<MeanModel, FlopLinearModel, RooflineModel, LassoM
 // Errors: unavailable (a kind that EdgeProfiler has no inputs for), and those of choose_lasso.
 [[nodiscard]] Result<LassoModel> fit_lasso_candidate(const Examples& examples, const std::string& kind);
 
-// min Σ wᵢ(xᵢ·c − yᵢ)² with every c ≥ 0, of few columns: all sets of columns are tried, which is exact.
+// min Σ(xᵢ·c − yᵢ)² with every c ≥ 0.
 [[nodiscard]] Vector non_negative(const Matrix& x, const Vector& y);
 
 // --- EdgeProfiler's six pipelines ------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ std::optional<Regressor> fit_candidate(const std::string& name, const Examples& 
   if (name == "roofline") return fit_roofline(examples);
   if (name == "trees") return fit_trees(examples);
   if (name == "gp") return fit_process(examples, scales);
+  if (name == "blend") return BlendModel{fit_trees(examples), fit_process(examples, scales)};
   if (name == "lasso") {
     if (edgeprofiler_inputs(*examples.layers.front(), kind).empty()) return std::nullopt;
     if (auto model = fit_lasso_candidate(examples, kind)) return std::move(*model);
@@ -139,8 +140,10 @@ void learn_domain(const Examples& examples, KindModel& kind) {
 std::optional<KindModel> learn_kind(const std::string& name, const Examples& examples, const TrainOptions& options,
                                     std::vector<double>& held) {
   ProcessScales scales;
-  if (std::find(options.candidates.begin(), options.candidates.end(), "gp") != options.candidates.end())
-    scales = learn_scales(examples);
+  const auto wanted = [&](const char* which) {
+    return std::find(options.candidates.begin(), options.candidates.end(), which) != options.candidates.end();
+  };
+  if (wanted("gp") || wanted("blend")) scales = learn_scales(examples);
   const Held all = held_out(examples, name, options, scales);
   KindModel kind;
   kind.kind = name;

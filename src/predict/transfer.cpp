@@ -9,7 +9,7 @@ namespace prony::predict {
 
 namespace {
 
-constexpr double prior_offset = 4, prior_kind = 0.5, prior_slope = 0.35;  // standard deviations, of ln
+constexpr double prior_offset = 4, prior_kind = 0.5, prior_slope = 0.35, prior_cost = 1;  // standard deviations, of ln
 
 // An offset, three slopes of standardised logarithms, and an offset for each kind.
 struct Design {
@@ -87,6 +87,29 @@ void set_base(Regressor& model, const RooflineModel& base) {
   if (auto* roofline = std::get_if<RooflineModel>(&model)) *roofline = base;
   if (auto* trees = std::get_if<TreesModel>(&model)) trees->base = base;
   if (auto* process = std::get_if<ProcessModel>(&model)) process->base = base;
+  if (auto* blend = std::get_if<BlendModel>(&model)) blend->trees.base = blend->process.base = base;
+}
+
+const RooflineModel* base_of(const Regressor& model) {
+  if (const auto* roofline = std::get_if<RooflineModel>(&model)) return roofline;
+  if (const auto* trees = std::get_if<TreesModel>(&model)) return &trees->base;
+  if (const auto* process = std::get_if<ProcessModel>(&model)) return &process->base;
+  if (const auto* blend = std::get_if<BlendModel>(&model)) return &blend->trees.base;
+  return nullptr;
+}
+
+// What a layer says of each cost of the roofline, should another device have another: the share that the cost has in
+// its time, for ∂ln Σcx ÷ ∂ln c is that. So a kernel that few layers use is probed too.
+Vector shares_of_costs(const TargetModel& model, const Layer& layer) {
+  Vector shares = Vector::Zero(roofline_columns);
+  const KindModel* kind = model.find(layer.kind);
+  const RooflineModel* base = kind != nullptr ? base_of(kind->model) : nullptr;
+  if (base == nullptr) return shares;
+  const auto columns = roofline_of(layer);
+  for (std::size_t j = 0; j < columns.size(); ++j)
+    shares[static_cast<Eigen::Index>(j)] = std::max(0.0, base->costs[j] * columns[j]);
+  const double sum = shares.sum();
+  return sum > 0 ? Vector(shares / sum) : shares;
 }
 
 TargetModel carried_by(const TargetModel& old, const std::vector<Probe>& probes, bool own_roofline) {
@@ -148,10 +171,17 @@ double mean_of(const std::vector<std::pair<double, double>>& errors) {
 std::vector<std::size_t> choose_probes(const TargetModel& model, const std::vector<Layer>& layers, std::size_t count) {
   if (model.kinds.empty()) return {};
   const Design design(model);
-  Matrix covariance = design.prior().asDiagonal();
+  const Eigen::Index size = design.size() + roofline_columns;
+  Vector prior = Vector::Constant(size, prior_cost * prior_cost);
+  prior.head(design.size()) = design.prior();
+  Matrix covariance = prior.asDiagonal();
   std::vector<std::size_t> chosen;
   std::vector<Vector> rows;
-  for (const Layer& layer : layers) rows.push_back(design.row(layer));
+  for (const Layer& layer : layers) {
+    Vector row(size);
+    row << design.row(layer), shares_of_costs(model, layer);
+    rows.push_back(row);
+  }
   std::vector<bool> usable(layers.size());
   for (std::size_t i = 0; i < layers.size(); ++i)
     usable[i] = model.find(layers[i].kind) != nullptr && why_unusable(layers[i]).empty();

@@ -78,6 +78,11 @@ Result<void> read_campaign_table(const Value& table, const std::string& file, Ca
        {"wall-limit", a_duration, duration_field(e.wall_limit_ns)},
        {"retries", "a whole number from 0 to 20", whole_number(e.retries, 0, 20)},
        {"stop-after", "a whole number of failed runs in a row, 0: never", whole_number(e.stop_after, 0, 100'000)},
+       {"of-cycles", "\"middle\" or \"least\"",
+        [&](const Value& v) {
+          campaign.least_of_cycles = v.text == "least";
+          return campaign.least_of_cycles || v.text == "middle";
+        }},
        {"keep-models", "true or false",
         [&](const Value& v) { return campaign.keep_models = v.boolean, v.is(Value::Kind::boolean); }}});
 }

@@ -37,6 +37,9 @@ struct Campaign {
   std::size_t most_gflop = 0;  // of one series; what has more FLOP runs less often, three times at least. 0: no limit
   std::int64_t idle_ns = 0;    // the idle machine is measured so long before and after each run
   bool keep_models = false;    // those that were made for it
+  // What a configuration took: the middle of its cycles, or the least of them, where others work on the machine, who
+  // only ever add to it. Either way each is a median over runs.
+  bool least_of_cycles = false;
 };
 
 inline constexpr std::size_t fewest_campaign_runs = 3;

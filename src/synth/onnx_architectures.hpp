@@ -27,10 +27,10 @@ void squeezenet(OnnxBuilder& net, const ArchitectureScale& scale, bool newer);
 void googlenet(OnnxBuilder& net, const ArchitectureScale& scale);
 void resnet(OnnxBuilder& net, const ArchitectureScale& scale, int depth);  // 18, 34, 50, 101
 void resnext50(OnnxBuilder& net, const ArchitectureScale& scale);
-void densenet121(OnnxBuilder& net, const ArchitectureScale& scale);
+void densenet(OnnxBuilder& net, const ArchitectureScale& scale, int depth);  // 121, 169
 void mobilenet_v2(OnnxBuilder& net, const ArchitectureScale& scale);
 void mobilenet_v3(OnnxBuilder& net, const ArchitectureScale& scale, bool large);
-void efficientnet_b0(OnnxBuilder& net, const ArchitectureScale& scale);
+void efficientnet(OnnxBuilder& net, const ArchitectureScale& scale, bool deeper);  // b0, b1
 void bert(OnnxBuilder& net, const ArchitectureScale& scale, int layers, std::int64_t hidden);
 }  // namespace architectures
 

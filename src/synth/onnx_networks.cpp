@@ -23,6 +23,7 @@ constexpr std::array catalogue{
     OnnxNetwork{"resnet101", "44.5 M parameters", 224},
     OnnxNetwork{"resnext50_32x4d", "25.0 M parameters, convolutions in 32 groups", 224},
     OnnxNetwork{"densenet121", "8.0 M parameters", 224},
+    OnnxNetwork{"densenet169", "14.1 M parameters", 224},
     OnnxNetwork{"googlenet", "6.6 M parameters, without the auxiliary classifiers", 224},
     OnnxNetwork{"squeezenet1_0", "1.2 M parameters; also called squeezenet", 224},
     OnnxNetwork{"squeezenet1_1", "1.2 M parameters", 224},
@@ -30,6 +31,7 @@ constexpr std::array catalogue{
     OnnxNetwork{"mobilenet_v3_small", "2.5 M parameters, squeeze and excitation", 224},
     OnnxNetwork{"mobilenet_v3_large", "5.5 M parameters, squeeze and excitation", 224},
     OnnxNetwork{"efficientnet_b0", "5.3 M parameters, squeeze and excitation", 224},
+    OnnxNetwork{"efficientnet_b1", "7.8 M parameters, squeeze and excitation", 240},
     OnnxNetwork{"lenet", "62 k parameters, 1 × 32 × 32, 10 classes", 32},
     OnnxNetwork{"bert-tiny", "4.4 M parameters, 2 layers of 128", 128},
     OnnxNetwork{"bert-mini", "11.2 M parameters, 4 layers of 256", 128},
@@ -49,12 +51,12 @@ void put_together(OnnxBuilder& net, std::string_view name, const ArchitectureSca
   if (name.starts_with("vgg")) return vgg(net, scale, static_cast<int>(*parse_i64(name.substr(3))));
   if (name.starts_with("resnet")) return resnet(net, scale, static_cast<int>(*parse_i64(name.substr(6))));
   if (name == "resnext50_32x4d") return resnext50(net, scale);
-  if (name == "densenet121") return densenet121(net, scale);
+  if (name.starts_with("densenet")) return densenet(net, scale, static_cast<int>(*parse_i64(name.substr(8))));
   if (name == "googlenet") return googlenet(net, scale);
   if (name.starts_with("squeezenet")) return squeezenet(net, scale, name == "squeezenet1_1");
   if (name == "mobilenet_v2") return mobilenet_v2(net, scale);
   if (name.starts_with("mobilenet_v3")) return mobilenet_v3(net, scale, name == "mobilenet_v3_large");
-  if (name == "efficientnet_b0") return efficientnet_b0(net, scale);
+  if (name.starts_with("efficientnet")) return efficientnet(net, scale, name == "efficientnet_b1");
   if (name == "bert-tiny") return bert(net, scale, 2, 128);
   if (name == "bert-mini") return bert(net, scale, 4, 256);
   if (name == "bert-small") return bert(net, scale, 4, 512);

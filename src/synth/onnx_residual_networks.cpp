@@ -107,12 +107,12 @@ void resnet(OnnxBuilder& net, const ArchitectureScale& scale, int depth) {
 
 void resnext50(OnnxBuilder& net, const ArchitectureScale& scale) { residual(net, scale, {3, 4, 6, 3}, true, 32); }
 
-void densenet121(OnnxBuilder& net, const ArchitectureScale& scale) {
+void densenet(OnnxBuilder& net, const ArchitectureScale& scale, int depth) {
   const std::int64_t growth = scale.channels(32);
   SynthValue x = net.image(3, scale.resolution);
   x = normed(net, x, "features.conv0", "features.norm0", {scale.channels(64), 7, 2, 3});
   x = net.max_pool(net.unary(x, "features.relu0", "Relu"), "features.pool0", {3, 2, 1});
-  constexpr std::array blocks{6, 12, 24, 16};
+  const std::array blocks = depth == 121 ? std::array{6, 12, 24, 16} : std::array{6, 12, 32, 32};
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     for (int j = 1; j <= blocks[i]; ++j) {
       const std::string name = "denseblock" + std::to_string(i + 1) + ".denselayer" + std::to_string(j);
@@ -187,7 +187,7 @@ void mobilenet_v3(OnnxBuilder& net, const ArchitectureScale& scale, bool large) 
   net.output(net.renamed(net.dense(x, "classifier.3", scale.classes), "output"));
 }
 
-void efficientnet_b0(OnnxBuilder& net, const ArchitectureScale& scale) {
+void efficientnet(OnnxBuilder& net, const ArchitectureScale& scale, bool deeper) {
   struct Stage {
     std::int64_t expansion, kernel, stride, out;
     int count;
@@ -199,7 +199,7 @@ void efficientnet_b0(OnnxBuilder& net, const ArchitectureScale& scale) {
   x = activated(net, normed(net, x, "features.0.0", "features.0.1", {scale.channels(32), 3, 2, 1}), "features.0.2",
                 "SiLU");
   for (std::size_t i = 0; i < stages.size(); ++i)
-    for (int j = 0; j < stages[i].count; ++j) {
+    for (int j = 0; j < stages[i].count + (deeper ? 1 : 0); ++j) {  // b1 has 1.1 times as many, rounded up
       const Stage& one = stages[i];
       x = inverted(net, x, "features." + std::to_string(i + 1) + "." + std::to_string(j),
                    {one.kernel, x.shape[1] * one.expansion, scale.channels(one.out), j == 0 ? one.stride : 1,

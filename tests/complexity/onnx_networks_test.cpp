@@ -79,6 +79,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Known{"vgg16", 138'357'544, 15.470}, Known{"resnet18", 11'689'512, 1.814},
                     Known{"resnet34", 21'797'672, 3.664}, Known{"resnet50", 25'557'032, 4.089},
                     Known{"resnext50_32x4d", 25'028'904, 4.230}, Known{"densenet121", 7'978'856, 2.834},
+                    Known{"densenet169", 14'149'480, 3.360}, Known{"efficientnet_b1", 7'794'184, 0.687},
                     Known{"googlenet", 6'624'904, 1.498}, Known{"squeezenet1_0", 1'248'424, 0.819},
                     Known{"squeezenet1_1", 1'235'496, 0.349}, Known{"mobilenet_v2", 3'504'872, 0.301},
                     Known{"mobilenet_v3_small", 2'542'856, 0.057}, Known{"mobilenet_v3_large", 5'483'032, 0.217},

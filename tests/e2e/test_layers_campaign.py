@@ -167,6 +167,23 @@ class Campaigns(Case):
         self.assertGreaterEqual(float(self.rows("networks.csv")[0]["spread"]), 0)
         self.assertIn("prony layers --campaign", self.prony("study", "--resume", self.path("data")).err)
 
+    def test_the_least_of_cycles_may_count_instead_of_their_middle_and_the_data_set_says_which(self):
+        text = '[campaign]\nmodels = ["lenet"]\nruns = 3\nwarmup = 0\ncycles = 2\n'
+        self.campaign(text)
+        self.assertIn("middle", self.load(os.path.join("data", "dataset.json"))["facts"]["campaign.of_cycles"])
+        middle = float(self.rows("networks.csv")[0]["latency_s"])
+        done = self.campaign(text + 'of-cycles = "least"\n')
+        told = self.load(os.path.join("data", "dataset.json"))
+        self.assertIn("least", told["facts"]["campaign.of_cycles"])
+        medians = []
+        for name in sorted(name for name in told["files"] if name.endswith(".prony")):
+            shown = self.prony("layers", self.path("data", name), "--json", "-")
+            medians.append(json.loads(shown.out)["times"]["plain"]["median_s"])
+        self.assertEqual(len(medians), 2, done.out)  # none ran again
+        self.assertEqual(float(self.rows("networks.csv")[0]["latency_s"]), min(medians))
+        self.assertAlmostEqual(middle, sum(medians) / 2, delta=1e-6 * middle)
+        self.assertIn("of-cycles", self.campaign(text + 'of-cycles = "best"\n', code=125).err)
+
     def test_what_is_wrong_is_said_before_anything_runs(self):
         for text, word in (('[campaign]\nmodels = ["lenett"]\n', "'lenet'"), ('[campaign]\nmodels = ["none.onnx"]\n', "none.onnx"),
                            ("[campaign]\nmodels = 3\n", "list of architectures")):

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 
 import harness
 from harness import Case, program
@@ -54,6 +55,22 @@ class Layers(WithNetworks):
         self.assertIn("bn1", first["covers"])
         self.assertEqual(sum(row.get("macs", 0) for row in report["times"]["rows"]), report["times"]["macs"])
         self.assertTrue(any(row["kind"] == "layout" for row in report["times"]["rows"]))
+
+    def test_an_engines_layers_on_a_simulated_device_have_regressed_and_modelled_joules_beside_the_true_ones(self):
+        report = self.layers(self.network("squeezenet1_1", "--resolution", "96"), "--runs", "3", "--warmup", "1")
+        done = self.prony("layers", "truth", self.path("x.prony"))
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertIn("no joule here is real", done.out)
+        rows = [line for line in done.out.splitlines() if line.startswith("| ")][1:]
+        timed = [row["name"] for row in report["times"]["rows"] if row["median_s"] > 0]
+        self.assertEqual([row.split(" | ")[0][2:] for row in rows],
+                         [name if len(name) <= 40 else name[:39] + "…" for name in timed])
+        self.assertRegex(done.out, r"\(c\) cut anew: \d+ of %d told" % len(timed))
+        sums = re.search(r"Σ layers ([\d.]+) \+ idle ([\d.]+) \+ unattributed (-?[\d.]+) = measured ([\d.]+)", done.out)
+        layers, idle, rest, measured = (float(one) for one in sums.groups())
+        self.assertAlmostEqual(layers + idle + rest, measured, delta=1e-3 * measured)
+        self.assertEqual(self.prony("layers", "truth", self.path("x.prony")).out, done.out)
+        self.assertEqual(self.prony("layers", "truth", self.path("none.prony")).returncode, 125)
 
     def test_the_run_alone_prints_the_same_again(self):
         self.layers(self.network("lenet"), "--runs", "3")
@@ -170,6 +187,13 @@ class LanguageModel(Case):
         self.assertIn("without it", done.out)  # what the callback costs
         self.assertAlmostEqual(report["parts"][0]["fps"] * report["parts"][0]["times"]["plain"]["mean_s"], 32, delta=1e-6)
         self.assert_charges_close("x.prony")
+
+    def test_layers_of_a_gguf_cannot_be_looped_and_the_reason_is_told(self):
+        for word in ("--isolate", "--ablate"):
+            done = self.prony("layers", self.model, word, "--out", self.path("folder"))
+            self.assertEqual(done.returncode, 125)
+            self.assertIn("its graph of the whole file", done.err)
+            self.assertFalse(os.path.exists(self.path("folder")))
 
     def test_a_language_model_has_no_input_shape(self):
         done = self.prony("layers", self.model, "--batch", "2", "--out", self.path("x.prony"))

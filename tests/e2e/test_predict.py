@@ -8,7 +8,9 @@ import csv
 import json
 import os
 import random
+import re
 import sys
+import tarfile
 
 import harness
 from harness import Case
@@ -17,6 +19,8 @@ sys.path.insert(0, os.path.join(harness.ROOT, "tests/predict"))
 from simulated_data_set import convolution, rows_of, time_of, write_data_set  # noqa: E402
 
 # Recordings that are not ours to ship: beside the checkout, or one folder up from it where the checkout is a worktree.
+KEPT = os.path.join(harness.ROOT, "docs/validation/prediction-cpu.tar.xz")
+SECONDS = {"s": 1, "ms": 1e-3, "µs": 1e-6}
 RECORDINGS = [os.path.join(harness.ROOT, at, "shared/data/edgeprofiler") for at in ("", "..")]
 class Predict(Case):
     def data_set(self, rows, name="data"):
@@ -56,6 +60,30 @@ class Predict(Case):
         self.assertNotIn("net3", done.out)
         done = self.prony("predict", "eval", model, self.path("data"), "--test", "net1")
         self.assertIn("was learned from", done.out)
+
+    def test_networks_of_a_real_processor_are_predicted_within_what_its_page_says_by_the_roofline_alone(self):
+        with tarfile.open(KEPT) as kept:
+            kept.extractall(self.path("."))
+        done = self.prony("predict", "train", self.path("cpu"), "-o", self.path("m.json"), "--candidates", "roofline",
+                          env={"COLUMNS": "200"})
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertIn("10989 rows of 20 networks", done.out)
+        said = done.out.splitlines()[-1]
+        share = lambda words: float(re.search(r"([\d.]+) % " + words, said)[1])  # noqa: E731
+        self.assertGreaterEqual(share(r"within max\(10 %, 2"), 60, said)
+        self.assertGreaterEqual(share("within twice"), 85, said)
+        self.assertTrue(85 <= share("inside their 90 %") <= 95, said)
+        time_of_row = r"([\d.]+) (m?s|µs)"
+        rows = re.findall(rf"^ (\S+) +b\d\S+ +{time_of_row} +{time_of_row} .* … .*? {time_of_row} +[\d.]+ %", done.out, re.M)
+        self.assertEqual(len(rows), 110)
+        off, line_off = 0.0, 0.0
+        for network, measured, a, predicted, b, line, c in rows:
+            if network == "lenet":  # the line in FLOP is off most by it
+                continue
+            truth = float(measured) * SECONDS[a]
+            off += abs(float(predicted) * SECONDS[b] / truth - 1)
+            line_off += abs(float(line) * SECONDS[c] / truth - 1)
+        self.assertGreaterEqual(line_off / off, 3, (line_off, off))
 
     def test_a_total_is_the_sum_of_its_layers_and_what_if_changes_costs(self):
         model, _ = self.predictor("--no-eval")

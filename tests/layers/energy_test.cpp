@@ -111,6 +111,58 @@ TEST(SmallAlgebra, EigenvaluesAndSolutionsAreThoseThatAreKnown) {
   EXPECT_FALSE(solve_symmetric(singular, {1, 1}, {0, 1}));
 }
 
+// Held against elimination in extended precision, which shares nothing with what is tested but the numbers.
+TEST(SmallAlgebra, SolutionsAreThoseOfEliminationTo1eMinus9AndEigenvaluesThoseThatTheMatrixWasMadeOf) {
+  TruthRandom random(11);
+  const std::size_t n = 24;
+  SquareMatrix matrix(n);
+  std::vector<double> right(n, 0.0), wanted;
+  for (int row = 0; row < 60; ++row) {
+    std::vector<double> x;
+    for (std::size_t i = 0; i < n; ++i) x.push_back(random.normal());
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t j = 0; j < n; ++j) matrix.at(i, j) += x[i] * x[j];
+      right[i] += x[i] * random.normal();
+    }
+  }
+  std::vector<std::size_t> at;
+  for (std::size_t i = 0; i < n; i += 2) at.push_back(i);
+  std::vector<std::vector<long double>> rows;
+  for (const std::size_t i : at) {
+    std::vector<long double> row;
+    for (const std::size_t j : at) row.push_back(matrix.at(i, j));
+    row.push_back(right[i]);
+    rows.push_back(row);
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    for (std::size_t k = 0; k < rows.size(); ++k) {
+      if (k == i) continue;
+      const long double times = rows[k][i] / rows[i][i];
+      for (std::size_t j = i; j < rows[i].size(); ++j) rows[k][j] -= times * rows[i][j];
+    }
+  const auto solved = solve_symmetric(matrix, right, at);
+  ASSERT_TRUE(solved);
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    const auto expected = static_cast<double>(rows[i].back() / rows[i][i]);
+    EXPECT_NEAR((*solved)[i], expected, 1e-9 * std::abs(expected)) << i;
+  }
+  // (I − 2vvᵀ)·D·(I − 2vvᵀ) has what is on D's diagonal.
+  std::vector<double> v;
+  double length = 0;
+  for (std::size_t i = 0; i < n; ++i) v.push_back(random.normal()), length += v[i] * v[i];
+  for (double& one : v) one /= std::sqrt(length);
+  for (std::size_t i = 0; i < n; ++i) wanted.push_back(std::pow(10.0, static_cast<double>(i) / 4 - 3));
+  SquareMatrix turned(n);
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = 0; j < n; ++j)
+      for (std::size_t k = 0; k < n; ++k)
+        turned.at(i, j) +=
+            ((i == k ? 1.0 : 0.0) - 2 * v[i] * v[k]) * wanted[k] * ((j == k ? 1.0 : 0.0) - 2 * v[j] * v[k]);
+  const auto values = symmetric_eigenvalues(turned);
+  ASSERT_EQ(values.size(), n);
+  for (std::size_t i = 0; i < n; ++i) EXPECT_NEAR(values[i], wanted[i], 1e-9 * wanted.back()) << i;
+}
+
 // Every set of columns that may be above zero is tried: the best of those whose solution is not below zero.
 TEST(SmallAlgebra, NonNegativeSolutionsAreTheBestOfAllSetsOfColumns) {
   TruthRandom random(3);

@@ -84,6 +84,35 @@ TEST(FusedLayers, ADepthwiseConvolutionCountsTheChannelsOfItsGroupAlone) {
   EXPECT_EQ(depthwise, 17U);
 }
 
+// Kills: norms learned beside those of language models, which have another kernel.
+TEST(FusedLayers, ANormalisationThatNoConvolutionTakesInIsOneOfEachChannelByItself) {
+  std::size_t found = 0;
+  for (const FusedLayer& one : fused_layers(network_of("densenet121"))) {
+    const Layer& layer = one.layer;
+    EXPECT_NE(layer.kind, "normalisation") << layer.name;
+    if (layer.kind != "convolution" || layer.groups == 1) continue;
+    ++found;
+    EXPECT_EQ(layer.groups, layer.in[0]) << layer.name;
+    EXPECT_EQ(layer.macs, layer.in[0] * layer.in[1] * layer.in[2]) << layer.name;
+    EXPECT_EQ(layer.activation, "Relu") << layer.name;
+    EXPECT_EQ(one.covers.size(), 2U) << layer.name;
+  }
+  EXPECT_EQ(found, 58U + 3 + 1);  // before each pair of convolutions, in each transition, and the last
+}
+// Kills: bytes moved by what only gives the same numbers another shape.
+TEST(FusedLayers, AnotherShapeOfTheSameNumbersMovesNothing) {
+  std::size_t views = 0, copies = 0;
+  const NetworkLayers network = network_of("bert-tiny");
+  for (const FusedLayer& one : fused_layers(network)) {
+    const std::string& op = network.layers[one.covers.front()].op;
+    if (op == "Reshape") views += one.layer.bytes() == 0 ? 1U : 100U;
+    if (op == "Transpose") copies += one.layer.bytes_read > 0 && one.layer.bytes_written > 0 ? 1U : 100U;
+  }
+  EXPECT_GT(views, 0U);
+  EXPECT_LT(views, 100U);
+  EXPECT_GT(copies, 0U);
+  EXPECT_LT(copies, 100U);
+}
 TEST(FusedLayers, EachNodeIsInOneLayerAndNoMultiplyAddIsLost) {
   for (const char* architecture : {"resnet18", "mobilenet_v2", "mobilenet_v3_small", "squeezenet", "bert-tiny"}) {
     const NetworkLayers network = network_of(architecture);
