@@ -230,6 +230,7 @@ class Follower final : public ProcessFollower, private Sensor {
   TargetMatch match_;
   Instant next_look_;
   const LookPace pace_;
+  Duration look_cost_;
   std::atomic<std::int64_t> tick_ns_{0};                             // when the last one was; 0: there was none yet
   std::function<void(std::span<const TargetMember>)> tell_members_;  // of the thread that looks, as what follows
   std::size_t first_target_ = 0;
@@ -278,7 +279,11 @@ Result<void> Follower::look(bool all) {
   if (!gathered) return gathered;
   const auto now = machine_.now();
   table_.apply(now);
-  next_look_ = pace_.next(begin, machine_.now() - begin, last_tick());  // clocks are read by apply(), too
+  // Clocks are read by apply(), too. Who waits for a processor is not at work: the least that a look took lately
+  // counts.
+  const Duration cost = machine_.now() - begin;
+  look_cost_ = look_cost_.ns == 0 ? cost : std::min(cost, look_cost_ + Duration{look_cost_.ns / 8 + 1000});
+  next_look_ = pace_.next(begin, look_cost_, last_tick());
   note_presence(now);
   if (options_.each_process && waiting_ < most_looks && now > look_begin_) {
     table_.finish_look({look_begin_, now}, looks_[waiting_++]);

@@ -22,7 +22,8 @@ constexpr std::size_t always_asked = 64;                 // numbers; to ask for 
 constexpr std::uint64_t longest_check_gap = 1024;        // looks
 constexpr std::int64_t children_cost_factor = 100;       // reading children's times may take 1/100 of the time
 constexpr std::int64_t all_children_cost_factor = 1000;  // of those who are in no target
-constexpr std::int64_t sleepers_cost_factor = 1000;      // so may asking those of targets who have not run
+constexpr std::int64_t check_cost_factor = 2000;         // listing everybody as a check
+constexpr std::int64_t sleepers_cost_factor = 2000;      // asking those of targets who have not run
 constexpr std::int64_t places_cost_factor = 100;         // asking where threads ran may take 1/100 of the time
 constexpr std::int64_t sparing_factor = 5;               // each of these costs is so much less where it is to be spared
 
@@ -131,7 +132,9 @@ void ProcessTable::gather_children_times(Instant now, bool all) {
 }
 
 Result<void> ProcessTable::list_everybody(Instant now, bool may_ask) {
+  const Instant begin = machine_.now();
   if (auto listed = machine_.list_processes(listing_); !listed) return listed;
+  const Duration cost = machine_.now() - begin;
   std::size_t known = 0;
   for (const ListedProcess& listed : listing_) {
     while (known < order_.size() && order_[known].pid < listed.pid) ++known;
@@ -149,7 +152,9 @@ Result<void> ProcessTable::list_everybody(Instant now, bool may_ask) {
     distrust_ = std::min(2 * distrust_, most_distrust);
   }
   const bool by_numbers = may_ask && !missed;
-  list_again_ = now + (!by_numbers ? list_at_least : options_.events != nullptr ? check_told : check_numbers);
+  const Duration check =
+      options_.events != nullptr ? check_told : std::clamp(check_cost_factor * cost, check_numbers, check_told);
+  list_again_ = now + (by_numbers ? check : list_at_least);
   return {};
 }
 

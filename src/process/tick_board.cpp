@@ -88,7 +88,10 @@ void TickBoard::tick(Instant now) noexcept {
       if (newest < 0 || !given_out_between(before, newest, clock.pid))
         clock.seen_ns =
             std::max(clock.seen_ns, read_process_clock(machine_, clock.pid, clock.stat.get(), page_.from_stat));
-    const Duration cost = machine_.now() - now;
+    // Who waits for a processor is not at work: the least that a clock took lately counts.
+    const auto clocks = static_cast<std::int64_t>(std::max<std::size_t>(1, page_.clocks.size()));
+    clock_cost_ns_ = std::min((machine_.now() - now).ns / clocks, clock_cost_ns_ + clock_cost_ns_ / 8 + 1);
+    const Duration cost{clock_cost_ns_ * clocks};
     clocks_again_ = now + (cost < long_tick ? tick_cost_factor : long_tick_cost_factor) * cost;
   }
   std::copy(page_.totals.begin(), page_.totals.end(), sums_.begin());

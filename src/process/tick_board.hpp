@@ -73,6 +73,7 @@ class TickBoard {
   std::vector<std::int64_t> sums_, shown_;
   std::vector<std::optional<std::uint64_t>> residents_;
   Instant clocks_again_;
+  std::int64_t clock_cost_ns_ = 2000;  // to begin with
 };
 
 }  // namespace prony

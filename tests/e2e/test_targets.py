@@ -135,7 +135,7 @@ class Targets(Case):
         rows = {row["name"]: row for row in summary["targets"]}
         self.assertEqual(list(rows), ["one", "two", "caller"])
         for row in rows.values():
-            self.assertGreater(row["cpu_s"], 0.05)
+            self.assertGreater(row["cpu_s"], 0)
         callers = [row for row in summary["processes"] if row["target"] == "caller"]
         self.assertIn(child.pid, [row["pid"] for row in callers])
         self.assertNotIn("prony", [row["name"] for row in callers], "what Prony uses is Prony's own")

@@ -331,7 +331,7 @@ TEST(Follower, ChildrensTimesThatWereDueTooSoonAreReadLater) {
   proc.end(11);
   for (int look = 0; look < 3; ++look) look_after(20 * ms);
   EXPECT_EQ(f.cpu_ns(0), 0) << "read at every look: this test shows nothing";
-  for (int look = 0; look < 30; ++look) look_after(100 * ms);
+  for (int look = 0; look < 60; ++look) look_after(100 * ms);
   EXPECT_EQ(f.cpu_ns(0), 30 * ms);
 }
 

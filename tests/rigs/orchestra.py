@@ -37,6 +37,12 @@ class Truth:
     def between(self, window, column):
         return self.at(window[1], column) - self.at(window[0], column)
 
+    def longest_gap_s(self, window):
+        """For so long, in the window or beside it, nobody was there to say what the package draws: what was used meanwhile
+        is drawn in one instant."""
+        times = [ns for ns in self.times if window[0] - 1_000_000_000 <= ns <= window[1] + 1_000_000_000]
+        return max((b - a for a, b in zip(times, times[1:])), default=0) * 1e-9
+
     def joules(self, window):
         """All that the package drew."""
         return self.between(window, 1)
