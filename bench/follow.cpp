@@ -1,7 +1,9 @@
 // bench_follow PROCESSES SECONDS [COMMAND]: CPU time of one look of a ProcessFollower at PROCESSES sleepers with names
 // and a tree (who is there, who was born, who ended, what each used), beside its floor: one listing of /proc and
-// everybody's process clock, nothing kept. In turns; then the follower's share of a core at 10 and at 1 look a second.
-// COMMAND is run while they sleep and prints the CPU time of one look of its own, in ns. One JSON object on stdout.
+// everybody's process clock, nothing kept. In turns; then the follower's share of a core as `prony run --all` has it,
+// at 10 and at 1 tick a second: its looks, its ticks of the one target, what it asks once a second, and a birth a
+// second. COMMAND is run while they sleep and prints the CPU time of one look of its own, in ns. One JSON object on
+// stdout.
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -100,17 +102,25 @@ double median(std::vector<double> values) {
 }
 
 // CPU use of the follower by itself, at its own pace. Percent of a core.
-double paced(Machine& machine, Duration period, int seconds) {
+double paced(Machine& machine, Duration ticks, int seconds) {
   FollowOptions options;
   options.each_process = true;
-  options.look_period = period;
-  auto follower = ProcessFollower::create(machine, {}, std::move(options));
+  options.ticks = ticks;
+  auto all = parse_target_choice(SelectorKind::all, "");
+  if (!all) std::exit(2);
+  auto follower = ProcessFollower::create(machine, {std::move(*all)}, std::move(options));
   if (!follower) std::exit(2);
+  std::vector<Reading> readings((*follower)->sensor().channels().size());
   const auto begin = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
   const auto wall = clock_ns(CLOCK_MONOTONIC);
   std::vector<ProcessLook> taken;
-  for (int i = 0; i < seconds; ++i) {
-    sleep(1);
+  for (std::int64_t tick = 1; tick * ticks.ns <= seconds * 1'000'000'000LL; ++tick) {
+    const auto wait = wall + tick * ticks.ns - clock_ns(CLOCK_MONOTONIC);
+    if (wait > 0) usleep(static_cast<useconds_t>(wait / 1000));
+    (*follower)->sensor().read(readings);
+    if (tick * ticks.ns % 1'000'000'000 != 0) continue;
+    give_birth();
+    (*follower)->survey();
     taken.clear();
     (*follower)->take_looks(taken);
   }

@@ -115,7 +115,8 @@ def stage_engines(tally, _options):
         code, text = run(["sh", script], timeout=1800)
         if code != 0:  # its test says that it is skipped, and is counted so
             show_end(text, 6)
-    run_unittest(tally, "engines", ["tests/engines/test_real_servers.py", os.path.join(ROOT, "build/dev")], timeout=600)
+    for suite in ("test_real_servers.py", "test_servers_killed.py"):
+        run_unittest(tally, "engines", ["tests/engines/" + suite, os.path.join(ROOT, "build/dev")], timeout=600)
 
 
 def configure_asan():

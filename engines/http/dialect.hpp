@@ -49,6 +49,9 @@ struct Answer {
   std::optional<std::int64_t> prompt_tokens;  // with the cached ones
   std::optional<std::int64_t> cached_tokens;  // of them, not computed again
   std::optional<std::int64_t> output_tokens;
+  // While it comes: how many tokens of the answer, and of the prompt with its cached ones, had been done at the event
+  // that was read last.
+  std::optional<std::int64_t> output_tokens_so_far, prompt_tokens_so_far;
   std::optional<std::int64_t> draft_tokens, draft_accepted_tokens;  // a small model's proposals, and those kept
   std::optional<std::int64_t> load_ns, queue_ns, prefill_ns, decode_ns, total_ns;
   bool context_full = false;
@@ -60,6 +63,11 @@ struct Reply {
   int status = 0;
   std::string body;
 };
+// How far a fetch has come; 0 of 0: it is not known yet.
+struct FetchState {
+  std::int64_t done_bytes = 0, total_bytes = 0;
+};
+using FetchTeller = std::function<void(const FetchState&)>;
 // Makes a call and waits for its whole answer; `patience_ns` 0: the usual one.
 using Caller = std::function<Fallible<Reply>(const Call&, std::int64_t patience_ns)>;
 
@@ -67,11 +75,16 @@ class Dialect {
  public:
   virtual ~Dialect() = default;
   [[nodiscard]] virtual std::string_view name() const noexcept = 0;
-  // Words of docs/worker-protocol.md, and what the server tells: queue, prefill_time, decode_time, cached_tokens, pid.
+  // Words of docs/worker-protocol.md, what the server tells of a request among them.
   [[nodiscard]] virtual std::vector<std::string> capabilities() const = 0;
   // Whether the server that answers is of this kind: asked before anything else. Gives its version, "" if it tells
   // none.
   [[nodiscard]] virtual Fallible<std::string> greet(const Caller& call) = 0;
+  // Before load(): what the server has to fetch from elsewhere, if that was asked for; `tell` is called from its begin
+  // on, and never where there is nothing to fetch.
+  [[nodiscard]] virtual Fallible<Facts> fetch(const LoadSettings&, const Caller&, const FetchTeller&) {
+    return Facts{};
+  }
   [[nodiscard]] virtual Fallible<Facts> load(const LoadSettings& settings, const Caller& call) = 0;
   [[nodiscard]] virtual Call prompt(const PromptSettings& settings) const = 0;
   // One event of the stream. True: it holds text of the answer, so that its stamp is that of output.
@@ -79,6 +92,11 @@ class Dialect {
   // A refusal under another status than 200 may be for a field that this server does not know: false if there is no
   // other way to ask, else prompt() now asks in it.
   virtual bool ask_otherwise(int, const std::string&) { return false; }
+  // Before load(), for a cold start: the model leaves the server's memory, and has left it when this returns.
+  [[nodiscard]] virtual Fallible<void> leave_memory(const LoadSettings&, const Caller&) {
+    return failed("unsupported",
+                  std::string(name()) + " cannot be told to give its model up, so no start is a cold one");
+  }
   // At the end, if load() brought something into the server that ought not to stay.
   virtual void unload(const Caller&) {}
 };

@@ -19,6 +19,8 @@ struct Call {
   std::string method = "GET";
   std::string path = "/";  // with the server's base
   std::string body;        // JSON; empty: none
+  // Of a long answer with status 200 that is heard while it comes; it is then not kept. Empty: it is waited for.
+  std::function<void(std::string_view)> heard = {};
 };
 
 // The bytes of a call: HTTP/1.1, kept alive.

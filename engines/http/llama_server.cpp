@@ -14,8 +14,8 @@ class LlamaServer final : public Dialect {
   [[nodiscard]] std::string_view name() const noexcept override { return "llama-server"; }
 
   [[nodiscard]] std::vector<std::string> capabilities() const override {
-    return {"prompt",     "phase",        "cancel",      "streams",       "seed",         "sampling",
-            "ignore_eos", "prefill_time", "decode_time", "cached_tokens", "cancel_after", "schedule"};
+    return {"prompt",       "phase",       "cancel",        "streams",      "seed",     "sampling", "ignore_eos",
+            "prefill_time", "decode_time", "cached_tokens", "cancel_after", "schedule", "progress", "chunk_tokens"};
   }
 
   [[nodiscard]] Fallible<std::string> greet(const Caller& call) override {
@@ -82,6 +82,7 @@ Call LlamaServer::prompt(const PromptSettings& settings) const {
                {"seed", settings.seed},
                {"ignore_eos", settings.ignore_eos},
                {"cache_prompt", settings.cache_prompt},  // else no prefix cache flatters a repeat
+               {"return_progress", true},                // its first word comes when a slot has begun
                {"stream", true}};
   if (!model_.empty()) body["model"] = model_;
   return {"POST", "/completion", dump(body)};
@@ -92,8 +93,15 @@ bool LlamaServer::read(const json& event, Answer& answer) const {
     answer.failure = told;
     return false;
   }
+  if (const json& progress = member(event, "prompt_progress"); progress.is_object()) {
+    answer.prompt_tokens = whole(progress, "total");
+    answer.cached_tokens = whole(progress, "cache");
+    answer.prompt_tokens_so_far = whole(progress, "processed");
+    return false;
+  }
   const std::string text = text_of(event, "content");
   answer.text += text;
+  answer.output_tokens_so_far = whole(event, "tokens_predicted");
   const json& stop = member(event, "stop");
   if (!stop.is_boolean() || !stop.get<bool>()) return !text.empty();
   answer.ended = true;
@@ -106,7 +114,7 @@ bool LlamaServer::read(const json& event, Answer& answer) const {
   const json& timings = member(event, "timings");
   answer.prefill_ns = ms_as_ns(timings, "prompt_ms");
   answer.decode_ns = ms_as_ns(timings, "predicted_ms");
-  answer.cached_tokens = whole(timings, "cache_n");
+  if (const auto cached = whole(timings, "cache_n")) answer.cached_tokens = cached;
   answer.draft_tokens = whole(timings, "draft_n");  // there only where the server has a draft model
   answer.draft_accepted_tokens = whole(timings, "draft_n_accepted");
   return !text.empty();

@@ -45,6 +45,8 @@ std::string parse(int count, char** words, CommandLine& line) {
       line.completions = true;
     else if (word == "--pull")
       line.settings.pull = true;
+    else if (word == "--cold")
+      line.settings.cold = true;
     else if (word == "--find")
       line.find = true;
     else

@@ -1,11 +1,16 @@
 // Ollama's own interface (/api/…) and that of hailo-ollama, which speaks it in part: no load, no options beyond the
 // usual, and of times and counts only total_duration and eval_count.
+#include <chrono>
+#include <thread>
+
 #include "dialect.hpp"
+#include "fetch_progress.hpp"
 
 namespace prony_http {
 
 namespace {
 
+constexpr std::chrono::seconds longest_farewell{60};
 constexpr std::int64_t for_ever_ns = 24LL * 3600 * 1'000'000'000;  // the driver's patience ends before
 
 bool same_model(const std::string& asked, const std::string& listed) {
@@ -34,6 +39,9 @@ class Ollama final : public Dialect {
     return std::string();
   }
 
+  [[nodiscard]] Fallible<Facts> fetch(const LoadSettings& settings, const Caller& call,
+                                      const FetchTeller& tell) override;
+  [[nodiscard]] Fallible<void> leave_memory(const LoadSettings& settings, const Caller& call) override;
   [[nodiscard]] Fallible<Facts> load(const LoadSettings& settings, const Caller& call) override;
   [[nodiscard]] Call prompt(const PromptSettings& settings) const override;
   bool read(const json& event, Answer& answer) const override;
@@ -43,37 +51,74 @@ class Ollama final : public Dialect {
   }
 
  private:
-  [[nodiscard]] Fallible<json> find_model(const LoadSettings& settings, const Caller& call) const;
+  struct Listed {
+    json row;           // null: it is not there
+    std::string names;  // of all that are
+  };
+  [[nodiscard]] Fallible<Listed> find_model(const std::string& model, const Caller& call) const;
   void add_details(const Caller& call, Facts& facts) const;
   [[nodiscard]] json running(const Caller& call) const;
   [[nodiscard]] Fallible<void> verify(const LoadSettings& settings, const Caller& call, Facts& facts) const;
 
   bool hailo_;
-  std::string model_, keep_alive_;
-  json options_ = json::object();  // the runner's: the same in every request, for another value loads the model anew
-  bool brought_ = false;           // it was not in memory before we came
+  std::string model_, keep_alive_;  // as the server lists it
+  json options_ = json::object();   // the runner's: the same in every request, for another value loads the model anew
+  bool brought_ = false;            // it was not in memory before we came
 };
 
+// The server takes a registry's address with its scheme and lists it without.
+std::string without_scheme(const std::string& model) {
+  const std::size_t end = model.find("://");
+  return end == std::string::npos ? model : model.substr(end + 3);
+}
+
 // The model's row of /api/tags.
-Fallible<json> Ollama::find_model(const LoadSettings& settings, const Caller& call) const {
-  for (bool pulled = !settings.pull;; pulled = true) {
-    const auto tags = get_json(call, "/api/tags");
-    if (!tags) return tl::unexpected<Failure>(tags.error());
-    std::string names;
-    const json& models = member(*tags, "models");
-    for (const json& row : models.is_array() ? models : json::array()) {
-      const std::string listed = text_of(row, "name").empty() ? text_of(row, "model") : text_of(row, "name");
-      if (same_model(settings.model, listed)) return row;
-      names += (names.empty() ? "" : ", ") + listed;
+Fallible<Ollama::Listed> Ollama::find_model(const std::string& model, const Caller& call) const {
+  const auto tags = get_json(call, "/api/tags");
+  if (!tags) return tl::unexpected<Failure>(tags.error());
+  Listed listed;
+  const json& models = member(*tags, "models");
+  for (const json& row : models.is_array() ? models : json::array()) {
+    const std::string name = text_of(row, "name").empty() ? text_of(row, "model") : text_of(row, "name");
+    if (same_model(model, name)) {
+      listed.row = row;
+      return listed;
     }
-    if (pulled)
-      return failed("model", "the server has no model '" + one_line(settings.model, 80) +
-                                 "'; it has: " + (names.empty() ? "none" : one_line(names)) +
-                                 " (fetch it:  ollama pull " + one_line(settings.model, 80) + ", or --pull)");
-    const auto done = post_json(call, "/api/pull", {{"model", settings.model}, {"stream", false}}, for_ever_ns);
-    if (!done) return tl::unexpected<Failure>(done.error());
-    if (const auto told = told_error(*done, 200)) return tl::unexpected<Failure>(*told);
+    listed.names += (listed.names.empty() ? "" : ", ") + name;
   }
+  return listed;
+}
+
+// A registry without TLS is asked only where the model's name says http://.
+Fallible<Facts> Ollama::fetch(const LoadSettings& settings, const Caller& call, const FetchTeller& tell) {
+  if (hailo_ || !settings.pull || settings.model.empty()) return Facts{};
+  const auto listed = find_model(without_scheme(settings.model), call);
+  if (!listed) return tl::unexpected<Failure>(listed.error());
+  if (!listed->row.is_null()) return Facts{};
+  tell({});
+  FetchProgress progress;
+  json body = {{"model", settings.model}, {"stream", true}};
+  if (settings.model.starts_with("http://")) body["insecure"] = true;
+  const auto reply = call({"POST", "/api/pull", dump(body),
+                           [&](std::string_view bytes) {
+                             progress.feed(bytes);
+                             tell({progress.done_bytes(), progress.total_bytes()});
+                           }},
+                          for_ever_ns);
+  progress.finish();
+  std::optional<Failure> failure;
+  if (!reply)
+    failure = reply.error();
+  else if (reply->status != 200)
+    failure = refusal(reply->status, reply->body, "");
+  else
+    failure = progress.failure();
+  if (failure)
+    return failed(failure->code,
+                  "the server could not fetch '" + one_line(settings.model, 80) + "': " + failure->message);
+  Facts facts;
+  if (progress.total_bytes() > 0) facts.emplace_back("model.fetched_bytes", progress.total_bytes());
+  return facts;
 }
 
 void Ollama::add_details(const Caller& call, Facts& facts) const {
@@ -113,17 +158,39 @@ Fallible<void> Ollama::verify(const LoadSettings& settings, const Caller& call, 
   return {};
 }
 
+// The server answers before its runner is gone.
+Fallible<void> Ollama::leave_memory(const LoadSettings& settings, const Caller& call) {
+  if (hailo_) return Dialect::leave_memory(settings, call);
+  model_ = without_scheme(settings.model);
+  if (running(call).is_null()) return {};
+  const auto told = post_json(call, "/api/generate", {{"model", model_}, {"keep_alive", 0}});
+  if (!told) return tl::unexpected<Failure>(told.error());
+  if (const auto error = told_error(*told, 200)) return tl::unexpected<Failure>(*error);
+  const auto begun = std::chrono::steady_clock::now();
+  while (!running(call).is_null()) {
+    if (std::chrono::steady_clock::now() - begun > longest_farewell)
+      return failed("refused", "the model was still in the server's memory a minute after it was told to leave");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return {};
+}
+
 Fallible<Facts> Ollama::load(const LoadSettings& settings, const Caller& call) {
   if (settings.model.empty()) return failed("model", "no model is named (--model NAME; `ollama list` shows them)");
-  auto row = find_model(settings, call);
-  if (!row) return tl::unexpected<Failure>(row.error());
-  model_ = settings.model;
+  model_ = without_scheme(settings.model);
+  const auto listed = find_model(model_, call);
+  if (!listed) return tl::unexpected<Failure>(listed.error());
+  const json& row = listed->row;
+  if (row.is_null())
+    return failed("model", "the server has no model '" + one_line(model_, 80) +
+                               "'; it has: " + (listed->names.empty() ? "none" : one_line(listed->names)) +
+                               " (fetch it:  ollama pull " + one_line(model_, 80) + ", or --pull)");
   keep_alive_ = settings.keep_alive;
   Facts facts = {{"model.name", model_}};
-  if (const std::string digest = text_of(*row, "digest"); !digest.empty()) facts.emplace_back("model.digest", digest);
-  if (const auto bytes = whole(*row, "size"); bytes && *bytes > 0) facts.emplace_back("model.size_bytes", *bytes);
-  const std::string host = text_of(*row, "remote_host");
-  if (!host.empty() || !text_of(*row, "remote_model").empty())
+  if (const std::string digest = text_of(row, "digest"); !digest.empty()) facts.emplace_back("model.digest", digest);
+  if (const auto bytes = whole(row, "size"); bytes && *bytes > 0) facts.emplace_back("model.size_bytes", *bytes);
+  const std::string host = text_of(row, "remote_host");
+  if (!host.empty() || !text_of(row, "remote_model").empty())
     facts.emplace_back("engine.elsewhere", host.empty() ? "a cloud" : one_line(host, 120));
   if (hailo_ || !host.empty()) return facts;
   add_details(call, facts);

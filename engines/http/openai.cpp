@@ -83,6 +83,8 @@ Fallible<Facts> OpenAi::load(const LoadSettings& settings, const Caller& call) {
 Call OpenAi::prompt(const PromptSettings& settings) const {
   json body = {{"model", model_}, {"stream", true}, {"temperature", settings.temperature}};
   if (may("stream_options")) body["stream_options"] = {{"include_usage", true}};
+  // vLLM's and SGLang's: each piece says how many tokens there were until then.
+  if (may("stream_options") && may("continuous_usage_stats")) body["stream_options"]["continuous_usage_stats"] = true;
   if (may("seed")) body["seed"] = settings.seed;
   if (settings.top_p < 1) body["top_p"] = settings.top_p;
   if (settings.top_k > 0) body["top_k"] = settings.top_k;
@@ -106,6 +108,12 @@ Call OpenAi::prompt(const PromptSettings& settings) const {
 bool OpenAi::ask_otherwise(int status, const std::string& body) {
   if (status != 400 && status != 422) return false;
   if (refusal(status, body, "").code == "context") return false;  // it names max_tokens too
+  // Some name what they do not know by what it stands in: the inner one goes first.
+  if (may("continuous_usage_stats") && may("stream_options") &&
+      (body.find("continuous_usage_stats") != std::string::npos || body.find("stream_options") != std::string::npos)) {
+    refused_.emplace_back("continuous_usage_stats");
+    return true;
+  }
   for (const char* field : {"stream_options", "min_tokens", "max_tokens", "seed"})
     if (may(field) && body.find(field) != std::string::npos && !(std::string_view(field) == "max_tokens" && !chat_)) {
       refused_.emplace_back(field);
@@ -131,6 +139,7 @@ bool OpenAi::read(const json& event, Answer& answer) const {
     return false;
   }
   bool output = false;
+  answer.output_tokens_so_far.reset();  // of this event
   const json& choices = member(event, "choices");
   if (choices.is_array() && !choices.empty()) {
     output = has_output(choices.front(), answer);
@@ -142,8 +151,11 @@ bool OpenAi::read(const json& event, Answer& answer) const {
   const json& usage = member(event, "usage");
   if (usage.is_object()) {
     answer.prompt_tokens = whole(usage, "prompt_tokens");
-    answer.output_tokens = whole(usage, "completion_tokens");
-    answer.cached_tokens = whole(member(usage, "prompt_tokens_details"), "cached_tokens");
+    answer.output_tokens_so_far = whole(usage, "completion_tokens");
+    // Beside a piece it is of what came so far, and of a stream that breaks then no count of an answer.
+    if (answer.ended || !choices.is_array() || choices.empty()) answer.output_tokens = answer.output_tokens_so_far;
+    if (const auto cached = whole(member(usage, "prompt_tokens_details"), "cached_tokens"))
+      answer.cached_tokens = cached;
   }
   const json& timings = member(event, "timings");  // llama-server's
   if (timings.is_object()) {

@@ -41,11 +41,16 @@ void Server::give_back(Exchange& exchange) {
   if (auto connection = exchange.take_connection()) idle_.push_back(std::move(connection));
 }
 
-Fallible<Reply> Server::finish(Exchange& exchange, std::int64_t patience_ns) {
+Fallible<Reply> Server::finish(Exchange& exchange, const Call& call, std::int64_t patience_ns) {
   const std::int64_t deadline_ns = monotonic_ns() + patience_ns;
   Reply reply;
   for (;;) {
-    const auto state = exchange.advance([&](const Exchange::Piece& piece) { reply.body += piece.bytes; });
+    const auto state = exchange.advance([&](const Exchange::Piece& piece) {
+      if (call.heard && exchange.response().status() == 200)
+        call.heard(piece.bytes);
+      else
+        reply.body += piece.bytes;
+    });
     reply.status = exchange.response().status();
     if (state == Exchange::State::complete) return reply;
     if (state == Exchange::State::broken) return failed("unreachable", settings_.url.text() + ": " + exchange.error());
@@ -68,11 +73,11 @@ Fallible<Reply> Server::call(const Call& call, std::int64_t patience_ns) {
   const std::int64_t patience = patience_ns > 0 ? patience_ns : settings_.call_timeout_ns;
   auto begun = begin(call, false, true);
   if (!begun) return tl::unexpected<Failure>(begun.error());
-  auto reply = finish(*begun->exchange, patience);
+  auto reply = finish(*begun->exchange, call, patience);
   if (!reply && begun->reused && !begun->exchange->response().started() && reply.error().code == "unreachable") {
     begun = begin(call, true, true);  // the server had closed the kept connection
     if (!begun) return tl::unexpected<Failure>(begun.error());
-    reply = finish(*begun->exchange, patience);
+    reply = finish(*begun->exchange, call, patience);
   }
   give_back(*begun->exchange);
   return reply;

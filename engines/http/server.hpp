@@ -43,7 +43,7 @@ class Server {
   [[nodiscard]] const std::string& elsewhere_host() const noexcept { return elsewhere_; }
 
  private:
-  [[nodiscard]] Fallible<Reply> finish(Exchange& exchange, std::int64_t patience_ns);
+  [[nodiscard]] Fallible<Reply> finish(Exchange& exchange, const Call& call, std::int64_t patience_ns);
 
   ServerSettings settings_;
   Input& input_;

@@ -11,6 +11,9 @@ namespace {
 constexpr std::size_t most_refusal_bytes = 1U << 20;
 // They are written in one go, and no more fit into a ring between two looks of the recorder.
 constexpr std::size_t most_token_spans = 4096;
+// Tokens of one piece: a draft model proposes a few. Of more the server kept the text back (a thought, a call of a
+// tool).
+constexpr std::int64_t most_tokens_a_chunk = 64;
 
 }  // namespace
 
@@ -38,12 +41,23 @@ void Stream::fail(Failure failure) {
   finish();
 }
 
+std::string Stream::finish_word() const {
+  return failure_ ? "error" : called_off_ ? "cancelled" : stopped_ ? "stop" : answer_.finish;
+}
+
 // The span ends now, whenever the rest of it is written. In a full ring its end would be lost: then it ends with the
 // rest.
 void Stream::finish() {
   over_ = true;
-  constexpr std::uint32_t spare = 64;
-  if (prony_span_room() < spare) return;
+  if (has_room_for_end()) end_span();
+}
+
+// A few slots; the ring may be full for good where the recorder was killed.
+bool Stream::has_room_for_end() { return prony_span_room() >= 64; }
+
+// With the word of how it ended: without it one that was called off would look answered.
+void Stream::end_span() {
+  if (!request_.warm_up) prony_span_attribute(span_, "finish", finish_word().c_str());
   prony_span_end(span_, failure_ ? PRONY_FAILED : PRONY_OK);
   span_ended_ = true;
 }
@@ -94,9 +108,12 @@ void Stream::take_event(StreamEvent&& event, const Exchange::Piece& piece) {
         Failure{"stream", "the stream holds what is no JSON object: \"" + one_line(event.data, 60) + "\""};
     return;
   }
-  if (!dialect_.read(message, answer_)) return;
-  if (!chunks_.empty() && chunks_.back() == piece.stamp_ns) ++stamped_together_;
-  chunks_.push_back(piece.stamp_ns);
+  const bool output = dialect_.read(message, answer_);
+  if (answer_.prompt_tokens_so_far && !begun_ns_) begun_ns_ = piece.stamp_ns;
+  if (answer_.ended && !end_ns_) end_ns_ = piece.stamp_ns;
+  if (!output) return;
+  if (!chunks_.empty() && chunks_.back().stamp_ns == piece.stamp_ns) ++stamped_together_;
+  chunks_.push_back({piece.stamp_ns, answer_.output_tokens_so_far.value_or(-1)});
   all_kernel_stamped_ = all_kernel_stamped_ && piece.kernel_stamped;
 }
 
@@ -152,6 +169,13 @@ void Stream::write_counts(prony_span span) const {
   count("prompt_tokens", answer_.prompt_tokens);
   count("cached_tokens", answer_.cached_tokens);
   count("output_tokens", answer_.output_tokens);
+  const bool whole = !failure_ && !stopped_ && !called_off_;
+  if (!whole && !chunks_.empty() && chunks_.back().tokens >= 0) count("output_tokens_so_far", chunks_.back().tokens);
+  if (!whole) count("prompt_tokens_so_far", answer_.prompt_tokens_so_far);
+  if (begun_ns_) {  // the read's stamp may be later than the kernel's of what came next
+    const std::int64_t latest = chunks_.empty() ? *begun_ns_ : std::min(*begun_ns_, chunks_.front().stamp_ns);
+    count("begun_after_ns", std::max(latest - sent_ns_, std::int64_t{0}));
+  }
   count("draft_tokens", answer_.draft_tokens);
   count("draft_accepted_tokens", answer_.draft_accepted_tokens);
   if (answer_.context_full) prony_span_count(span, "context_full", 1);
@@ -177,7 +201,7 @@ void Stream::write_counts(prony_span span) const {
 
 void Stream::write_spans(prony_span span) const {
   if (chunks_.empty()) return;
-  const std::int64_t first = std::max(chunks_.front(), sent_ns_), last = std::max(chunks_.back(), first);
+  const std::int64_t first = std::max(chunks_.front().stamp_ns, sent_ns_), last = std::max(last_token_ns(), first);
   // The server tells how long prefill took; when it began is that long before the first text. Without it the span is of
   // all that came before, and says so.
   const bool told = answer_.prefill_ns && *answer_.prefill_ns > 0 && *answer_.prefill_ns <= first - sent_ns_;
@@ -186,30 +210,65 @@ void Stream::write_spans(prony_span span) const {
   if (!told) prony_span_attribute(prefill, "holds", "queue, network and prefill");
   // Of no length where all came in one piece: the last token is known then too.
   if (answer_.output_tokens != 1) prony_span_complete(PRONY_DECODE, nullptr, span, first, last);
-  // A piece of the stream is not a token: only where they are as many is each taken for one.
-  if (answer_.output_tokens != static_cast<std::int64_t>(chunks_.size()) || chunks_.size() > most_token_spans) return;
-  std::int64_t from = sent_ns_;
-  for (const std::int64_t stamp : chunks_) {
-    const std::int64_t to = std::max(stamp, from);
-    prony_span_complete(PRONY_TOKEN, nullptr, span, from, to);
-    from = to;
+  write_tokens(span);
+}
+
+// Each piece says how many tokens there were until then, and what it says can be.
+bool Stream::each_chunk_is_told() const {
+  if (chunks_.empty() || chunks_.front().tokens < 1) return false;
+  std::int64_t before = 0;
+  for (const Chunk& chunk : chunks_) {
+    if (chunk.tokens < before || chunk.tokens - before > most_tokens_a_chunk) return false;
+    before = chunk.tokens;
   }
+  const std::int64_t after = answer_.output_tokens.value_or(before) - before;  // they had no text of their own
+  return after >= 0 && after <= most_tokens_a_chunk;
+}
+
+// A last token without a text of its own (an end token, half a character) comes with the event that ends the answer.
+std::int64_t Stream::last_token_ns() const {
+  const Chunk& last = chunks_.back();
+  const bool more = end_ns_ && each_chunk_is_told() && answer_.output_tokens && *answer_.output_tokens > last.tokens;
+  return more ? std::max(*end_ns_, last.stamp_ns) : last.stamp_ns;
+}
+
+// A piece of the stream is not a token: where the server counts them, those of one piece came together; where it does
+// not, each piece is taken for one only if they are as many.
+void Stream::write_tokens(prony_span span) const {
+  const bool told = each_chunk_is_told();
+  const auto pieces = static_cast<std::int64_t>(chunks_.size());
+  if (!told && answer_.output_tokens != pieces) return;
+  const std::int64_t all = told ? answer_.output_tokens.value_or(chunks_.back().tokens) : pieces;
+  if (all > static_cast<std::int64_t>(most_token_spans)) return;
+  std::int64_t from = sent_ns_, written = 0;
+  const auto write_until = [&](std::int64_t count, std::int64_t stamp_ns) {
+    for (; written < count; ++written) {
+      const std::int64_t to = std::max(stamp_ns, from);
+      prony_span_complete(PRONY_TOKEN, nullptr, span, from, to);
+      from = to;
+    }
+  };
+  for (const Chunk& chunk : chunks_) write_until(told ? chunk.tokens : written + 1, chunk.stamp_ns);
+  write_until(all, last_token_ns());
 }
 
 std::size_t Stream::slots() const noexcept {
   constexpr std::size_t around = 64, bytes_a_slot = 20;
   const std::size_t texts = request_.settings.text.size() + (request_.keep_output ? answer_.text.size() : 0);
-  return around + std::min(texts, std::size_t{2} * 65535) / bytes_a_slot + std::min(chunks_.size(), most_token_spans);
+  const std::size_t tokens =
+      each_chunk_is_told()
+          ? static_cast<std::size_t>(std::max(chunks_.back().tokens, answer_.output_tokens.value_or(0)))
+          : chunks_.size();
+  return around + std::min(texts, std::size_t{2} * 65535) / bytes_a_slot + std::min(tokens, most_token_spans);
 }
 
 json Stream::record() {
   const bool failed_here = failure_.has_value();
-  const std::string finish = failed_here ? "error" : called_off_ ? "cancelled" : stopped_ ? "stop" : answer_.finish;
+  const std::string finish = finish_word();
   if (span_ != 0 && !request_.warm_up) {
     write_spans(span_);
     write_counts(span_);
     prony_span_attribute(span_, "prompt", request_.settings.text.c_str());
-    prony_span_attribute(span_, "finish", finish.c_str());
     for (const auto& [key, value] : request_.attributes) prony_span_attribute(span_, key.c_str(), value.c_str());
     prony_span_attribute(span_, "stamps", all_kernel_stamped_ ? "kernel" : "read");
     if (failed_here) prony_span_attribute(span_, "error", failure_->message.c_str());
@@ -218,7 +277,8 @@ json Stream::record() {
       prony_span_attribute(span_, "answer", json::parse(quoted).get<std::string>().c_str());
     }
   }
-  if (!span_ended_) prony_span_end(span_, failed_here ? PRONY_FAILED : PRONY_OK);
+  // What has no room for its word and was called off stays without an end.
+  if (!span_ended_ && (has_room_for_end() || !(stopped_ || called_off_))) end_span();
   if (failed_here)
     return {{"type", "error"},
             {"error", {{"code", failure_->code}, {"message", failure_->message}, {"id", request_.id}}}};
@@ -226,8 +286,8 @@ json Stream::record() {
   if (answer_.prompt_tokens) result["prompt_tokens"] = *answer_.prompt_tokens;
   if (answer_.output_tokens) result["output_tokens"] = *answer_.output_tokens;
   if (request_.scheduled_ns) result["late_ns"] = sent_ns_ - *request_.scheduled_ns;
-  if (!chunks_.empty()) result["ttft_ns"] = chunks_.front() - sent_ns_;
-  if (chunks_.size() > 1) result["decode_ns"] = chunks_.back() - chunks_.front();
+  if (!chunks_.empty()) result["ttft_ns"] = chunks_.front().stamp_ns - sent_ns_;
+  if (chunks_.size() > 1) result["decode_ns"] = last_token_ns() - chunks_.front().stamp_ns;
   if (answer_.context_full) result["context_full"] = true;
   if (answer_.cached_tokens) result["cached_tokens"] = *answer_.cached_tokens;
   if (request_.keep_output || request_.return_text) result["text"] = answer_.text;

@@ -69,8 +69,14 @@ class Stream {
   [[nodiscard]] std::unique_ptr<StreamParser> parser_for_answer() const;
   void fail(Failure failure);
   void finish();
+  void end_span();
+  [[nodiscard]] static bool has_room_for_end();
+  [[nodiscard]] std::string finish_word() const;
   [[nodiscard]] bool call_off_if_due();
   void write_spans(prony_span span) const;
+  void write_tokens(prony_span span) const;
+  [[nodiscard]] bool each_chunk_is_told() const;
+  [[nodiscard]] std::int64_t last_token_ns() const;
   void write_counts(prony_span span) const;
 
   StreamRequest request_;
@@ -80,10 +86,16 @@ class Stream {
   std::unique_ptr<StreamParser> parser_;
   std::string refused_body_;
   Answer answer_;
-  std::vector<std::int64_t> chunks_;  // stamps of events with text
+  struct Chunk {  // an event with text
+    std::int64_t stamp_ns;
+    std::int64_t tokens;  // of the answer until its end, as the server counts them; −1: not told
+  };
+  std::vector<Chunk> chunks_;
   bool all_kernel_stamped_ = true, reused_ = false, over_ = false, stopped_ = false, called_off_ = false,
        has_done_ = false, span_ended_ = false;
   std::int64_t sent_ns_ = 0, resent_ = 0, connection_number_ = 0;
+  std::optional<std::int64_t> begun_ns_,
+      end_ns_;                         // the server's first word of progress; the event that ended the answer
   std::int64_t stamped_together_ = 0;  // chunks that came in one read with a later one: its stamp is theirs
   prony_span span_ = 0;
   std::optional<Failure> failure_;

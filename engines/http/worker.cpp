@@ -138,29 +138,6 @@ void Worker::dispatch(const std::string& type, const json& message) {
   stopped_ = true;
 }
 
-Fallible<Facts> Worker::connect_and_load(const LoadSettings& load_settings) {
-  const auto found = find_server(settings_.address, *dialect_, settings_.server, input_);
-  if (!found) return tl::unexpected<Failure>(found.error());
-  settings_.server.url = found->url;
-  server_ = std::make_unique<Server>(settings_.server, input_);
-  for (;;) {
-    auto facts = dialect_->load(load_settings, server_->caller());
-    // A server that says 503 loads its model; the driver knows how long it will wait for that.
-    if (!facts && facts.error().code == "busy") {
-      pollfd ready{input_.ended() ? -1 : input_.fd(), POLLIN, 0};
-      ::poll(&ready, 1, 100);
-      if (ready.revents != 0) input_.read_some();
-      if (!input_.cancelled()) continue;
-    }
-    if (!facts) return facts;
-    facts->emplace_back("engine.url", found->url.text());
-    if (!found->version.empty()) facts->emplace_back("engine.version", found->version);
-    const bool told = std::any_of(facts->begin(), facts->end(), [](auto& f) { return f.first == "engine.elsewhere"; });
-    if (!told && !server_->elsewhere_host().empty()) facts->emplace_back("engine.elsewhere", server_->elsewhere_host());
-    return facts;
-  }
-}
-
 void Worker::load(const json& message) {
   constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
   LoadSettings load_settings;
@@ -173,11 +150,26 @@ void Worker::load(const json& message) {
   seed_ = integer(message, "seed", 0, std::numeric_limits<std::uint32_t>::max()).value_or(1);
   streams_ = static_cast<std::size_t>(integer(message, "streams", 1, 4096).value_or(1));
   if (line_cancelled_) return error("cancelled", "cancelled");
+  const auto found = connect();
+  if (!found) return error(found.error().code, found.error().message);
+  const auto fetched = fetch(load_settings);
+  if (!fetched) return error(fetched.error().code, fetched.error().message);
+  if (settings_.cold) {
+    const auto gone = leave_memory(load_settings);
+    if (!gone) return error(gone.error().code, gone.error().message);
+  }
   const prony_span span = prony_span_begin(PRONY_PHASE, "load", 0);
-  const auto facts = connect_and_load(load_settings);
+  auto facts = wait_for_load(load_settings);
   prony_span_end(span, facts ? PRONY_OK : PRONY_FAILED);
   if (!facts) return error(facts.error().code, facts.error().message);
   loaded_ = true;
+  facts->insert(facts->end(), fetched->begin(), fetched->end());
+  facts->emplace_back("engine.url", found->url.text());
+  if (!found->version.empty()) facts->emplace_back("engine.version", found->version);
+  const bool elsewhere =
+      std::any_of(facts->begin(), facts->end(), [](auto& f) { return f.first == "engine.elsewhere"; });
+  if (!elsewhere && !server_->elsewhere_host().empty())
+    facts->emplace_back("engine.elsewhere", server_->elsewhere_host());
   json told = json::object();
   for (const auto& [name, value] : *facts) told[name] = value;
   say({{"type", "loaded"}, {"facts", told}});

@@ -25,6 +25,7 @@ struct WorkerSettings {
   ServerSettings server;
   std::string keep_alive;
   bool pull = false;
+  bool cold = false;            // the model leaves the server's memory before it is loaded
   std::int64_t timeout_ns = 0;  // of one prompt; 0: none
 };
 
@@ -39,7 +40,10 @@ class Worker {
   void load(const json& message);
   void prompt(const json& message);
   void phase(const json& message);
-  [[nodiscard]] Fallible<Facts> connect_and_load(const LoadSettings& load_settings);
+  [[nodiscard]] Fallible<Found> connect();
+  [[nodiscard]] Fallible<Facts> fetch(const LoadSettings& load_settings);
+  [[nodiscard]] Fallible<void> leave_memory(const LoadSettings& load_settings);
+  [[nodiscard]] Fallible<Facts> wait_for_load(const LoadSettings& load_settings);
   [[nodiscard]] bool misbehaves(const StreamRequest& request);
   [[nodiscard]] bool may_take_a_line() const;
   [[nodiscard]] bool is_idle() const noexcept { return active_.empty() && waiting_.empty() && finished_.empty(); }

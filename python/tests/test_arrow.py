@@ -1,6 +1,8 @@
 """Columns handed to numpy, pandas, polars and pyarrow: the same numbers, absent where absent, and over the same memory."""
 
 import gc
+import os
+import tempfile
 import weakref
 
 import prony
@@ -78,6 +80,13 @@ class Columns(Case):
         self.assertEqual(readings.to_pydict(), self.run_.readings("rapl.psys.energy").read())
         none = pyarrow.RecordBatchReader.from_stream(self.run_.readings("rapl.psys.energy", 0, 1)).read_all()
         self.assertEqual((none.num_rows, none.column_names), (0, ["begin_ns", "end_ns", "raw", "value", "quality"]))
+
+    def test_a_table_becomes_parquet_and_comes_back_with_its_gaps(self):
+        pyarrow, parquet = self.library("pyarrow"), self.library("pyarrow.parquet")
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "samples.parquet")
+            parquet.write_table(pyarrow.table(self.samples), path)
+            self.assertEqual(parquet.read_table(path).to_pydict(), self.plain)
 
     def test_what_was_handed_on_outlives_the_table_and_is_let_go_in_any_order(self):
         pyarrow = self.library("pyarrow")

@@ -53,6 +53,7 @@ Result<Followers> Followers::create(const RecordOptions& options, const Follower
     follow.each_process = each_process;
     follow.tells_processes = use.writes_run;
     follow.sparing = use.monitor;
+    follow.ticks = use.ticks;
     if (use.inside_program) follow.own_pid = nobody;
     Machine& usual = measured.kind() == MachineKind::simulated ? live : measured;
     Machine& where = use.processes != nullptr ? *use.processes : usual;
@@ -183,6 +184,10 @@ void Followers::survey() {
   if (follower_) follower_->survey();
 }
 
+void Followers::look() {
+  if (follower_) follower_->look_now();
+}
+
 void Followers::finish(const std::optional<ExitStatus>& exit) {
   if (carrier_) carrier_->finish();
   if (devices_)
@@ -202,7 +207,7 @@ void Followers::add_tree_totals(const std::optional<ExitStatus>& exit) {
   total("cpu_user_s", usage.cpu_user_s);
   total("cpu_system_s", usage.cpu_system_s);
   if (usage.cpu_unattributed_s) total("cpu_unattributed_s", *usage.cpu_unattributed_s);
-  total("rss_peak_bytes", static_cast<double>(usage.rss_peak_bytes));
+  if (usage.rss_peak_bytes > 0) total("rss_peak_bytes", static_cast<double>(usage.rss_peak_bytes));
   maybe("pss_peak_bytes", usage.pss_peak_bytes);
   maybe("minor_faults", usage.minor_faults);
   maybe("major_faults", usage.major_faults);

@@ -28,6 +28,7 @@ struct FollowersFor {
   bool command = false;                  // it has one
   bool inside_program = false;           // this very process is a target, not Prony's own
   std::optional<Duration> monitor = {};  // it goes on for months and ticks this often: what it costs is spared
+  std::optional<Duration> ticks = {};    // how often a Run ticks, where that is known
   Machine* processes = nullptr;          // where others than the command are followed; null: see create()
   bool writes_run = true;                // who uses what, process by process, is written somewhere
 };
@@ -58,6 +59,8 @@ class Followers {
   // Of the selectors; the command's is not among them.
   [[nodiscard]] std::vector<std::string> selected() const;
   void survey();
+  // Everybody is looked at now, so that the next tick has what was used until now.
+  void look();
   // When sampling has ended: the last look, and the totals of the command, whose end is known where there is an `exit`.
   void finish(const std::optional<ExitStatus>& exit);
 

@@ -53,10 +53,11 @@ void add_http_engine_options(CLI::App& command, HttpEngineOptions& options, Sett
   rare(command.add_option("--keep-alive", options.keep_alive), "keep-alive", "");
   rare(command.add_flag("--completions", options.completions), "completions", "false");
   rare(command.add_flag("--pull", options.pull), "pull", "false");
+  rare(command.add_flag("--cold", options.cold), "cold", "false");
 }
 
 std::vector<std::string> http_engine_config_keys() {
-  return {"url", "api-key-file", "ca-file", "keep-alive", "completions", "pull"};
+  return {"url", "api-key-file", "ca-file", "keep-alive", "completions", "pull", "cold"};
 }
 
 std::string engines_help_text() {
@@ -77,6 +78,7 @@ std::string engines_help_text() {
   line("  --completions", "openai: /v1/completions with the bare prompt, in place of /v1/chat/completions");
   line("  --keep-alive TIME", "ollama: how long the model stays loaded after a request (30m, -1: for ever)");
   line("  --pull", "ollama: fetch the model if the server does not have it");
+  line("  --cold", "ollama: the model leaves the server's memory first, and is loaded anew");
   text += transformers_help_text();
   return text + utilisation_help_text() +
          "\nA server on this machine is found by its port and is a target of its own: requests are charged from its\n"
@@ -103,6 +105,7 @@ Result<std::vector<std::string>> http_worker_command(const std::string& engine, 
   add("--keep-alive", options.keep_alive);
   if (options.completions) command.emplace_back("--completions");
   if (options.pull) command.emplace_back("--pull");
+  if (options.cold) command.emplace_back("--cold");
   return command;
 }
 

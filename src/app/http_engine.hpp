@@ -21,6 +21,7 @@ struct HttpEngineOptions {
   std::string keep_alive;    // ollama's; empty: the server's own
   bool completions = false;  // openai: /v1/completions in place of chat
   bool pull = false;         // ollama: fetch the model if it is not there
+  bool cold = false;         // ollama: the model leaves the server's memory before it is loaded
 };
 
 struct FoundServer {

@@ -63,6 +63,10 @@ int import_file(const ImportWords& words) {
   std::vector<std::string> notes;
   const auto bytes = imported_bytes(words, notes);
   if (!bytes) return failed(bytes.error());
+  if (bytes->starts_with("PAR1"))
+    return failed({ErrorCode::usage, "this is a Parquet file, which Prony does not read", words.file,
+                   "Of LLenergyMeasure name the result.json beside it: totals, times and joules are in there. The "
+                   "series itself by Python:  pandas.read_parquet(…)"});
   auto imported = (*reader)->read(*bytes, words.reading);
   if (!imported) return failed(in_file(imported.error(), words.file));
   imported->notes.insert(imported->notes.begin(), notes.begin(), notes.end());

@@ -162,6 +162,8 @@ Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
       !own.empty() && (options.engine != transformers_engine || !words.empty()))
     return fail(ErrorCode::usage, "only the engine transformers knows this", own, "Add:  --engine transformers");
   const bool server = words.empty() && is_http_engine(options.engine);
+  if (options.http.cold && !server)
+    return fail(ErrorCode::usage, "only a server can be told to give its model up", "--cold", "Add:  --engine ollama");
   if (auto used = server ? use_server(options, plan) : use_process(options, words); !used)
     return Unexpected<Error>(used.error());
   for (const std::string& note : *notes) print_note(note);

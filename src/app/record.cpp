@@ -73,6 +73,7 @@ class Recording {
   void too_hot(const Heat& heat);
   [[nodiscard]] bool interrupts_requests() const { return plan_.kind == "llm"; }
   [[nodiscard]] Result<void> spawn_held();
+  void tick_of_all();
   [[nodiscard]] Result<WorkloadOutcome> drive();
   void baseline(std::string_view name, SpanId id);
   void take_signal(int number, bool from_terminal);
@@ -128,7 +129,8 @@ Result<void> Recording::prepare() {
     if (!ends) return Unexpected<Error>(ends.error());
     ends_.emplace(std::move(*ends));
   }
-  auto followers = Followers::create(o, {.command = has_command()}, *sensors, *machine_, *live_);
+  auto followers =
+      Followers::create(o, {.command = has_command(), .ticks = times_.interval}, *sensors, *machine_, *live_);
   if (!followers) return Unexpected<Error>(followers.error());
   followers_ = std::move(*followers);
   followers_.watch_devices(*machine_, *sensors);
@@ -246,7 +248,13 @@ Result<WorkloadOutcome> Recording::watch() {
     (void)end_of_watch_.try_acquire_for(std::chrono::nanoseconds(times_.length->ns));
   else
     end_of_watch_.acquire();
+  tick_of_all();
   return WorkloadOutcome{};
+}
+
+void Recording::tick_of_all() {
+  followers_.look();
+  session_->tick_now();
 }
 
 Result<WorkloadOutcome> Recording::drive() {
@@ -255,7 +263,7 @@ Result<WorkloadOutcome> Recording::drive() {
   run_span_.name = plan_.name;
   run_span_.status = SpanStatus::unfinished;
   if (has_command()) run_span_.pid = child_.pid();
-  session_->tick_now();
+  tick_of_all();  // who was born since the last look used something before the window began
   run_span_.interval.begin = run_span_.interval.end = machine_->now();
   session_->add(run_span_);
   if (has_command())
@@ -303,6 +311,7 @@ void Recording::learn_sensors() {
 }
 
 void Recording::conclude(const Result<WorkloadOutcome>& outcome) {
+  followers_.look();
   session_->settle(milliseconds(250));
   baseline(phase::baseline_after, SpanId{3});
   stage_ = Stage::closing;

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "app/common.hpp"
+#include "app/study_check.hpp"
 #include "app/study_new.hpp"
 #include "app/study_ranks.hpp"
 #include "app/study_results.hpp"
@@ -14,13 +15,14 @@
 #include "app/write_file.hpp"
 #include "base/text.hpp"
 #include "reports/text_layout.hpp"
+#include "study/llenergymeasure.hpp"
 
 namespace prony::app {
 
 namespace {
 
 struct StudyOptions {
-  std::string file, out, resume, restore, show, order;
+  std::string file, out, resume, restore, show, order, take_over;
   std::vector<std::string> scenarios, ranks;
   std::size_t cycles = 0;
   bool dry_run = false, settings = false, no_dedup = false, quiet = false, print_unit = false;
@@ -67,6 +69,7 @@ Result<ReadPlan> read_plan(const std::string& path, const std::string& name, stu
     return Unexpected<Error>(based.error());
   auto plan = study::make_plan(*value, name, study_words(), choices);
   if (!plan) return Unexpected<Error>(plan.error());
+  if (auto good = check_variants(*plan, name); !good) return Unexpected<Error>(good.error());
   if (plan->name.empty()) plan->name = std::filesystem::path(path).stem().string();
   read.text = std::move(*text);
   read.plan = std::move(*plan);
@@ -105,9 +108,12 @@ int finish_study(StudyRunner& runner, const StudyFolder& folder, bool quiet) {
   if (quiet) return code;
   const Terminal terminal = terminal_of(STDOUT_FILENO);
   std::string text = "\n" + study_table(runner.manifest(), terminal.width, terminal.colour);
-  text += layout::labelled("saved",
-                           {shown_path(folder.path()) + "  (manifest.json, runs/, results_long.csv, results_wide.csv)"},
-                           terminal.width, layout::Tone::plain, false);
+  std::string files = "manifest.json, runs/";
+  std::error_code ignored;
+  for (const char* name : {"results_long.csv", "results_wide.csv"})  // not there where it could not go on
+    if (std::filesystem::exists(folder.file(name), ignored)) files += std::string(", ") + name;
+  text += layout::labelled("saved", {shown_path(folder.path()) + "  (" + files + ")"}, terminal.width,
+                           layout::Tone::plain, false);
   return print_result(text) == exit_code::ok ? code : exit_code::own_failure;
 }
 
@@ -199,6 +205,8 @@ int restore(const StudyOptions& options) {
 int show_study(const StudyOptions& options) {
   const std::string path = (std::filesystem::path(options.show) / "manifest.json").string();
   const auto text = read_whole_file(path, std::size_t{256} << 20);
+  if (!text && text.error().code == ErrorCode::absent)
+    return failed({ErrorCode::absent, "no study lies there", options.show, "Name the folder that prony study made."});
   if (!text) return failed(text.error());
   const auto manifest = manifest_from(*text, path);
   if (!manifest) return failed(manifest.error());
@@ -221,7 +229,23 @@ int print_unit(const StudyOptions& options) {
       "\"\nKillMode=mixed\nTimeoutStopSec=60\nRestart=no\n\n[Install]\nWantedBy=multi-user.target\n");
 }
 
+// A configuration of another tool as a study, on stdout; JSON is YAML.
+int take_over(const std::string& path) {
+  const auto text = read_whole_file(path, study::longest_file);
+  if (!text) return failed(text.error());
+  const auto value = study::read_yaml(*text, path);
+  if (!value) return failed(value.error());
+  const auto taken = study::from_llenergymeasure(*value, std::filesystem::path(path).filename().string());
+  if (!taken) return failed(taken.error());
+  if (!taken->named.empty())
+    print_note(std::to_string(taken->named.size()) +
+               " remarks on keys that are not taken over just as they were: they "
+               "stand above the study");
+  return print_result(taken->toml);
+}
+
 int study_command(const StudyOptions& options) {
+  if (!options.take_over.empty()) return take_over(options.take_over);
   if (options.print_unit) return print_unit(options);
   if (!options.ranks.empty()) return add_up_ranks(options.ranks);
   if (!options.show.empty()) return show_study(options);
@@ -302,6 +326,8 @@ std::function<int(const CommandWords&)> add_study(CLI::App& command) {
       ->type_name("RUN…")
       ->expected(1, 100'000)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_option("--take-over", o.take_over, "Print a configuration of LLenergyMeasure as a study")
+      ->type_name("FILE");
   command.add_flag("--print-unit", o.print_unit, "A systemd unit that resumes after a reboot (with --resume DIR)");
   command.add_flag("--quiet", o.quiet, "Print neither progress nor table");
   return [options](const CommandWords& words) {

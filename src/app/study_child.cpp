@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "app/study_cgroup.hpp"
 #include "app/study_memory.hpp"
 #include "app/study_progress.hpp"
 #include "base/text.hpp"
@@ -100,6 +101,42 @@ Result<std::optional<ExitStatus>> end_group(Child& child) {
   return ended;
 }
 
+// How a run is held to its limit: by the kernel where a control group may be made, and watched in any case.
+class MemoryWall {
+ public:
+  explicit MemoryWall(std::uint64_t limit) : limit_(limit) {
+    if (limit == 0) return;
+    auto group = MemoryGroup::create(limit);
+    if (group)
+      group_.emplace(std::move(*group));
+    else
+      why_not_ = group.error().what;
+  }
+  [[nodiscard]] std::string procs() const { return group_ ? group_->procs() : std::string(); }
+  // Processes may not be moved into it after all.
+  void give_up(const std::string& why) {
+    group_.reset();
+    why_not_ = why;
+  }
+  [[nodiscard]] std::string words() const {
+    if (limit_ == 0) return {};
+    if (!group_) return "watched: " + why_not_;
+    return "enforced: control group, version " + std::to_string(group_->version());
+  }
+  // Why a run does not count that met the limit; "": it did not.
+  [[nodiscard]] std::string met() const {
+    const std::uint64_t kills = group_ ? group_->kills() : 0;
+    if (kills == 0) return {};
+    return "it needed more than its " + memory_words(limit_) + " of memory: the kernel ended " + std::to_string(kills) +
+           (kills == 1 ? " of its processes" : " of its processes, one after another");
+  }
+
+ private:
+  std::uint64_t limit_;
+  std::optional<MemoryGroup> group_;
+  std::string why_not_;
+};
+
 }  // namespace
 
 void take_orphans() noexcept { (void)::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
@@ -120,10 +157,18 @@ Result<StudyChildEnd> run_study_child(const StudyChildPlan& plan, const std::ato
   options.stdout_fd = options.stderr_fd = log->get();
   options.die_with_parent = options.own_group = true;
   options.signals = plan.signals;
+  MemoryWall wall(plan.memory_limit);
+  options.cgroup_procs = wall.procs();
   const auto begun = Steady::now();
   auto child = spawn(options);
+  if (!child && !options.cgroup_procs.empty()) {
+    wall.give_up(child.error().what);
+    options.cgroup_procs.clear();
+    child = spawn(options);
+  }
   if (!child) return Unexpected<Error>(child.error());
   StudyChildEnd end;
+  end.memory_limit = wall.words();
   Silence silence(plan);
   std::optional<ExitStatus> exit;
   const std::uint64_t ended_for_memory = out_of_memory_kills();
@@ -153,6 +198,7 @@ Result<StudyChildEnd> run_study_child(const StudyChildPlan& plan, const std::ato
     break;
   }
   if (exit) end.exit_code = exit->shell_code();
+  if (const std::string met = wall.met(); !met.empty() && !end.interrupted) end.reason = met;
   (void)::kill(-child->pid(), SIGKILL);  // what is left of its group
   end_orphans();
   end.out_of_memory = out_of_memory_kills() - ended_for_memory;

@@ -29,6 +29,7 @@ struct StudyChildEnd {
   std::string reason;               // why it was ended; "": it ended by itself
   bool interrupted = false;         // by a signal to the study
   std::uint64_t out_of_memory = 0;  // processes of this machine that the kernel ended meanwhile for want of memory
+  std::string memory_limit;         // how the limit was kept: "enforced: …" or "watched: why"; "": there was none
   double wall_s = 0;
 };
 

@@ -33,6 +33,25 @@ Result<void> put_durably(const std::filesystem::path& fresh, std::string_view te
   return {};
 }
 
+// The names in a folder are on the disk; where a file system has no such thing (EINVAL), it needs none.
+Result<void> sync_names_of(const std::filesystem::path& folder) {
+  const auto fd = Fd::open(folder.empty() ? "." : folder.string(), O_RDONLY | O_DIRECTORY);
+  if (!fd) return Unexpected<Error>(fd.error());
+  if (::fsync(fd->get()) != 0 && errno != EINVAL && errno != ENOTSUP)
+    return Unexpected<Error>(error_from_errno(errno, folder.string(), "the folder cannot be kept on the disk"));
+  return {};
+}
+
+// Each folder that is missing, with its name in the one above on the disk.
+Result<void> make_folders_durably(const std::filesystem::path& folder) {
+  std::error_code failed;
+  if (folder.empty() || std::filesystem::is_directory(folder, failed)) return {};
+  if (auto above = make_folders_durably(folder.parent_path()); !above) return above;
+  std::filesystem::create_directory(folder, failed);
+  if (failed) return Unexpected<Error>(error_from_errno(failed.value(), folder.string(), "cannot make the folder"));
+  return sync_names_of(folder.parent_path());
+}
+
 Json attempt_json(const StudyAttempt& a) {
   Json out{{"id", a.id}, {"status", a.status}, {"run", a.run}, {"log", a.log}, {"begun_utc", a.begun_utc}};
   if (!a.ended_utc.empty()) out["ended_utc"] = a.ended_utc;
@@ -40,6 +59,7 @@ Json attempt_json(const StudyAttempt& a) {
   if (a.exit_code) out["exit_code"] = *a.exit_code;
   if (a.adopted) out["adopted"] = true;
   if (!a.origin.empty()) out["joules_origin"] = a.origin;
+  if (!a.memory_limit.empty()) out["memory_limit"] = a.memory_limit;
   if (!a.flags.empty()) out["flags"] = a.flags;
   if (!a.figures.empty()) out["figures"] = a.figures;
   return out;
@@ -62,6 +82,7 @@ StudyAttempt attempt_from(const Json& json) {
   if (const auto at = json.find("exit_code"); at != json.end()) a.exit_code = at->get<int>();
   a.adopted = json.value("adopted", false);
   a.origin = text_at(json, "joules_origin");
+  a.memory_limit = text_at(json, "memory_limit");
   if (const auto at = json.find("flags"); at != json.end()) a.flags = at->get<std::vector<std::string>>();
   if (const auto at = json.find("figures"); at != json.end()) a.figures = at->get<StudyFigures>();
   return a;
@@ -170,8 +191,15 @@ Result<void> replace_durably(const std::filesystem::path& file, std::string_view
       put.error().fix = "Make room, then go on where it stopped:  prony study --resume " + file.parent_path().string();
     return put;
   }
-  if (const auto folder = Fd::open(file.parent_path().string(), O_RDONLY | O_DIRECTORY)) (void)::fsync(folder->get());
-  return {};
+  return sync_names_of(file.parent_path());
+}
+
+Result<void> keep_durably(const std::filesystem::path& file) {
+  const auto fd = Fd::open(file.string(), O_RDONLY);
+  if (!fd) return Unexpected<Error>(fd.error());
+  if (::fsync(fd->get()) != 0)
+    return Unexpected<Error>(error_from_errno(errno, file.string(), "it cannot be kept on the disk"));
+  return sync_names_of(file.parent_path());
 }
 
 Result<Fd> StudyFolder::lock(const std::filesystem::path& folder) {
@@ -189,14 +217,14 @@ Result<Fd> StudyFolder::lock(const std::filesystem::path& folder) {
 
 Result<StudyFolder> StudyFolder::create(const std::filesystem::path& folder) {
   std::error_code failed;
-  std::filesystem::create_directories(folder / "runs", failed);
-  if (failed) return Unexpected<Error>(error_from_errno(failed.value(), folder.string(), "cannot make the folder"));
+  const std::filesystem::path whole = std::filesystem::absolute(folder).lexically_normal();
+  if (auto made = make_folders_durably(whole / "runs"); !made) return Unexpected<Error>(made.error());
   auto held = lock(folder);
   if (!held) return Unexpected<Error>(held.error());
   if (std::filesystem::exists(folder / manifest_name, failed))
     return fail(ErrorCode::usage, "a study lies there already", folder.string(),
                 "Go on with it:  prony study --resume " + folder.string() + "\nOr name another folder with --out.");
-  return StudyFolder(std::filesystem::absolute(folder).lexically_normal(), std::move(*held));
+  return StudyFolder(whole, std::move(*held));
 }
 
 Result<StudyFolder> StudyFolder::open(const std::filesystem::path& folder) {

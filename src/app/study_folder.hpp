@@ -29,6 +29,7 @@ struct StudyAttempt {
   std::optional<int> exit_code;    // as the shell says it
   bool adopted = false;            // its Run was whole, though nobody was there to see it end
   std::string origin;              // of its joules: measured, derived, modelled; "": none
+  std::string memory_limit;        // how it was kept: "enforced: …", "watched: why"; "": there was none
   std::vector<std::string> flags;  // asked for and not honoured, and other doubts
   StudyFigures figures;
 };
@@ -62,6 +63,9 @@ struct StudyManifest {
 
 // Written whole, durable when it returns.
 [[nodiscard]] Result<void> replace_durably(const std::filesystem::path& file, std::string_view text);
+
+// What another process wrote, and its name, are on the disk when it returns.
+[[nodiscard]] Result<void> keep_durably(const std::filesystem::path& file);
 
 class StudyFolder {
  public:

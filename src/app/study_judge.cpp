@@ -41,6 +41,8 @@ std::string why_it_does_not_count(const Summary& summary, study::Kind kind) {
   if (kind == study::Kind::layers)
     return summary.exit_code.value_or(0) == 0 && !summary.fact(layer_times_fact).empty() ? ""
                                                                                          : "it has no times of layers";
+  if (kind == study::Kind::cold_start && summary.fact("engine.was_loaded") == "yes")
+    return "its model was in the server's memory already: no cold start";
   std::size_t ok = 0, failed = 0;
   for (const RequestRow& row : summary.requests) {
     if (end_of(row) == RequestEnd::ok) ++ok;

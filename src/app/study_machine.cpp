@@ -1,8 +1,5 @@
 #include "app/study_machine.hpp"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -149,25 +146,6 @@ Result<double> StudyMachine::cool_down(double max_celsius, std::int64_t limit_ns
                   "[gate]", "Give it longer, or a temperature that it reaches.");
     for (int i = 0; i < 5 && stop.load() == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
-}
-
-Result<double> drop_from_memory(const std::string& path) {
-  const auto fd = Fd::open(path, O_RDONLY);
-  if (!fd) return Unexpected<Error>(fd.error());
-  struct stat status{};
-  if (::fstat(fd->get(), &status) != 0 || status.st_size <= 0) return fail(ErrorCode::malformed, "an empty file", path);
-  (void)::fdatasync(fd->get());  // what was just written cannot be dropped
-  if (const int code = ::posix_fadvise(fd->get(), 0, 0, POSIX_FADV_DONTNEED); code != 0)
-    return Unexpected<Error>(error_from_errno(code, path, "cannot drop it from memory"));
-  const auto bytes = static_cast<std::size_t>(status.st_size);
-  const auto map = Mapping::map(*fd, bytes, false);
-  if (!map) return Unexpected<Error>(map.error());
-  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  std::vector<unsigned char> resident((bytes + page - 1) / page);
-  if (::mincore(map->bytes().data(), bytes, resident.data()) != 0)
-    return Unexpected<Error>(error_from_errno(errno, path, "cannot tell what of it is in memory"));
-  const auto held = std::ranges::count_if(resident, [](unsigned char one) { return (one & 1U) != 0; });
-  return static_cast<double>(held) / static_cast<double>(resident.size());
 }
 
 }  // namespace prony::app

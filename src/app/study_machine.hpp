@@ -40,7 +40,4 @@ class StudyMachine {
   std::optional<SensorSet> sensors_;  // of the watched
 };
 
-// Drops a file from the page cache; → the share of it that stayed there (other programs may hold it).
-[[nodiscard]] Result<double> drop_from_memory(const std::string& path);
-
 }  // namespace prony::app

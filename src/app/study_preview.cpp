@@ -88,6 +88,15 @@ std::vector<std::string> time_items(const study::Plan& plan, const StudyManifest
   return items;
 }
 
+// How many requests an engine in this process keeps a cache of together, as `prony-engine-llama` does it.
+double sequences_of(const study::Variant& variant) {
+  constexpr std::uint64_t most_of_a_budget = 16;  // of a number of tokens, however short the prompts
+  const std::string batching = variant.word("batching");
+  const auto number = parse_u64(batching.substr(std::min(batching.find(':'), batching.size() - 1) + 1));
+  if (batching.empty() || !number || *number == 0) return 1;
+  return static_cast<double>(batching.starts_with("dynamic") ? std::min(*number, most_of_a_budget) : *number);
+}
+
 // Weights and cache of a model file that is here, by its head alone.
 std::string memory_of(const study::Variant& variant) {
   const std::string path = study::filled(variant, variant.word("model"));
@@ -99,11 +108,13 @@ std::string memory_of(const study::Variant& variant) {
   if (!shape) return "its model's shape is not known";
   const auto asked = parse_u64(variant.word("ctx"));
   const double context = static_cast<double>(asked.value_or(shape->context_length));
-  const double cache = complexity::kv_size(*shape).bytes(context);
+  const double sequences = sequences_of(variant);
+  const complexity::MemoryEstimate memory = complexity::memory_estimate(*shape, context, sequences);
   std::string words;
-  if (shape->weights_bytes) words = figures::bytes(static_cast<double>(*shape->weights_bytes)) + " of weights + ";
-  words += figures::bytes(cache) + " of cache at " + figures::count(context) + " tokens";
-  if (shape->weights_bytes) words += " = " + figures::bytes(static_cast<double>(*shape->weights_bytes) + cache);
+  if (memory.weights_bytes) words = figures::bytes(*memory.weights_bytes) + " of weights + ";
+  if (sequences > 1) words += figures::count(sequences) + " × ";
+  words += figures::bytes(memory.kv_bytes / sequences) + " of cache at " + figures::count(context) + " tokens";
+  if (const auto all = memory.bytes()) words += " = " + figures::bytes(*all);
   return words;
 }
 
@@ -135,8 +146,9 @@ study::Vocabulary study_words() {
     option_names(llm, words.llm_keys, words.repeatable);
     option_names(run, words.run_keys, words.repeatable);
   }
-  words.engines = {"llama"};
-  for (const std::string_view name : split(http_engine_names(), ',')) words.engines.emplace_back(trim(name));
+  words.engines = {"llama", "transformers"};
+  const std::string servers = http_engine_names();  // what is split of it must outlive the loop
+  for (const std::string_view name : split(servers, ',')) words.engines.emplace_back(trim(name));
   return words;
 }
 
@@ -174,7 +186,7 @@ std::string study_preview(const study::Plan& plan, const StudyManifest* before, 
     out += layout::labelled("schedule", {hours + " (local time)"}, width, layout::Tone::plain, false);
   if (e.memory_limit > 0)
     out += layout::labelled(
-        "memory", {"a run that holds more than " + figures::bytes(static_cast<double>(e.memory_limit)) + " is ended"},
+        "memory", {"a run that needs more than " + figures::bytes(static_cast<double>(e.memory_limit)) + " is ended"},
         width, layout::Tone::plain, false);
   for (const study::EqualVariants& group : plan.equal) {
     std::string dropped;

@@ -6,6 +6,7 @@
 #include "app/write_file.hpp"
 #include "base/text.hpp"
 #include "reports/figures.hpp"
+#include "reports/load_figures.hpp"
 #include "reports/summary.hpp"
 #include "reports/text_layout.hpp"
 #include "store/run.hpp"
@@ -41,9 +42,33 @@ Result<study::RankRecording> recording_of(const std::string& path) {
   for (const EnergyRow& row : summary->energy)
     if (row.ledger.headline && row.ledger.gross)
       one.domains.push_back({row.channel.device + " " + row.channel.domain, row.ledger.gross->value});
-  for (const RequestRow& row : summary->requests) one.tokens += static_cast<double>(row.output_tokens.value_or(0));
+  for (const RequestRow& row : summary->requests) {
+    one.tokens += static_cast<double>(row.output_tokens.value_or(0));
+    if (end_of(row) != RequestEnd::ok) continue;
+    if (row.ttft_s) one.times.ttft_s.push_back(*row.ttft_s);
+    if (row.tpot_s) one.times.tpot_s.push_back(*row.tpot_s);
+    if (row.e2e_s) one.times.e2e_s.push_back(*row.e2e_s);
+  }
   if (summary->headline_j) one.origin = std::string(to_string(summary->headline_origin()));
   return one;
+}
+
+// "mean 12.3 ms, p50 …, p90 …"; nothing where no request told it.
+std::vector<std::string> pooled_items(const study::RankSum& sum) {
+  std::vector<std::string> items;
+  const auto add = [&](const char* name, const study::PooledTimes& times) {
+    if (!times.mean) return;
+    std::string words = std::string(name) + " mean " + figures::seconds(*times.mean);
+    for (const auto& [label, value] : {std::pair{"p50", times.p50}, std::pair{"p90", times.p90},
+                                       std::pair{"p95", times.p95}, std::pair{"p99", times.p99}})
+      if (value) words += std::string(", ") + label + " " + figures::seconds(*value);
+    items.push_back(words + " (" + figures::count_of(times.count) + ")");
+  };
+  add("TTFT", sum.ttft_s);
+  add("TPOT", sum.tpot_s);
+  add("E2E", sum.e2e_s);
+  if (!items.empty()) items.emplace_back("requests of all ranks in one pool");
+  return items;
 }
 
 }  // namespace
@@ -73,6 +98,7 @@ int add_up_ranks(const std::vector<std::string>& runs) {
                           figures::significant(sum->mean_rank_tokens_per_s, 4) + " tokens/s a rank"});
   text += line("per token", {sum->joules_per_token ? figures::significant(*sum->joules_per_token, 3) + " J" + mark
                                                    : std::string("no tokens were told")});
+  if (const auto items = pooled_items(*sum); !items.empty()) text += line("requests", items);
   if (sum->counted_per_rank_j)
     text += line("note", {"ranks read the same meters: added up over ranks it would have been " +
                           figures::significant(*sum->counted_per_rank_j, 4) + " J"});

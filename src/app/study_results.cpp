@@ -132,10 +132,45 @@ layout::TextTable means_table(const std::vector<VariantRuns>& rows, const std::v
   return table;
 }
 
-std::vector<std::string> doubts(const StudyManifest& manifest, const std::vector<VariantRuns>& rows) {
+// How the limit of memory was kept, where it was the same in all runs; else of how many the kernel kept it.
+std::string memory_words_of(const StudyManifest& manifest) {
+  std::size_t enforced = 0, all = 0;
+  std::string words;
+  for (const StudyRun& run : manifest.runs)
+    for (const StudyAttempt& attempt : run.attempts) {
+      if (attempt.memory_limit.empty()) continue;
+      ++all;
+      enforced += attempt.memory_limit.starts_with("enforced") ? 1 : 0;
+      words = attempt.memory_limit;
+    }
+  if (all == 0) return {};
+  if (enforced == 0 || enforced == all) return "limit of memory " + printable(words, 120);
+  return "limit of memory enforced in " + std::to_string(enforced) + " of " + std::to_string(all) + " attempts";
+}
+
+// Where runs that count have no joules: a mean of the others would look like one of all.
+std::string runs_without_joules(const std::vector<VariantRuns>& rows, const std::vector<Metric>& shown) {
+  const auto joules = std::ranges::find(shown, true, &Metric::joules);
+  if (joules == shown.end()) return {};
+  const StudyAttempt* first = nullptr;
+  std::size_t without = 0, all = 0;
+  for (const VariantRuns& row : rows)
+    for (const StudyAttempt* attempt : row.good) {
+      ++all;
+      if (attempt->figures.contains(joules->figure)) continue;
+      if (++without == 1) first = attempt;
+    }
+  if (without == 0) return {};
+  return "no joules in " + std::to_string(without) + " of " + std::to_string(all) + " runs: `prony show` of " +
+         first->run + " says why";
+}
+
+std::vector<std::string> doubts(const StudyManifest& manifest, const std::vector<VariantRuns>& rows,
+                                const std::vector<Metric>& shown) {
   std::vector<std::string> items;
   if (std::ranges::any_of(rows, [](const VariantRuns& row) { return mark_of_runs(row) == figures::Mark::modelled; }))
     items.emplace_back("~ joules are modelled: no energy sensor here, see `prony doctor`");
+  if (std::string lacking = runs_without_joules(rows, shown); !lacking.empty()) items.push_back(std::move(lacking));
   if (std::ranges::any_of(rows, [](const VariantRuns& row) { return row.good.size() == 1; }))
     items.emplace_back("one cycle has no interval: run more with  --resume … --cycles 5");
   for (const VariantRuns& row : rows) {
@@ -146,6 +181,7 @@ std::vector<std::string> doubts(const StudyManifest& manifest, const std::vector
       items.push_back(printable(row.name, 40) + ": " + flag + " (" + std::to_string(count) + " of " +
                       std::to_string(row.good.size()) + " runs)");
   }
+  if (const std::string kept = memory_words_of(manifest); !kept.empty()) items.push_back(kept);
   if (!manifest.machine_before.empty())
     items.emplace_back("settings of the machine are not yet put back: prony study --restore FOLDER");
   return items;
@@ -153,21 +189,30 @@ std::vector<std::string> doubts(const StudyManifest& manifest, const std::vector
 
 std::string failed_runs(const StudyManifest& manifest, std::size_t width, bool colour) {
   constexpr std::size_t most = 8;
-  std::string out;
-  std::size_t count = 0;
+  std::vector<std::pair<std::string, std::vector<const StudyRun*>>> reasons;  // what has one cause is one line
   for (const StudyRun& run : manifest.runs) {
-    if (run.status != "failed" || run.attempts.empty() || ++count > most) continue;
-    const StudyAttempt& last = run.attempts.back();
+    if (run.status != "failed" || run.attempts.empty()) continue;
+    const std::string& reason = run.attempts.back().reason;
+    auto at = std::ranges::find(reasons, reason, [](const auto& one) { return one.first; });
+    if (at == reasons.end()) at = reasons.insert(reasons.end(), {reason, {}});
+    at->second.push_back(&run);
+  }
+  std::string out;
+  for (std::size_t i = 0; i < reasons.size() && i < most; ++i) {
+    const auto& [reason, runs] = reasons[i];
+    const StudyRun& first = *runs.front();
+    const std::size_t others = runs.size() - 1;
     out += layout::labelled("failed",
-                            {"run " + std::to_string(run.number) + " (" + printable(run.variant, 40) + ", cycle " +
-                             std::to_string(run.cycle + 1) + ", " + std::to_string(run.attempts.size()) +
-                             (run.attempts.size() == 1 ? " attempt): " : " attempts): ") + printable(last.reason, 160) +
-                             ", see " + last.log},
+                            {"run " + std::to_string(first.number) + " (" + printable(first.variant, 40) + ", cycle " +
+                             std::to_string(first.cycle + 1) + ", " + std::to_string(first.attempts.size()) +
+                             (first.attempts.size() == 1 ? " attempt)" : " attempts)") +
+                             (others > 0 ? " and " + std::to_string(others) + " more: " : ": ") +
+                             printable(reason, 160) + ", see " + first.attempts.back().log},
                             width, layout::Tone::warning, colour);
   }
-  if (count > most)
-    out += layout::labelled("failed", {std::to_string(count - most) + " more, see manifest.json"}, width,
-                            layout::Tone::warning, colour);
+  if (reasons.size() > most)
+    out += layout::labelled("failed", {std::to_string(reasons.size() - most) + " more reasons, see manifest.json"},
+                            width, layout::Tone::warning, colour);
   return out;
 }
 
@@ -222,7 +267,8 @@ std::string study_table(const StudyManifest& manifest, std::size_t width, bool c
   head.push_back(manifest.begun_utc.substr(0, 10));
   std::string out = layout::joined(head, width, 1) + "\n";
   std::vector<std::string> left_out;
-  layout::TextTable table = means_table(rows, metrics_of(manifest, rows));
+  const std::vector<Metric> shown = metrics_of(manifest, rows);
+  layout::TextTable table = means_table(rows, shown);
   out += table.render(width, colour, left_out) + "\n";
   std::vector<std::string> legend{"means over cycles; sd with n − 1; 95 %: Student's t interval of the mean"};
   if (manifest.kind == "llm")
@@ -235,7 +281,7 @@ std::string study_table(const StudyManifest& manifest, std::size_t width, bool c
                             {names + ": no room in " + std::to_string(width) + " columns, they are in the CSV files"},
                             width, layout::Tone::dim, colour);
   }
-  out += layout::labelled("conditions", doubts(manifest, rows), width, layout::Tone::plain, colour);
+  out += layout::labelled("conditions", doubts(manifest, rows, shown), width, layout::Tone::plain, colour);
   out += failed_runs(manifest, width, colour);
   if (!manifest.why.empty()) out += layout::labelled("stopped", {manifest.why}, width, layout::Tone::warning, colour);
   return out;
@@ -295,7 +341,8 @@ std::string study_run_words(const StudyAttempt& attempt) {
   const auto charged = figure("charged_j_per_output_token"), gross = figure("gross_j_per_output_token"),
              all = figure("gross_j");
   if (charged || gross)
-    items.push_back(figures::significant(charged.value_or(gross.value_or(0)) * 1e3, shown_digits) + " mJ/token" + mark);
+    items.push_back(figures::significant(charged.value_or(gross.value_or(0)) * 1e3, shown_digits) +
+                    (charged ? " mJ/token" : " gross mJ/token") + mark);
   else if (all && !figure("latency_s"))
     items.push_back(figures::significant(*all, shown_digits) + " J" + mark);
   if (const auto rate = figure("output_tokens_per_s"))

@@ -8,10 +8,12 @@
 #include <thread>
 
 #include "app/common.hpp"
+#include "app/study_cold.hpp"
 #include "app/study_hours.hpp"
 #include "app/study_judge.hpp"
 #include "app/study_memory.hpp"
 #include "app/study_notice.hpp"
+#include "app/study_prepare.hpp"
 #include "app/study_progress.hpp"
 #include "app/study_results.hpp"
 #include "app/study_scratch.hpp"
@@ -125,6 +127,8 @@ Result<void> StudyRunner::take_up() {
       const study::Variant* variant = variant_of(run);
       if (variant == nullptr) continue;
       StudyVerdict verdict = judge_study_run(folder_.file(attempt.run).string(), attempt.id, *variant, plan_.kind);
+      if (verdict.good)
+        if (auto kept = keep_durably(folder_.file(attempt.run)); !kept) return kept;
       attempt.status = verdict.good ? "done" : "interrupted";
       attempt.reason = verdict.good ? "" : "cut off: " + verdict.reason;
       attempt.adopted = verdict.good;
@@ -148,10 +152,10 @@ Result<void> StudyRunner::prepare() {
   std::size_t number = 0;
   for (const study::Preparation& one : plan_.prepare) {
     ++number;
-    std::error_code ignored;
-    if (std::filesystem::exists(one.makes, ignored)) continue;
     show("making " + one.makes);
-    std::filesystem::create_directories(std::filesystem::absolute(one.makes).parent_path(), ignored);
+    auto making = Making::begin(one.makes, stop_);
+    if (!making) return Unexpected<Error>(making.error());
+    if (!*making) continue;
     StudyChildPlan child;
     child.words = one.command;
     if (child.words.front() == "prony") child.words.front() = self_;
@@ -161,9 +165,11 @@ Result<void> StudyRunner::prepare() {
     const auto end = run_study_child(child, stop_, [](const std::string&) {});
     if (!end) return Unexpected<Error>(end.error());
     if (end->interrupted) return {};
+    std::error_code ignored;
     if (end->exit_code.value_or(1) != 0 || !std::filesystem::exists(one.makes, ignored))
       return fail(ErrorCode::unavailable, "what makes it failed: " + last_words(child.log), one.makes,
                   "Its output is in " + child.log);
+    if (auto whole = (*making)->finish(); !whole) return whole;
   }
   return {};
 }
@@ -194,14 +200,10 @@ Result<void> StudyRunner::ready(const study::Variant& variant, StudyAttempt& att
     if (const auto now = machine_.celsius()) attempt.figures["begin_celsius"] = *now;
   }
   if (plan_.kind != study::Kind::cold_start) return {};
-  const std::string model = study::filled(variant, variant.word("model"));
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(model, ignored)) return {};  // a server's model: it has it where it likes
-  const auto held = drop_from_memory(model);
-  if (!held) return Unexpected<Error>(held.error());
-  attempt.figures["model_cached_share"] = *held;
-  if (*held > 0.01)
-    attempt.flags.push_back("cold start: " + format_fixed(*held * 100, 0) + " % of the model stayed in memory");
+  auto cold = make_cold(variant);
+  if (!cold) return Unexpected<Error>(cold.error());
+  if (cold->held_share) attempt.figures["model_cached_share"] = *cold->held_share;
+  if (!cold->doubt.empty()) attempt.flags.push_back(std::move(cold->doubt));
   return {};
 }
 
@@ -227,6 +229,7 @@ Result<void> StudyRunner::measure(const study::Variant& variant, const StudyRun&
       child, stop_, [&](const std::string& progress) { show(progress.empty() ? head : head + " · " + progress); });
   if (!end) return Unexpected<Error>(end.error());
   attempt.exit_code = end->exit_code;
+  attempt.memory_limit = end->memory_limit;
   StudyVerdict verdict = judge_study_run(folder_.file(attempt.run).string(), attempt.id, variant, plan_.kind);
   attempt.origin = verdict.origin;
   attempt.flags.insert(attempt.flags.end(), verdict.flags.begin(), verdict.flags.end());
@@ -239,6 +242,8 @@ Result<void> StudyRunner::measure(const study::Variant& variant, const StudyRun&
   if (!reason.empty() && end->out_of_memory > 0)
     reason += "; meanwhile the kernel ended " + std::to_string(end->out_of_memory) +
               (end->out_of_memory == 1 ? " process" : " processes") + " of this machine for want of memory";
+  if (reason.empty())  // before anything says that it is done
+    if (auto kept = keep_durably(folder_.file(attempt.run)); !kept) reason = error_text(kept.error());
   attempt.reason = reason;
   attempt.status = reason.empty() ? "done" : end->interrupted ? "interrupted" : "failed";
   if (!verdict.settings.is_null()) {

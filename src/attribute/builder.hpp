@@ -1,5 +1,5 @@
-// Builder: closed curves → Ledger. Inside of ledger.cpp (channels), use_checks.cpp (what they
-// may be split by) and charges.cpp (spans) alone. One ledger, one use.
+// Builder: closed curves → Ledger. Inside of ledger.cpp (channels), headline.cpp (which of them are the machine's
+// joules), use_checks.cpp (what they may be split by) and charges.cpp (spans) alone. One ledger, one use.
 #pragma once
 
 #include <map>

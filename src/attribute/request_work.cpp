@@ -23,20 +23,26 @@ struct Told {
   const Span* request = nullptr;
   Children children;
   std::optional<double> prompt, uncached, output;
-  bool first_token = false;  // prefill came to its end
+  std::optional<double> uncached_so_far;  // of one that was broken off, what the engine had done of its prompt
+  bool first_token = false;               // prefill came to its end
 };
 
 double number(std::int64_t value) { return static_cast<double>(std::max<std::int64_t>(value, 0)); }
 
 Told told_of(const Span& request, Children children) {
-  Told told{&request, std::move(children), {}, {}, {}, false};
+  Told told{&request, std::move(children), {}, {}, {}, {}, false};
   std::ranges::sort(told.children.tokens);
   if (const auto prompt = request.count("prompt_tokens")) {
     told.prompt = number(*prompt);
-    told.uncached = std::max(*told.prompt - number(request.count("cached_tokens").value_or(0)), 0.0);
+    const double cached = number(request.count("cached_tokens").value_or(0));
+    told.uncached = std::max(*told.prompt - cached, 0.0);
+    if (const auto done = request.count("prompt_tokens_so_far"))
+      told.uncached_so_far = std::clamp(number(*done) - cached, 0.0, *told.uncached);
   }
   if (const auto output = request.count("output_tokens"))
     told.output = number(*output);
+  else if (const auto came = request.count("output_tokens_so_far"))
+    told.output = number(*came);
   else if (!told.children.tokens.empty())
     told.output = static_cast<double>(told.children.tokens.size());
   else if (const auto chunks =
@@ -111,13 +117,17 @@ Prepared prepare(const Told& told, const Typical& typical, bool by_step) {
   result.output = told.output.value_or(told.children.decode != nullptr ? typical.output.value_or(0) : 0);
   result.assumed = !told.prompt || (!told.output && told.children.decode != nullptr);
   // Refused or cut off before the first token: as far as others had come in that time. The engine's steps know better.
-  if (!told.first_token && !by_step && typical.prefill_s > 0)
+  if (!told.first_token && told.uncached_so_far)
+    result.uncached = *told.uncached_so_far;
+  else if (!told.first_token && !by_step && typical.prefill_s > 0)
     result.uncached *= std::min(1.0, seconds_of(request.interval.length().ns) / typical.prefill_s);
   const Instant first{std::clamp(first_token_ns(told), request.interval.begin.ns, request.interval.end.ns)};
   result.prefill = {request.interval.begin, first};
   const Span* span = told.children.prefill;
   if (span != nullptr && !span->attribute("holds"))
     result.prefill.begin = std::clamp(span->interval.begin, request.interval.begin, first);
+  else if (const auto begun = request.count("begun_after_ns"))
+    result.prefill.begin.ns += std::clamp(*begun, std::int64_t{0}, first.ns - request.interval.begin.ns);
   return result;
 }
 

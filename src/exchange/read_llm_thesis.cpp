@@ -1,5 +1,5 @@
 // The aggregate of the thesis that LLenergyMeasure comes from ({task}_results.json): a list of
-// {"CONFIGURATION_RUN_#id": {setup, variables, model_architecture, results}}, each run written twice.
+// {"CONFIGURATION_RUN_#id": {setup, variables, model_architecture, results}}, each run written twice; or its table.
 //
 // Its mistake: every rank runs all prompts and meters all of the node, joules are summed over ranks and tokens taken
 // from one. So J per token is N² too high at N ranks. Here the node's joules are counted once (the mean of what the
@@ -10,6 +10,7 @@
 
 #include "base/text.hpp"
 #include "exchange/parsing.hpp"
+#include "exchange/thesis_table.hpp"
 
 namespace prony::exchange {
 
@@ -84,9 +85,9 @@ std::string ratio_words(double joules, double tokens) {
 }  // namespace
 
 Result<Imported> read_llm_thesis(std::string_view bytes, const ReadOptions& options) {
-  const auto file = json_document(bytes);
-  if (!file) return Unexpected<Error>(file.error());
   Imported out;
+  const auto file = is_thesis_table(bytes) ? thesis_of_table(bytes, out.notes) : json_document(bytes);
+  if (!file) return Unexpected<Error>(file.error());
   const auto entries = entries_of(*file, out.notes);
   if (!entries) return Unexpected<Error>(entries.error());
   const auto run = chosen(*entries, options.select);

@@ -7,77 +7,13 @@
 #include <map>
 
 #include "base/text.hpp"
+#include "exchange/csv_table.hpp"
+#include "exchange/monitorsystem_samples.hpp"
 #include "exchange/parsing.hpp"
 
 namespace prony::exchange {
 
 namespace {
-
-using Cells = std::vector<std::string>;
-
-// Cells of one line; a quoted one may hold commas and doubled quotes.
-Cells cells_of(std::string_view line) {
-  Cells cells(1);
-  bool quoted = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    if (line[i] == '"' && quoted && i + 1 < line.size() && line[i + 1] == '"')
-      cells.back() += line[i++];
-    else if (line[i] == '"')
-      quoted = !quoted;
-    else if (line[i] == ',' && !quoted)
-      cells.emplace_back();
-    else
-      cells.back() += line[i];
-  }
-  for (std::string& cell : cells) cell = std::string(trim(cell));
-  return cells;
-}
-
-struct CsvTable {
-  std::map<std::string, std::size_t> columns;
-  std::vector<Cells> rows;
-  [[nodiscard]] bool has(const char* name) const { return columns.contains(name); }
-  [[nodiscard]] std::string cell(const Cells& row, const char* name) const {
-    const auto at = columns.find(name);
-    return at == columns.end() || at->second >= row.size() ? std::string() : row[at->second];
-  }
-  [[nodiscard]] std::optional<double> number(const Cells& row, const char* name) const {
-    return parse_finite(cell(row, name));
-  }
-};
-
-Result<CsvTable> csv_of(std::string_view bytes, std::vector<std::string>& notes) {
-  CsvTable table;
-  std::size_t number = 0, doubled = 0, bad = 0, columns = 0;
-  const bool ended = !bytes.empty() && bytes.back() == '\n';
-  const std::size_t last_begin = bytes.rfind('\n') + 1;  // npos + 1 = 0
-  bool cut = false;
-  for_each_line(bytes, [&](std::string_view line) {
-    ++number;
-    if (trim(line).empty()) return;
-    Cells cells = cells_of(line);
-    if (columns == 0) {
-      columns = cells.size();
-      for (std::size_t i = 0; i < columns; ++i) table.columns.emplace(cells[i], i);
-      return;
-    }
-    const bool last = !ended && line.data() == bytes.data() + last_begin;
-    if (last && cells.size() != columns) {
-      cut = true;
-    } else if (cells.size() != columns) {
-      if (bad == 0) bad = number;
-    } else if (!table.rows.empty() && table.rows.back() == cells) {
-      ++doubled;
-    } else {
-      table.rows.push_back(std::move(cells));
-    }
-  });
-  if (bad > 0)
-    return fail(ErrorCode::malformed, "not as many cells as the first line has", "line " + std::to_string(bad));
-  if (cut) notes.push_back("the last line (" + std::to_string(number) + ") was not written to its end: left out");
-  if (doubled > 0) notes.push_back(std::to_string(doubled) + " lines that were there already: left out");
-  return table;
-}
 
 constexpr std::int64_t latest_ns = 7'258'118'400'000'000'000;  // the year 2200
 
@@ -107,25 +43,13 @@ std::optional<double> clock_hz(const std::optional<double>& value, bool& correct
   return hz < 1e10 ? std::optional(hz) : std::nullopt;
 }
 
-struct CsvField {
-  const char* column;
-  const char* name;
-  const char* domain;
-  Measure measure;
-  double most;
-};
-constexpr std::array<CsvField, 5> csv_fields{
+constexpr std::array<MonitorField, 5> csv_fields{
     {{"temperature", "monitorsystem.soc.temperature", "soc", Measure::temperature, 200},
-     {"frequency", "monitorsystem.core.frequency", "core", Measure::frequency, 1e10},
+     {"frequency", "monitorsystem.core.frequency", "core", Measure::frequency, 1e15, 1},
      {"voltage", "monitorsystem.core.voltage", "core", Measure::voltage, 100},
      {"fan_speed", "monitorsystem.fan.speed", "fan", Measure::fan_speed, 1e6},
      {"mem_used", "monitorsystem.memory.used", "memory", Measure::memory, 1e12}}};
 constexpr std::size_t frequency_field = 1;
-
-struct CsvSample {
-  std::int64_t ns = 0;
-  std::array<std::optional<double>, csv_fields.size()> values;
-};
 
 // "Temperature: 57.1, Frequency: 154618968072, Voltage: 0.8404, Throttling: 0, Memory: 1020" → by name, in small.
 std::map<std::string, std::optional<double>> named_values(const std::string& text) {
@@ -141,7 +65,7 @@ std::map<std::string, std::optional<double>> named_values(const std::string& tex
 }
 
 struct CsvSamples {
-  std::vector<CsvSample> rows;
+  std::vector<MonitorSample> rows;
   std::size_t without_stamp = 0, not_later = 0, without_prompt = 0;
   bool corrected = false;
 };
@@ -160,51 +84,20 @@ CsvSamples samples_from(const CsvTable& table, bool first_version, bool as_writt
     }
     const auto named =
         first_version ? named_values(table.cell(row, "Metric_V")) : std::map<std::string, std::optional<double>>{};
-    CsvSample sample{*ns, {}};
+    MonitorSample sample{*ns, std::vector<std::optional<double>>(csv_fields.size())};
     for (std::size_t i = 0; i < csv_fields.size(); ++i) {
-      const CsvField& field = csv_fields[i];
-      const auto at = named.find(field.column);
-      auto value = !first_version      ? table.number(row, field.column)
+      const MonitorField& field = csv_fields[i];
+      const auto at = named.find(field.field);
+      auto value = !first_version      ? table.number(row, field.field)
                    : at == named.end() ? std::optional<double>()
                                        : at->second;
       if (i == frequency_field && !as_written) value = clock_hz(value, out.corrected);
-      if (value && *value >= 0 && *value <= (i == frequency_field ? 1e15 : field.most)) sample.values[i] = value;
+      if (value && *value >= 0 && *value <= field.most) sample.values[i] = value;
     }
     out.without_prompt += table.number(row, "prompt_id").value_or(0) < 0 ? 1 : 0;
     out.rows.push_back(sample);
   }
   return out;
-}
-
-void add_csv_samples(Imported& out, const std::vector<CsvSample>& rows) {
-  std::vector<std::size_t> there;
-  for (std::size_t i = 0; i < csv_fields.size(); ++i)
-    if (std::ranges::any_of(rows, [&](const CsvSample& row) { return row.values[i].has_value(); })) there.push_back(i);
-  out.group.id = {0};
-  out.group.name = "imported";
-  out.group.interval = {(rows.back().ns - rows.front().ns) /
-                        std::max<std::int64_t>(static_cast<std::int64_t>(rows.size()) - 1, 1)};
-  for (const std::size_t i : there) {
-    Channel channel;
-    channel.id = {static_cast<std::uint32_t>(out.channels.size())};
-    channel.name = csv_fields[i].name;
-    channel.sensor = "monitorsystem";
-    channel.device = channel.domain = csv_fields[i].domain;
-    channel.measure = csv_fields[i].measure;
-    channel.scale = i == frequency_field ? 1 : 1e-4;
-    out.group.channels.push_back(channel.id);
-    out.channels.push_back(std::move(channel));
-  }
-  out.ticks = TickBlock(out.group.id, there.size(), rows.size());
-  for (const CsvSample& row : rows) {
-    std::vector<Reading> readings;
-    for (std::size_t c = 0; c < there.size(); ++c) {
-      const auto& value = row.values[there[c]];
-      readings.push_back(value ? Reading{std::llround(*value / out.channels[c].scale), Quality::ok} : Reading{});
-    }
-    const Instant at{row.ns - rows.front().ns};
-    out.ticks.push(at, at, readings);
-  }
 }
 
 Result<Imported> read_samples(const CsvTable& table, bool first_version, const ReadOptions& options, Imported out) {
@@ -225,7 +118,7 @@ Result<Imported> read_samples(const CsvTable& table, bool first_version, const R
                                "split: neither is taken"
                              : "cpu_usage_pid is of the program that asked, and 0 throughout: not taken");
   out.notes.emplace_back("there is no power in these files");
-  add_csv_samples(out, samples.rows);
+  add_monitor_samples(out, csv_fields, samples.rows);
   if (out.channels.empty()) return fail(ErrorCode::malformed, "no field of a sample is in the file", {});
   out.anchor = {{0}, samples.rows.front().ns, {0}};
   add_spans(out, {}, static_cast<double>(samples.rows.back().ns - samples.rows.front().ns) * 1e-9);

@@ -1,5 +1,6 @@
 #include "process/cgroup_texts.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -38,6 +39,22 @@ std::string unescaped(std::string_view text) {
   return result;
 }
 
+// In a list with commas, such as a mount's options or the controllers of a hierarchy.
+bool names_memory(std::string_view list) {
+  const auto words = split(list, ',');
+  return std::ranges::find(words, "memory") != words.end();
+}
+
+// "4:memory:/path" → "/path"; "": not there.
+std::string_view own_memory_path(std::string_view own_groups) {
+  for (const std::string_view line : split(own_groups, '\n')) {
+    const std::size_t first = line.find(':');
+    const std::size_t second = first == line.npos ? first : line.find(':', first + 1);
+    if (second != line.npos && names_memory(line.substr(first + 1, second - first - 1))) return line.substr(second + 1);
+  }
+  return {};
+}
+
 }  // namespace
 
 std::optional<CgroupCpuStat> parse_cgroup_cpu_stat(std::string_view text) noexcept {
@@ -65,6 +82,24 @@ Result<std::string> own_cgroup2_path(std::string_view text) {
     return path == "/" ? std::string() : path;
   }
   return fail(ErrorCode::absent, "this process is in no cgroup v2", "/proc/self/cgroup");
+}
+
+std::optional<std::string> memory_group_v1(std::string_view mountinfo, std::string_view own_groups) {
+  const std::string_view own = own_memory_path(own_groups);
+  if (!own.starts_with('/') || own.starts_with("/..") || own.ends_with(" (deleted)")) return std::nullopt;
+  for (const std::string_view line : split(mountinfo, '\n')) {
+    const auto separator = line.find(" - ");
+    if (separator == std::string_view::npos) continue;
+    const auto words = split(line.substr(0, separator), ' ');         // id parent device root mount-point …
+    const auto file_system = split(line.substr(separator + 3), ' ');  // type source options
+    if (words.size() < 5 || file_system.size() < 3 || file_system[0] != "cgroup" || !names_memory(file_system[2]))
+      continue;
+    const std::string root = words[3] == "/" ? std::string() : unescaped(words[3]);
+    const std::string_view below = own == "/" ? std::string_view() : own;
+    const bool within = below.starts_with(root) && (below.size() == root.size() || below[root.size()] == '/');
+    if (within && words[4].starts_with('/')) return unescaped(words[4]) + std::string(below.substr(root.size()));
+  }
+  return std::nullopt;
 }
 
 }  // namespace prony

@@ -1,5 +1,6 @@
-// What the kernel writes about control groups (version 2), as text → values. A process can be in a group of any name,
-// and a container can be given any mount. Thread promise: pure functions. Source: cgroups(7), proc(5), cgroup-v2.rst.
+// What the kernel writes about control groups (version 2; of version 1 the memory's), as text → values. A process can
+// be in a group of any name, and a container can be given any mount. Thread promise: pure functions. Source:
+// cgroups(7), proc(5), cgroup-v2.rst.
 #pragma once
 
 #include <cstdint>
@@ -23,5 +24,9 @@ struct CgroupCpuStat {
 // Of /proc/self/cgroup: our own group's path below that mount, "" for the root. Errors: `unavailable` if it lies
 // outside of what is mounted here or was removed; `absent` without version 2.
 [[nodiscard]] Result<std::string> own_cgroup2_path(std::string_view text);
+
+// Of both texts: the folder of our own group in the hierarchy of version 1 that limits memory; nothing where there is
+// none, where it lies outside of what is mounted here, or was removed.
+[[nodiscard]] std::optional<std::string> memory_group_v1(std::string_view mountinfo, std::string_view own_groups);
 
 }  // namespace prony

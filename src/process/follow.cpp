@@ -60,6 +60,12 @@ bool hides_processes(Machine& machine) {
   return false;
 }
 
+// By which looks are paced; nullopt: they come at their period.
+std::optional<Duration> ticks_of(const FollowOptions& options) noexcept {
+  if (options.sparing) return options.sparing;
+  return options.ticks && *options.ticks > options.look_period ? options.ticks : std::nullopt;
+}
+
 class Follower final : public ProcessFollower, private Sensor {
  public:
   Follower(Machine& machine, std::vector<TargetChoice> choices, std::vector<Target> targets, TargetMatch match,
@@ -70,7 +76,7 @@ class Follower final : public ProcessFollower, private Sensor {
         options_(std::move(options)),
         why_not_better_(std::move(why_not_better)),
         match_(std::move(match)),
-        pace_(options_.look_period, options_.sparing),
+        pace_(options_.look_period, ticks_of(options_), options_.sparing ? LookPace::for_months : LookPace::for_a_run),
         table_(machine, match_,
                {targets_.size(), options_.each_process, options_.own_pid, options_.events.get(),
                 options_.sparing.has_value()}),
@@ -81,7 +87,7 @@ class Follower final : public ProcessFollower, private Sensor {
       const auto id = static_cast<std::uint32_t>(channels_.size());
       channels_.push_back(target_channel(id, target.name, "cpu", Measure::cpu_time, ChannelKind::counter));
       channels_.push_back(target_channel(id + 1, target.name, "rss", Measure::memory, ChannelKind::gauge));
-      if (options_.sparing) channels_.back().update_period = LookPace::longest;
+      if (ticks_of(options_)) channels_.back().update_period = LookPace::longest;
     }
     const CpuPackages& packages = table_.packages();
     if (packages.several()) packages_ = packages.count();
@@ -272,7 +278,7 @@ Result<void> Follower::look(bool all) {
   if (!gathered) return gathered;
   const auto now = machine_.now();
   table_.apply(now);
-  next_look_ = pace_.next(begin, now - begin, last_tick());
+  next_look_ = pace_.next(begin, machine_.now() - begin, last_tick());  // clocks are read by apply(), too
   note_presence(now);
   if (options_.each_process && waiting_ < most_looks && now > look_begin_) {
     table_.finish_look({look_begin_, now}, looks_[waiting_++]);

@@ -31,6 +31,9 @@ struct FollowOptions {
   // Set where the follower lives for months: ticks come this often. Looks then take about 1/1000 of the time, at most a
   // second or a tick apart, and the last before a tick comes just before it, so that it knows who was born.
   std::optional<Duration> sparing = {};
+  // Ticks that are further apart than looks: then looks that cost much come with them, and take about 1/400 of the
+  // time.
+  std::optional<Duration> ticks = {};
   bool tells_processes = true;              // false: nobody takes looks and records; targets are counted all the same
   bool kernel_events = true;                // use exit events where the kernel gives them to this user
   std::unique_ptr<LifeEvents> events = {};  // used in their place, if set

@@ -64,13 +64,14 @@ void ProcessTable::read_all_clocks(Instant now) {
     FollowedProcess& process = slots_[place.slot];
     if (!stays(place) || process.missing > 0) continue;
     process.seen.end = now;
-    if (!process.clocked) continue;
+    if (!process.clocked && !process.finished) continue;
     const auto clock = read_clock(process);
     if (clock == -1) {
       process.missing = 1;
       any_missing_ = true;
-      moved_ = true;  // look at the list again: the number may be another's by now
-    } else if (!is_undecided(process)) {
+      moved_ = true;
+      born_.ask_again(now, process.pid);  // it may be another's by now
+    } else if (process.clocked && !is_undecided(process)) {
       credit(process, clock);
     }
   }

@@ -45,7 +45,11 @@ void ProcessTable::apply(Instant now) {
   }
   newest_at_look_ = newest_pid_;
   apply_births(now);
-  if (listed_) mark_missing();
+  if (listed_) {
+    mark_missing();
+  } else if (any_missing_) {
+    age_missing();
+  }
   for (const Newcomer& newcomer : newcomers_) settle(newcomer.facts.stat.pid, now, false);
   add_newcomers(now);
   apply_ends(now);
@@ -76,6 +80,12 @@ void ProcessTable::mark_missing() {
       any_missing_ = true;
     }
   }
+}
+
+// Who was not there at the look before is not there now.
+void ProcessTable::age_missing() {
+  for (const Place& place : order_)
+    if (stays(place) && slots_[place.slot].missing > 0) ++slots_[place.slot].missing;
 }
 
 // Children before their parents: what is known of a child is handed to its parent, and with that to the one above, in

@@ -25,6 +25,7 @@
 #include "process/follow.hpp"
 #include "process/guard.hpp"
 #include "process/life_events.hpp"
+#include "process/new_numbers.hpp"
 #include "process/target_match.hpp"
 #include "process/tick_board.hpp"
 
@@ -49,6 +50,9 @@ struct FollowedProcess {
   std::int64_t parent = 0;
   std::uint64_t identity = 0;        // ListedProcess::identity
   std::uint64_t resident_bytes = 0;  // 0: not read since the last look
+  std::int64_t children_at_ns = -1;  // own_ns when its children's times were read
+  std::int64_t sized_at_ns = -1;     // own_ns when its memory was read for its target's sum,
+  std::uint64_t sized_bytes = 0;     // which was so much
 
   std::uint64_t start_ticks = 0;
   std::array<char, 16> name{};
@@ -156,7 +160,10 @@ class ProcessTable {
   [[nodiscard]] std::int64_t spared(std::int64_t cost_factor) const noexcept;
   [[nodiscard]] bool births_since_last_look();
   void gather_children_times(Instant now, bool all);
-  void gather_newcomers();
+  [[nodiscard]] Result<void> list_everybody(Instant now, bool may_ask);
+  void ask_for_those_told(Instant now);
+  void ask_for_newcomers();
+  bool meet(const ListedProcess& listed, FollowedProcess* known);  // false: nobody of that number could be read
   void gather_rechecks();
   void gather_residents(Instant now, bool all);
   void gather_places(Instant now, bool all);
@@ -180,6 +187,7 @@ class ProcessTable {
   }
   void apply_rechecks();
   void mark_missing();
+  void age_missing();
   void end_missing();
   void end(std::uint32_t slot);
   void compact();
@@ -231,8 +239,12 @@ class ProcessTable {
   std::int64_t lost_ns_ = 0;
   std::unique_ptr<File> cursor_;  // /proc/loadavg
   std::int64_t newest_pid_ = -1, newest_at_look_ = -1;
-  bool children_due_ = false, all_children_due_ = false;  // of targets, of everybody: since they were read
-  Instant list_again_, read_children_again_, read_all_children_again_, residents_again_;
+  // Of targets' processes that ran, of those that slept, of everybody else's: since they were read.
+  bool children_due_ = false, sleepers_children_due_ = false, all_children_due_ = false;
+  NewNumbers born_;
+  Duration distrust_ = milliseconds(60'000);  // so long births are listed, should numbers not tell somebody
+  Instant list_again_, ask_from_, read_children_again_, read_all_children_again_, residents_again_;
+  Instant read_sleepers_children_again_, sleepers_residents_again_;
   std::uint64_t look_ = 0;
   std::vector<std::optional<std::uint64_t>> residents_read_;
   std::vector<std::pair<std::uint32_t, double>> shares_;  // slot → user_share

@@ -31,7 +31,8 @@ enum class TreeRung { automatic, cgroup, exit_events, subreaper, polling };
 struct TreeUsage {
   double cpu_user_s = 0, cpu_system_s = 0;
   std::optional<double> cpu_unattributed_s;  // seen by the rung as the tree's, but not assignable to user/system
-  std::uint64_t rss_peak_bytes = 0;  // largest sum over the tree at a tick (or a single process's ru_maxrss if larger)
+  // Largest sum over the tree at a tick (or a single process's ru_maxrss if larger); 0: not known.
+  std::uint64_t rss_peak_bytes = 0;
   std::optional<std::uint64_t> pss_peak_bytes;
   std::optional<std::uint64_t> minor_faults, major_faults, voluntary_switches, involuntary_switches;
   std::optional<std::uint64_t> read_bytes, write_bytes;              // reached storage

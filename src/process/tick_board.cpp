@@ -7,13 +7,17 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "process/new_numbers.hpp"
 #include "process/proc_files.hpp"
 
 namespace prony {
 
 namespace {
 
-constexpr std::int64_t tick_cost_factor = 100;  // reading the clocks of targets may take 1/100 of the time
+// Reading the clocks of targets may take 1/100 of the time; where it takes long, looks come more often than that, and a
+// tick between them need not repeat what they read.
+constexpr std::int64_t tick_cost_factor = 100, long_tick_cost_factor = 1000;
+constexpr Duration long_tick = milliseconds(1);
 
 }  // namespace
 
@@ -31,14 +35,15 @@ std::int64_t read_process_clock(Machine& machine, std::int64_t pid, File* stat, 
   return static_cast<std::int64_t>(parsed->user_ticks + parsed->system_ticks) * ns_per_tick();
 }
 
-// The last number of /proc/loadavg, of our process id namespace. Source: proc(5), fs/proc/loadavg.c.
+// The last number of /proc/loadavg, of our process id namespace; −1: not told (somebody lives, so it is not 0, as some
+// sandboxes have it). Source: proc(5), fs/proc/loadavg.c.
 std::int64_t read_newest_pid(File* loadavg) noexcept {
   if (loadavg == nullptr) return -1;
   std::array<char, 128> buffer;
   const auto got = loadavg->read(buffer);
   const auto text = trim(std::string_view(buffer.data(), got > 0 ? static_cast<std::size_t>(got) : 0));
-  if (text.empty()) return -1;
-  return parse_i64(text.substr(text.rfind(' ') + 1)).value_or(-1);
+  const auto newest = text.empty() ? std::nullopt : parse_i64(text.substr(text.rfind(' ') + 1));
+  return newest && *newest > 0 ? *newest : -1;
 }
 
 TickBoard::TickBoard(Machine& machine, std::size_t targets, const std::vector<double>& cpus)
@@ -79,14 +84,12 @@ void TickBoard::tick(Instant now) noexcept {
   if (now >= clocks_again_) {
     // Numbers are given out in turn: one that may have been given away again since the last look waits for the next.
     const auto newest = read_newest_pid(loadavg_.get()), before = page_.newest_pid;
-    const auto given_again = [newest, before](std::int64_t pid) {
-      return newest >= before ? pid > before && pid <= newest : pid > before || pid <= newest;
-    };
     for (Clock& clock : page_.clocks)
-      if (newest < 0 || !given_again(clock.pid))
+      if (newest < 0 || !given_out_between(before, newest, clock.pid))
         clock.seen_ns =
             std::max(clock.seen_ns, read_process_clock(machine_, clock.pid, clock.stat.get(), page_.from_stat));
-    clocks_again_ = now + tick_cost_factor * (machine_.now() - now);
+    const Duration cost = machine_.now() - now;
+    clocks_again_ = now + (cost < long_tick ? tick_cost_factor : long_tick_cost_factor) * cost;
   }
   std::copy(page_.totals.begin(), page_.totals.end(), sums_.begin());
   for (const Clock& clock : page_.clocks) sums_[clock.target] += clock.seen_ns - clock.credited_ns;

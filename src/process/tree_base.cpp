@@ -202,7 +202,10 @@ void TreeBase::finish_memory(const ExitStatus& root, TreeUsage& usage) {
   // Before exec the child is a copy of Prony, and the kernel counts that copy in: a figure of that size says nothing.
   if (largest > before_exec_resident_ + before_exec_resident_ / 16 || resident_peak_ == 0) {
     usage.rss_peak_bytes = std::max(usage.rss_peak_bytes, largest);
-    if (largest <= before_exec_resident_ + before_exec_resident_ / 16)
+    if (usage.rss_peak_bytes == 0)
+      usage.unavailable.push_back(
+          {"process.rss_peak_bytes", "it ended before its memory was read, and its exit was not seen", {}});
+    else if (largest <= before_exec_resident_ + before_exec_resident_ / 16)
       usage.unavailable.push_back({"process.rss_peak_bytes",
                                    "an upper bound: the command never was larger than the held process before it, and "
                                    "it ended before its memory was read",

@@ -9,6 +9,7 @@
 #include "model/metrics.hpp"
 #include "reports/figures.hpp"
 #include "reports/json_put.hpp"
+#include "reports/load_figures.hpp"
 #include "reports/text_layout.hpp"
 
 namespace prony {
@@ -75,9 +76,8 @@ RequestCheck check_request(const RequestRow& row) {
   check.asked_prompt_tokens = span.count("asked_prompt_tokens");
   check.asked_output_tokens = span.count("asked_output_tokens");
   check.asked_min_output_tokens = span.count("asked_min_output_tokens");
-  check.cancelled = span.count("cancelled").value_or(0) > 0;
-  const bool complete =
-      span.status == SpanStatus::ok && !check.cancelled && row.finish != "error" && row.finish != "stop";
+  check.cancelled = span.count("cancelled").value_or(0) > 0 || end_of(row) == RequestEnd::cancelled;
+  const bool complete = end_of(row) == RequestEnd::ok && !check.cancelled;
   if (complete && row.prompt_tokens && check.asked_prompt_tokens) {
     const auto asked = static_cast<double>(*check.asked_prompt_tokens);
     check.prompt_kept =
@@ -166,7 +166,7 @@ std::vector<std::string> loop_items(const Summary& summary) {
 }
 
 std::vector<std::string> cancel_items(const Summary& summary) {
-  std::size_t cancelled = 0, told = 0;
+  std::size_t cancelled = 0, told = 0, asked_for = 0;
   std::int64_t tokens = 0;
   std::optional<Estimate> joules;
   bool charged = false;  // then the line "wasted" has their joules
@@ -174,22 +174,46 @@ std::vector<std::string> cancel_items(const Summary& summary) {
     if (!check_request(row).cancelled) continue;
     charged = charged || row.headline.charged;
     ++cancelled;
-    if (row.output_tokens) {
+    asked_for += row.span.count("cancelled") ? 1 : 0;  // by --cancel-rate; else the load was ended before it was
+    if (const auto made = row.output_tokens ? row.output_tokens : row.span.count("output_tokens_so_far")) {
       ++told;
-      tokens += *row.output_tokens;
+      tokens += *made;
     }
     if (row.headline.resolvable && row.headline.gross)
       joules = joules ? *joules + *row.headline.gross : *row.headline.gross;
   }
   if (cancelled == 0) return {};
   std::vector<std::string> items{std::to_string(cancelled) + " of " + counted(summary.requests.size(), "request") +
-                                 " called off by the client, as asked: waste, neither success nor failure"};
+                                 " called off by the client" + (asked_for == cancelled ? ", as asked" : "") +
+                                 ": waste, neither success nor failure"};
   items.push_back(told == 0 ? "the engine did not tell their tokens"
                             : figures::count(static_cast<double>(tokens)) + " output tokens thrown away" +
                                   (told < cancelled ? " in the " + std::to_string(told) + " that tell" : ""));
   if (joules && !charged && !ran_at_once(summary))
     items.push_back(figures::joules(*joules, summary.headline_mark()) + " in their windows");
   return items;
+}
+
+std::optional<PiecesRead> pieces_read(const Summary& summary) {
+  std::optional<PiecesRead> read;
+  for (const RequestRow& row : summary.requests) {
+    const auto pieces = row.span.count("chunks");
+    if (!pieces || *pieces <= 0 || end_of(row) != RequestEnd::ok) continue;
+    if (!read) read.emplace();
+    read->pieces += *pieces;
+    read->together += row.span.count("chunks_stamped_together").value_or(0);
+  }
+  return read;
+}
+
+std::vector<std::string> pieces_warnings(const Summary& summary) {
+  const auto read = pieces_read(summary);
+  if (!read || !read->too_late()) return {};
+  const double share = static_cast<double>(read->together) / static_cast<double>(read->pieces);
+  return {
+      figures::percent(share) +
+      " of the answers' pieces were read together with a later one and have its time, for the client did not get to "
+      "read in time: TTFT is too long for those, gaps between tokens too short, decode too fast"};
 }
 
 std::vector<std::string> conversation_items(const Summary& summary) {

@@ -33,6 +33,16 @@ struct RequestCheck {
 [[nodiscard]] std::vector<std::string> length_items(const Summary& summary);
 [[nodiscard]] std::vector<std::string> loop_items(const Summary& summary);
 [[nodiscard]] std::vector<std::string> cancel_items(const Summary& summary);
+
+// Of a server's answers: pieces of their streams, and those of them that were read in one go with a later one, whose
+// time they then have: the client did not get to read in time. Absent: no client of a server told.
+struct PiecesRead {
+  std::int64_t pieces = 0, together = 0;
+  // So many that times to the first token are too long and gaps and decode too short.
+  [[nodiscard]] bool too_late() const noexcept { return together * 10 > pieces; }
+};
+[[nodiscard]] std::optional<PiecesRead> pieces_read(const Summary& summary);
+[[nodiscard]] std::vector<std::string> pieces_warnings(const Summary& summary);
 [[nodiscard]] std::vector<std::string> conversation_items(const Summary& summary);
 
 // Requests of one --model.

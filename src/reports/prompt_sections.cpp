@@ -196,6 +196,10 @@ void put_prompt_checks(ordered_json& out, const Summary& summary) {
   if (cancelled > 0) out["requests_cancelled"] = cancelled;
   if (loops > 0) out["answers_ending_in_a_loop"] = loops;
   if (checked > 0) out["lengths_kept"] = checked == kept;
+  if (const auto read = pieces_read(summary)) {
+    out["pieces"] = read->pieces;
+    out["pieces_read_together"] = read->together;
+  }
   if (const auto rows = model_rows(summary); !rows.empty()) {
     out["models"] = ordered_json::array();
     for (const ModelRow& row : rows) {

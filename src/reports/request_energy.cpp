@@ -4,14 +4,13 @@
 #include <cmath>
 
 #include "model/metrics.hpp"
+#include "reports/load_figures.hpp"
 
 namespace prony {
 
 namespace {
 
 constexpr double normal_975 = 1.96;
-
-bool is_done(const RequestRow& row) { return row.span.status == SpanStatus::ok && row.finish != "error"; }
 
 // Why a request's joules served nobody; "": they did.
 std::string why_wasted(const RequestRow& row) {
@@ -116,7 +115,7 @@ class Gather {
         of_total_.add(*row.headline.charged, sigma);
         total_ += static_cast<double>(*row.output_tokens + *row.prompt_tokens);
       }
-      if (!is_done(row)) continue;
+      if (end_of(row) != RequestEnd::ok) continue;
       of_done_.add(*row.headline.charged, sigma);
       each_.push_back(row.headline.charged->value);
       if (row.e2e_s) products_.push_back(row.headline.charged->value * *row.e2e_s);
@@ -223,7 +222,7 @@ class Gather {
   void cut() {
     Joules joules;
     for (const RequestRow& row : summary_.requests)
-      if (is_done(row) && row.finish == "length" && row.headline.charged)
+      if (end_of(row) == RequestEnd::ok && row.finish == "length" && row.headline.charged)
         joules.add(*row.headline.charged, sigma_of(row.energy, summary_));
     if (joules.count() > 0)
       put(out_.metrics, "charged_j_of_answers_cut_at_the_token_limit", "J", joules.sum(), joules.count(), 0, "");

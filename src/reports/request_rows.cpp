@@ -101,7 +101,13 @@ void keep(RequestRow& row, std::optional<double>& field, const char* name, const
 void gather_gaps(RequestRow& row, const std::vector<double>& gaps) {
   row.itl.count = gaps.size();
   if (gaps.empty()) {
-    row.absent.push_back({"itl", "no token spans were recorded for two or more tokens", ""});
+    const auto pieces = row.span.count("chunks");
+    const bool untold = pieces && row.output_tokens.value_or(0) > 1 && *pieces > 0;
+    row.absent.push_back({"itl",
+                          untold
+                              ? "pieces of the answer are not tokens, and the engine does not tell how many each holds"
+                              : "no token spans were recorded for two or more tokens",
+                          ""});
     return;
   }
   row.itl.max_s = *std::max_element(gaps.begin(), gaps.end());

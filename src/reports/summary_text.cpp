@@ -71,6 +71,7 @@ std::string warnings(const Summary& s, const TextOptions& o) {
   if (bad > most_named)
     warn(figures::count(static_cast<double>(bad - most_named)) + " more prompts failed or never ended");
   for (const std::string& words : length_warnings(s)) warn(words);
+  for (const std::string& words : pieces_warnings(s)) warn(words);
   for (const Event& event : s.events)
     if (event.kind != "note" && event.kind != "spans-lost" && event.kind != "ticks-dropped" &&
         event.kind != interval_changed && !event.kind.starts_with("sampling-") && !event.kind.starts_with("target-") &&

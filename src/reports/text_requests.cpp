@@ -5,6 +5,7 @@
 #include "model/metrics.hpp"
 #include "reports/estimate_share.hpp"
 #include "reports/figures.hpp"
+#include "reports/load_figures.hpp"
 #include "reports/prompt_checks.hpp"
 #include "reports/text_layout.hpp"
 #include "reports/text_parts.hpp"
@@ -24,7 +25,7 @@ std::string rate(double value) { return figures::significant(value, 3) + " tok/s
 std::string prompt_cell(const RequestRow& row) {
   std::string text = row.prompt.empty() ? row.span.name : "\"" + row.prompt + "\"";
   std::replace_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
-  if (row.span.count("cancelled")) return "cancelled: " + text;
+  if (check_request(row).cancelled) return "cancelled: " + text;
   const bool failed = row.span.status != SpanStatus::ok || row.finish == "error";
   return failed ? std::string(row.span.status == SpanStatus::unfinished ? "unfinished: " : "failed: ") + text : text;
 }
@@ -81,11 +82,13 @@ Sums sums_of(const Summary& summary, bool at_once) {
   Sums sums;
   const auto add = [](std::optional<Estimate>& sum, const Estimate& part) { sum = sum ? *sum + part : part; };
   for (const RequestRow& row : summary.requests) {
-    if (row.span.count("cancelled")) continue;  // waste, told on a line of its own
+    if (check_request(row).cancelled) continue;  // waste, told on a line of its own
     sums.in += row.prompt_tokens.value_or(0);
     sums.out += row.output_tokens.value_or(0);
-    if (row.ttft_s) sums.ttft.push_back(*row.ttft_s);
-    if (row.e2e_s) sums.e2e.push_back(*row.e2e_s);
+    const bool answered =
+        end_of(row) == RequestEnd::ok;  // a failure is often quick: it would make the server look good
+    if (answered && row.ttft_s) sums.ttft.push_back(*row.ttft_s);
+    if (answered && row.e2e_s) sums.e2e.push_back(*row.e2e_s);
     if (row.prefill_tokens_per_s) sums.prefill.push_back(*row.prefill_tokens_per_s);
     if (row.decode_tokens_per_s) sums.decode.push_back(*row.decode_tokens_per_s);
     if (!shows(row)) continue;

@@ -173,7 +173,8 @@ Result<Axis> AxisReader::axis(const std::string& key, const Value& value, std::s
     if (auto good = check_key(key, line); !good) return Unexpected<Error>(good.error());
     for (const Value& item : value.list) {
       if (item.is(Value::Kind::list) && !may_be_list(scope_of(key, words_).second))
-        return fail(ErrorCode::usage, "a value of the axis " + shown + " is a list", at_line(file_, item.line));
+        return fail(ErrorCode::usage, "a value of the axis " + shown + " is a list", at_line(file_, item.line),
+                    "Values are numbers, texts, true or false; settings that change together stand in { }.");
       axis.alternatives.push_back({key + "=" + short_word(item), {{key, item, "sweep " + key, item.line}}});
     }
     return axis;

@@ -50,6 +50,8 @@ std::vector<std::string> command_line(const Plan& plan, const Variant& variant) 
   std::vector<std::string> words{plan.kind == Kind::run ? "run" : layers ? "layers" : "llm"};
   for (const Setting& setting : variant.settings)
     if (is_option(setting) && !(layers && setting.key == "model")) add_option_words(variant, setting, words);
+  if (plan.kind == Kind::cold_start && variant.word("engine") == "ollama" && variant.find("cold") == nullptr)
+    words.emplace_back("--cold");
   if (layers) words.push_back(variant.word("model"));
   const Value* command = variant.find(plan.kind == Kind::run ? "command" : "worker");
   if (command == nullptr || command->is(Value::Kind::null)) return words;

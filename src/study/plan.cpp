@@ -68,6 +68,7 @@ class Planner {
   Result<void> experiments();
   Result<void> scenarios();
   Result<void> add(const std::vector<Draft>& drafts);
+  Result<void> check_cold(const Variant& variant) const;
   Result<void> check(const Variant& variant) const;
   void collapse();
   void name_all();
@@ -101,7 +102,8 @@ Result<const Value*> Planner::table(const char* name) const {
 }
 
 Result<void> Planner::head() {
-  if (!root_.is(Kinds::table)) return bad("there is nothing in it", 0, "prony help study  shows a whole file.");
+  if (!root_.is(Kinds::table) || root_.table.empty())
+    return bad("there is nothing in it", 0, "prony help study  shows a whole file.");
   const std::vector<std::string> known{"study",   "base",    "sweep", "experiments", "scenarios",
                                        "machine", "prepare", "gate",  "schedule"};
   for (const Entry& entry : root_.table)
@@ -301,6 +303,20 @@ bool holds_braces(const Value& value, const std::string& name) {
   return std::ranges::any_of(value.list, [&](const Value& item) { return holds_braces(item, name); });
 }
 
+// A server that keeps its model in memory starts warm, and a prompt before the first one that counts makes it warm.
+Result<void> Planner::check_cold(const Variant& variant) const {
+  for (const Setting& setting : variant.settings) {
+    const std::string word = setting.value.scalar() ? word_of(setting.value) : std::string();
+    if (setting.key == "engine" && setting.value.scalar() && word != "llama" && word != "transformers" &&
+        word != "ollama")
+      return bad("no start of '" + printable(word, 40) + "' can be made a cold one", setting,
+                 "It can of llama, transformers and ollama; other servers keep their model in memory.");
+    if ((setting.key == "warmup" && word != "0") || setting.key == "warmup-until")
+      return bad("a cold start has no warm-up", setting, "Leave it out: the first prompt is what is measured.");
+  }
+  return {};
+}
+
 Result<void> Planner::check(const Variant& variant) const {
   for (const Setting& setting : variant.settings) {
     if (setting.key.starts_with("machine.")) {
@@ -323,6 +339,8 @@ Result<void> Planner::check(const Variant& variant) const {
       return bad("'" + printable(setting.key, 60) + "' changes nothing", setting,
                  "Put {" + name + "} where its value shall stand.");
   }
+  if (plan_.kind == Kind::cold_start)
+    if (auto good = check_cold(variant); !good) return good;
   const Value* command = variant.find("command");
   if (plan_.kind == Kind::run &&
       (command == nullptr || command->is(Kinds::null) || (command->is(Kinds::list) && command->list.empty())))

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "model/metrics.hpp"
 
 namespace prony::study {
 
@@ -45,6 +46,23 @@ Result<void> together(std::span<const RankRecording> all) {
                     "Ranks of one job run at the same time.");
     }
   return {};
+}
+
+PooledTimes pooled(std::span<const RankRecording> all, std::vector<double> RankTimes::* which) {
+  std::vector<double> values;
+  for (const RankRecording& one : all) {
+    const std::vector<double>& own = one.times.*which;
+    values.insert(values.end(), own.begin(), own.end());
+  }
+  const auto known = [](const metrics::Maybe<double>& value) { return value ? std::optional(*value) : std::nullopt; };
+  PooledTimes out;
+  out.count = values.size();
+  out.mean = known(metrics::mean(values));
+  out.p50 = known(metrics::percentile(values, 0.5));
+  out.p90 = known(metrics::percentile(values, 0.9));
+  out.p95 = known(metrics::percentile(values, 0.95));
+  out.p99 = known(metrics::percentile(values, 0.99));
+  return out;
 }
 
 struct Meter {
@@ -100,6 +118,9 @@ Result<RankSum> sum_ranks(std::span<const RankRecording> all) {
   }
   if (counted > out.joules) out.counted_per_rank_j = counted;
   if (out.tokens > 0) out.joules_per_token = out.joules / out.tokens;
+  out.ttft_s = pooled(all, &RankTimes::ttft_s);
+  out.tpot_s = pooled(all, &RankTimes::tpot_s);
+  out.e2e_s = pooled(all, &RankTimes::e2e_s);
   return out;
 }
 

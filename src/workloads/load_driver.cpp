@@ -75,8 +75,13 @@ void LoadDriver::drive_level() {
   seen_.length_ns = last_reply_ns_ - begin_ns_;
   // What was never begun has its end too, and no span.
   if (level_.open()) seen_.withdrawn += level_.times_ns.size() - begun_here_;
-  for (const auto& [due_ns, turn] : following_) seen_.withdrawn += turns_of(turn) - turn.number;
-  seen_.withdrawn += lost_here_;
+  std::size_t unasked = lost_here_;
+  for (const auto& [due_ns, turn] : following_) unasked += turns_of(turn) - turn.number;
+  seen_.withdrawn += unasked;
+  // A closed load that was broken off had so many more to send.
+  const bool broken_off = broken_ || flags_.cancelled || flags_.finishing;
+  if (!level_.open() && broken_off && level_.requests && !level_.until_both)
+    seen_.withdrawn += *level_.requests - std::min(*level_.requests, sent_here_ + unasked);
   not_begun_ += seen_.withdrawn;
   if (!settings_.plan.several_levels) return;
   const std::string key = "load.level." + std::to_string(settings_.levels_before + seen_.number);

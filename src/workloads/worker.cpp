@@ -48,11 +48,11 @@ class WorkerWorkload final : public Workload {
 
  private:
   [[nodiscard]] bool over() const noexcept { return cancelled_ || finishing_; }
-  Reply ask(const json& message, std::int64_t timeout_ns);
+  Reply ask(const json& message, std::int64_t timeout_ns, const std::function<void(const json&)>& heard = {});
   Result<void> greet(WorkloadOutcome& outcome);
   [[nodiscard]] bool can(const char* capability) const;
   [[nodiscard]] bool names(const char* capability) const { return capabilities_.is_array() && can(capability); }
-  Result<void> load(WorkloadOutcome& outcome, std::size_t model);
+  Result<void> load(WorkloadOutcome& outcome, std::size_t model, const std::function<void(const Progress&)>& progress);
   Result<void> learn_of_model(WorkloadOutcome& outcome);
   Result<void> further_models(WorkloadOutcome& outcome, const std::function<void(const Progress&)>& progress);
   void generate(WorkloadOutcome& outcome, const std::function<void(const Progress&)>& progress);
@@ -88,17 +88,27 @@ class WorkerWorkload final : public Workload {
   std::vector<std::string> failed_, not_run_, called_off_;
 };
 
-// A cancel in mid-wait is passed on, and the worker has two seconds to wind up.
-Reply WorkerWorkload::ask(const json& message, std::int64_t timeout_ns) {
-  const std::int64_t deadline = now_ns() + timeout_ns;
+bool is_progress(const Reply& reply) { return !reply.trouble && reply.message["type"] == "progress"; }
+
+// A cancel in mid-wait is passed on, and the worker has two seconds to wind up. `heard`: the worker may tell how far it
+// has come before it replies, and is waited for anew with each such word.
+Reply WorkerWorkload::ask(const json& message, std::int64_t timeout_ns, const std::function<void(const json&)>& heard) {
+  std::int64_t deadline = now_ns() + timeout_ns;
   if (cancelled_) return {{}, Trouble::woken, {}};
   if (!link_.send(message, deadline)) return {{}, now_ns() < deadline ? Trouble::ended : Trouble::timeout, {}};
   Reply reply = link_.receive(deadline, true);  // a cancel may have come since it was looked for
+  while (heard && is_progress(reply)) {
+    heard(reply.message);
+    deadline = now_ns() + timeout_ns;
+    reply = cancelled_ ? Reply{{}, Trouble::woken, {}} : link_.receive(deadline, true);
+  }
   if (reply.trouble != Trouble::woken) return reply;
   const std::int64_t last = now_ns() + wind_up_ns;
   if (!link_.send({{"type", "cancel"}}, last)) return {{}, Trouble::ended, {}};
   link_.forget_wake();
-  return link_.receive(last, false);
+  do reply = link_.receive(last, false);
+  while (heard && is_progress(reply) && now_ns() < last);
+  return reply;
 }
 
 // The texts of JSON values as they are, not as JSON writes them.
@@ -186,8 +196,18 @@ bool WorkerWorkload::can(const char* capability) const {
          std::find(capabilities_.begin(), capabilities_.end(), capability) != capabilities_.end();
 }
 
+// "fetching, 37 %"; of a worker that tells rubbish, what is sure.
+std::string fetch_note(const json& told) {
+  const json done = told.value("done", json()), total = told.value("total", json());
+  if (!done.is_number() || !total.is_number()) return "fetching";
+  const double share = done.get<double>() / total.get<double>();
+  if (!(share >= 0 && share <= 1)) return "fetching";
+  return "fetching, " + std::to_string(static_cast<int>(share * 100)) + " %";
+}
+
 // `model`: 0 is the first. Facts of a further one stand under its number.
-Result<void> WorkerWorkload::load(WorkloadOutcome& outcome, std::size_t model) {
+Result<void> WorkerWorkload::load(WorkloadOutcome& outcome, std::size_t model,
+                                  const std::function<void(const Progress&)>& progress) {
   const std::string& name = model == 0 ? options_.model : options_.more_models[model - 1];
   json request = {{"type", "load"}, {"model", name}, {"seed", options_.seed}, {"use_mmap", options_.use_mmap}};
   if (!options_.batching.empty()) request["batching"] = options_.batching;
@@ -195,7 +215,9 @@ Result<void> WorkerWorkload::load(WorkloadOutcome& outcome, std::size_t model) {
   if (options_.threads) request["threads"] = *options_.threads;
   if (options_.ctx) request["ctx"] = *options_.ctx;
   if (options_.batch) request["batch"] = *options_.batch;
-  const Reply reply = ask(request, options_.load_timeout_ns);
+  const Reply reply = ask(request, options_.load_timeout_ns, [&](const json& told) {
+    if (progress) progress({0, 0, 0, fetch_note(told)});
+  });
   if (reply.trouble || reply.message["type"] != "loaded")
     return fail(ErrorCode::unavailable, "the model was not loaded: " + describe(reply, options_.load_timeout_ns), name,
                 !options_.load_advice.empty()
@@ -524,7 +546,7 @@ Result<void> WorkerWorkload::further_models(WorkloadOutcome& outcome,
     }
     requests_.forget();
     if (options_.model_gap_ns > 0 && !rest(outcome, "model-gap", options_.model_gap_ns)) continue;
-    Result<void> ready = load(outcome, model);
+    Result<void> ready = load(outcome, model, progress);
     if (ready) ready = learn_of_model(outcome);
     if (ready)
       generate(outcome, progress);
@@ -546,7 +568,7 @@ Result<WorkloadOutcome> WorkerWorkload::run(Child& child, const std::function<vo
                             : options_.prompts.size() * static_cast<std::size_t>(std::max(options_.repeat, 1)),
               0, "loading"});
   if (ready) ready = greet(outcome);
-  if (ready) ready = load(outcome, 0);
+  if (ready) ready = load(outcome, 0, progress);
   if (ready) ready = learn_of_model(outcome);
   if (ready) generate(outcome, progress);
   if (ready) ready = further_models(outcome, progress);

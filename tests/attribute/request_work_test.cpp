@@ -140,6 +140,24 @@ TEST(PlacedWork, ABrokenStreamHasAsManyTokensAsPiecesOfTextCame) {
   EXPECT_NEAR(work_between(work, 0, 0, 100).decode_tokens, 5, 1e-9);
 }
 
+// Kills: a request whose client went while its prompt was worked on taken for the mean of the others, or for the time
+// that it waited.
+TEST(PlacedWork, OfOneThatWasBrokenOffWhatTheEngineHadSaidOfItIsTaken) {
+  Span early = request(3, 0, 40, 100, -1), late = request(5, 0, 100, 80, -1);
+  early.counts.insert(early.counts.end(),
+                      {{"cached_tokens", 10}, {"prompt_tokens_so_far", 60}, {"begun_after_ns", 30 * millisecond}});
+  late.counts.insert(late.counts.end(), {{"chunks", 6}, {"output_tokens_so_far", 9}});
+  Span damaged = request(7, 0, 100, 80, -1);
+  damaged.counts.insert(damaged.counts.end(), {{"prompt_tokens_so_far", INT64_MAX}, {"begun_after_ns", INT64_MAX}});
+  const WorkInTime work =
+      placed({request(1, 0, 100, 80, 2), part(2, SpanKind::prefill, 0, 20, 1), part(4, SpanKind::decode, 20, 100, 1),
+              early, late, part(6, SpanKind::prefill, 0, 20, 5), part(8, SpanKind::decode, 20, 100, 5), damaged});
+  EXPECT_NEAR(work_between(work, 3, 0, 30).prefill_tokens, 0, 1e-9);
+  EXPECT_NEAR(work_between(work, 3, 30, 40).prefill_tokens, 50, 1e-9);
+  EXPECT_NEAR(work_between(work, 4, 0, 100).decode_tokens, 8, 1e-9);
+  EXPECT_NEAR(work_between(work, 7, 0, 100).prefill_tokens, 80, 1e-9);
+}
+
 TEST(PlacedWork, WithoutAnyCountThereIsNoWorkAndAReason) {
   EXPECT_EQ(placed({request(1, 0, 100, -1, -1)}).absent, "no request tells how many tokens it had");
 }

@@ -15,8 +15,8 @@ WORDS = ["One", " two", " three", " four", " five", " six"]
 class Fake:
     """Base: accepts, reads requests, hands each to answer(); keeps every request in .seen."""
 
-    def __init__(self, host="127.0.0.1", tls=None, key=None):
-        self.socket = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512)
+    def __init__(self, host="127.0.0.1", tls=None, key=None, port=0):
+        self.socket = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512)
         self.port = self.socket.getsockname()[1]
         self.url = f"{'https' if tls else 'http'}://{'[' + host + ']' if ':' in host else host}:{self.port}"
         self.tls = tls
@@ -124,6 +124,20 @@ class Ollama(Fake):
               {"name": "big-cloud", "model": "big-cloud", "size": 384, "remote_model": "big", "remote_host": "https://ollama.com:443"})
     cached = None
     pause = 0.0  # seconds before each word; without one, the times it tells may be longer than it took
+    tells_memory = False
+    in_memory = False  # before anybody asks; a model that is told to leave is seen in /api/ps for so many looks more
+    leaves_after = 2
+
+    def running(self):
+        """Rows of /api/ps, from what was asked of it so far."""
+        held, looks = self.in_memory, 0
+        for _, path, message, _ in self.seen[:-1]:
+            if path in ("/api/generate", "/api/chat"):
+                leaving = message.get("keep_alive") == 0 and not self.text_of(message)
+                looks = self.leaves_after if leaving and held else 0
+                held = not leaving
+            looks -= path == "/api/ps" and looks > 0
+        return [{"name": "tiny:latest", "model": "tiny:latest", "size": 183879}] if held or looks > 0 else []
 
     def answer(self, out, method, path, message):
         if path == "/api/version":
@@ -131,7 +145,7 @@ class Ollama(Fake):
         if path == "/api/tags":
             return out.document({"models": list(self.models)})
         if path == "/api/ps":
-            return out.document({"models": []})
+            return out.document({"models": self.running() if self.tells_memory else []})
         if path == "/api/show":
             return out.document({"details": {"quantization_level": "Q8_0"},
                                  "model_info": {"general.architecture": "llama", "general.parameter_count": 160064,
@@ -188,6 +202,9 @@ class OpenAi(Fake):
     """Also llama-server's native interface, which shares the transport: /completion, /health and /props."""
 
     strict = False  # refuses stream_options, as servers do that know no field but the oldest
+    strict_inside = False  # refuses what it does not know inside of it, and names it by where it stands
+    tells = False
+    counts_pieces = False  # tells with each piece how many tokens there were, if asked: a piece holds two, the last one three
 
     def answer(self, out, method, path, message):
         if path == "/v1/models":
@@ -201,6 +218,8 @@ class OpenAi(Fake):
             return out.document({"error": {"message": "not found", "code": 404, "type": "not_found_error"}}, 404)
         if self.strict and "stream_options" in message:
             return out.document({"error": {"message": "stream_options: Extra inputs are not permitted"}}, 400)
+        if self.strict_inside and "continuous_usage_stats" in message.get("stream_options", {}):
+            return out.document({"error": {"message": "invalid value for stream_options"}}, 400)
         fault = self.fault_of(message)
         common = self.common_fault(out, fault)
         if common is not None:
@@ -212,21 +231,29 @@ class OpenAi(Fake):
             return out.document({"object": "error", "message": "Requested token count exceeds the model's maximum context "
                                                                "length", "type": "BadRequestError", "code": 400})
         if path == "/completion":
-            return self.native(out, fault)
+            return self.native(out, fault, message)
+        self.tells = self.counts_pieces and message.get("stream_options", {}).get("continuous_usage_stats")
         return self.stream(out, fault, path.endswith("chat/completions"))
 
-    def native(self, out, fault):
+    def native(self, out, fault, message):
         out.begin("text/event-stream")
+        for processed in (15, 18, 20) if message.get("return_progress") and fault != "old" else ():
+            if fault == "closes-in-prefill" and processed == 20:
+                return False
+            self.event(out, {"content": "", "stop": False, "tokens": [0], "tokens_predicted": 0,
+                             "prompt_progress": {"total": 20, "cache": 15, "processed": processed, "time_ms": 1}}, fault)
         for number, word in enumerate(WORDS):
             if fault == "error-line" and number == 3:
                 out.chunk(b'error: {"code":500,"message":"context shift is disabled","type":"server_error"}\n\n')
                 return out.end()
             if fault == "closes-in-mid-stream" and number == 3:
                 return False
-            self.event(out, {"content": word, "stop": False}, fault)
+            # The first token had no text of its own, so that the first piece holds two.
+            count = {} if fault == "old" else {"tokens_predicted": 100 if fault == "kept-back" else number + 2}
+            self.event(out, {"content": word, "stop": False, **count}, fault)
         drafts = {"draft_n": 9, "draft_n_accepted": 4} if fault == "drafts" else {}
         self.event(out, {"content": "", "stop": True, "stop_type": "limit", "tokens_evaluated": 20,
-                         "tokens_predicted": len(WORDS) + 1, "truncated": fault == "context-full",
+                         "tokens_predicted": 100 if fault == "kept-back" else len(WORDS) + 1, "truncated": fault == "context-full",
                          "timings": {"cache_n": 15, "prompt_n": 5, "prompt_ms": 0.25, "predicted_ms": 1.5, **drafts}}, fault)
         return out.end()
 
@@ -251,10 +278,12 @@ class OpenAi(Fake):
             if fault == "no-text":
                 continue
             piece = {"delta": {"content": word}} if chat else {"text": word}
-            self.event(out, {"choices": [{"index": 0, **piece, "finish_reason": None}]}, fault)
+            so_far = {"usage": {"prompt_tokens": 20, "completion_tokens": 2 * number + 2}} if self.tells else {}
+            self.event(out, {"choices": [{"index": 0, **piece, "finish_reason": None}], **so_far}, fault)
         self.event(out, {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}, fault)
         if fault != "no-usage":
-            self.event(out, {"choices": [], "usage": {"prompt_tokens": 20, "completion_tokens": len(WORDS),
+            made = 2 * len(WORDS) + 1 if self.tells else len(WORDS)
+            self.event(out, {"choices": [], "usage": {"prompt_tokens": 20, "completion_tokens": made,
                                                       "prompt_tokens_details": {"cached_tokens": 4}}}, fault)
         if fault != "no-done":
             out.chunk(b"data: [DONE]\n\n")

@@ -130,6 +130,13 @@ class Exchange(HttpCase):
         done = self.prony("import", "--from", "llm-thesis", self.path("results/text_generation_results.json"), "--select", "0001",
                           "-o", self.path("chosen.prony"))
         self.assertEqual(done.returncode, 0, done.err)
+        done = self.prony("import", "--from", "llm-thesis", self.path("results/text_generation_results.csv"), "--select", "0002",
+                          "-o", self.path("row.prony"))
+        self.assertEqual(done.returncode, 0, done.err)
+        row = json.loads(self.prony("show", self.path("row.prony"), "--json").out)
+        self.assertEqual(row["requests"], back["requests"])
+        self.assertEqual([one["ledger"].get("recorded_j") for one in row["energy"]],
+                         [one["ledger"].get("recorded_j") for one in back["energy"]])
         with open(self.path("results/text_generation_results.csv"), "w", encoding="utf-8") as file:
             file.write("mine\n")  # nobody's work is overwritten
         done = self.prony("export", self.path("x.prony"), "--format", "llm-thesis", "--out", self.path("results"))
@@ -167,6 +174,12 @@ class Exchange(HttpCase):
         done = self.prony("show", self.path("x.prony"), "--definitions", "vlm")
         self.assertEqual(done.returncode, 125)
         self.assertIn("Did you mean 'vllm'?", done.err)
+
+    def test_of_a_parquet_file_it_says_what_to_name_instead_and_writes_nothing(self):
+        done = self.imported("llenergymeasure", "PAR1\x00\x01PAR1", code=125)
+        self.assertIn("this is a Parquet file", done.err)
+        self.assertIn("result.json", done.err)
+        self.assertFalse(os.path.exists(self.path("back.prony")))
 
     def test_what_is_no_format_is_named_with_the_nearest(self):
         self.asked("plain")

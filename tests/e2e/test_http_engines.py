@@ -3,10 +3,12 @@
 A failure must never look like a success: each fault's request fails, with words that name it, and its neighbours do not.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import socket
+import sqlite3
 import ssl
 import subprocess
 import threading
@@ -112,12 +114,33 @@ class HttpCase(Case):
                 self.assertRegex(self.err, rf"request {fault}: [^\n]*{words}")
         return rows
 
+    def worker(self, server, dialect="openai", *options):
+        """The worker by itself."""
+        process = subprocess.Popen([program("prony-engine-http"), "--dialect", dialect, "--url", server.url, *options],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.environment())
+        watch = threading.Timer(60, process.kill)  # a reply that never comes is a failure, not a test that hangs
+        watch.start()
+        for clean in (watch.join, watch.cancel, process.wait, process.stdout.close, process.stdin.close, process.kill):
+            self.addCleanup(clean)
+        return process
+
+    @staticmethod
+    def tell(process, **message):
+        process.stdin.write(json.dumps(message) + "\n")
+        process.stdin.flush()
+
+    def facts(self, name="x"):
+        with contextlib.closing(sqlite3.connect(self.path(name + ".prony"))) as run:
+            return dict(run.execute("SELECT key, value FROM fact"))
+
     def spans(self, kind, name="x"):
         return [span for span in self.table(name + ".prony", "spans") if span["kind"] == kind]
 
 
 class Registry(fake_llm.Ollama):
-    """Has the model "small" once it was asked to fetch it, and knows of no other."""
+    """Fetches "small" if it is asked to, tells how far it has come, and knows of no other but those that go wrong."""
+
+    layers = (("aaaa", 4000), ("bbbb", 96))
 
     def __init__(self, **options):
         self.pulled = []
@@ -126,11 +149,30 @@ class Registry(fake_llm.Ollama):
     def answer(self, out, method, path, message):
         if path != "/api/pull":
             return super().answer(out, method, path, message)
-        if message["model"] != "small":
+        if message["model"] not in ("small", "old", "breaks", "wrong"):
             return out.document({"error": "pull model manifest: file does not exist"}, 500)
         self.pulled.append(message["model"])
-        self.models = (*self.models, {"name": "small:latest", "model": "small:latest", "size": 1, "digest": "s", "details": {}})
-        return out.document({"status": "success"})
+        if message["model"] == "old":  # one document, as for whoever asks for no stream
+            self.has("old")
+            return out.document({"status": "success"})
+        out.begin("application/x-ndjson")
+        out.chunk(b'{"status":"pulling manifest"}\n')
+        for digest, total in self.layers:
+            for completed in (0, total // 2, total):
+                row = {"status": f"pulling {digest}", "digest": f"sha256:{digest}", "total": total, "completed": completed}
+                for byte in json.dumps(row).encode() + b"\n":
+                    out.chunk(bytes([byte]))
+            if message["model"] == "breaks":
+                return False
+        if message["model"] == "wrong":
+            out.chunk(b'{"error":"digest mismatch, file must be downloaded again: want sha256:aaaa, got sha256:cccc"}\n')
+            return out.end()
+        self.has("small")
+        out.chunk(b'{"status":"verifying sha256 digest"}\n{"status":"success"}\n')
+        return out.end()
+
+    def has(self, name):
+        self.models = (*self.models, {"name": name + ":latest", "model": name + ":latest", "size": 1, "digest": "s", "details": {}})
 
 
 class OllamaDialect(HttpCase):
@@ -142,7 +184,7 @@ class OllamaDialect(HttpCase):
             "ends-in-mid-stream": "ended before the answer did", "rubbish": "no JSON object", "no-text": "holds no text",
             "too-long": "longer than 8 MiB", "busy": r"503[^\n]*server busy[^\n]*after 7 s",
             "overflow": r"400[^\n]*context length[^\n]*\(context\)", "close-at-once": "closed the connection without an answer",
-            "no-http": "no HTTP", "hang": "did not finish within 1 s", "last": None}, "--timeout", "1s")
+            "no-http": "no HTTP", "last": None})
         for name in ("plain", "crlf", "cut-anywhere", "cached", "last"):
             self.assertEqual((rows[name]["prompt_tokens"], rows[name]["output_tokens"]), (20, 6), name)
             self.assertGreaterEqual(rows[name]["e2e_s"], rows[name]["ttft_s"])
@@ -153,6 +195,9 @@ class OllamaDialect(HttpCase):
         self.assertNotIn("cached_tokens", spans["plain"])  # absent is absent
         self.assertNotIn("output_tokens", spans["closes-in-mid-stream"])  # what came is no count
         self.assertEqual(spans["closes-in-mid-stream"]["chunks"], 3)
+
+    def test_a_server_that_says_nothing_is_given_up_after_the_time_that_it_has(self):
+        self.faults("ollama", self.fake(fake_llm.Ollama), {"hang": "did not finish within 1 s"}, "--timeout", "1s")
 
     def test_options_go_out_as_asked_and_the_model_is_loaded_before_the_first_prompt(self):
         server = self.fake(fake_llm.Ollama)
@@ -192,15 +237,38 @@ class OllamaDialect(HttpCase):
 
     def test_a_model_that_is_not_there_is_fetched_where_that_is_asked_for_and_a_failure_is_named(self):
         server = self.fake(Registry)
-        self.llm("ollama", "--url", server.url, "--prompts", self.prompts("plain"), model="small", code=125)
+        ask = ("--url", server.url, "--prompts", self.prompts("plain"))
+        self.llm("ollama", *ask, model="small", code=125)
         self.assertEqual(server.pulled, [])  # nobody asked for it
-        summary = self.llm("ollama", "--url", server.url, "--prompts", self.prompts("plain"), "--pull", model="small", name="p")
-        self.assertEqual(summary["requests"][0]["status"], "ok")
-        self.assertEqual(server.pulled, ["small"])
-        self.llm("ollama", "--url", server.url, "--prompts", self.prompts("plain"), "--pull", model="small", name="q")
-        self.assertEqual(server.pulled, ["small"])  # it is there by now
-        self.llm("ollama", "--url", server.url, "--prompts", self.prompts("plain"), "--pull", model="none", code=125, name="n")
-        self.assertIn("pull model manifest: file does not exist", self.err)
+        for name in ("small", "old"):
+            summary = self.llm("ollama", *ask, "--pull", model=name, name=name)
+            self.assertEqual(summary["requests"][0]["status"], "ok")
+            # The network's time is no loading: a span of its own, and before that of the load.
+            phases = [span for span in self.spans("phase", name) if span["name"] in ("fetch", "load")]
+            self.assertEqual([(span["name"], span["status"]) for span in phases], [("fetch", "ok"), ("load", "ok")])
+            self.assertLessEqual(phases[0]["end_ns"], phases[1]["begin_ns"])
+        self.assertEqual(self.facts("small")["model.fetched_bytes"], "4096")
+        self.assertNotIn("model.fetched_bytes", self.facts("old"))  # nobody told
+        self.llm("ollama", *ask, "--pull", model="small", name="q")
+        self.assertEqual(server.pulled, ["small", "old"])  # it is there by now
+        self.assertEqual([s["name"] for s in self.spans("phase", "q") if s["name"] == "fetch"], [])
+        for name, words in (("none", "file does not exist"), ("wrong", "digest mismatch"),
+                            ("breaks", "closed the connection in mid-answer")):
+            self.llm("ollama", *ask, "--pull", model=name, code=125, name=name)
+            self.assertRegex(self.err, f"could not fetch '{name}': [^\n]*{words}")
+
+    def test_the_driver_is_told_how_far_a_fetch_has_come(self):
+        server = self.fake(Registry)
+        worker = self.worker(server, "ollama", "--pull")
+        worker.stdout.readline()
+        self.tell(worker, type="load", model="small")
+        told = [json.loads(worker.stdout.readline())]
+        while told[-1]["type"] == "progress":
+            told.append(json.loads(worker.stdout.readline()))
+        self.assertEqual((told[0]["type"], told[0]["name"]), ("progress", "fetch"))
+        self.assertEqual(told[-1]["type"], "loaded")
+        for message in told[:-1]:
+            self.assertLessEqual(message["done"], message["total"])
 
     def test_without_a_url_the_place_that_ollamas_own_client_obeys_is_asked(self):
         server = self.fake(fake_llm.Ollama)
@@ -244,8 +312,14 @@ class OpenAiDialect(HttpCase):
         server.strict = True
         self.llm("openai", "--url", server.url + "/v1", "--prompts", self.prompts("plain", "crlf"), "--completions")
         asked = ["stream_options" in message for message in server.prompts()]
-        self.assertEqual(asked, [True, False, False])  # learned once
-        self.assertEqual({s["name"]: s.get("asked_again") for s in self.spans("request")}, {"plain": 1, "crlf": None})
+        self.assertEqual(asked, [True, True, False, False])  # first without what stands in it; learned once
+        self.assertEqual({s["name"]: s.get("asked_again") for s in self.spans("request")}, {"plain": 2, "crlf": None})
+        server = self.fake(fake_llm.OpenAi)
+        server.strict_inside = True
+        rows = self.faults("openai", server, {"plain": None, "crlf": None}, "--force")
+        self.assertEqual([m["stream_options"] for m in server.prompts()],
+                         [{"include_usage": True, "continuous_usage_stats": True}] + 2 * [{"include_usage": True}])
+        self.assertEqual([row["output_tokens"] for row in rows.values()], [6, 6])
 
     def test_the_key_of_a_file_goes_out_and_a_wrong_one_is_told_without_being_printed(self):
         server = self.fake(fake_llm.OpenAi, key="sk-right")
@@ -309,8 +383,6 @@ class LlamaServerDialect(HttpCase):
         span = next(s for s in self.spans("request") if s["name"] == "plain")
         self.assertEqual((span["server_prefill_ns"], span["server_decode_ns"], span["cached_tokens"]), (250_000, 1_500_000, 15))
         self.assertEqual(rows["plain"]["output_tokens"], 7)
-        # Six pieces for seven tokens: none of them is taken for a token.
-        self.assertEqual([s for s in self.spans("token") if s["parent"] == span["id"]], [])
 
     def test_a_full_context_and_refused_drafts_of_llama_server_are_in_the_run(self):
         server = self.fake(fake_llm.OpenAi)
@@ -364,20 +436,6 @@ class Charging(HttpCase):
 
 class ManyStreams(HttpCase):
     """The worker by itself: what a load generator will ask of it."""
-
-    def worker(self, server, dialect="openai"):
-        process = subprocess.Popen([program("prony-engine-http"), "--dialect", dialect, "--url", server.url],
-                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self.environment())
-        watch = threading.Timer(60, process.kill)  # a reply that never comes is a failure, not a test that hangs
-        watch.start()
-        for clean in (watch.join, watch.cancel, process.wait, process.stdout.close, process.stdin.close, process.kill):
-            self.addCleanup(clean)
-        return process
-
-    @staticmethod
-    def tell(process, **message):
-        process.stdin.write(json.dumps(message) + "\n")
-        process.stdin.flush()
 
     def test_many_prompts_are_under_way_at_once_and_each_has_its_own_reply(self):
         server = self.fake(fake_llm.OpenAi)

@@ -3,13 +3,11 @@
 Scripted servers; real ones are in tests/engines. No timing is asserted but what a server's own sleeps make certain.
 """
 
-import contextlib
 import json
 import os
 import re
 import resource
 import signal
-import sqlite3
 import subprocess
 import threading
 import time
@@ -45,10 +43,6 @@ class TwoModels(fake_llm.OpenAi):
 class LoadCase(HttpCase):
     def load_of(self, server, *options, faults=("plain",), **more):
         return self.llm("openai", "--url", server.url, "--prompts", self.prompts(*faults), *options, **more)
-
-    def facts(self, name="x"):
-        with contextlib.closing(sqlite3.connect(self.path(name + ".prony"))) as run:
-            return dict(run.execute("SELECT key, value FROM fact"))
 
 
 class Arrivals(LoadCase):

@@ -13,6 +13,7 @@ import unittest
 import harness
 from harness import Case, Tmpfs, needs_root, program
 
+NOBODY = 65534
 
 
 class StudyCase(Case):
@@ -135,6 +136,12 @@ class Whole(StudyCase):
             self.assertFalse(os.path.exists(self.path("out")))
         self.assertIn("no such file", self.study("nothing.toml", code=125).err.lower())
 
+    def test_what_fails_for_one_reason_in_all_runs_is_told_once(self):
+        file = self.file('[study]\ncycles = 3\n[base]\ncommand = ["false"]\nsensors = "cpu-model"\n')
+        done = self.study(file, "--out", "out", code=1)
+        self.assertIn("run 1 (base, cycle 1, 1 attempt) and 2 more: its command ended with code 1", " ".join(done.out.split()))
+        self.assertEqual(done.out.count("ended with code 1"), 1)
+
     def test_two_at_once_in_one_folder_are_refused_and_a_second_beginning_too(self):
         first = self.start(self.file(COUNTED.replace("echo {n}", "sleep 5; echo {n}")), "--out", "out")
         self.addCleanup(first.wait)
@@ -236,10 +243,34 @@ class Failing(StudyCase):
         self.study(file, "--out", "out", code=1)
         attempt = self.manifest()["runs"][0]["attempts"][0]
         self.assertEqual(attempt["status"], "failed")
-        self.assertRegex(attempt["reason"], r"it held \d+(\.\d+)? MiB of memory, more than 128 MiB, and was ended")
+        self.assertRegex(attempt["memory_limit"], "^(enforced: control group, version [12]|watched: .+)$")
+        by_kernel = r"needed more than its 128 MiB of memory: the kernel ended \d+ of its processes"
+        watched = r"it held \d+(\.\d+)? MiB of memory, more than 128 MiB, and was ended"
+        kept = f"{by_kernel}|{watched}" if attempt["memory_limit"].startswith("enforced") else watched
+        self.assertRegex(attempt["reason"], kept)
         self.assert_nobody_runs(word)
         small = [sys.executable, "-c", "held = bytearray(b'x') * (8 << 20)"]
         self.study(self.one(small, 'memory-limit = "4GiB"'), "--out", "small")
+
+    def test_a_run_is_in_a_control_group_of_its_own_exactly_where_the_result_says_that_its_limit_was_enforced(self):
+        file = self.one(["sh", "-c", "cat /proc/self/cgroup > groups"], 'memory-limit = "4GiB"')
+        done = self.study(file, "--out", "out")
+        kept = self.manifest()["runs"][0]["attempts"][0]["memory_limit"]
+        with open(self.path("groups"), encoding="utf-8") as groups:
+            self.assertEqual("/prony-study-" in groups.read(), kept.startswith("enforced: "), kept)
+        self.assertIn("limit of memory " + kept.split(":")[0], " ".join(done.out.split()))
+        self.study(self.one(["true"]), "--out", "none")
+        self.assertNotIn("memory_limit", self.manifest("none")["runs"][0]["attempts"][0])
+
+    @needs_root
+    def test_where_no_control_group_may_be_made_the_limit_is_watched_and_the_result_says_why(self):
+        os.chown(self.folder, NOBODY, NOBODY)
+        hoard = "head -c 192M /dev/zero | tail -c 192M | sleep 300"  # tail keeps all of it, and nobody reads it
+        self.study(self.one(["sh", "-c", hoard], 'memory-limit = "128MiB"'), "--out", "out", code=1, user=NOBODY, group=NOBODY,
+                   extra_groups=[])
+        attempt = self.manifest()["runs"][0]["attempts"][0]
+        self.assertRegex(attempt["memory_limit"], "^watched: .+")
+        self.assertRegex(attempt["reason"], r"it held \d+(\.\d+)? MiB of memory, more than 128 MiB, and was ended")
 
     def test_past_its_wall_limit_no_run_is_begun_and_resume_runs_the_rest(self):
         file = self.one(["sh", "-c", "echo x >> ran; sleep 0.5"], 'wall-limit = "300ms"\ncycles = 3')

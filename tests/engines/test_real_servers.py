@@ -4,6 +4,8 @@ usage: test_real_servers.py BUILD_DIR. What is not installed is skipped with the
 tools/setup-ollama.sh).
 """
 
+import hashlib
+import http.server
 import json
 import os
 import re
@@ -11,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -18,6 +21,141 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import harness  # noqa: E402
 import proxy_case  # noqa: E402
 from test_http_engines import HttpCase, free_port  # noqa: E402
+
+
+class Registry(http.server.ThreadingHTTPServer):
+    """Where Ollama fetches models from, as far as a fetch needs: manifests, and blobs that lie elsewhere, in ranges.
+
+    Has `whole`; `short`, whose file ends half-way, and says so; `broken`, whose connection breaks half-way the first time;
+    and `slow`, whose second half comes once .go_on is set."""
+
+    daemon_threads = True
+
+    def __init__(self, model):
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.go_on = threading.Event()
+        self.asked, self.ranges, self.broke = [], [], False
+        config = json.dumps({"model_format": "gguf", "model_family": "llama", "model_families": ["llama"], "model_type": "160K",
+                             "file_type": "Q8_0", "architecture": "amd64", "os": "linux"}).encode()
+        self.blobs = {digest(data): data for data in (model, config)}
+        self.model = digest(model)
+        layers = [{"mediaType": "application/vnd.ollama.image.model", "digest": self.model, "size": len(model)}]
+        self.manifest = json.dumps({
+            "schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "layers": layers,
+            "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "digest": digest(config),
+                       "size": len(config)}}).encode()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def name(self, model):
+        return f"http://127.0.0.1:{self.server_port}/library/{model}"
+
+    def close(self):
+        self.go_on.set()
+        self.shutdown()
+        self.server_close()
+
+
+def digest(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, body=b"", length=None, **headers):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        registry = self.server
+        registry.asked.append((self.command, self.path))
+        found = re.fullmatch(r"/(v2/library|elsewhere)/(whole|short|broken|slow)/(manifests/latest|blobs/(sha256:[0-9a-f]{64}))",
+                             self.path)
+        if not found:
+            return self.answer(404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}')
+        where, name, _, blob = found.groups()
+        if blob is None:
+            return self.answer(200, registry.manifest)
+        data = registry.blobs[blob]
+        if name == "short" and blob == registry.model:
+            data = data[:len(data) // 2]
+        if self.command == "HEAD":
+            return self.answer(200, length=len(data))
+        if where != "elsewhere":  # as a registry does whose files lie on another host
+            return self.answer(307, Location=f"http://localhost:{registry.server_port}/elsewhere/{name}/blobs/{blob}")
+        return self.give(registry, name, blob == registry.model, data)
+
+    def give(self, registry, name, is_model, data):
+        first, last = (int(word) for word in re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"]).groups())
+        part = data[first:last + 1]
+        if not is_model or name in ("whole", "short"):
+            return self.answer(206, part)
+        registry.ranges.append(first)
+        half = len(data) // 2
+        if first < half:
+            self.answer(206, part[:half - first], length=len(part))
+            self.wfile.flush()
+            if name == "broken":
+                self.close_connection = True
+                return None
+            registry.go_on.wait(60)
+            self.wfile.write(part[half - first:])
+            return None
+        return self.answer(206, part)
+
+
+class Questions(http.server.ThreadingHTTPServer):
+    """Passes what is asked of a server's counters on to it, and counts the answers: who waits for the next ones waits for no time."""
+
+    daemon_threads = True
+
+    def __init__(self, port):
+        super().__init__(("127.0.0.1", 0), PassedOn)
+        self.there, self.answered = f"http://127.0.0.1:{port}", 0
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def wait_for_more(self, count):
+        deadline, wanted = time.monotonic() + 60, self.answered + count
+        while self.answered < wanted and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.answered >= wanted
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+
+
+class PassedOn(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        try:
+            with urllib.request.urlopen(self.server.there + self.path, timeout=10) as answer:
+                body = answer.read()
+        except OSError:
+            return self.send_error(502)
+        try:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.server.answered += 1
+        except ConnectionError:  # who asked has gone
+            self.close_connection = True
+        return None
 
 
 class RealServer(HttpCase):
@@ -45,11 +183,19 @@ class RealServer(HttpCase):
         while time.monotonic() < deadline:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
-                return
+                return server
             except OSError:
                 self.assertIsNone(server.poll(), "the server ended")
                 time.sleep(0.05)
         self.fail("the server did not listen within a minute")
+        return None
+
+    def ollama(self):
+        """The port of a new one that has no model, and what to say to its own client."""
+        program_path, port = self.installed("ollama"), free_port()
+        env = self.environment(OLLAMA_HOST=f"127.0.0.1:{port}", OLLAMA_MODELS=self.path("models"))
+        self.server = self.start([program_path, "serve"], env, port)
+        return program_path, port, env
 
     def check(self, summary, engine, spans_of):
         self.assertEqual(len(summary["requests"]), 8)
@@ -72,6 +218,11 @@ class RealServer(HttpCase):
         self.check(summary, "llama-server", self.spans("request"))
         self.assertEqual({r["output_tokens"] for r in summary["requests"]}, {16})
         self.assertEqual({s["cached_tokens"] for s in self.spans("request")}, {0})
+        tokens = self.spans("token")
+        for span in self.spans("request"):  # each token has the time of its piece, and the queue has its end
+            ends = sorted(token["end_ns"] for token in tokens if token["parent"] == span["id"])
+            self.assertEqual(len(ends), 16)
+            self.assertTrue(span["begin_ns"] + span["begun_after_ns"] <= ends[0] <= ends[-1] <= span["end_ns"])
         with open(self.path("long.jsonl"), "w", encoding="utf-8") as file:
             file.write(json.dumps({"prompt": "word " * 3000, "id": "long"}) + "\n" + json.dumps({"prompt": "hi", "id": "short"}) + "\n")
         summary = self.llm("openai", "--url", url, "--max-tokens", "8", "--prompts", self.path("long.jsonl"), code=1, name="o",
@@ -103,9 +254,7 @@ class RealServer(HttpCase):
         self.assertIn("TTFT ≤ 500 ms", self.err)
 
     def test_a_real_ollama(self):
-        program_path, port = self.installed("ollama"), free_port()
-        env = self.environment(OLLAMA_HOST=f"127.0.0.1:{port}", OLLAMA_MODELS=self.path("models"))
-        self.start([program_path, "serve"], env, port)
+        program_path, port, env = self.ollama()
         with open(self.path("Modelfile"), "w", encoding="utf-8") as file:
             file.write(f"FROM {self.model()}\n")
         made = subprocess.run([program_path, "create", "tiny", "-f", self.path("Modelfile")], env=env, capture_output=True,
@@ -117,6 +266,78 @@ class RealServer(HttpCase):
         for span in self.spans("request"):
             parts = span["server_load_ns"] + span["server_prefill_ns"] + span["server_decode_ns"] + span["server_queue_ns"]
             self.assertEqual(parts, span["server_total_ns"])
+
+
+class Fetched(RealServer):
+    """`--pull`: a real Ollama fetches from a registry what it does not have."""
+
+    # The base's: once is enough.
+    test_a_real_llama_server = test_a_real_ollama = test_a_load_at_a_rate_as_the_page_has_it_on_a_real_llama_server = None
+
+    def registry(self):
+        with open(self.model(), "rb") as file:
+            registry = Registry(file.read())
+        self.addCleanup(registry.close)
+        return registry
+
+    def pull(self, port, registry, name, code=0):
+        return self.llm("ollama", "--url", f"http://127.0.0.1:{port}", "--pull", "--max-tokens", "8", "--threads", "1", "--ctx",
+                        "1024", "--force", code=code, model=registry.name(name), name=name)
+
+    def test_what_ollama_does_not_have_it_fetches_and_runs(self):
+        _, port, _ = self.ollama()
+        registry = self.registry()
+        self.llm("ollama", "--url", f"http://127.0.0.1:{port}", "--threads", "1", code=125, model=registry.name("whole"))
+        self.assertEqual(registry.asked, [])  # nobody asked for it
+        self.assertIn("--pull", self.err)
+        for name in ("whole", "broken"):  # Ollama itself goes on where a connection broke
+            summary = self.pull(port, registry, name)
+            self.assertEqual({r["status"] for r in summary["requests"]}, {"ok"})
+            phases = [span["name"] for span in self.spans("phase", name) if span["name"] in ("fetch", "load")]
+            self.assertEqual(phases, ["fetch", "load"])
+            if name == "whole":
+                self.assertEqual(int(self.facts(name)["model.fetched_bytes"]), sum(len(data) for data in registry.blobs.values()))
+                before = len(registry.asked)
+                self.pull(port, registry, name)
+                self.assertEqual(len(registry.asked), before)  # it is there by now
+                subprocess.run([self.installed("ollama"), "rm", registry.name(name)], check=True, capture_output=True, timeout=60,
+                               env=self.environment(OLLAMA_HOST=f"127.0.0.1:{port}"))
+        self.assertEqual(len(registry.ranges), 2)
+        self.assertGreater(registry.ranges[1], 0)
+
+    def test_a_fetch_that_fails_is_an_error_with_ollamas_words_and_no_run(self):
+        _, port, _ = self.ollama()
+        registry = self.registry()
+        for name, words in (("none", "file does not exist"), ("short", "digest mismatch")):
+            self.assertEqual(self.pull(port, registry, name, code=125)["requests"], [])
+            self.assertRegex(self.err, rf"could not fetch '[^']*/{name}': [^\n]*{words}")
+
+    def test_how_far_it_has_come_is_told_and_an_ollama_that_dies_meanwhile_is_no_success(self):
+        _, port, _ = self.ollama()
+        registry = self.registry()
+        registry.url = f"http://127.0.0.1:{port}"
+        for dies in (False, True):
+            worker = self.worker(registry, "ollama", "--pull")
+            worker.stdout.readline()
+            self.tell(worker, type="load", model=registry.name("slow"))
+            half = len(registry.blobs[registry.model]) // 2
+            told = {"done": 0}
+            while told["done"] < half:
+                told = json.loads(worker.stdout.readline())
+                self.assertEqual((told["type"], told["name"]), ("progress", "fetch"), told)
+            self.assertLess(told["done"], told["total"])
+            self.server.kill() if dies else registry.go_on.set()
+            while told["type"] == "progress":
+                told = json.loads(worker.stdout.readline())
+            self.assertEqual(told["type"], "error" if dies else "loaded", told)
+            if dies:
+                self.assertEqual(told["error"]["code"], "unreachable")
+                continue
+            registry.go_on.clear()
+            self.tell(worker, type="stop")
+            self.assertEqual(json.loads(worker.stdout.readline())["type"], "bye")
+            subprocess.run([self.installed("ollama"), "rm", registry.name("slow")], check=True, capture_output=True, timeout=60,
+                           env=self.environment(OLLAMA_HOST=f"127.0.0.1:{port}"))
 
 
 class Proxied(RealServer, proxy_case.ProxyCase):
@@ -142,10 +363,7 @@ class Proxied(RealServer, proxy_case.ProxyCase):
         self.start([program_path, "-m", self.model(), "--host", "127.0.0.1", "--port", str(port), "-t", "1", "-c", "2048",
                     "--metrics"], self.environment(), port)
         wait_for_health(self, port)
-        metrics = free_port()
-        process, through = self.proxy(f"http://127.0.0.1:{port}", "--engine-metrics", f"http://127.0.0.1:{port}", "--sink",
-                                      f"prometheus:{metrics}")
-        self.wait_for(metrics, r'prony_events_total\{[^}]*engine\.output_tokens')  # what it counted before is nobody's
+        process, through, asked, _ = self.counted_proxy(port)
         ask = {"prompt": "Once upon a time", "n_predict": 24, "seed": 7, "temperature": 0, "cache_prompt": False, "ignore_eos": True}
         # A document, then streams of both interfaces: the same tokens straight and through the proxy.
         def texts(at):
@@ -156,7 +374,7 @@ class Proxied(RealServer, proxy_case.ProxyCase):
                                                                 "stream_options": {"include_usage": True}}, b"[DONE]")
             return json.loads(plain[plain.index(b"{"):plain.rindex(b"}") + 1])["content"], pieces(native), pieces(chat)
         self.assertEqual(texts(through), texts(port))
-        time.sleep(2)
+        self.assertTrue(asked.wait_for_more(2))
         logged, spans = self.finished(process)
         self.assertEqual([line["outcome"] for line in logged.values()], ["ok"] * 3, logged)
         self.assertEqual([line["output_tokens"] for line in logged.values()], [24, 24, 12])
@@ -171,6 +389,18 @@ class Proxied(RealServer, proxy_case.ProxyCase):
         self.assertGreater(rows["server"]["cpu_s"], 0)
         self.assertIn("prony-proxy", rows)
         self.assert_charges_close("p.prony")
+
+    def counted_proxy(self, port):
+        """A proxy whose meter has asked the server for its counters; who asks, and where the meter's own figures are.
+
+        Of what is counted between two questions around an edge of the window the window has its part of the time: so two go
+        by before anything is asked, and two before it ends."""
+        metrics, asked = free_port(), Questions(port)
+        self.addCleanup(asked.close)
+        process, through = self.proxy(f"http://127.0.0.1:{port}", "--engine-metrics", asked.url, "--sink", f"prometheus:{metrics}")
+        self.wait_for(metrics, r'prony_events_total\{[^}]*engine\.output_tokens')
+        self.assertTrue(asked.wait_for_more(2))
+        return process, through, asked, metrics
 
     def wait_for(self, metrics, pattern):
         """What Prometheus would scrape, once `pattern` is in it."""
@@ -188,31 +418,26 @@ class Proxied(RealServer, proxy_case.ProxyCase):
         return None
 
     def test_what_the_client_the_proxy_and_the_server_counted_of_one_load_is_the_same(self):
-        program_path, port, metrics = self.installed("llama-server"), free_port(), free_port()
+        program_path, port = self.installed("llama-server"), free_port()
         self.start([program_path, "-m", self.model(), "--host", "127.0.0.1", "--port", str(port), "-t", "1", "-c", "4096",
                     "--parallel", "4", "--metrics"], self.environment(), port)
         wait_for_health(self, port)
-        process, through = self.proxy(f"http://127.0.0.1:{port}", "--engine-metrics", f"http://127.0.0.1:{port}", "--sink",
-                                      f"prometheus:{metrics}")
-        self.wait_for(metrics, r'prony_events_total\{[^}]*engine\.output_tokens')
+        process, through, asked, metrics = self.counted_proxy(port)
         summary = self.llm("openai", "--url", f"http://127.0.0.1:{through}", "--rate", "20", "--requests", "12", "--max-tokens",
                            "8", model=None)
         self.assertEqual((summary["load"]["answered"], summary["load"]["failed"]), (12, 0))
         tokens = sum(r["output_tokens"] for r in summary["requests"])
         scraped = self.wait_for(metrics, r'prony_requests_total\{[^}]*outcome="ok"[^}]*\} 12\n')
         self.assertRegex(scraped, r'prony_request_tokens_total\{[^}]*outcome="ok"[^}]*direction="output"\} ' + f"{tokens}\n")
-        time.sleep(2)  # the server's own counters are asked once a second
+        self.assertTrue(asked.wait_for_more(2))
         logged, _ = self.finished(process)
         self.assertEqual([line["outcome"] for line in logged.values()], ["ok"] * 12, logged)
         self.assertEqual(sum(line["output_tokens"] for line in logged.values()), tokens)
         shown = json.loads(self.prony("show", self.path("p.prony"), "--json").out)
-        # The window begins between two questions: of what was counted between them it has its part of the time.
         self.assertAlmostEqual(shown["engine_tokens"][0]["output_tokens"], tokens, delta=1)
 
     def test_a_real_ollama_behind_the_proxy(self):
-        program_path, port = self.installed("ollama"), free_port()
-        env = self.environment(OLLAMA_HOST=f"127.0.0.1:{port}", OLLAMA_MODELS=self.path("models"))
-        self.start([program_path, "serve"], env, port)
+        program_path, port, env = self.ollama()
         process, through = self.proxy(f"http://127.0.0.1:{port}")
         with open(self.path("Modelfile"), "w", encoding="utf-8") as file:
             file.write(f"FROM {self.model()}\n")

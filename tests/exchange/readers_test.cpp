@@ -175,6 +175,52 @@ TEST(Readers, OfSeveralRunsInAFileOneIsChosen) {
   EXPECT_NEAR(joules_of(read_llm_thesis(file.dump(), {.select = "0002"}).value(), "codecarbon.gpu.energy"), 170, 1e-3);
   EXPECT_FALSE(read_llm_thesis(file.dump(), {.select = "7"}).has_value());
 }
+// The thesis's table, in its own names in an order of their own and in those that its cleaner leaves.
+std::string thesis_table(bool cleaned, const char* id, int ranks, double node_j) {
+  const std::string raw = cleaned ? "" : "raw_inference_metrics_", local = cleaned ? "" : "local_process_results_";
+  std::string head = local + "gpu_energy_process_0", row = std::to_string(node_j * 0.85 / 3.6e6);
+  for (int rank = 1; rank < ranks; ++rank) {
+    head += "," + local + "gpu_energy_process_" + std::to_string(rank);
+    row += "," + std::to_string(node_j * 0.85 / 3.6e6);
+  }
+  for (int rank = 0; rank < ranks; ++rank) {
+    head += "," + local + "total_energy_joules_process_" + std::to_string(rank);
+    row += "," + std::to_string(node_j);
+  }
+  head += ",gpu_model,model,experiment_id," + raw + "total_generated_tokens," + raw +
+          "total_input_tokens,config_name,inference_performance_total_inference_time_sec,ram_energy_process_0";
+  row += std::string(",\"4 x A, B\",meta-llama/Llama-3.2-1B,") + id + ",16384,16384,num_processes_4,19.5,NA";
+  return head + "\n" + row + "\n";
+}
+TEST(Readers, TheThesissTableInEitherOfItsNamesIsReadWithItsMistakeCorrected) {
+  for (const bool cleaned : {false, true}) {
+    const std::string table = thesis_table(cleaned, "0042", 4, 4.33 * 16384 / 4);
+    const auto out = read_llm_thesis(table + table.substr(table.find('\n') + 1), {}).value();
+    EXPECT_NEAR(std::stod(*out.manifest.get("import.corrected_j_per_output_token")), 0.27, 0.001);
+    EXPECT_EQ(of_kind(out, SpanKind::request)[0].count("output_tokens"), 65536);
+    EXPECT_NEAR(joules_of(out, "codecarbon.gpu.energy"), 0.85 * 4.33 * 16384 / 4, 4);  // six digits of kWh
+    EXPECT_EQ(out.manifest.get("model.name"), "meta-llama/Llama-3.2-1B");
+    EXPECT_EQ(out.manifest.get("machine.gpu_model"), "4 x A, B");
+    EXPECT_THAT(out.notes, Contains(HasSubstr("1 lines that were there already")));
+    ASSERT_EQ(out.channels.size(), 1U);  // "NA" is no joule, and a part that is in no column neither
+  }
+}
+TEST(Readers, RowsOfTheThesissTableWithoutIdsCutOffOrWithSumsAloneAreToldAndChosenByLine) {
+  const std::string one = thesis_table(true, "NA", 1, 100), two = thesis_table(true, "7", 1, 200);
+  const std::string rows = one + two.substr(two.find('\n') + 1);
+  EXPECT_THAT(read_llm_thesis(rows, {}).error().fix, HasSubstr("line-2, 7"));
+  const auto cut = read_llm_thesis(rows + "1,2,3", {.select = "line-2"}).value();
+  EXPECT_THAT(cut.notes, Contains(HasSubstr("the last line (4) was not written to its end")));
+  EXPECT_THAT(cut.notes, Contains(HasSubstr("1 rows have no experiment_id")));
+  EXPECT_EQ(read_llm_thesis(rows + "1,2,3\n", {}).error().where, "line 4");
+  const std::string sums =
+      "experiment_id,num_processes,total_energy_joules,gpu_energy_total,total_generated_tokens,"
+      "total_inference_time_sec\n3,4,4000,0.001,1000,2\n";
+  const auto out = read_llm_thesis(sums, {}).value();
+  EXPECT_EQ(out.manifest.get("import.processes"), "4");
+  EXPECT_NEAR(joules_of(out, "codecarbon.gpu.energy"), 900, 1e-3);  // 3600 J over four that each metered all of it
+  EXPECT_THAT(out.notes, Contains(HasSubstr("sums over processes are taken as equal parts")));
+}
 std::string power_line(const char* date, double package, double psys) {
   return Json{{"date", date}, {"metrics", {{"cpu", {{"intel_power", package}, {"psys_power", psys}}}}}}.dump() + "\n";
 }

@@ -15,5 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!mount->starts_with('/')) __builtin_trap();
   if (const auto path = prony::own_cgroup2_path(text))
     if (!path->empty() && !path->starts_with('/')) __builtin_trap();
+  const std::string_view first = text.substr(0, size / 2);
+  if (const auto group = prony::memory_group_v1(first, text.substr(first.size())))
+    if (!group->starts_with('/')) __builtin_trap();
   return 0;
 }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "study/campaign.hpp"
+#include "study/llenergymeasure.hpp"
 #include "study/plan.hpp"
 
 namespace {
@@ -38,6 +39,8 @@ void read_as(const std::string& text, const std::string& name) {
   }
   (void)canonical(*value);
   read_as_campaign(*value, name);
+  if (const auto taken = from_llenergymeasure(*value, name))
+    if (taken->toml.empty() || !read_study_text(taken->toml, "taken.toml")) std::abort();
   PlanChoices choices;
   std::string other = name;  // what is wrong in the base is said of the base's file
   if (const auto named = base_file_of(*value, name); named && !named->empty()) {

@@ -38,5 +38,22 @@ TEST(CgroupTexts, OurOwnGroupIsTheUnifiedOne) {
   EXPECT_EQ(own_cgroup2_path("").error().code, ErrorCode::absent);
 }
 
+// Kills: a controller found inside another's name, a container's own path looked for below itself, and the group of a
+// hierarchy that is not mounted here.
+TEST(CgroupTexts, TheMemoryGroupOfVersion1IsWhereItsHierarchyIsMounted) {
+  const std::string mounts =
+      "34 31 0:31 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+      "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime shared:9 - cgroup cgroup rw,memory\n";
+  EXPECT_EQ(memory_group_v1(mounts, "5:cpu,memory_x:/no\n4:hugetlb,memory:/a/b:c\n"), "/sys/fs/cgroup/memory/a/b:c");
+  EXPECT_EQ(memory_group_v1(mounts, "4:memory:/\n"), "/sys/fs/cgroup/memory");
+  const std::string container = "35 31 0:32 /docker/5 /my\\040groups rw - cgroup cgroup rw,memory\n";
+  EXPECT_EQ(memory_group_v1(container, "4:memory:/docker/5/x\n"), "/my groups/x");
+  EXPECT_EQ(memory_group_v1(container, "4:memory:/docker/5\n"), "/my groups");
+  for (const char* own :
+       {"4:memory:/docker/55\n", "4:memory:/\n", "4:memory:/../x\n", "0::/docker/5\n", "4:memory", ""})
+    EXPECT_FALSE(memory_group_v1(container, own)) << own;
+  EXPECT_FALSE(memory_group_v1("31 23 0:28 / /g rw - cgroup2 cgroup2 rw,memory\n - cgroup \n", "4:memory:/\n"));
+}
+
 }  // namespace
 }  // namespace prony

@@ -209,6 +209,23 @@ TEST_P(LiveFollower, ARealNumberThatIsGivenAwayAgainIsAnotherProcess) {
   EXPECT_TRUE(gone);
 }
 
+// Bug: the thread that looks asks for its own number, and the kernel answers it, and it alone, with its process's
+// clock.
+TEST_P(LiveFollower, TheThreadThatLooksIsNoProcess) {
+  const auto machine = make_live_machine();
+  auto follower = follow(*machine, SelectorKind::all, "", GetParam());
+  ASSERT_TRUE(follower) << follower.error().what;
+  if (GetParam() && !has_events(**follower)) GTEST_SKIP() << (*follower)->why_not_better();
+  std::vector<ProcessLook> looks;
+  for (int round = 0; round < 1000 && looks.size() < 8; ++round) {
+    burn_ns(5'000'000);
+    (*follower)->take_looks(looks);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_GE(looks.size(), 8U);
+  for (const auto& record : (*follower)->processes()) EXPECT_NE(record.name, "prony-follow");
+}
+
 // Bug: the socket is found by connections to it; a child that was forked before the port was found is left out.
 TEST_P(LiveFollower, WhoListensOnARealPortIsFoundWithItsChild) {
   const auto machine = make_live_machine();

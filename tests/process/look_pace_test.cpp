@@ -28,8 +28,8 @@ TEST(LookPace, TheLastLookBeforeATickEndsJustBeforeIt) {
 
 // The bug: a period of one look a tick whatever it costs, so that a machine with few processes is seen no better.
 TEST(LookPace, WhatCostsLittleIsDoneMoreOftenAndNeverMoreThanATenthOfASecond) {
-  const LookPace pace(period, milliseconds(1'000));
-  const auto in_a_tick = [&](Duration cost) {
+  const auto in_a_tick = [&](Duration cost, std::int64_t factor = LookPace::for_months) {
+    const LookPace pace(period, milliseconds(1'000), factor);
     int looks = 0;
     for (Instant look = at_s(9.99); look < at_s(19.99); look = pace.next(look, cost, at_s(9))) ++looks;
     return looks / 10;
@@ -38,6 +38,9 @@ TEST(LookPace, WhatCostsLittleIsDoneMoreOftenAndNeverMoreThanATenthOfASecond) {
   EXPECT_EQ(in_a_tick(Duration{250'000}), 4);
   EXPECT_EQ(in_a_tick(milliseconds(1)), 1);
   EXPECT_EQ(in_a_tick(milliseconds(50)), 1);
+  EXPECT_EQ(in_a_tick(Duration{250'000}, LookPace::for_a_run), 10);
+  EXPECT_EQ(in_a_tick(milliseconds(1), LookPace::for_a_run), 3);
+  EXPECT_EQ(in_a_tick(milliseconds(3), LookPace::for_a_run), 1);
 }
 
 TEST(LookPace, LooksAreNeverMoreThanASecondApartHoweverRareTicksAre) {

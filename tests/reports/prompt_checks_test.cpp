@@ -88,6 +88,18 @@ TEST(PromptChecks, WhatAClientCalledOffIsToldApart) {
   EXPECT_EQ(model_rows(summary({one, other})).at(0).output_tokens, 5);
 }
 
+// Kills: rates that a client which was kept from reading makes look good, told as if they were the server's.
+TEST(PromptChecks, PiecesThatWereReadTogetherAreAWarningFromATenthOn) {
+  const auto one = counted_request("a", 10, 50, {{"chunks", 50}, {"chunks_stamped_together", 6}});
+  const auto other = counted_request("b", 10, 50, {{"chunks", 50}, {"chunks_stamped_together", 5}});
+  auto failed = counted_request("c", 10, 50, {{"chunks", 50}, {"chunks_stamped_together", 50}});
+  failed.span.status = SpanStatus::failed;
+  EXPECT_THAT(pieces_warnings(summary({one, other, failed})), ElementsAre(HasSubstr("11 % of the answers' pieces")));
+  EXPECT_EQ(pieces_read(summary({one, other, failed}))->pieces, 100);
+  EXPECT_THAT(pieces_warnings(summary({other, other, failed})), IsEmpty());
+  EXPECT_FALSE(pieces_read(summary({counted_request("d", 10, 5)})));
+}
+
 TEST(PromptChecks, ModelsHaveARowEachWithTokensOfWhatSucceeded) {
   auto a = counted_request("x/1", 10, 5), b = counted_request("y/1", 20, 7), c = counted_request("y/2", 20, 9);
   a.span.attributes = {{"model", "x"}};

@@ -6,6 +6,16 @@ import os
 import select
 import signal
 import subprocess
+import time
+
+
+def name_of(pid):
+    """None: it has ended."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return None
 
 
 class Truth:
@@ -65,16 +75,28 @@ class Orchestra:
             raise RuntimeError(f"the conductor did not get ready: {line}")
         self.pids = json.loads(line[6:]) or {}
 
-    def command(self, seconds):
-        """A command that starts the burners, waits, and ends the active power: what Prony then measures is the window."""
+    def command(self, gate):
+        """A command that starts the burners, waits until a line comes through the pipe `gate`, and ends the active power:
+        what Prony then measures is the window."""
         pid = self.process.pid
-        return ["sh", "-c", f"kill -USR1 {pid}; sleep {seconds}; kill -USR2 {pid}"]
+        return ["sh", "-c", f'kill -USR1 {pid}; read -r x < "$0"; kill -USR2 {pid}', gate]
 
     def go(self):
         self.process.send_signal(signal.SIGUSR1)
 
     def over(self):
         self.process.send_signal(signal.SIGUSR2)
+
+    def wait_for(self, names, most_s=60):
+        """Until no burner of these names is left: on a full machine they end later than planned."""
+        task = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        end = time.monotonic() + most_s
+        while time.monotonic() < end and os.path.exists(task):
+            with open(task, encoding="ascii") as file:
+                children = file.read().split()
+            if not any(name_of(child) in names for child in children):
+                return
+            time.sleep(0.05)
 
     def end(self):
         self.process.send_signal(signal.SIGTERM)

@@ -89,5 +89,27 @@ TEST(Ranks, TwoReadingsOfOneMeterThatDisagreeAreTold) {
   EXPECT_THAT(sum->notes[0], HasSubstr("GPU-0 on node"));
 }
 
+// One rank answers 90 requests in a second each, the other 60 in ten: each rank's p90 is 1 s and 10 s, their mean 5.5
+// s, which no request took. Of all 150 the 135th is one of ten seconds.
+TEST(Ranks, PercentilesAreOfTheRequestsOfAllRanksInOnePoolAndNoMeanOfPercentiles) {
+  auto ranks = four_replicas();
+  ranks.resize(2);
+  for (auto& rank : ranks) rank.world = 2;
+  ranks[0].times.e2e_s.assign(90, 1.0);
+  ranks[1].times.e2e_s.assign(60, 10.0);
+  ranks[0].times.ttft_s.assign(10, 0.5);
+  const auto sum = sum_ranks(ranks);
+  ASSERT_TRUE(sum);
+  EXPECT_EQ(sum->e2e_s.count, 150U);
+  EXPECT_EQ(*sum->e2e_s.p50, 1.0);
+  EXPECT_EQ(*sum->e2e_s.p90, 10.0);
+  EXPECT_EQ(*sum->e2e_s.p95, 10.0);
+  EXPECT_FALSE(sum->e2e_s.p99);  // of too few
+  EXPECT_NEAR(*sum->e2e_s.mean, (90 * 1.0 + 60 * 10.0) / 150, 1e-12);
+  EXPECT_EQ(sum->ttft_s.count, 10U);
+  EXPECT_FALSE(sum->ttft_s.p50);
+  EXPECT_FALSE(sum->tpot_s.mean);
+}
+
 }  // namespace
 }  // namespace prony::study
