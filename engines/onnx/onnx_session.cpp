@@ -15,7 +15,8 @@ const OrtApi* api() {
 OrtEnv* environment() {
   static OrtEnv* const made = [] {
     OrtEnv* env = nullptr;
-    if (OrtStatus* status = api()->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "prony", &env)) api()->ReleaseStatus(status);
+    // What goes wrong comes back as a status, and is told once.
+    if (OrtStatus* status = api()->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "prony", &env)) api()->ReleaseStatus(status);
     return env;
   }();
   return made;
@@ -23,9 +24,14 @@ OrtEnv* environment() {
 
 std::optional<Failure> failed(OrtStatus* status, const char* code) {
   if (status == nullptr) return std::nullopt;
-  Failure failure{code, api()->GetErrorMessage(status)};
+  std::string message = api()->GetErrorMessage(status);
   api()->ReleaseStatus(status);
-  return failure;
+  // A message of its allocator ends in a byte of no text.
+  while (!message.empty() && (message.back() < ' ' || message.back() > '~')) message.pop_back();
+  // What it ran out of while it ran has the same code as all else that went wrong then.
+  const bool memory =
+      message.find("Failed to allocate memory") != std::string::npos || message.find("bad_alloc") != std::string::npos;
+  return Failure{memory ? "memory" : code, std::move(message)};
 }
 
 std::size_t width_of(ONNXTensorElementDataType type) {

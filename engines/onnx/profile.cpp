@@ -66,7 +66,7 @@ class Reader {
     const json event = json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
                                    text.begin() + static_cast<std::ptrdiff_t>(end) + 1, nullptr, false);
     if (!event.is_object()) {
-      problem_ = "a line of the profile is no JSON";
+      problem_ = "a line is no JSON; a node's name with a quote, a backslash or a control character makes it so";
       return;
     }
     ++events_;

@@ -106,6 +106,10 @@ Result<void> write_request(const std::string& folder, const IsolationOptions& op
 }
 
 Result<LoopPlan> plan_in(const std::string& folder) {
+  std::error_code ignored;
+  if (!fs::exists(in_folder(folder, "request.json"), ignored))
+    return fail(ErrorCode::absent, "no folder of layers that were looped", folder,
+                "prony layers MODEL.onnx --isolate --out DIR  makes one; a network is a file.");
   const auto text = read_whole_file(in_folder(folder, "request.json"), 1u << 20);
   if (!text) return Unexpected<Error>(text.error());
   const RequestJson request = RequestJson::parse(*text, nullptr, false);

@@ -64,6 +64,9 @@ struct Network {
 Result<Network> read_network(const MeasureOptions& options) {
   auto model = complexity::read_onnx(options.model);
   if (!model) return Unexpected<Error>(model.error());
+  if (model->graph.nodes.empty())
+    return fail(ErrorCode::malformed, "the network has no nodes: there is nothing to run", options.model,
+                "Export the model again, or name another file.");
   for (const std::string& file : model->external_files())
     if (::access((fs::path(options.model).parent_path() / file).c_str(), R_OK) != 0)
       return fail(ErrorCode::absent, "the weights of this network are in a file that is not there",
@@ -351,6 +354,7 @@ std::function<std::optional<int>(const CommandWords&)> add_layer_measurement(CLI
   rare(command.add_option("--windows", o.isolation.windows, ""))->check(counts.description(""));
   settings.watch("cool-down", rare(command.add_option("--cool-down", o.isolation.cool_down, "")), "1s");
   add_record_options(command, o.record, settings);
+  command.get_option("--csv")->description("Also write the layers as CSV")->type_name("FILE");
   command.footer("And (see `prony help layers`): --isolate --ablate --layer --windows --cool-down --precision …\n" +
                  command.get_footer());
   return [options](const CommandWords& worker) -> std::optional<int> {

@@ -183,6 +183,11 @@ std::string prediction_text(const predict::NetworkToPredict& network, const pred
                               l.outside ? "outside: " + l.why : ""});
       text += table.render(width, false, left_out) + "\n";
     }
+    if (t.covered_layers == 0) {  // nothing that was learned is in it
+      text += " " + std::string(to_string(model.target)) + "  not known: none of its " + std::to_string(t.layers) +
+              " layers is of a learned kind; at most " + shown(t.high, model.target) + "\n";
+      continue;
+    }
     text += " " + std::string(to_string(model.target)) + "  " + shown(t.value, model.target) +
             "  (90 %: " + shown(t.low, model.target) + " … " + shown(t.high, model.target) + ")\n";
     text += std::string("          ") +
@@ -222,8 +227,6 @@ std::string prediction_json(const predict::NetworkToPredict& network, const pred
     }
     const predict::PredictedTotal& t = p.total;
     j["targets"].push_back({{"target", to_string(model.target)},
-                            {"value" + unit, t.value},
-                            {"low" + unit, t.low},
                             {"high" + unit, t.high},
                             {"coverage", 0.9},
                             {"covered" + unit, t.covered},
@@ -232,6 +235,10 @@ std::string prediction_json(const predict::NetworkToPredict& network, const pred
                             {"end_to_end", t.end_to_end},
                             {"layers_outside", t.outside_layers},
                             {"layers", layers}});
+    if (t.covered_layers == 0)  // nothing that was learned is in it
+      j["targets"].back()["absent"] = "none of its layers is of a learned kind";
+    else
+      j["targets"].back()["value" + unit] = t.value, j["targets"].back()["low" + unit] = t.low;
   }
   return j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -63,17 +63,36 @@ void add_clock(const Summary& summary, CycleTimes& into) {
   if (count > 0) into.clocks_hz.push_back(sum / count);
 }
 
-// Energy is learned from where sensors measured it, and nowhere else.
-void add_joules(const Summary& summary, double runs, CycleTimes& into) {
+// Watts of the idle machine over all headline channels; nothing where one of them has none.
+std::optional<double> idle_w(const Summary& summary) {
+  std::optional<double> sum;
+  for (const EnergyRow& row : summary.energy) {
+    if (!row.ledger.headline) continue;
+    if (!row.ledger.idle_w) return std::nullopt;
+    sum = sum.value_or(0) + row.ledger.idle_w->value;
+  }
+  return sum;
+}
+
+// Joules above idle of one run, from where sensors measured them, and from nowhere else.
+void add_joules(const Summary& summary, double runs, CycleTimes& into, predict::Dataset& dataset) {
   if (summary.headline_origin() != Origin::measured || runs < 1) return;
-  for (const PhaseRow& phase : summary.phases)
-    if (phase.span.name == layer_runs_phase && phase.headline.charged && phase.headline.resolvable &&
-        phase.headline.charged->value > 0)
-      into.joules.push_back(phase.headline.charged->value / runs);
+  const auto idle = idle_w(summary);
+  for (const PhaseRow& phase : summary.phases) {
+    if (phase.span.name != layer_runs_phase || !phase.headline.gross || !phase.headline.resolvable) continue;
+    if (!idle) {
+      dataset.facts["energy"] =
+          "not told: sensors measured it, but idle was not measured (idle = \"2s\" in the campaign)";
+      continue;
+    }
+    const double above_j = phase.headline.gross->value - *idle * phase.duration_s;
+    if (above_j > 0) into.joules.push_back(above_j / runs);
+  }
 }
 
 Result<void> add_run(const Summary& summary, const std::vector<predict::FusedLayer>& layers,
-                     const std::map<std::string, std::size_t>& layer_of, const std::string& where, CycleTimes& into) {
+                     const std::map<std::string, std::size_t>& layer_of, const std::string& where, CycleTimes& into,
+                     predict::Dataset& dataset) {
   const Json times = Json::parse(summary.fact(layer_times_fact), nullptr, false);
   if (!times.is_object() || !times.contains("plain") || !times["plain"].is_object() || !times.contains("rows") ||
       !times["rows"].is_array())
@@ -91,7 +110,7 @@ Result<void> add_run(const Summary& summary, const std::vector<predict::FusedLay
   if (into.layers.empty()) into.layers.resize(layers.size());
   for (std::size_t i = 0; i < seconds.size(); ++i) into.layers[i].push_back(seconds[i]);
   add_clock(summary, into);
-  add_joules(summary, number_at(times["plain"], "runs"), into);
+  add_joules(summary, number_at(times["plain"], "runs"), into, dataset);
   return {};
 }
 
@@ -156,7 +175,7 @@ Result<CampaignData> campaign_data(const study::Campaign& campaign, const std::v
       if (!opened) return Unexpected<Error>(opened.error());
       const auto summary = summarise(**opened);
       if (!summary) return Unexpected<Error>(summary.error());
-      if (auto added = add_run(*summary, layers, layer_of, path, measured); !added)
+      if (auto added = add_run(*summary, layers, layer_of, path, measured, data.dataset); !added)
         return Unexpected<Error>(added.error());
       add_facts(summary->manifest, data.dataset);
       data.runs.push_back(attempt->run);

@@ -101,8 +101,11 @@ std::function<int(const CommandWords&)> add_synth(CLI::App& command) {
   onnx->add_flag("--dynamic-batch", network->options.dynamic_batch, "Leave the batch open: a dimension called batch");
   onnx->add_option("--resolution", network->options.resolution,
                    "Pixels a side, or tokens of BERT (default: the published one)")
+      ->check(CLI::Range(1, 16'384).description(""))
       ->type_name("N");
-  onnx->add_option("--classes", network->options.classes, "Classes told apart (default: as published)")->type_name("N");
+  onnx->add_option("--classes", network->options.classes, "Classes told apart (default: as published)")
+      ->check(CLI::Range(1, 1'000'000).description(""))
+      ->type_name("N");
   onnx->add_option("--width", network->options.width, "Times as many channels, in steps of 8 (default 1)")
       ->type_name("FACTOR");
   onnx->add_option("--seed", network->options.seed, "The same seed gives the same bytes everywhere (default 1)");

@@ -107,6 +107,7 @@ struct TableColumns {
   std::size_t name = 0, time = 0, type = 0;
   bool has_type = false;
   double to_ms = 1;
+  std::optional<std::size_t> predicted_w;  // EdgeProfiler's predictions: milliseconds and watts that nobody measured
 };
 
 std::optional<TableColumns> columns_in(const std::vector<std::string>& head) {
@@ -120,6 +121,12 @@ std::optional<TableColumns> columns_in(const std::vector<std::string>& head) {
   if (!name) return std::nullopt;
   columns.name = *name;
   if (const auto type = place(type_columns)) columns.type = *type, columns.has_type = true;
+  constexpr std::array<std::string_view, 1> predicted_time{"runtime_prediction"}, predicted_power{"power_prediction"};
+  const auto time = place(predicted_time), power = place(predicted_power);
+  if (time && power) {
+    columns.time = *time, columns.predicted_w = *power;
+    return columns;
+  }
   constexpr std::array<std::pair<std::string_view, double>, 4> units{
       {{"ms", 1.0}, {"us", 1e-3}, {"ns", 1e-6}, {"s", 1e3}}};
   for (std::size_t i = 0; i < head.size(); ++i) {
@@ -320,10 +327,16 @@ Result<Recording> read_table(ByteSource& source) {
                                                            : std::string_view());
     if (!layer) return Unexpected<Error>(layer.error());
     (*layer)->ms.push_back(*value * columns->to_ms);
+    if (columns->predicted_w && *columns->predicted_w < fields.size())
+      (*layer)->told_w = parse_finite(trim(fields[*columns->predicted_w]));
     if (++times > most_layer_times) return fail(ErrorCode::full, "more than 200 million times");
   }
   if (times == 0) return fail(ErrorCode::malformed, "no layer with a time is in the table");
-  recording.kind = "table of layers";
+  recording.kind = columns->predicted_w ? "EdgeProfiler predictions" : "table of layers";
+  if (columns->predicted_w)
+    recording.notes.push_back(
+        "times and watts are what EdgeProfiler's models predicted: nothing in it was measured, and its watts of layers "
+        "are those of networks");
   recording.layers = std::move(names.layers);
   if (empty > 0) recording.notes.push_back(std::to_string(empty) + " rows without a time were left out");
   return recording;

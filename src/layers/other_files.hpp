@@ -47,7 +47,8 @@ enum class FileKind : std::uint8_t {
 [[nodiscard]] Result<Recording> read_tegrastats_log(ByteSource& source);
 
 // A header with "layer", "name" or "layer_name", a column of times that names its unit at its end (time_ms, duration_us
-// …) and perhaps "type" or "op". A name that stands there again is the next inference.
+// …) and perhaps "type" or "op". A name that stands there again is the next inference. EdgeProfiler's predictions
+// (power_prediction, runtime_prediction, layer_name, layer_type: watts and milliseconds) are such a table, and say so.
 [[nodiscard]] Result<Recording> read_table(ByteSource& source);
 
 // One kernel of a trace, and the innermost named range in which it was launched.

@@ -317,6 +317,11 @@ Result<Predictor> train(const Dataset& given, const TrainOptions& options) {
         return fail(ErrorCode::malformed,
                     "fewer than two networks to learn from: how well others are predicted cannot be known", {},
                     "Name fewer test networks, or measure more networks.");
+      const auto with_joules = std::ranges::count_if(given.networks, [](const auto& n) { return n.energy_j > 0; });
+      if (with_joules > 0)
+        predictor.remarks.push_back("energy is not learned: " + std::to_string(with_joules) +
+                                    " whole networks have joules, their layers have none (no sensor resolves them in "
+                                    "place; prony layers --isolate does, one network at a time)");
       continue;
     }
     if (target == Target::runtime) predictor.networks = learned.networks;

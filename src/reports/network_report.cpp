@@ -127,7 +127,7 @@ std::string series_lines(const ordered_json& part, bool tokens) {
             format_fixed((profiled / plain - 1) * 100, 1) + " % of the mean" +
             (within_spread(times) ? ", within the spread of the runs" : "") + "; the latency above is without it\n";
   text += " throughput    " + figures::significant(number_in(part, "fps"), 4) + (tokens ? " tok/s" : " FPS");
-  if (times.contains("macs"))
+  if (number_in(times, "macs") > 0)
     text += " · " + figures::significant(2e-9 * number_in(times, "macs") * number_in(part, "runs_per_s"), 3) +
             " GFLOP/s of " + figures::significant(2e-9 * number_in(times, "macs"), 3) + " GFLOP a run";
   return text + "\n" + energy_lines(part["energy"], tokens);

@@ -72,6 +72,9 @@ Result<void> read_campaign_table(const Value& table, const std::string& file, Ca
         }},
        {"seed", "a whole number from 0", seed_field(e.seed)},
        {"idle", a_duration, duration_field(campaign.idle_ns)},
+       {"interval", a_duration, duration_field(campaign.interval_ns)},
+       {"sensors", "names of sensors, by commas", word_field(campaign.sensors)},
+       {"sysfs", "a folder", word_field(campaign.sysfs)},
        {"rest", a_duration, duration_field(e.experiment_gap_ns)},
        {"cycle-rest", a_duration, duration_field(e.cycle_gap_ns)},
        {"timeout", a_duration, [&](const Value& v) { return duration_field(e.timeout_ns)(v) && e.timeout_ns > 0; }},
@@ -250,6 +253,10 @@ Plan campaign_plan(const Campaign& campaign, const std::vector<Configuration>& a
     set_word(variant, "warmup", std::to_string(campaign.warm_up));
     for (const std::string& shape : model.shapes) set_word(variant, "input-shape", shape);
     if (campaign.idle_ns > 0) set_word(variant, "baseline", std::to_string(campaign.idle_ns / 1'000'000) + "ms");
+    if (campaign.interval_ns > 0)
+      set_word(variant, "interval", std::to_string(campaign.interval_ns / 1'000'000) + "ms");
+    if (!campaign.sensors.empty()) set_word(variant, "sensors", campaign.sensors);
+    if (!campaign.sysfs.empty()) set_word(variant, "sysfs", campaign.sysfs);
     for (const Setting& setting : variant.settings)
       variant.canonical += setting.key + " = " + canonical(setting.value) + "\n";
     variant.hash = hash_of(variant.canonical);

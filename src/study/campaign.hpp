@@ -3,6 +3,7 @@
 // malformed, each with "FILE:LINE" and the nearest name.
 //
 //   [campaign]   batches, resolutions, threads, cycles, order, seed, runs, warmup, most-gflop, idle, rest, limits;
+//                interval, sensors, sysfs: of the meter, as `prony layers` takes them;
 //                models = ["resnet18", "own.onnx"]: architectures of `prony synth onnx`, or files
 //   [[models]]   arch or file; name, batches, resolutions, threads, input-shape: where they differ from the campaign's
 //   [gate]       wait before each run until the machine is as cool as told
@@ -34,9 +35,11 @@ struct Campaign {
   std::vector<CampaignModel> models;
   Execution execution;  // shuffled, unless told
   std::size_t runs = 20, warm_up = 3;
-  std::size_t most_gflop = 0;  // of one series; what has more FLOP runs less often, three times at least. 0: no limit
-  std::int64_t idle_ns = 0;    // the idle machine is measured so long before and after each run
-  bool keep_models = false;    // those that were made for it
+  std::size_t most_gflop = 0;    // of one series; what has more FLOP runs less often, three times at least. 0: no limit
+  std::int64_t idle_ns = 0;      // the idle machine is measured so long before and after each run
+  std::int64_t interval_ns = 0;  // of the meter's ticks; 0: as the meter has it
+  std::string sensors, sysfs;    // "": all, of this machine
+  bool keep_models = false;      // those that were made for it
   // What a configuration took: the middle of its cycles, or the least of them, where others work on the machine, who
   // only ever add to it. Either way each is a median over runs.
   bool least_of_cycles = false;

@@ -87,9 +87,11 @@ class NetworkRuns final : public Workload {
     if (options_.tokens > 0) request["tokens"] = options_.tokens;
     if (!profile.empty()) request["profile"] = profile, request["optimised"] = options_.optimised_model;
     const Reply reply = ask(request);
-    if (reply.trouble || reply.message["type"] != "result")
+    if (reply.trouble || reply.message["type"] != "result") {
+      const bool memory = !reply.trouble && reply_words(reply.message, "code") == "memory";
       return fail(ErrorCode::unavailable, "the " + id + " were not made: " + reply_trouble(reply, options_.timeout_ns),
-                  options_.model);
+                  options_.model, memory ? "A smaller batch or resolution needs less memory." : "");
+    }
     auto took = reply_numbers(reply.message, "durations_ns");
     if (!took || static_cast<std::int64_t>(took->size()) != runs)
       return fail(ErrorCode::malformed, "the worker did not tell how long each run took", options_.arguments.front());

@@ -9,13 +9,14 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 import unittest
 
 import harness
-from harness import Case, program
+from harness import RigCase, program
 
 TWO = """
 [campaign]
@@ -32,7 +33,7 @@ batches = [1]
 """
 
 
-class Campaigns(Case):
+class Campaigns(RigCase):
     def setUp(self):
         super().setUp()
         if program("prony-engine-onnx") is None:
@@ -183,6 +184,38 @@ class Campaigns(Case):
         self.assertEqual(float(self.rows("networks.csv")[0]["latency_s"]), min(medians))
         self.assertAlmostEqual(middle, sum(medians) / 2, delta=1e-6 * middle)
         self.assertIn("of-cycles", self.campaign(text + 'of-cycles = "best"\n', code=125).err)
+
+    def test_whole_networks_have_the_joules_that_a_sensor_measured_and_nothing_is_learned_of_layers_from_them(self):
+        rig = self.mount("--zone", "id=intel-rapl:0 name=package-0 curve=sine base=40 amp=20 period=1.7 update_us=1000 quantum_uj=61")
+        text = ('[campaign]\nmodels = ["squeezenet1_1", "mobilenet_v3_small"]\nresolutions = [64]\nbatches = [1, 2]\nruns = 200\n'
+                f'warmup = 1\nretries = 3\ninterval = "5ms"\nsensors = "rapl"\nsysfs = "{rig.path}"\n')
+        self.campaign(text)
+        self.assertEqual({row["energy_j"] for row in self.rows("networks.csv")}, {""})
+        self.assertIn("idle was not measured", self.load(os.path.join("data", "dataset.json"))["facts"]["energy"])
+        self.campaign(text + 'idle = "300ms"\n', folder="idle")
+        told = self.load(os.path.join("idle", "dataset.json"))
+        self.assertNotIn("energy", told["facts"])
+        shutil.rmtree(self.path("data"))
+        os.rename(self.path("idle"), self.path("data"))
+        above = 0
+        for row in self.rows("networks.csv"):
+            words = f"-{row['network']}-{row['config']}-"
+            run = self.path("data", next(name for name in told["files"] if words in name and name.endswith(".prony")))
+            report = json.loads(self.prony("layers", run, "--json", "-").out)
+            idle = next(one for one in json.loads(self.prony("show", run, "--json").out)["energy"] if one["headline"])
+            wanted = 0  # a machine that stalls the meter has none
+            if "absent" not in report["energy"]:
+                wanted = report["energy"]["gross_j"]["value"] - idle["idle_w"] * report["energy"]["window_s"]
+                self.assertEqual(report["energy"]["origin"], "measured")
+            if wanted <= 0:  # the package draws what it likes; less than when idle is nobody's energy
+                self.assertEqual(row["energy_j"], "")
+                continue
+            above += 1
+            self.assertAlmostEqual(float(row["energy_j"]) * report["times"]["plain"]["runs"], wanted, delta=1e-6)
+        self.assertEqual({row["energy_j"] for row in self.rows("rows.csv")}, {""})
+        done = self.prony("predict", "train", self.path("data"), "-o", self.path("m.json"), "--no-eval", "--candidates", "roofline")
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertEqual(f"energy is not learned: {above} whole networks have joules, their layers have none" in done.out, above > 0)
 
     def test_what_is_wrong_is_said_before_anything_runs(self):
         for text, word in (('[campaign]\nmodels = ["lenett"]\n', "'lenet'"), ('[campaign]\nmodels = ["none.onnx"]\n', "none.onnx"),

@@ -138,6 +138,29 @@ class Failures(WithNetworks):
             self.assertIn("ONNX", done.err)
             self.assertFalse(os.path.exists(self.path("x.prony")))
 
+    def test_a_network_that_needs_more_memory_than_there_is_says_so_and_leaves_no_figures(self):
+        network = self.network("squeezenet1_1", "--resolution", "4096")
+        worker = program("prony-engine-onnx")
+        for kilobytes, when in ((250_000, "was not loaded"), (700_000, "were not made")):
+            done = self.prony("layers", network, "--runs", "2", "--warmup", "0", "--out", self.path("x.prony"), "--force", "--",
+                              "sh", "-c", f"ulimit -v {kilobytes} && exec {worker}")
+            self.assertEqual(done.returncode, 125, done.out)
+            self.assertEqual(done.out, "")
+            self.assertRegex(done.err, r"\Aprony: the (network|runs) " + when + r".*\(memory\)")
+            self.assertIn("memory", done.err.splitlines()[-1])
+            self.assertEqual(self.prony("layers", self.path("x.prony")).returncode, 125)
+
+    def test_names_that_the_engine_writes_as_no_json_are_said_to_be_the_reason(self):
+        path = self.path("quote.onnx")
+        with open(self.network("lenet"), "rb") as file:
+            network = file.read()
+        with open(path, "wb") as file:
+            file.write(network.replace(b"conv1", b'con"1'))
+        done = self.prony("layers", path, "--runs", "2", "--out", self.path("q.prony"))
+        if done.returncode != 0:  # a later ONNX Runtime may write them well
+            self.assertEqual(done.returncode, 125)
+            self.assertIn("a node's name with a quote", done.err)
+
     def test_a_worker_that_dies_is_a_failure_and_never_a_result(self):
         model = self.network("lenet")
         worker = self.path("worker.py")

@@ -73,6 +73,24 @@ TEST(Tables, AnyCsvThatNamesLayersAndTheUnitOfTheirTimesIsRead) {
   }
 }
 
+// Kills: predictions that pass for a recording.
+TEST(Tables, EdgeProfilersPredictionsAreReadAndSaidToBePredicted) {
+  const std::string text =
+      "power_prediction,runtime_prediction,layer_name,layer_type\n4.25,0.0528,/conv1/Conv,convolutional\n"
+      "4.5,0.0143,/maxpool/MaxPool,pooling\n";
+  EXPECT_EQ(kind_of(text), FileKind::table);
+  TextSource source(text);
+  const auto read = read_table(source);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->kind, "EdgeProfiler predictions");
+  ASSERT_EQ(read->layers.size(), 2u);
+  EXPECT_EQ(read->layers[1].name, "/maxpool/MaxPool");
+  EXPECT_EQ(read->layers[1].type, "pooling");
+  EXPECT_DOUBLE_EQ(read->layers[1].ms.front(), 0.0143);
+  EXPECT_DOUBLE_EQ(*read->layers[0].told_w, 4.25);
+  EXPECT_THAT(read->notes, Contains(HasSubstr("nothing in it was measured")));
+}
+
 TEST(TracedKernels, StandUnderTheRangeInWhichTheyWereLaunchedOrUnderTheirOwnName) {
   const std::vector<TracedKernel> kernels{
       {"gemm", "conv1", 0, 1000}, {"copy", "", 1000, 3000}, {"gemm", "conv1", 5000, 7000}, {"x", "", 9, 8}};
