@@ -1,6 +1,7 @@
 #include "synth/onnx_builder.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 
@@ -341,12 +342,17 @@ namespace {
 Result<void> write_random(SynthOutput& out, std::uint64_t elements, double deviation, SynthRandom random) {
   std::string block;
   const double unit = deviation / 74.0;
+  std::array<std::array<char, 4>, 256> little_endian;  // by byte
+  for (int byte = -128; byte < 128; ++byte) {
+    const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>((byte == -128 ? 0 : byte) * unit));
+    for (unsigned at = 0; at < 4; ++at)
+      little_endian[static_cast<std::size_t>(byte + 128)][at] = static_cast<char>(bits >> (8 * at) & 0xff);
+  }
   std::uint64_t word = 0;
   for (std::uint64_t i = 0; i < elements; ++i) {
     if (i % 8 == 0) word = random.next();
-    const int byte = static_cast<int>(word >> (8 * (i % 8)) & 0xff) - 128;
-    const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>((byte == -128 ? 0 : byte) * unit));
-    for (unsigned shift = 0; shift < 32; shift += 8) block.push_back(static_cast<char>(bits >> shift & 0xff));
+    const auto& number = little_endian[word >> (8 * (i % 8)) & 0xff];
+    block.append(number.data(), number.size());
     if (block.size() < 65'536 && i + 1 < elements) continue;
     if (auto done = out.put(block); !done) return done;
     block.clear();

@@ -38,7 +38,7 @@ NAMES = [*STEADY, "spark", "nest"]
 
 
 GAP_S = 0.1
-WAIT_S = 0.3
+WAIT_S = 2  # of all its threads together, in a window of ten
 
 
 def where_the_rig_had_its_turns(test):
