@@ -302,6 +302,7 @@ void CounterCurve::answer_until(std::int64_t limit) {
 }
 
 void CounterCurve::close() {
+  settle_torn();
   if (!have_) return;
   if (suspect_) {
     const Suspect suspect = *suspect_;

@@ -6,8 +6,10 @@
 // reading. Thread promise: one thread at a time; copying gives an independent fold.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -29,13 +31,11 @@ class CounterCurve {
   CounterCurve(const Channel& channel, std::int64_t interval_ns, const Plan* plan);
 
   void poll(std::int64_t begin, std::int64_t end, std::uint64_t raw) {
-    if (have_ && raw == last_raw_ && !suspect_) {
-      note_poll(begin, end);
-      return;
-    }
-    changed(begin, end, raw);
+    if (tears(begin, end, raw)) return;
+    take(begin, end, raw);
   }
   void gap(std::int64_t end) {
+    settle_torn();
     if (!have_ && !missing_) last_end_ = end;  // a gap before the first reading begins where it was first missed
     missing_ = true;
     seen_end_ = end;
@@ -88,12 +88,41 @@ class CounterCurve {
     Edge edge;  // at_ns: the first one's
     std::size_t from = 0, to = 0;
   };
+  struct Torn {
+    std::int64_t begin = 0, end = 0;
+    std::uint64_t raw = 0;
+  };
+  static constexpr std::int64_t torn_after_ns = 100'000'000, torn_factor = 8;
+  static constexpr int most_torn_on_end = 2;
   struct Suspect {
     std::int64_t begin = 0, end = 0;
     std::uint64_t raw = 0;
     CounterAdvance advance;
   };
 
+  // A tick that others interrupted for longer than a cell read some counters before and some after, and who used what
+  // in between would be turned upside down. The tick after it knows all of that, so the torn one says nothing; the last
+  // of a Run, of several on end and of a sensor that always takes so long count as they are.
+  bool tears(std::int64_t begin, std::int64_t end, std::uint64_t raw) {
+    if (end - begin < shortest_tick_ns_) shortest_tick_ns_ = end - begin;
+    const bool torn = have_ && end - begin > std::max(torn_after_ns, torn_factor * shortest_tick_ns_) &&
+                      torn_on_end_ < most_torn_on_end;
+    torn_on_end_ = torn ? torn_on_end_ + 1 : 0;
+    torn_ = torn ? std::optional(Torn{begin, end, raw}) : std::nullopt;
+    return torn;
+  }
+  void settle_torn() {
+    if (!torn_) return;
+    take(torn_->begin, torn_->end, torn_->raw);
+    torn_.reset();
+  }
+  void take(std::int64_t begin, std::int64_t end, std::uint64_t raw) {
+    if (have_ && raw == last_raw_ && !suspect_) {
+      note_poll(begin, end);
+      return;
+    }
+    changed(begin, end, raw);
+  }
   void note_poll(std::int64_t begin, std::int64_t end) {
     if (missing_ || (interval_ns_ > 0 && begin - last_end_ > 2 * interval_ns_)) count_gap(begin);
     last_begin_ = begin;
@@ -148,6 +177,9 @@ class CounterCurve {
   std::uint64_t last_raw_ = 0, total_ = 0;
   std::int64_t first_begin_ = 0, first_end_ = 0, last_begin_ = 0, last_end_ = 0, seen_end_ = 0;
   std::optional<Suspect> suspect_;
+  std::optional<Torn> torn_;
+  std::int64_t shortest_tick_ns_ = std::numeric_limits<std::int64_t>::max() / torn_factor;
+  int torn_on_end_ = 0;
   double spread_low_ = 0, spread_high_ = 0;
   std::optional<double> first_high_;  // no more than this at the first read
   Ring<Mark, 32> marks_;

@@ -82,6 +82,50 @@ TEST(Split, EnergyIsSharedInProportionToCpuTime) {
   EXPECT_EQ(ledger.cpu_split, "by CPU time, in windows of 100 ms");
 }
 
+// Kills: a tick that was interrupted between two readings taken for one instant: the busy time of seconds lies before
+// it and the target's after it, where it seems that nobody else ran.
+TEST(Split, ATickThatWasInterruptedForSecondsTurnsNobodysUseUpsideDown) {
+  SplitBench setup;
+  setup.add(energy_counter(millisecond), counter_of(Power{{origin}, {40}}, millisecond, 0));
+  setup.add(cpu("target.cpu", Scope::target), exact_cpu(0.1));
+  setup.add(cpu("cpu.busy", Scope::host, 4 * millisecond), exact_cpu(2.0));
+  setup.run.spans = {span(1, SpanKind::run, "run", origin + second, origin + 29 * second)};
+  setup.run.groups = {setup.group};
+  std::vector<Tick> ticks;
+  for (std::int64_t t = origin; t <= origin + 30 * second; t += 10 * millisecond) {
+    const bool interrupted = (t - origin) % (4 * second) == 2 * second;
+    const std::int64_t end = interrupted ? t + 1900 * millisecond : t + 100'000;
+    ticks.push_back({t, end, {setup.sources[0](t), setup.sources[1](t), setup.sources[2](end)}});
+    if (interrupted) t += 1900 * millisecond;
+  }
+  Attribution attribution(setup.run.channels, setup.run.groups, setup.run.spans, {});
+  for (const auto& block : in_blocks(GroupId{1}, ticks, 512)) attribution.push(block);
+  const Ledger ledger = attribution.finish();
+  const ChannelLedger& row = ledger.energy[0];
+  EXPECT_NEAR(row.gross->value, 28 * 40, 1);
+  EXPECT_NEAR(row.target->value, 28 * 40 * 0.05, 0.6);
+  EXPECT_NEAR(row.foreign->value, 28 * 40 * 0.95, 2);
+}
+
+// Kills: a sensor that always takes long, or a last tick that did, thrown away as interrupted.
+TEST(Split, WhatAlwaysTakesLongAndALastTickThatDidCountAsTheyAre) {
+  for (const bool always : {true, false}) {
+    SplitBench setup;
+    setup.add(energy_counter(second), counter_of(Power{{origin}, {40}}, millisecond, 0));
+    setup.run.spans = {span(1, SpanKind::run, "run", origin, origin + 20 * second)};
+    setup.run.groups = {setup.group};
+    std::vector<Tick> ticks;
+    for (std::int64_t t = origin; t <= origin + 20 * second; t += second) {
+      const bool is_long = t > origin && (always || t == origin + 20 * second);
+      ticks.push_back({t, t + (is_long ? 400 : 1) * millisecond, {setup.sources[0](t)}});
+    }
+    Attribution attribution(setup.run.channels, setup.run.groups, setup.run.spans, {});
+    for (const auto& block : in_blocks(GroupId{1}, ticks, 512)) attribution.push(block);
+    const ChannelLedger row = attribution.finish().energy[0];
+    EXPECT_NEAR(row.recorded.value, 20 * 40, 1e-6) << always;
+  }
+}
+
 // A burst of CPU time now and then; its end is told up to a look later, where nothing else runs.
 struct Bursts {
   std::int64_t each = 30 * millisecond, every = 250 * millisecond, look = 100 * millisecond;

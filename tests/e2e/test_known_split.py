@@ -218,9 +218,9 @@ class KnownSplit(RigCase):
         return self.start(name, rig, selectors, user=65534, group=65534, extra_groups=[])
 
     def check_nobody(self, done, truth):
-        """Who may not go before others reads late on a full machine: between the reading of the energy and that of the
-        clocks, too, and what a burner uses between the last look and its end is lost. So one of a few rounds counts in
-        which it had its turns; where there is none, only what it says of itself."""
+        """Who may not go before others looks late on a full machine, and what a burner uses between the last look and its
+        end is lost. So one of a few rounds counts in which it had its turns; where there is none, whoever is told with so
+        many CPU seconds has the joules of these, and no more than is true."""
         run = "nobody"
         for again in ("second", "third", None):
             summary, window, told = done
@@ -233,6 +233,7 @@ class KnownSplit(RigCase):
                     raise
                 print(f"nobody: {error}; it waited {late_s:.2f} s for a processor", flush=True)
                 if again is None:
+                    self.check_seconds_have_their_joules(summary, truth, window)
                     break
                 run, (done, truth) = again, self.round_of_nobody(again)
         self.assertEqual(len(self.lost(summary)), 1, summary["unavailable"])
@@ -243,6 +244,14 @@ class KnownSplit(RigCase):
         spark = next(row for row in summary["targets"] if row["name"] == "spark")
         self.assertLessEqual(spark["charged_j"], 1.04 * truth.party_j("spark", window))
         print(f"nobody spark: {spark['charged_j']:.3f} J of {truth.party_j('spark', window):.3f} J, and it is said")
+
+    def check_seconds_have_their_joules(self, summary, truth, window, watts=20):
+        for row in summary["targets"]:
+            if row["name"] not in STEADY:
+                continue
+            print(f"nobody {row['name']}: {row['charged_j']:.3f} J for {row['cpu_s']:.3f} s")
+            self.assertLessEqual(abs(row["charged_j"] / (watts * row["cpu_s"]) - 1), 0.1, row["name"])
+            self.assertLessEqual(row["charged_j"], 1.1 * truth.party_j(row["name"], window), row["name"])
 
     def round_of_nobody(self, name):
         """→ (what finish() gives, truth)."""
