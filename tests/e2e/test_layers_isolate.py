@@ -203,7 +203,7 @@ class RealEngine(Case):
             self.assertEqual(file.read(), "precious")
         done = self.prony("layers", self.path("mine"))
         self.assertEqual(done.returncode, 125)
-        self.assertIn("request.json", done.err)
+        self.assertIn("no folder of layers that were looped", done.err)
 
 
 if __name__ == "__main__":
