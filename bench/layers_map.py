@@ -106,11 +106,14 @@ def main():
             write_recording(folder, readings, inferences, 150)
             size = sum(os.path.getsize(os.path.join(where, f)) for where, _, files in os.walk(folder) for f in files) / 2**20
             print(f"{readings} readings, {inferences} inferences of 150 layers, {size:.0f} MiB of files, load {os.getloadavg()[0]:.1f}")
-            turns = sorted(run([prony, "layers", "map", "--legacy", folder])[:3] for _ in range(5 if python else 1))
-            wall, cpu, peak = turns[len(turns) // 2]
+            turns, plain = [], []  # Prony five times for each of Python: one of its turns is short
+            for _ in range(3 if python else 1):
+                turns += [run([prony, "layers", "map", "--legacy", folder]) for _ in range(5 if python else 1)]
+                plain += [run([sys.executable, "-c", PLAIN, folder, "big"])] if python else []
+            wall, cpu, peak, _ = sorted(turns)[len(turns) // 2]
             print(f"  prony, a row for each layer: {wall:.2f} s, CPU {cpu:.2f} s, peak {peak:.0f} MiB")
             if python:
-                p_wall, p_cpu, p_peak, out = run([sys.executable, "-c", PLAIN, folder, "big"])
+                p_wall, p_cpu, p_peak, out = sorted(plain)[len(plain) // 2]
                 print(f"  plain Python {sys.version.split()[0]}: {p_wall:.2f} s, CPU {p_cpu:.2f} s, peak {p_peak:.0f} MiB; rows, with power: {out.strip()}")
                 print(f"  Python ÷ prony: {p_wall / wall:.0f} of time, {p_cpu / cpu:.0f} of CPU")
             else:

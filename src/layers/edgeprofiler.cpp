@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "layers/json_reader.hpp"
+#include "layers/plain_decimal.hpp"
 
 namespace prony::layers {
 
@@ -52,6 +53,10 @@ class LatencyReader {
     if (json_.next() != JsonToken::begin_array) return wrong("layer '" + name.substr(0, 80) + "' has no list of times");
     LayerTimes layer;
     layer.name = name;
+    if (!recording_.layers.empty()) {  // layers of a network have as many times each, as a rule
+      layer.ms.reserve(recording_.layers.back().ms.size());
+      layer.told_us.reserve(recording_.layers.back().told_us.size());
+    }
     while (true) {
       const JsonToken token = json_.next();
       if (token == JsonToken::end_array) break;
@@ -104,7 +109,7 @@ class LatencyReader {
         ms = json_.number();
       } else if (token == JsonToken::text && !text_seen) {
         text_seen = true;
-        stamp = parse_stamp(json_.text());
+        stamp = stamps_(json_.text());
       } else if (token == JsonToken::word && !number_seen) {
         number_seen = true;
         number_first = i == 0;
@@ -155,6 +160,7 @@ class LatencyReader {
   JsonReader json_;
   Recording recording_;
   Orders orders_;
+  StampReader stamps_;
   std::size_t times_ = 0, twice_ = 0;
   std::unordered_map<std::string, std::size_t> places_;
 };
@@ -282,9 +288,11 @@ namespace {
 std::optional<double> decimal(std::string_view text) {
   while (text.starts_with(' ')) text.remove_prefix(1);
   while (text.ends_with(' ')) text.remove_suffix(1);
+  const char* const end = text.data() + text.size();
+  if (const auto plain = plain_decimal(text.data(), end); plain && plain->end == end) return plain->value;
   double value = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (read.ec != std::errc() || read.ptr != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  const auto read = std::from_chars(text.data(), end, value);
+  if (read.ec != std::errc() || read.ptr != end || !std::isfinite(value)) return std::nullopt;
   return value;
 }
 
@@ -307,10 +315,10 @@ std::optional<PowerFields> power_fields(std::string_view line) {
 
 }  // namespace
 
-std::optional<PowerReading> parse_power_line(std::string_view line) {
+std::optional<PowerReading> parse_power_line(std::string_view line, StampReader& stamps) {
   const auto fields = power_fields(line);
   if (!fields) return std::nullopt;
-  const auto us = parse_stamp(fields->stamp);
+  const auto us = stamps(fields->stamp);
   if (!us) return std::nullopt;
   return PowerReading{*us, fields->millivolt, fields->milliampere};
 }
@@ -321,7 +329,7 @@ Result<std::optional<PowerReading>> PowerLog::next() {
     const auto more = lines_.next(line);
     if (!more) return Unexpected<Error>(more.error());
     if (!*more) return std::optional<PowerReading>();
-    if (const auto reading = parse_power_line(line)) {
+    if (const auto reading = parse_power_line(line, stamps_)) {
       if (readings_ > 0 && reading->us < last_us_) ++backwards_;
       last_us_ = reading->us;
       ++readings_;

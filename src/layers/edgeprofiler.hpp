@@ -15,6 +15,7 @@
 #include "base/result.hpp"
 #include "layers/byte_source.hpp"
 #include "layers/recording.hpp"
+#include "layers/stamp.hpp"
 
 namespace prony::layers {
 
@@ -61,10 +62,11 @@ class PowerLog {
 
  private:
   LineReader lines_;
+  StampReader stamps_;
   std::size_t readings_ = 0, bad_ = 0, first_bad_ = 0, backwards_ = 0;
   std::int64_t last_us_ = 0;
   bool cut_off_ = false;
 };
-[[nodiscard]] std::optional<PowerReading> parse_power_line(std::string_view line);
+[[nodiscard]] std::optional<PowerReading> parse_power_line(std::string_view line, StampReader& stamps);
 
 }  // namespace prony::layers

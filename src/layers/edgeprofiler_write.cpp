@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "layers/stamp.hpp"
 
 namespace prony::layers {
 

@@ -1,8 +1,11 @@
 #include "layers/json_reader.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+
+#include "layers/plain_decimal.hpp"
 
 namespace prony::layers {
 
@@ -92,6 +95,15 @@ bool is_bare(int byte) {
 
 bool is_plain(char c) { return c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20; }
 
+// Whether all of eight bytes are plain. A byte above 0x7f may be taken for one that is not; it is looked at alone then.
+bool are_plain(const char* bytes) {
+  constexpr std::uint64_t ones = 0x0101'0101'0101'0101, tops = 0x80 * ones;
+  std::uint64_t eight = 0;
+  std::memcpy(&eight, bytes, sizeof eight);
+  const std::uint64_t quotes = (eight ^ ('"' * ones)) - ones, slashes = (eight ^ ('\\' * ones)) - ones;
+  return ((quotes | slashes | (eight - 0x20 * ones) | eight) & tops) == 0;
+}
+
 // -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?
 bool is_json_number(std::string_view text) {
   std::size_t at = 0;
@@ -126,6 +138,7 @@ bool is_word(std::string_view text) {
 JsonReader::JsonReader(ByteSource& source) : source_(&source), buffer_(longest_token) {}
 
 std::optional<double> JsonReader::number() const noexcept {
+  if (number_) return number_;
   double value = 0;
   const auto read = std::from_chars(text_.data(), text_.data() + text_.size(), value);
   if (read.ec != std::errc() || read.ptr != text_.data() + text_.size() || !std::isfinite(value)) return std::nullopt;
@@ -145,7 +158,9 @@ bool JsonReader::refill() {
     (void)bad("a text or number longer than 1 MiB");
     return false;
   }
-  const auto got = source_->read(buffer_.data() + end_, buffer_.size() - end_);
+  // As much as stays in a processor's cache until it is read.
+  constexpr std::size_t piece = 128 * 1024;
+  const auto got = source_->read(buffer_.data() + end_, std::min(buffer_.size() - end_, piece));
   if (!got) {
     error_ = got.error();
     failed_ = true;
@@ -176,20 +191,22 @@ JsonToken JsonReader::bad(const std::string& what) {
   return JsonToken::error;
 }
 
-void JsonReader::value_is_over() noexcept { expect_ = objects_.empty() ? Expect::nothing : Expect::comma; }
+void JsonReader::value_is_over() noexcept { expect_ = open_ == 0 ? Expect::nothing : Expect::comma; }
 
 JsonToken JsonReader::open(bool object) {
-  if (objects_.size() == deepest) return bad("more than 64 levels of brackets");
+  if (open_ == deepest) return bad("more than 64 levels of brackets");
   ++at_;
-  objects_.push_back(object);
+  objects_ = objects_ << 1 | static_cast<std::uint64_t>(object);
+  ++open_;
   expect_ = object ? Expect::first_key : Expect::first_value;
   return object ? JsonToken::begin_object : JsonToken::begin_array;
 }
 
 JsonToken JsonReader::close(bool object) {
-  if (objects_.empty() || objects_.back() != object) return bad("a closing bracket that nothing opened");
+  if (open_ == 0 || ((objects_ & 1) != 0) != object) return bad("a closing bracket that nothing opened");
   ++at_;
-  objects_.pop_back();
+  objects_ >>= 1;
+  --open_;
   value_is_over();
   return object ? JsonToken::end_object : JsonToken::end_array;
 }
@@ -246,13 +263,19 @@ bool JsonReader::escape() {
   return true;
 }
 
+void JsonReader::pass_plain() noexcept {
+  while (end_ - at_ >= 8 && are_plain(buffer_.data() + at_)) at_ += 8;
+  while (at_ < end_ && is_plain(buffer_[at_])) ++at_;
+}
+
 JsonToken JsonReader::text_token(JsonToken kind) {
   ++at_;
   kept_ = at_;
+  number_.reset();
   bool plain = true;
   own_.clear();
   while (true) {
-    while (plain && at_ < end_ && is_plain(buffer_[at_])) ++at_;
+    if (plain) pass_plain();
     const int byte = look();
     if (byte < 0) return bad("the end within a text");
     if (byte == '"') break;
@@ -280,6 +303,17 @@ JsonToken JsonReader::text_token(JsonToken kind) {
 
 JsonToken JsonReader::bare_token() {
   kept_ = at_;
+  number_.reset();
+  const char* const from = buffer_.data() + at_;
+  const char* const end = buffer_.data() + end_;
+  if (const auto plain = plain_decimal(from, end);
+      plain && plain->end < end && !is_bare(static_cast<unsigned char>(*plain->end))) {
+    at_ += static_cast<std::size_t>(plain->end - from);
+    text_ = {from, plain->end};
+    number_ = plain->value;
+    value_is_over();
+    return JsonToken::number;
+  }
   while (true) {
     while (at_ < end_ && is_bare(static_cast<unsigned char>(buffer_[at_]))) ++at_;
     const int byte = look();
@@ -303,7 +337,7 @@ JsonToken JsonReader::value(int byte) {
   if (byte == '{') return open(true);
   if (byte == '[') return open(false);
   if (byte != '"') return bare_token();
-  if (objects_.empty() && !started_ && !wrapped_) {
+  if (open_ == 0 && !started_ && !wrapped_) {
     // A document that is one text: what it holds is the document.
     ++at_;
     wrapped_ = true;
@@ -337,7 +371,7 @@ JsonToken JsonReader::next() {
         if (byte == ']') return close(false);
         if (byte != ',') return bad("neither a comma nor a closing bracket");
         ++at_;
-        expect_ = objects_.back() ? Expect::key : Expect::value;
+        expect_ = (objects_ & 1) != 0 ? Expect::key : Expect::value;
         continue;
       case Expect::first_key:
         if (byte == '}') return close(true);

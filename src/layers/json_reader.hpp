@@ -31,7 +31,7 @@ enum class JsonToken : std::uint8_t {
 
 class JsonReader {
  public:
-  static constexpr std::size_t deepest = 64;
+  static constexpr std::size_t deepest = 64;  // bits of objects_
   static constexpr std::size_t longest_token = 1u << 20;
 
   explicit JsonReader(ByteSource& source);
@@ -56,6 +56,7 @@ class JsonReader {
   [[nodiscard]] JsonToken close(bool object);
   [[nodiscard]] JsonToken text_token(JsonToken kind);
   [[nodiscard]] JsonToken bare_token();
+  void pass_plain() noexcept;   // bytes of a text that stand for themselves, as far as the buffer goes
   [[nodiscard]] bool escape();  // appends what the escape stands for to own_
   [[nodiscard]] std::optional<unsigned> four_digits();
   void value_is_over() noexcept;
@@ -66,10 +67,12 @@ class JsonReader {
   std::size_t at_ = 0, end_ = 0, kept_ = 0;  // bytes from kept_ on stay where a refill moves them to
   std::uint64_t before_ = 0;                 // bytes of the document that left the buffer
   bool source_ended_ = false, wrapped_ = false, started_ = false;
-  std::vector<bool> objects_;  // what is open: an object, or else an array
+  std::uint64_t objects_ = 0;  // what is open, the innermost in bit 0: an object, or else an array
+  std::size_t open_ = 0;       // how many of its bits count
   Expect expect_ = Expect::value;
   std::string own_;
   std::string_view text_;
+  std::optional<double> number_;  // of text_, where it was worked out on the way
   Error error_;
   bool failed_ = false;
 };

@@ -185,7 +185,7 @@ FileKind kind_of(std::string_view head) {
   if (line == mapping_header.substr(0, mapping_header.size() - 1)) return FileKind::mapping;
   if (line.starts_with("layer_name,count,mean,std")) return FileKind::stats;
   if (line.starts_with("batch_size,") && line.ends_with(",layer_name")) return FileKind::training;
-  if (parse_power_line(line)) return FileKind::power_log;
+  if (StampReader stamps; parse_power_line(line, stamps)) return FileKind::power_log;
   if (line.find("RAM ") != std::string_view::npos && line.find("MB") != std::string_view::npos)
     return FileKind::tegrastats_log;
   std::vector<std::string> fields;

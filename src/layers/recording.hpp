@@ -4,6 +4,7 @@
 // whose zone the files do not tell. Absent is absent.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -63,18 +64,17 @@ struct Unattributed {
 };
 [[nodiscard]] std::optional<Unattributed> unattributed(const Recording& recording);
 
-// "20241121-05:20:04.261448" → microseconds since 1970-01-01 of the clock that wrote it; digits after the point are one
-// to six. Absent: it is no such stamp.
-[[nodiscard]] std::optional<std::int64_t> parse_stamp(std::string_view text) noexcept;
-[[nodiscard]] std::string format_stamp(std::int64_t us);
-
 // As Python writes a float: 5500000.0, 1e-05, 0.1.
 [[nodiscard]] std::string python_number(double value);
 
 // As Python 3.12 adds up floats: with what each addition lost carried along (Neumaier). EdgeProfiler asks for 3.12.
 class PythonSum {
  public:
-  void add(double value) noexcept;
+  void add(double value) noexcept {
+    const double sum = sum_ + value;
+    lost_ += std::fabs(sum_) >= std::fabs(value) ? (sum_ - sum) + value : (value - sum) + sum_;
+    sum_ = sum;
+  }
   [[nodiscard]] double value() const noexcept;
 
  private:

@@ -3,9 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <bit>
+#include <charconv>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "layers/edgeprofiler_write.hpp"
+#include "layers/plain_decimal.hpp"
 #include "layers/power_facts.hpp"
 #include "recordings.hpp"
 
@@ -39,6 +44,42 @@ TEST(Stamps, AreMicrosecondsAndReadBackAsTheyWere) {
        {"", "20241121", "20241121-05:20:04", "20230229-05:20:04.1", "20241321-05:20:04.1", "20241121-25:20:04.1",
         "20241121-05:20:04.1234567", "20241121 05:20:04.1", "20241121-05:20:04.", "20241121-05:61:04.1"})
     EXPECT_FALSE(parse_stamp(bad)) << bad;
+}
+
+TEST(Stamps, OfAManyAreReadAsEachAlone) {
+  StampReader reader;  // which remembers the day of the one before
+  for (const char* text : {"20241121-05:20:04.261448", "20241121-23:59:59.999999", "20241122-00:00:00.000000",
+                           "20241121-00:00:00.000001", "20241121-05:20:4.261448",  "20241122-24:00:00.000000",
+                           "20241122-00:60:00.000000", "20241122-00:00:60.000000", "20241122x00:00:00.000000",
+                           "20241122-00x00:00.000000", "20241122-00:00x00.000000", "20241122-00:00:00x000000",
+                           "20241122-00:00:00.00000:", "20240230-00:00:00.000000", "00000000-00:00:00.000000",
+                           "19691231-23:59:59.999999", "19700101-00:00:00.000000", "19691231-00:00:00.000000",
+                           "20241122-00:00:00.5",      "20241122-00:00:00.000007", ""})
+    EXPECT_EQ(reader(text), parse_stamp(text)) << text;
+}
+
+TEST(PlainDecimals, AreTheNearestDoublesOrLeftToOthers) {
+  std::mt19937_64 rng(1);
+  for (int i = 0; i < 200'000; ++i) {
+    std::string text = rng() % 4 == 0 ? "-" : "";
+    text += std::to_string(rng() % (std::uint64_t{1} << rng() % 64));
+    if (rng() % 4 != 0) {
+      text += '.';
+      for (std::size_t places = 1 + rng() % 9; places > 0; --places) text += static_cast<char>('0' + rng() % 10);
+    }
+    const auto plain = plain_decimal(text.data(), text.data() + text.size());
+    double value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    const auto digits = static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return c >= '0'; }));
+    ASSERT_EQ(plain.has_value(), digits <= 15) << text;
+    if (!plain) continue;
+    ASSERT_EQ(std::bit_cast<std::uint64_t>(plain->value), std::bit_cast<std::uint64_t>(value)) << text;
+    ASSERT_EQ(plain->end, text.data() + text.size()) << text;
+  }
+  for (const std::string_view none : {"", "-", ".5", "5.", "-.5", "01", "-00.5", "+1", "x", "1234567890.123456"})
+    EXPECT_FALSE(plain_decimal(none.data(), none.data() + none.size())) << none;
+  const std::string_view exponent = "1.5e3";
+  EXPECT_EQ(plain_decimal(exponent.data(), exponent.data() + exponent.size())->end, exponent.data() + 3);
 }
 
 TEST(Numbers, AreWrittenAsPythonWritesFloats) {
@@ -114,13 +155,14 @@ TEST(LayerLatencies, AreWrittenAgainAsTheyWere) {
 }
 
 TEST(PowerLogs, MillivoltsTimesMilliamperesAreMicrowatts) {
-  const auto reading = parse_power_line("20241121-05:20:04.261448,5000.0,1096.0");
+  StampReader stamps;
+  const auto reading = parse_power_line("20241121-05:20:04.261448,5000.0,1096.0", stamps);
   ASSERT_TRUE(reading);
   EXPECT_DOUBLE_EQ(reading->microwatt() * 1e-6, 5.480);
   EXPECT_EQ(power_line(*reading), "20241121-05:20:04.261448,5000.0,1096.0\n");
   for (const char* bad :
        {"", "x", "20241121-05:20:04.261448,5000.0", "20241121-05:20:04.261448,a,1", "20241121-05:20:04.261448,nan,1"})
-    EXPECT_FALSE(parse_power_line(bad)) << bad;
+    EXPECT_FALSE(parse_power_line(bad, stamps)) << bad;
 }
 
 TEST(PowerLogs, ASourceAskedMoreOftenThanItRenewsIsToldByItsRefreshAndStep) {

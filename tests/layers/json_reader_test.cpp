@@ -60,6 +60,39 @@ TEST(JsonReaders, WhatIsNoJsonIsAnErrorThatNamesTheByteAndStaysOne) {
   EXPECT_NE(tokens("[\"" + std::string(3 << 20, 'a') + "\"]").find("1 MiB"), std::string::npos);
 }
 
+TEST(JsonReaders, EveryByteMeansTheSameAtEveryPlaceOfAText) {
+  for (int byte = 0; byte < 256; ++byte)
+    for (std::size_t place = 0; place < 20; ++place) {
+      std::string inside(20, 'a');
+      inside[place] = static_cast<char>(byte);
+      const std::string found = tokens("[\"" + inside + "\"]");
+      const std::string shown = std::to_string(byte) + " at " + std::to_string(place);
+      if (byte < 0x20)
+        EXPECT_NE(found.find("!a control character"), std::string::npos) << shown;
+      else if (byte == '"')
+        EXPECT_EQ(found.substr(0, place + 5), "[ '" + inside.substr(0, place) + "' ") << shown;
+      else if (byte == '\\')
+        EXPECT_NE(found.find('!'), std::string::npos) << shown;
+      else
+        EXPECT_EQ(found, "[ '" + inside + "' ] ") << shown;
+    }
+}
+
+TEST(JsonReaders, BracketsOfBothKindsCloseWhatOpenedThemToTheDeepestLevel) {
+  std::string text, expected;
+  for (std::size_t level = 0; level < JsonReader::deepest; ++level) {
+    text += level % 3 == 0 && level + 1 < JsonReader::deepest ? "{\"k\":" : "[";
+    expected += text.back() == ':' ? "{ k= " : "[ ";
+  }
+  const std::string opened = text;
+  for (std::size_t level = JsonReader::deepest; level-- > 0;) {
+    text += level % 3 == 0 && level + 1 < JsonReader::deepest ? '}' : ']';
+    expected += std::string(1, text.back()) + " ";
+  }
+  EXPECT_EQ(tokens(text), expected);
+  EXPECT_NE(tokens(opened + "[").find("64 levels"), std::string::npos);
+}
+
 TEST(JsonReaders, NumbersBeyondADoubleAreAbsent) {
   TextSource source("[1e999, 0.1]");
   JsonReader json(source);
