@@ -98,33 +98,49 @@ std::vector<Port> ports_of(const json& layer, const char* key) {
   return ports;
 }
 
+struct Word {
+  std::string_view word;
+  LayerKind kind;
+};
+// As ParameterType and LayerType spell them, and as they stand within LayerType ("CaskConvolution"): the first that is
+// there is meant. "CaskGemmConvolution" is a convolution, and "CaskGemmMatrixMultiply" a matrix product.
+constexpr std::array<Word, 25> kinds{{{"Convolution", LayerKind::convolution},
+                                      {"Deconvolution", LayerKind::convolution},
+                                      {"convolution", LayerKind::convolution},
+                                      {"Pooling", LayerKind::pooling},
+                                      {"Reformat", LayerKind::layout},
+                                      {"NoOp", LayerKind::layout},
+                                      {"ElementWise", LayerKind::elementwise},
+                                      {"PointWise", LayerKind::elementwise},
+                                      {"Activation", LayerKind::activation},
+                                      {"SoftMax", LayerKind::softmax},
+                                      {"Softmax", LayerKind::softmax},
+                                      {"MatrixMultiply", LayerKind::matmul},
+                                      {"gemm", LayerKind::matmul},
+                                      {"Gemm", LayerKind::matmul},
+                                      {"FullyConnected", LayerKind::dense},
+                                      {"Reduce", LayerKind::reduction},
+                                      {"TopK", LayerKind::reduction},
+                                      {"Shuffle", LayerKind::movement},
+                                      {"Slice", LayerKind::movement},
+                                      {"Concatenation", LayerKind::movement},
+                                      {"Gather", LayerKind::embedding},
+                                      {"Resize", LayerKind::resize},
+                                      {"Scale", LayerKind::normalisation},
+                                      {"Normalization", LayerKind::normalisation},
+                                      {"RNN", LayerKind::recurrent}}};
+
 LayerKind kind_of(const std::string& type, const std::string& parameters, const NetworkLayer& layer) {
-  static const std::map<std::string, LayerKind, std::less<>> kinds{{"Convolution", LayerKind::convolution},
-                                                                   {"Deconvolution", LayerKind::convolution},
-                                                                   {"Pooling", LayerKind::pooling},
-                                                                   {"Reformat", LayerKind::layout},
-                                                                   {"NoOp", LayerKind::layout},
-                                                                   {"ElementWise", LayerKind::elementwise},
-                                                                   {"PointWise", LayerKind::elementwise},
-                                                                   {"PointWiseV2", LayerKind::elementwise},
-                                                                   {"Activation", LayerKind::activation},
-                                                                   {"SoftMax", LayerKind::softmax},
-                                                                   {"Softmax", LayerKind::softmax},
-                                                                   {"MatrixMultiply", LayerKind::matmul},
-                                                                   {"FullyConnected", LayerKind::dense},
-                                                                   {"Reduce", LayerKind::reduction},
-                                                                   {"Shuffle", LayerKind::movement},
-                                                                   {"Slice", LayerKind::movement},
-                                                                   {"Concatenation", LayerKind::movement},
-                                                                   {"Gather", LayerKind::embedding},
-                                                                   {"Resize", LayerKind::resize},
-                                                                   {"Scale", LayerKind::normalisation},
-                                                                   {"Normalization", LayerKind::normalisation},
-                                                                   {"LRN", LayerKind::normalisation},
-                                                                   {"TopK", LayerKind::reduction},
-                                                                   {"RNN", LayerKind::recurrent}};
-  const auto found = kinds.find(parameters.empty() ? type : parameters);
-  LayerKind kind = found != kinds.end() ? found->second : LayerKind::unknown;
+  if (type == "LRN" || parameters == "LRN") return LayerKind::normalisation;
+  const auto found = [&]() -> LayerKind {
+    for (const std::string_view text : {std::string_view(parameters), std::string_view(type)}) {
+      if (const auto exact = std::ranges::find(kinds, text, &Word::word); exact != kinds.end()) return exact->kind;
+      for (const Word& one : kinds)
+        if (text.find(one.word) != std::string_view::npos) return one.kind;
+    }
+    return LayerKind::unknown;
+  };
+  LayerKind kind = found();
   if (type == "gemm" || type == "MatrixMultiply") kind = LayerKind::matmul;
   // A kernel of 1×1 over one pixel is a matrix; over an image it stays the convolution that it is.
   const bool gemm = type == "CaskGemmConvolution" || type == "CaskGemmMatrixMultiply";
@@ -219,6 +235,10 @@ NetworkLayer layer_of(const json& source) {
     if (in_shape.size() >= 2 && out_shape.size() >= 2) {
       layer.weight_shape = {out_shape[1], in_shape[1] / layer.groups};
       layer.weight_shape.insert(layer.weight_shape.end(), layer.kernel.begin(), layer.kernel.end());
+      if (layer.parameters == 0 && !layer.kernel.empty()) {  // not told, yet they are there
+        layer.parameters = product(layer.weight_shape);
+        layer.weight_bytes = layer.parameters * (in.front().type != nullptr ? in.front().type->bytes : 4);
+      }
     }
   }
   add_costs(layer, in, out);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "layers/tensorrt.hpp"
 #include "predict/dataset.hpp"
 
 namespace prony::predict {
@@ -64,90 +65,36 @@ std::string lower(std::string text) {
   return text;
 }
 
+// A pooling's window where nobody tells it, as large as its step must be.
+std::array<double, 2> window_between(const Layer& layer) {
+  return {std::max(1.0, std::floor(layer.in[1] / layer.out[1])), std::max(1.0, std::floor(layer.in[2] / layer.out[2]))};
+}
+
 bool holds(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 // --- TensorRT ------------------------------------------------------------------------------------------------------
 
-std::string tensorrt_dtype(const Json& tensor) {
-  const std::string format = lower(word(tensor, "Format/Datatype"));
-  for (const auto& [part, dtype] : std::initializer_list<std::pair<const char*, const char*>>{{"int8", "int8"},
-                                                                                              {"fp16", "float16"},
-                                                                                              {"half", "float16"},
-                                                                                              {"bf16", "bfloat16"},
-                                                                                              {"fp8", "float8"},
-                                                                                              {"int4", "int4"},
-                                                                                              {"int64", "int64"},
-                                                                                              {"int32", "int32"}})
-    if (holds(format, part)) return dtype;
-  return "float32";
-}
-
-std::string tensorrt_kind(const std::string& type, const Layer& layer) {
-  const std::string t = lower(type);
-  if (holds(t, "convolution"))
-    return t == "caskgemmconvolution" && layer.in[1] * layer.in[2] == 1 ? "dense" : "convolution";
-  for (const auto& [part, kind] :
-       std::initializer_list<std::pair<const char*, const char*>>{{"pooling", "pooling"},
-                                                                  {"gemm", "matmul"},
-                                                                  {"matrixmultiply", "matmul"},
-                                                                  {"reformat", "layout"},
-                                                                  {"pointwise", "elementwise"},
-                                                                  {"softmax", "softmax"},
-                                                                  {"noop", "movement"},
-                                                                  {"shuffle", "movement"},
-                                                                  {"reduce", "reduction"},
-                                                                  {"resize", "resize"},
-                                                                  {"concat", "movement"}})
-    if (holds(t, part)) return kind;
-  return "unknown";
-}
-
-Result<NetworkToPredict> from_tensorrt(const Json& layers, const std::string& where) {
-  NetworkToPredict network;
-  network.source = "tensorrt";
-  for (const Json& from : layers) {
-    if (!from.is_object())
-      return fail(ErrorCode::malformed, "the engine's layers are names only", where,
-                  "Inspect the engine with detailed profiling verbosity (trtexec --profilingVerbosity=detailed).");
-    Layer layer;
-    layer.name = word(from, "Name");
-    const std::string type = word(from, "LayerType");
-    const Json ins = from.value("Inputs", Json::array()), outs = from.value("Outputs", Json::array());
-    const auto first = [](const Json& list) {
-      return list.is_array() && !list.empty() && list.front().is_object() ? list.front() : Json::object();
-    };
-    const Sizes in = shape_of(first(ins).value("Dimensions", Json())),
-                out = shape_of(first(outs).value("Dimensions", Json()));
-    set_sizes(out, layer.out, &layer.batch);
-    set_sizes(in, layer.in, &layer.batch);
-    layer.dtype = tensorrt_dtype(first(ins));
-    layer.kind = tensorrt_kind(type, layer);
-    set_pair(from, "Kernel", layer.kernel);
-    set_pair(from, "WindowSize", layer.kernel);
-    set_pair(from, "Stride", layer.stride);
-    set_pair(from, "Dilation", layer.dilation);
-    std::array<double, 2> before{0, 0}, after{0, 0};
-    set_pair(from, "PrePadding", before);
-    set_pair(from, "PostPadding", after);
-    layer.padding = {before[0] + after[0], before[1] + after[1]};
-    if (const Sizes groups = shape_of(from.value("Groups", Json())); !groups.empty()) layer.groups = groups[0];
-    layer.activation = word(from, "Activation") == "NONE" ? "" : word(from, "Activation");
-    if (layer.kind == "pooling" && !from.contains("WindowSize") && !from.contains("Kernel"))
-      network.remarks.push_back(layer.name + ": a pooling without its window: 1 × 1 is taken");
-    if (in.empty() && out.empty())
-      network.remarks.push_back(layer.name + " (" + type + "): no shapes: its cost is not known");
-    // Every input is read, a residual too.
-    double read = 0;
-    for (const Json& tensor : ins.is_array() ? ins : Json::array()) {
-      double elements = 1;
-      for (const double size : shape_of(tensor.is_object() ? tensor.value("Dimensions", Json()) : Json()))
-        elements *= size;
-      read += tensor.is_object() ? elements * bytes_of_dtype(tensorrt_dtype(tensor)) : 0;
-    }
-    layer.bytes_read = read;
-    complete(layer);
-    network.layers.push_back(std::move(layer));
+Result<NetworkToPredict> from_tensorrt(std::string_view text, const std::string& where) {
+  const auto engine = layers::read_engine(text);
+  if (!engine) {
+    Error error = engine.error();
+    error.where = where;
+    return Unexpected<Error>(error);
   }
+  if (std::ranges::all_of(engine->types, &std::string::empty))
+    return fail(ErrorCode::malformed, "the engine's layers are names only", where,
+                "Inspect the engine with detailed profiling verbosity (trtexec --profilingVerbosity=detailed).");
+  NetworkLayers known = engine->network;
+  std::vector<std::string> assumed;
+  for (NetworkLayer& layer : known.layers) {
+    if (layer.kind != LayerKind::pooling || !layer.kernel.empty()) continue;
+    const auto window = window_between(layer_from(layer));
+    layer.kernel = {static_cast<std::int64_t>(window[0]), static_cast<std::int64_t>(window[1])};
+    layer.absent.clear();
+    assumed.push_back(layer.name + ": a pooling without its window: input ÷ output is taken");
+  }
+  NetworkToPredict network = network_from(known);
+  network.remarks.insert(network.remarks.end(), assumed.begin(), assumed.end());
   return network;
 }
 
@@ -198,9 +145,7 @@ Result<void> add_torch_layer(const std::string& name, const Json& from, const st
     layer.groups = groups[0];
   else if (layer.kind == "convolution")
     network.remarks.push_back(name + ": groups are not told: 1 is taken, which is wrong for a depthwise convolution");
-  if (layer.kind == "pooling" && !from.contains("kernel_size"))
-    layer.kernel = {std::max(1.0, std::floor(layer.in[1] / layer.out[1])),
-                    std::max(1.0, std::floor(layer.in[2] / layer.out[2]))};
+  if (layer.kind == "pooling" && !from.contains("kernel_size")) layer.kernel = window_between(layer);
   if (const std::string dtype = word(from, "dtype"); !dtype.empty()) layer.dtype = dtype;
   const Json macs = from.value("multiply_adds", Json());
   if (macs.is_number() && macs.get<double>() >= 0) layer.macs = macs.get<double>();
@@ -282,7 +227,7 @@ Result<NetworkToPredict> network_from_json(std::string_view text, const std::str
     if ((!layers.is_array() && !layers.is_object()) || layers.empty())
       return fail(ErrorCode::malformed, "no layers", where, "docs/predict.md lists the formats.");
     if (layers.size() > most_layers) return fail(ErrorCode::full, "more than 100000 layers", where);
-    if (j.is_object() && j.contains("Layers")) return from_tensorrt(layers, where);
+    if (j.is_object() && j.contains("Layers")) return from_tensorrt(text, where);
     const Json& first = layers.is_array() ? layers.front() : layers.begin().value();
     if (!first.is_object()) return fail(ErrorCode::malformed, "its first layer is no object", where);
     for (const Json& layer : layers)

@@ -65,6 +65,34 @@ TEST(Engines, MultiplyAddsFollowGroupsAndOutputChannels) {
   EXPECT_THAT(engine.notes, Contains(HasSubstr("1 convolutions have groups")));
 }
 
+TEST(Engines, KindsAreToldByParameterTypeAndWhereItIsMissingByLayerType) {
+  const auto kind = [](const std::string& type, const std::string& parameters) {
+    return engine_of(engine_layer("x", type, parameters, "[1, 8, 4, 4]", "[1, 8, 4, 4]", "")).network.layers[0].kind;
+  };
+  EXPECT_EQ(kind("CaskConvolution", "Convolution"), LayerKind::convolution);
+  EXPECT_EQ(kind("kgen", "ElementWise"), LayerKind::elementwise);
+  for (const auto& [type, expected] :
+       std::initializer_list<std::pair<const char*, LayerKind>>{{"CaskConvolution", LayerKind::convolution},
+                                                                {"CaskDeconvolutionV2", LayerKind::convolution},
+                                                                {"CaskGemmConvolution", LayerKind::convolution},
+                                                                {"CaskGemmMatrixMultiply", LayerKind::matmul},
+                                                                {"CaskPooling", LayerKind::pooling},
+                                                                {"PointWiseV2", LayerKind::elementwise},
+                                                                {"CudaSoftMax", LayerKind::softmax},
+                                                                {"Reformat", LayerKind::layout},
+                                                                {"LRN", LayerKind::normalisation},
+                                                                {"kgen", LayerKind::unknown},
+                                                                {"", LayerKind::unknown}})
+    EXPECT_EQ(kind(type, ""), expected) << type;
+}
+
+TEST(Engines, WeightsThatAreNotToldFollowFromTheShapes) {
+  const Engine engine = engine_of(engine_layer("c", "CaskConvolution", "Convolution", "[1, 32, 8, 8]", "[1, 64, 8, 8]",
+                                               R"(, "Kernel": [3, 3], "Groups": 4)"));
+  EXPECT_EQ(engine.network.layers[0].parameters, 64.0 * 32 / 4 * 9);
+  EXPECT_EQ(engine.network.layers[0].weight_bytes, 2 * 64.0 * 32 / 4 * 9);
+}
+
 TEST(Engines, WithoutDetailsHaveTheirLayersNamesAndSayWhyNothingElseIsThere) {
   const auto engine = read_engine(R"({"Layers": ["a", "b", "a"], "Bindings": ["x"]})");
   ASSERT_TRUE(engine);

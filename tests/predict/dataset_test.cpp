@@ -87,11 +87,12 @@ TEST(EdgeProfiler, TrainingFilesAreReadInTheirUnitsAndWrongPoolingWindowsAreTold
 TEST(PredictNetwork, AnEngineOfTensorRtHasTrueWindowsGroupsAndKinds) {
   const auto network = network_from_json(R"({"Layers":[
     {"Name":"c","LayerType":"CaskConvolution","Inputs":[{"Dimensions":[1,64,56,56],"Format/Datatype":"Channel major FP16 format"}],
-     "Outputs":[{"Dimensions":[1,64,56,56]}],"Kernel":[3,3],"PrePadding":[1,1],"PostPadding":[1,1],"Stride":[1,1],"Groups":64,"Activation":"RELU"},
-    {"Name":"p","LayerType":"CaskPooling","Inputs":[{"Dimensions":[1,64,112,112]}],"Outputs":[{"Dimensions":[1,64,56,56]}],"WindowSize":[3,3],"Stride":[2,2]},
-    {"Name":"f","LayerType":"CaskGemmConvolution","Inputs":[{"Dimensions":[1,512,1,1]}],"Outputs":[{"Dimensions":[1,1000,1,1]}],"Kernel":[1,1]},
-    {"Name":"q","LayerType":"CaskGemmConvolution","Inputs":[{"Dimensions":[1,512,7,7]}],"Outputs":[{"Dimensions":[1,64,7,7]}],"Kernel":[1,1]},
-    {"Name":"w","LayerType":"CaskPooling","Inputs":[{"Dimensions":[1,64,8,8]}],"Outputs":[{"Dimensions":[1,64,4,4]}]},
+     "Outputs":[{"Dimensions":[1,64,56,56],"Format/Datatype":"Channel major FP16 format"}],"Kernel":[3,3],"PrePadding":[1,1],"PostPadding":[1,1],"Stride":[1,1],"Groups":64,"Activation":"RELU"},
+    {"Name":"p","LayerType":"CaskPooling","Inputs":[{"Dimensions":[1,64,112,112],"Datatype":"FP32"}],"Outputs":[{"Dimensions":[1,64,56,56],"Datatype":"FP32"}],"WindowSize":[3,3],"Stride":[2,2]},
+    {"Name":"f","LayerType":"CaskGemmConvolution","Inputs":[{"Dimensions":[1,512,1,1],"Datatype":"FP32"}],"Outputs":[{"Dimensions":[1,1000,1,1],"Datatype":"FP32"}],"Kernel":[1,1],
+     "Weights":{"Type":"Float","Count":512000},"Bias":{"Type":"Float","Count":1000}},
+    {"Name":"q","LayerType":"CaskGemmConvolution","Inputs":[{"Dimensions":[1,512,7,7],"Datatype":"FP32"}],"Outputs":[{"Dimensions":[1,64,7,7],"Datatype":"FP32"}],"Kernel":[1,1]},
+    {"Name":"w","LayerType":"CaskPooling","Inputs":[{"Dimensions":[1,64,8,8],"Datatype":"FP32"}],"Outputs":[{"Dimensions":[1,64,4,4],"Datatype":"FP32"}]},
     {"Name":"k","LayerType":"kgen"}]})",
                                          "t");
   ASSERT_TRUE(network) << network.error().what;
@@ -100,10 +101,15 @@ TEST(PredictNetwork, AnEngineOfTensorRtHasTrueWindowsGroupsAndKinds) {
   EXPECT_EQ(l[0].dtype, "float16");
   EXPECT_EQ(l[0].groups, 64);
   EXPECT_DOUBLE_EQ(l[0].macs, 64.0 * 56 * 56 * 9);
+  EXPECT_DOUBLE_EQ(l[0].bytes_weights, 64.0 * 9 * 2);  // not told: from the shapes
+  EXPECT_EQ(l[0].activation, "RELU");
   EXPECT_EQ(l[0].padding[0], 2);
   EXPECT_EQ(l[1].kernel[0], 3);
   EXPECT_EQ(l[2].kind, "dense");
   EXPECT_EQ(l[3].kind, "convolution");
+  EXPECT_DOUBLE_EQ(l[2].bytes_weights, 513000.0 * 4);
+  EXPECT_EQ(l[4].kernel[0], 2);
+  EXPECT_DOUBLE_EQ(l[4].other_operations, 64.0 * 4 * 4 * 4);
   EXPECT_EQ(l[5].kind, "unknown");
   EXPECT_EQ(network->remarks.size(), 2U);  // the window of w, the shapes of k
   EXPECT_NE(network_from_json(R"({"Layers":["c","p"]})", "t").error().fix.find("detailed"), std::string::npos);
