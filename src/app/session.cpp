@@ -1,6 +1,5 @@
 #include "app/session.hpp"
 
-#include <poll.h>
 #include <pthread.h>
 #include <time.h>
 #include <unistd.h>
@@ -9,6 +8,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "app/span_watch.hpp"
 #include "attribute/clock_factor.hpp"
 #include "base/text.hpp"
 #include "process/proc_files.hpp"
@@ -46,11 +46,6 @@ Result<std::vector<std::string>> chosen_names(const std::string& only) {
     chosen.push_back(name);
   }
   return chosen;
-}
-
-bool readable(int descriptor) {
-  pollfd waited{descriptor, POLLIN, 0};
-  return ::poll(&waited, 1, 0) > 0;
 }
 
 bool reads_clocks(const SensorSet& set) {
@@ -205,23 +200,17 @@ bool Session::carry_all(Duration wait) {
   return true;
 }
 
-// Every wake-up costs more than what it carries, so there are few: until somebody opens the span file there is nothing
-// to drain, and then it is looked at often enough for a ring that fills.
 void Session::carry(const std::stop_token& stop) {
   Instant next_anchor = machine_.now() + milliseconds(10'000);
   Instant next_flush = machine_.now() + flush_every;
-  const int spans_opened = recorder_ ? recorder_->spans_opened() : -1;
-  bool spans = recorder_ && spans_opened < 0;
-  sampler_->also_wait_for(spans_opened);
+  SpanWatch spans(recorder_.get(), *sampler_);
   while (!stop.stop_requested()) {
-    const bool carried = carry_all(spans || control_ ? look_every : carry_wait);
+    const bool carried = carry_all(spans.may_come() || control_ ? look_every : carry_wait);
     if (carried)
       for (const auto& act : on_carry_) act();
-    if (!spans && !turned_ && readable(spans_opened)) {
-      spans = true;
-      sampler_->also_wait_for(-1);
-    }
-    if (spans && !turned_) write([](Recorder& recorder) { return recorder.drain_spans(); });
+    if (turned_) spans.stop();
+    if (!stop.stop_requested()) spans.look();
+    if (spans.may_come()) write([](Recorder& recorder) { return recorder.drain_spans(); });
     if (control_) control_->look(*sampler_, [this](const Event& event) { add(event); });
     const Instant now = machine_.now();
     if (carried || now >= next_flush) {

@@ -116,6 +116,8 @@ Result<ProgramOutput> run_live_program(std::span<const std::string> arguments, D
   SpawnOptions options;
   options.arguments.assign(arguments.begin(), arguments.end());
   options.environment = {{"LC_ALL", "C"}};
+  // Most machines have none of the programs that sensors ask: no process is made to learn that.
+  if (const auto there = find_program(options); !there) return Unexpected<Error>(there.error());
   options.own_group = true;
   options.die_with_parent = true;  // where it hangs while we end
   options.stdin_fd = nothing->get();

@@ -91,7 +91,8 @@ class SqliteRecorder final : public Recorder {
     return write([&] { return put_passport(database_, passport); });
   }
   Result<void> drain_spans() override;
-  int spans_opened() const noexcept override { return consumer_ ? consumer_->opened_descriptor() : -1; }
+  int watch_spans() noexcept override { return consumer_ ? consumer_->watch(spans_path_) : -1; }
+  bool spans_begun() const noexcept override { return consumer_ && consumer_->begun(); }
   Result<void> flush() override;
   Result<void> close(RunState state) override;
   const std::filesystem::path& spans_path() const noexcept override { return spans_path_; }

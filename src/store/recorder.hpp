@@ -54,11 +54,14 @@ class Recorder {
   [[nodiscard]] virtual Result<void> add_unavailable(const Unavailable& unavailable) = 0;
   // What is known of a channel of this Run, by its name; the same channel again replaces it. usage: no such channel.
   [[nodiscard]] virtual Result<void> add_passport(const ChannelPassport& passport) = 0;
-  // Drains the span ring (see spans_path) into the Run. Call a few times a second once spans_opened() can be read (or
-  // is -1), and once before close.
+  // Drains the span ring (see spans_path) into the Run. Call a few times a second once spans_begun(), or once what
+  // watch_spans() gave can be read, and once before close.
   [[nodiscard]] virtual Result<void> drain_spans() = 0;
-  // A descriptor that can be read as soon as somebody has opened the ring file, for poll(2); the Recorder's own.
-  [[nodiscard]] virtual int spans_opened() const noexcept = 0;
+  // A descriptor that can be read as soon as somebody has opened the ring file since the first call, for poll(2); the
+  // Recorder's own. -1: the kernel does not tell. close() takes 10 to 20 ms longer once it was asked for.
+  [[nodiscard]] virtual int watch_spans() noexcept = 0;
+  // Whether somebody has begun to write spans.
+  [[nodiscard]] virtual bool spans_begun() const noexcept = 0;
   // Writes everything buffered and commits.
   [[nodiscard]] virtual Result<void> flush() = 0;
   // Compacts, checkpoints, sets the state, removes the span file. The Recorder is of no use afterwards.

@@ -80,7 +80,6 @@ Result<SpanConsumer> SpanConsumer::create(const std::filesystem::path& path) {
   header.slots_per_ring = consumer.slots_;
   header.recording.store(1, std::memory_order_relaxed);
   header.magic.store(ring::magic, std::memory_order_release);
-  consumer.opened_ = watch_for_opening(where);
   return consumer;
 }
 
@@ -136,6 +135,13 @@ bool SpanConsumer::locked(const std::filesystem::path& path) {
   const auto fd = Fd::open(path.string(), O_RDONLY | O_NOFOLLOW);
   return fd && !take_lock(*fd) && errno == EWOULDBLOCK;
 }
+
+int SpanConsumer::watch(const std::filesystem::path& path) noexcept {
+  if (!opened_.valid()) opened_ = watch_for_opening(path.string());
+  return opened_.get();
+}
+
+bool SpanConsumer::begun() const noexcept { return !shrunk() && header().claimed.load(std::memory_order_relaxed) != 0; }
 
 ring::FileHeader& SpanConsumer::header() const noexcept {
   return *reinterpret_cast<ring::FileHeader*>(mapping_.bytes().data());

@@ -48,9 +48,12 @@ class SpanConsumer {
   // Whether a living recorder holds the lock of this span file.
   [[nodiscard]] static bool locked(const std::filesystem::path& path);
 
-  // Can be read once somebody has opened the file since create(): until then nobody can have written into it. -1 where
-  // the kernel does not tell (then look at the file now and then).
-  [[nodiscard]] int opened_descriptor() const noexcept { return opened_.get(); }
+  // A descriptor that can be read once somebody has opened the file, which lies at `path`, since the first call; -1
+  // where the kernel does not tell (then look at the file now and then). Dear at the end: the kernel lets go of a watch
+  // only after 10 to 20 ms (a grace period), so that who records for less does better without.
+  [[nodiscard]] int watch(const std::filesystem::path& path) noexcept;
+  // Whether a thread has taken a ring.
+  [[nodiscard]] bool begun() const noexcept;
   // Hands over everything new. An error of `sink` ends the drain and is passed on.
   [[nodiscard]] Result<void> drain(const std::function<Result<void>(const SpanChange&)>& sink);
   // Whether some ring has so much drained and not yet published that its producer might run out of slots.

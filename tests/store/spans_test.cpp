@@ -152,8 +152,10 @@ TEST(Spans, TheRecorderIsToldWhenSomebodyOpensTheRingAndNotBefore) {
   const Folder folder;
   auto recorder = record(folder.file(), fast_plan(1));
   ASSERT_TRUE(recorder);
-  if (recorder->spans_opened() < 0) GTEST_SKIP() << "this kernel does not tell of opened files (inotify)";
-  pollfd waited{recorder->spans_opened(), POLLIN, 0};
+  const int opened = recorder->watch_spans();
+  if (opened < 0) GTEST_SKIP() << "this kernel does not tell of opened files (inotify)";
+  EXPECT_EQ(recorder->watch_spans(), opened);
+  pollfd waited{opened, POLLIN, 0};
   ASSERT_TRUE(recorder->append(test::one_tick({1}, 3'000'000'000, {{1, Quality::ok}})));
   ASSERT_TRUE(recorder->drain_spans());
   ASSERT_TRUE(recorder->flush());
@@ -163,6 +165,19 @@ TEST(Spans, TheRecorderIsToldWhenSomebodyOpensTheRingAndNotBefore) {
     EXPECT_EQ(::poll(&waited, 1, 1000), 1) << "before the first span can be written";
   }
   EXPECT_EQ(::poll(&waited, 1, 0), 1) << "it stays told";
+  ASSERT_TRUE(recorder->close(RunState::complete));
+}
+
+// Kills: one who opened the ring before it was watched is never looked at.
+TEST(Spans, WhoOpenedTheRingBeforeItWasWatchedIsKnownByWhatItWrites) {
+  const Folder folder;
+  auto recorder = record(folder.file(), fast_plan(1));
+  ASSERT_TRUE(recorder);
+  EXPECT_FALSE(recorder->spans_begun());
+  const Producer producer(recorder->spans_path());
+  pollfd waited{recorder->watch_spans(), POLLIN, 0};
+  EXPECT_EQ(::poll(&waited, 1, 0), 0);
+  EXPECT_TRUE(recorder->spans_begun());
   ASSERT_TRUE(recorder->close(RunState::complete));
 }
 
