@@ -6,7 +6,6 @@ tree's 100 files: 100 in a scrape of node_exporter, 48 in a pass of psutil (cloc
 energy nor power nor thermal zones beside chips), and in Prony those of its Run.
 """
 import http.client
-import importlib.util
 import json
 import os
 import shutil
@@ -33,7 +32,7 @@ begin = time.monotonic()
 for i in range(int(sys.argv[2])):
     time.sleep(max(0, begin + i * float(sys.argv[3]) - time.monotonic()))
     seen += sum(len(chip) for chip in psutil.sensors_temperatures().values()) + len(psutil.cpu_freq(percpu=True))
-print(seen, psutil.__version__)
+print(seen, psutil.__version__, sys.version.split()[0])
 """
 
 
@@ -126,11 +125,20 @@ class NodeExporter:
         return cpu_s - idle_s, readings
 
 
+def python_with_psutil():
+    """An interpreter that has psutil: this one, or the system's, whose packages tools/setup.sh installs. None: neither."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        if os.access(python, os.X_OK) and subprocess.run([python, "-c", "import psutil"], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            return python
+    return None
+
+
 class Psutil:
     """It reads /sys only, so the tree is put there for it alone."""
 
     def __init__(self, root):
-        if importlib.util.find_spec("psutil") is None:
+        self.python = python_with_psutil()
+        if self.python is None:
             raise NotMeasured("python3-psutil is not installed (tools/setup.sh bench)")
         self.root = root
         self.name = "psutil"
@@ -140,15 +148,15 @@ class Psutil:
 
     def _run(self, passes):
         script = f'mount --bind "{self.root}/sys" /sys && exec "$@"'
-        process = subprocess.Popen([*self.unshare, "sh", "-c", script, "sh", sys.executable, "-c", PSUTIL_LOOP,
+        process = subprocess.Popen([*self.unshare, "sh", "-c", script, "sh", self.python, "-c", PSUTIL_LOOP,
                                     f"{self.root}/proc", str(passes), str(PACE_S)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         told = process.stdout.read()
         why = process.stderr.read()
         cpu_s = cpu_of(process)
         if process.returncode != 0:
             raise NotMeasured("the psutil loop ended: " + why.strip()[-120:])
-        seen, version = told.split()
-        self.name = f"psutil {version}, Python {sys.version.split()[0]}"
+        seen, version, python = told.split()
+        self.name = f"psutil {version}, Python {python}"
         return cpu_s, int(seen)
 
     def turn(self):

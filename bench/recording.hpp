@@ -55,7 +55,7 @@ inline OneLane one_lane(const std::vector<std::unique_ptr<Sensor>>& sensors, Dur
 
 inline std::unique_ptr<Recorder> open_run(const std::string& path, const std::vector<Channel>& channels,
                                           const Group& group) {
-  auto recorder = Recorder::create(path, {.overwrite = true});
+  auto recorder = Recorder::create(path, {.if_exists = IfExists::replace});
   const std::vector<Group> groups{group};
   const Anchor anchor{{clock_ns(CLOCK_MONOTONIC)}, clock_ns(CLOCK_REALTIME), {100}};
   if (!recorder || !(*recorder)->begin({}, channels, groups, anchor)) {

@@ -4,7 +4,6 @@
 Builds nothing. What cannot be measured here is written down as "not measured", with the reason. Exit code 1: a ratio that
 was measured is above its bound.
 """
-import importlib.util
 import json
 import os
 import platform
@@ -188,9 +187,9 @@ def own_cost(build, scratch):
 def follow(build, scratch):
     del scratch
     path = program(build, "bench_follow")
-    script = shlex.join([sys.executable, os.path.join(ROOT, "bench", "follow_psutil.py"), "5"])
-    psutil = importlib.util.find_spec("psutil") is not None
-    got = json.loads(output_of(path, "1000", "5", *([script] if psutil else [])))
+    psutil = exporters.python_with_psutil()
+    script = [shlex.join([psutil, os.path.join(ROOT, "bench", "follow_psutil.py"), "5"])] if psutil else []
+    got = json.loads(output_of(path, "1000", "5", *script))
     ratio, look = got["ratio"], got["look_ns"]
     rows = [("a look at 1000 followed processes ÷ the floor", f"{ratio:.2f}", "≤ 1.5", ratio <= 1.5,
              f"median of {got['turns']} turns; {look / 1e3:.0f} against {got['floor_ns'] / 1e3:.0f} µs for one listing of /proc and every "
