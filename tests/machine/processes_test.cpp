@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "../support/emulated.hpp"
+#include "../support/number_setter.hpp"
 #include "machine/simulated.hpp"
 
 namespace prony {
@@ -49,6 +50,7 @@ TEST(ProcessList, ANumberThatIsGivenAwayAgainHasAnotherIdentity) {
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
   };
+  const test::NumberSetter alone;
   const pid_t first = make();
   const auto before = identity_of(*machine, first);
   end(first);

@@ -22,6 +22,7 @@
 #include <thread>
 
 #include "../support/emulated.hpp"
+#include "../support/number_setter.hpp"
 #include "../support/sanitizer.hpp"
 #include "burner.hpp"
 #include "process/follow.hpp"
@@ -175,6 +176,7 @@ TEST_P(LiveFollower, ABurnerOfThirtyMillisecondsIsNotLost) {
 
 // Bug: a process with a number that was given away again is taken for the one that had it before.
 TEST_P(LiveFollower, ARealNumberThatIsGivenAwayAgainIsAnotherProcess) {
+  const test::NumberSetter alone;
   const auto machine = make_live_machine();
   auto first = std::make_unique<Forked>([] { ::sleep(60); });
   const pid_t pid = first->pid();
