@@ -4,7 +4,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -14,13 +13,13 @@ namespace prony::test {
 
 class NumberSetter {
  public:
-  NumberSetter()
-      : fd_(::open((::testing::TempDir() + "/prony-ns-last-pid.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
-    EXPECT_GE(fd_, 0);
-    while (::flock(fd_, LOCK_EX) != 0 && errno == EINTR) {
+  NumberSetter() : fd_(::open("/proc/sys/kernel/ns_last_pid", O_RDONLY | O_CLOEXEC)) {
+    while (fd_ >= 0 && ::flock(fd_, LOCK_EX) != 0 && errno == EINTR) {
     }
   }
-  ~NumberSetter() { ::close(fd_); }
+  ~NumberSetter() {
+    if (fd_ >= 0) ::close(fd_);
+  }
   NumberSetter(const NumberSetter&) = delete;
   NumberSetter& operator=(const NumberSetter&) = delete;
 
