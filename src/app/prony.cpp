@@ -137,10 +137,14 @@ int run_line(int argc, char** argv) {
   std::vector<std::function<int(const CommandWords&)>> actions;
   app.option_defaults()->multi_option_policy(
       CLI::MultiOptionPolicy::TakeLast);  // as with other tools: the last one wins
+  // Hundreds of options take longer to make than to parse: of the command that is named, theirs alone.
+  const bool named =
+      !words.empty() && std::ranges::find(subcommand_rows, words.front(), &Subcommand::name) != subcommand_rows.end();
   for (const Subcommand& row : subcommand_rows) {
     CLI::App* command = app.add_subcommand(std::string(row.name), std::string(row.help));
     command->footer("Examples:\n" + std::string(row.examples));
-    actions.push_back(row.add(*command));
+    actions.push_back(!named || row.name == words.front() ? row.add(*command)
+                                                          : std::function<int(const CommandWords&)>());
   }
   std::reverse(words.begin(), words.end());  // CLI11 takes a vector from its end
   try {
