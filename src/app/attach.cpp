@@ -101,6 +101,7 @@ Result<calibrate::PowerSeries> seen_by(const Run& run, std::vector<std::string>&
 
 struct Log {
   calibrate::PowerSeries power;
+  FinestStep step;
   std::uint64_t passed_over = 0, out_of_order = 0;
   bool half_line = false;
 };
@@ -122,6 +123,7 @@ Result<Log> read_log(const Meter& meter) {
     if (!log.power.at_s.empty() && *reading.time_s <= log.power.at_s.back()) return void(++log.out_of_order);
     log.power.at_s.push_back(*reading.time_s);
     log.power.value.push_back(*reading.watts);
+    log.step.see(reading.watts_step);
   });
   log.passed_over = parser.passed_over();
   log.half_line = parser.half_line_left();
@@ -189,6 +191,7 @@ Amendment amendment_of(const Run& run, const Meter& meter, const Log& log, const
   Channel channel = meter_channel(meter, "line-meter", "power", Measure::power, alone);
   channel.id = {channel_id};
   channel.scale = 1e-3;
+  channel.resolution = log.step.in_counts(1000);
   channel.update_period = 2 * period;
   amendment.group = {GroupId{group_id}, "attached-" + meter.name, period, {channel.id}};
   amendment.channels = {std::move(channel)};

@@ -170,19 +170,33 @@ std::optional<LineReading> LineParser::parse_csv(std::string_view line) {
   if (!map_.sound.empty() && !header_.empty())
     if (const auto sound = field_of(map_.sound); sound && *sound != "true" && *sound != "True" && *sound != "1")
       return std::nullopt;
-  return reading_of([&](const std::string& column) -> std::optional<double> {
+  return reading_of([&](const std::string& column) {
     const auto field = field_of(column);
-    return field ? parse_finite(*field) : std::nullopt;
+    return field ? number_in(*field) : std::nullopt;
   });
 }
 
 std::optional<LineReading> LineParser::parse_json(std::string_view line) const {
   const auto json = JsonNumbers::parse(line);
   if (!json) return std::nullopt;
-  return reading_of([&](const std::string& path) -> std::optional<double> {
-    if (const auto number = json->number(path)) return number;
-    return parse_finite(json->text(path));  // "12.3": some write numbers as texts
+  return reading_of([&](const std::string& path) -> std::optional<Number> {
+    if (const auto number = json->number(path)) {
+      const JsonScalar* scalar = json->find(path);
+      return Number{*number, scalar != nullptr && scalar->decimals >= 0 ? std::pow(10.0, -scalar->decimals) : 0};
+    }
+    return number_in(json->text(path));  // "12.3": some write numbers as texts
   });
+}
+
+std::optional<LineParser::Number> LineParser::number_in(std::string_view text) {
+  const auto value = parse_finite(text);
+  if (!value) return std::nullopt;
+  const std::size_t exponent_at = std::min(text.find_first_of("eE"), text.size());
+  const std::size_t point = std::min(text.find('.'), exponent_at);
+  const auto decimals = static_cast<double>(exponent_at - std::min(point + 1, exponent_at));
+  const auto exponent =
+      exponent_at < text.size() ? parse_finite(text.substr(exponent_at + 1)) : std::optional<double>(0);
+  return Number{*value, exponent ? std::pow(10.0, std::clamp(*exponent, -300.0, 300.0) - decimals) : 0};
 }
 
 std::optional<LineReading> LineParser::reading_of(const Lookup& number) const {
@@ -190,26 +204,32 @@ std::optional<LineReading> LineParser::reading_of(const Lookup& number) const {
   if (!map_.time.empty()) {
     const auto time = number(map_.time);
     if (!time) return std::nullopt;
-    reading.time_s = seconds_of(*time);
+    reading.time_s = seconds_of(time->value);
   }
   if (!map_.watts.empty()) {
-    double sum = 0;
+    double sum = 0, step = 0;
     for (const std::string& column : map_.watts) {
       const auto watts = number(column);
       if (!watts) return std::nullopt;
-      sum += *watts;
+      sum += watts->value;
+      step += watts->step;
     }
     reading.watts = sum * map_.factor;
+    reading.watts_step = step * std::abs(map_.factor);
   } else if (!map_.volts.empty()) {
     const auto volts = number(map_.volts), amps = number(map_.amps);
     if (!volts || !amps) return std::nullopt;
-    reading.watts = *volts * *amps * map_.factor;
+    reading.watts = volts->value * amps->value * map_.factor;
+    reading.watts_step =
+        (volts->step * std::abs(amps->value) + amps->step * std::abs(volts->value)) * std::abs(map_.factor);
   }
   if (map_.energy()) {
     const auto energy = number(map_.joules.empty() ? map_.kwh : map_.joules);
     if (!energy) return std::nullopt;
     // The factor is the power's where both are named.
-    reading.joules = *energy * (map_.kwh.empty() ? 1 : joules_per_kwh) * (map_.power() ? 1 : map_.factor);
+    const double unit = (map_.kwh.empty() ? 1 : joules_per_kwh) * (map_.power() ? 1 : map_.factor);
+    reading.joules = energy->value * unit;
+    reading.joules_step = energy->step * std::abs(unit);
   }
   constexpr double most = 1e12;  // what is larger is no meter's
   const auto sane = [](const std::optional<double>& value, double limit) {

@@ -5,6 +5,7 @@
 // Source of the OmegaWatt columns: recordings of wattmetre-read (#timestamp,#frame_is_ok,#U1…,#current1…,#activepow1…).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -37,6 +38,20 @@ struct LineMap {
 
 struct LineReading {
   std::optional<double> time_s, watts, joules;
+  double watts_step = 0, joules_step = 0;  // of the last decimals that the line has; 0: not known
+};
+
+// The finest that lines have shown: who writes 100 and then 100.5 has a step of 0.5 at most.
+class FinestStep {
+ public:
+  void see(double step) noexcept {
+    if (step > 0) step_ = step_ > 0 ? std::min(step_, step) : step;
+  }
+  // In counts of which `counts` make one unit; at least one count, where nothing is known too.
+  [[nodiscard]] double in_counts(double counts) const noexcept { return std::max(1.0, step_ * counts); }
+
+ private:
+  double step_ = 0;
 };
 
 class LineParser {
@@ -56,7 +71,12 @@ class LineParser {
   [[nodiscard]] std::optional<LineReading> parse_json(std::string_view line) const;
   [[nodiscard]] bool take_header(const std::vector<std::string_view>& fields);
   [[nodiscard]] std::vector<std::string> columns() const;
-  using Lookup = std::function<std::optional<double>(const std::string&)>;
+  struct Number {
+    double value = 0;
+    double step = 0;  // of its last decimal; 0: not known
+  };
+  [[nodiscard]] static std::optional<Number> number_in(std::string_view text);
+  using Lookup = std::function<std::optional<Number>(const std::string&)>;
   [[nodiscard]] std::optional<LineReading> reading_of(const Lookup& number) const;
 
   LineMap map_;

@@ -119,13 +119,16 @@ class LineMeter final : public Sensor, public Interruptible {
   std::vector<Channel> channels_;
   Duration silence_ = shortest_silence;
   Drop drop_;
-  Left left_, seen_;  // the thread's; the tick's
+  Left left_, seen_;                     // the thread's; the tick's
+  FinestStep watts_step_, joules_step_;  // of the lines heard so far; told of those that came before the first tick
   std::mutex mutex_;
   std::optional<Error> trouble_;
   std::thread thread_;
 };
 
 void LineMeter::take(const LineReading& reading, Instant at) {
+  watts_step_.see(reading.watts_step);
+  joules_step_.see(reading.joules_step);
   if (reading.watts) {
     left_.newest = std::llround(*reading.watts * watt_counts);
     left_.sum += left_.newest;
@@ -199,15 +202,16 @@ Result<void> LineMeter::begin(bool alone) {
                 meter_.address, "Say which column is what:  #watts=2  (`prony help meters`)");
   const Duration period = times > 1 ? Duration{(last - first).ns / static_cast<std::int64_t>(times - 1)} : Duration{};
   silence_ = std::max(shortest_silence, 5 * period);
-  const auto add = [&](std::string_view what, Measure measure, double counts) {
+  const auto add = [&](std::string_view what, Measure measure, double counts, const FinestStep& step) {
     Channel channel = meter_channel(meter_, "line-meter", what, measure, alone);
     channel.id = {static_cast<std::uint32_t>(channels_.size())};
     channel.scale = 1 / counts;
+    channel.resolution = step.in_counts(counts);
     channel.update_period = 2 * period;  // as long as one line may be in coming
     channels_.push_back(std::move(channel));
   };
-  if (parser_.map().power()) add("power", Measure::power, watt_counts);
-  if (parser_.map().energy()) add("energy", Measure::energy, joule_counts);
+  if (parser_.map().power()) add("power", Measure::power, watt_counts, watts_step_);
+  if (parser_.map().energy()) add("energy", Measure::energy, joule_counts, joules_step_);
   if (channels_.size() == 2) channels_[1].coverage_known = false;  // the same joules again
   thread_ = std::thread([this] { listen(); });
   ::pthread_setname_np(thread_.native_handle(), "prony-meter");

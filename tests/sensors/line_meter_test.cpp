@@ -152,6 +152,28 @@ TEST(LineMeterSensor, TheMeanOfTheLinesSinceTheLastTickIsItsPower) {
   EXPECT_EQ(reading[0].quality, Quality::gap);  // silent for a minute: not 60 W for a minute
 }
 
+// Bug: a meter that prints whole watts is believed to a milliwatt: 400.251 ± 0.005 J of 401.8.
+TEST(LineMeterSensor, ItsStepIsThatOfTheDecimalsThatItsLinesHave) {
+  const auto step_w = [](const char* lines, const char* meter) {
+    Listening room;
+    const auto probe = room.open(lines, meter);
+    EXPECT_TRUE(probe.sensor) << lines;
+    if (!probe.sensor) return -1.0;
+    const Channel& channel = probe.sensor->channels().back();
+    return channel.resolution * channel.scale;
+  };
+  EXPECT_DOUBLE_EQ(step_w("1,100\n1,101\n", "exec:p#watts=2"), 1);
+  EXPECT_DOUBLE_EQ(step_w("1,100\n1,100.5\n1,101\n", "exec:p#watts=2"), 0.1);  // the most that it shows
+  EXPECT_DOUBLE_EQ(step_w("1,100.12345\n", "exec:p#watts=2"), 0.001);          // no finer than a count
+  EXPECT_DOUBLE_EQ(step_w("x,12345\n", "exec:p#watts=2,factor=0.01"), 0.01);
+  EXPECT_DOUBLE_EQ(step_w("3,4\n", "exec:p#watts=1+2"), 2);
+  EXPECT_DOUBLE_EQ(step_w("230,x,0.5\n", "exec:p#volts=1,amps=3"), 0.5 + 23);
+  EXPECT_DOUBLE_EQ(step_w("1.25e2\n", "exec:p#watts=1"), 1);
+  EXPECT_DOUBLE_EQ(step_w("{\"p\": 100.25}\n{\"p\": 7}\n", "exec:p#watts=p"), 0.01);
+  EXPECT_DOUBLE_EQ(step_w("{\"p\": \"7.5\"}\n", "exec:p#watts=p"), 0.1);
+  EXPECT_DOUBLE_EQ(step_w("0.002\n", "exec:p#kwh=1"), 3600);
+}
+
 TEST(LineMeterSensor, ACounterIsReadAsACounterAndItsPowerBesideIsTheHeadline) {
   Listening room;
   const auto probe = room.open("1.5,10\n1.6,20\n", "exec:p#kwh=1,watts=2");
