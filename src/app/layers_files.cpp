@@ -8,6 +8,7 @@
 #include "app/file_source.hpp"
 #include "app/layers_nsys.hpp"
 #include "base/text.hpp"
+#include "layers/layer_table.hpp"
 #include "layers/power_facts.hpp"
 
 namespace prony::app {

@@ -50,47 +50,6 @@ TEST(TegrastatsLogs, HaveMeanPowersOfTheirRailsWithAndWithoutUnits) {
   EXPECT_THAT(read->notes, Contains(HasSubstr("1 lines without power")));
 }
 
-TEST(Tables, AnyCsvThatNamesLayersAndTheUnitOfTheirTimesIsRead) {
-  for (const auto& [header, unit] : {std::pair<const char*, double>{"layer_name,type,time_ms", 1.0},
-                                     {"name,op,duration_us", 1e-3},
-                                     {"layer,op_type,ns", 1e-6},
-                                     {"layer,type,time_s", 1e3}}) {
-    const std::string text = std::string(header) + "\n\"a, b\",Conv,3\nc,Relu,1\n\"a, b\",Conv,5\nd,Relu,\n";
-    EXPECT_EQ(kind_of(text), FileKind::table) << header;
-    TextSource source(text);
-    const auto read = read_table(source);
-    ASSERT_TRUE(read) << header;
-    ASSERT_EQ(read->layers.size(), 2u);
-    EXPECT_EQ(read->layers[0].name, "a, b");
-    EXPECT_EQ(read->layers[0].type, "Conv");
-    EXPECT_DOUBLE_EQ(read->layers[0].ms[1], 5 * unit);
-    EXPECT_THAT(read->notes, Contains(HasSubstr("1 rows without a time")));
-  }
-  for (const char* text : {"layer,time\na,1\n", "layer,time_ms\na,x\n", "layer,time_ms\na,-1\n", "layer,time_ms\n",
-                           "layer,time_ms\n\"a,1\n"}) {
-    TextSource source(text);
-    EXPECT_FALSE(read_table(source)) << text;
-  }
-}
-
-// Kills: predictions that pass for a recording.
-TEST(Tables, EdgeProfilersPredictionsAreReadAndSaidToBePredicted) {
-  const std::string text =
-      "power_prediction,runtime_prediction,layer_name,layer_type\n4.25,0.0528,/conv1/Conv,convolutional\n"
-      "4.5,0.0143,/maxpool/MaxPool,pooling\n";
-  EXPECT_EQ(kind_of(text), FileKind::table);
-  TextSource source(text);
-  const auto read = read_table(source);
-  ASSERT_TRUE(read);
-  EXPECT_EQ(read->kind, "EdgeProfiler predictions");
-  ASSERT_EQ(read->layers.size(), 2u);
-  EXPECT_EQ(read->layers[1].name, "/maxpool/MaxPool");
-  EXPECT_EQ(read->layers[1].type, "pooling");
-  EXPECT_DOUBLE_EQ(read->layers[1].ms.front(), 0.0143);
-  EXPECT_DOUBLE_EQ(*read->layers[0].told_w, 4.25);
-  EXPECT_THAT(read->notes, Contains(HasSubstr("nothing in it was measured")));
-}
-
 TEST(TracedKernels, StandUnderTheRangeInWhichTheyWereLaunchedOrUnderTheirOwnName) {
   const std::vector<TracedKernel> kernels{
       {"gemm", "conv1", 0, 1000}, {"copy", "", 1000, 3000}, {"gemm", "conv1", 5000, 7000}, {"x", "", 9, 8}};
