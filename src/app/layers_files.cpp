@@ -197,6 +197,7 @@ Recording together(const std::vector<LayerFile>& files) {
     if (!file.recording.layers.empty() && with_layers++ == 0) {
       all.layers = file.recording.layers;
       all.kind = file.recording.kind;
+      all.of_calls = file.recording.of_calls;
       all.notes.push_back("layers are those of " + file.path);
     }
     if (!file.recording.inference_ms.empty() && with_whole++ == 0) all.inference_ms = file.recording.inference_ms;

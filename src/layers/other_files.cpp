@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <unordered_map>
 
 #include "base/text.hpp"
 #include "layers/edgeprofiler.hpp"
@@ -235,21 +236,30 @@ Result<Recording> recording_of_kernels(std::span<const TracedKernel> kernels) {
   LayersByName names;
   Recording recording;
   recording.kind = "Nsight Systems trace";
+  recording.of_calls = true;
+  std::unordered_map<std::uint64_t, std::size_t> calls;  // ranges that were met, and which time of its layer each is
   std::size_t without = 0, backwards = 0;
   for (const TracedKernel& kernel : kernels) {
     if (kernel.end_ns < kernel.begin_ns) {
       ++backwards;
       continue;
     }
-    without += kernel.range.empty();
-    const auto layer =
-        names.at(kernel.range.empty() ? kernel.kernel : kernel.range, kernel.range.empty() ? "kernel" : "range");
+    const bool loose = kernel.call == 0;
+    without += loose;
+    const auto layer = names.at(loose ? kernel.kernel : kernel.range, loose ? "kernel" : "range");
     if (!layer) return Unexpected<Error>(layer.error());
-    (*layer)->ms.push_back(static_cast<double>(kernel.end_ns - kernel.begin_ns) * 1e-6);
+    std::vector<double>& times = (*layer)->ms;
+    const double ms = static_cast<double>(kernel.end_ns - kernel.begin_ns) * 1e-6;
+    const auto [at, fresh] = loose ? std::pair(calls.end(), true) : calls.try_emplace(kernel.call, times.size());
+    if (fresh)
+      times.push_back(ms);
+    else
+      times[at->second] += ms;
   }
   recording.layers = std::move(names.layers);
   recording.notes.push_back(
-      "a time is that of one kernel on the device; a layer of several kernels has several for each inference");
+      "a time is that of all kernels launched in a range, added up on the device: gaps between them are not in it, "
+      "and those that ran at once count each");
   if (without > 0)
     recording.notes.push_back(std::to_string(without) + " of " + std::to_string(kernels.size()) +
                               " kernels were launched in no named range: they stand by their own names (TensorRT names "

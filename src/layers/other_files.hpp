@@ -48,9 +48,11 @@ enum class FileKind : std::uint8_t {
 
 // One kernel of a trace, and the innermost named range in which it was launched.
 struct TracedKernel {
-  std::string kernel, range;  // range "": none
+  std::string kernel, range;
+  std::uint64_t call = 0;  // which range of the trace that is: one for each time it was entered; 0: launched in none
   std::int64_t begin_ns = 0, end_ns = 0;
 };
+// The kernels of a range that was entered once are one time of it, added up; a kernel in no range is a time of its own.
 [[nodiscard]] Result<Recording> recording_of_kernels(std::span<const TracedKernel> kernels);
 
 }  // namespace prony::layers

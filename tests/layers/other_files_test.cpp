@@ -52,7 +52,7 @@ TEST(TegrastatsLogs, HaveMeanPowersOfTheirRailsWithAndWithoutUnits) {
 
 TEST(TracedKernels, StandUnderTheRangeInWhichTheyWereLaunchedOrUnderTheirOwnName) {
   const std::vector<TracedKernel> kernels{
-      {"gemm", "conv1", 0, 1000}, {"copy", "", 1000, 3000}, {"gemm", "conv1", 5000, 7000}, {"x", "", 9, 8}};
+      {"gemm", "conv1", 1, 0, 1000}, {"copy", "", 0, 1000, 3000}, {"gemm", "conv1", 2, 5000, 7000}, {"x", "", 0, 9, 8}};
   const auto read = recording_of_kernels(kernels);
   ASSERT_TRUE(read);
   ASSERT_EQ(read->layers.size(), 2u);
@@ -60,6 +60,41 @@ TEST(TracedKernels, StandUnderTheRangeInWhichTheyWereLaunchedOrUnderTheirOwnName
   EXPECT_EQ(read->layers[1].name, "copy");
   EXPECT_THAT(read->notes, Contains(HasSubstr("1 kernels end before they begin")));
   EXPECT_FALSE(recording_of_kernels({}));
+}
+
+// Kills: the mean of a layer's kernels for its time.
+TEST(TracedKernels, OfOneRangeAreAddedUpAndSharesAreOfAllTimes) {
+  std::vector<TracedKernel> kernels;
+  std::int64_t at = 0;
+  std::uint64_t call = 0;
+  const auto add = [&](const char* name, const char* range, std::uint64_t of, std::int64_t ns) {
+    kernels.push_back({name, range, of, at, at + ns});
+    at += ns + 10;
+  };
+  for (int inference = 0; inference < 10; ++inference) {
+    for (const auto& [range, ns] : {std::pair<const char*, std::int64_t>{"conv1", 100'000}, {"fc", 50'000}}) {
+      ++call;
+      add("a", range, call, ns);
+      add("b", range, call, ns);
+    }
+    add("loose", "", 0, 5'000);
+    add("loose", "", 0, 5'000);
+  }
+  auto read = recording_of_kernels(kernels);
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->layers.size(), 3U);
+  EXPECT_EQ(read->layers[0].ms.size(), 10U);
+  EXPECT_NEAR(*mean_ms(read->layers[0]), 0.2, 1e-12);
+  EXPECT_NEAR(*mean_ms(read->layers[1]), 0.1, 1e-12);
+  const auto shares = shares_of(*read);
+  EXPECT_NEAR(*shares[0], 0.2 / 0.31, 1e-12);
+  EXPECT_NEAR(*shares[2], 0.01 / 0.31, 1e-12);
+  // Twice in an inference: the means do not add up to one.
+  read->inference_ms = {0.4};
+  EXPECT_FALSE(unattributed(*read));
+  read->layers.pop_back();
+  ASSERT_TRUE(unattributed(*read));
+  EXPECT_NEAR(unattributed(*read)->ms(), 0.1, 1e-12);
 }
 
 TEST_F(PublishedRecordings, EveryFileIsKnownForWhatItIsByHowItBegins) {
