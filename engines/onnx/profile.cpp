@@ -86,6 +86,7 @@ class Reader {
   Profile finish() {
     if (events_ >= most_profile_events) problem_ = "more events than ONNX Runtime keeps: ask for fewer runs";
     profile_.problem = problem_;
+    keep_timed_nodes();
     return std::move(profile_);
   }
 
@@ -103,6 +104,22 @@ class Reader {
       one.nodes.push_back({event.node, event.begin, event.duration});
     pending_.clear();
     profile_.runs.push_back(std::move(one));
+  }
+
+  // A node whose every event was within an If, a Loop or a Scan has no time of its own: no row of "0 s".
+  void keep_timed_nodes() {
+    std::vector<bool> timed(profile_.nodes.size());
+    for (const ProfiledRun& run : profile_.runs)
+      for (const NodeTime& one : run.nodes) timed[one.node] = true;
+    std::vector<std::size_t> place(profile_.nodes.size());
+    std::vector<ProfiledNode> kept;
+    for (std::size_t i = 0; i < place.size(); ++i) {
+      place[i] = kept.size();
+      if (timed[i]) kept.push_back(std::move(profile_.nodes[i]));
+    }
+    profile_.nodes = std::move(kept);
+    for (ProfiledRun& run : profile_.runs)
+      for (NodeTime& one : run.nodes) one.node = place[one.node];
   }
 
   Profile profile_;

@@ -25,7 +25,7 @@ struct ProfiledRun {
 };
 
 struct Profile {
-  std::vector<ProfiledNode> nodes;  // each once, in the order of their first execution
+  std::vector<ProfiledNode> nodes;  // each once that has a time in some run, in the order of their first
   std::vector<ProfiledRun> runs;
   std::size_t nested = 0;  // events within control nodes
   std::string problem;     // why it is not whole; empty: it is

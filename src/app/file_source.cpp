@@ -15,6 +15,11 @@ Result<FileSource> FileSource::open(const std::string& path) {
   struct stat facts{};
   if (::fstat(fd->get(), &facts) != 0) return Unexpected<Error>(error_from_errno(errno, path));
   if (!S_ISREG(facts.st_mode)) return fail(ErrorCode::malformed, "is no ordinary file", path);
+  // Spreadsheets of other systems write a mark of three bytes before the text. No recording begins with it otherwise.
+  char mark[3] = {};
+  if (::pread(fd->get(), mark, sizeof mark, 0) == sizeof mark &&
+      std::string_view(mark, sizeof mark) == byte_order_mark && ::lseek(fd->get(), sizeof mark, SEEK_SET) < 0)
+    return Unexpected<Error>(error_from_errno(errno, path, "cannot read"));
   return FileSource(std::move(*fd), path);
 }
 

@@ -1,13 +1,17 @@
-// A file read a piece at a time, for readers of recordings. Thread promise: one thread at a time.
+// A file read a piece at a time, for readers of recordings; a byte order mark at its begin is passed over. Thread
+// promise: one thread at a time.
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/fd.hpp"
 #include "base/result.hpp"
 #include "layers/byte_source.hpp"
 
 namespace prony::app {
+
+inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";  // of UTF-8
 
 class FileSource final : public layers::ByteSource {
  public:

@@ -8,6 +8,7 @@
 #include "app/file_source.hpp"
 #include "app/layers_nsys.hpp"
 #include "base/text.hpp"
+#include "layers/layer_table.hpp"
 #include "layers/power_facts.hpp"
 
 namespace prony::app {
@@ -166,12 +167,20 @@ Result<void> read_by_kind(LayerFile& file, layers::ByteSource& source) {
               "`prony layers import --help` lists them; a CSV needs columns layer_name and time_ms (or _us, _ns, _s).");
 }
 
+// Training data of a network are a table for each kind of layer, in one folder.
+bool of_one_training(const LayerFile& first, const LayerFile& second) {
+  return first.kind == FileKind::training && second.kind == FileKind::training &&
+         std::filesystem::path(first.path).parent_path() == std::filesystem::path(second.path).parent_path();
+}
+
 }  // namespace
 
 Result<layers::Engine> read_engine_file(const std::string& path) {
   const auto text = read_whole_file(path, largest_engine);
   if (!text) return Unexpected<Error>(text.error());
-  auto engine = layers::read_engine(*text);
+  std::string_view document = *text;
+  if (document.starts_with(byte_order_mark)) document.remove_prefix(byte_order_mark.size());
+  auto engine = layers::read_engine(document);
   if (!engine) return Unexpected<Error>(at(engine.error(), path));
   return engine;
 }
@@ -192,11 +201,19 @@ Recording together(const std::vector<LayerFile>& files) {
   Recording all;
   std::unordered_map<std::string, std::string> types;
   std::size_t with_layers = 0, with_whole = 0;
+  const LayerFile* first = nullptr;
+  std::string taken;
   for (const LayerFile& file : files) {
-    if (!file.recording.layers.empty() && with_layers++ == 0) {
+    if (first != nullptr && of_one_training(*first, file)) {
+      all.layers.insert(all.layers.end(), file.recording.layers.begin(), file.recording.layers.end());
+      taken += ", " + file.path;
+      with_layers += !file.recording.layers.empty();
+    } else if (!file.recording.layers.empty() && with_layers++ == 0) {
       all.layers = file.recording.layers;
       all.kind = file.recording.kind;
-      all.notes.push_back("layers are those of " + file.path);
+      all.of_calls = file.recording.of_calls;
+      first = &file;
+      taken = file.path;
     }
     if (!file.recording.inference_ms.empty() && with_whole++ == 0) all.inference_ms = file.recording.inference_ms;
     if (!file.engine) continue;
@@ -204,7 +221,7 @@ Recording together(const std::vector<LayerFile>& files) {
     for (std::size_t i = 0; i < file.engine->types.size(); ++i)
       types[file.engine->network.layers[i].name] = file.engine->types[i];
   }
-  if (with_layers < 2) all.notes.clear();
+  if (with_layers > 1) all.notes.push_back("layers are those of " + taken);
   if (with_whole > 1) {
     all.inference_ms.clear();
     all.notes.push_back(std::to_string(with_whole) +
@@ -213,6 +230,10 @@ Recording together(const std::vector<LayerFile>& files) {
   }
   for (layers::LayerTimes& layer : all.layers)
     if (const auto type = types.find(layer.name); layer.type.empty() && type != types.end()) layer.type = type->second;
+  if (const auto rest = unattributed(all); rest && rest->ms() < 0)
+    all.notes.push_back(
+        "(unattributed) is below zero: layers and end to end were timed in runs of their own, and a profiler slows "
+        "layers down");
   return all;
 }
 

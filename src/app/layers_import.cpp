@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "app/common.hpp"
 #include "app/layers_files.hpp"
@@ -125,39 +126,64 @@ Result<std::vector<LayerFile>> read_paths(const std::vector<std::string>& paths)
   return files;
 }
 
+// EdgeProfiler's raw files as they are written: each once. What came second for one place is named, never written over.
+class RawFiles {
+ public:
+  Result<void> text(const std::string& path, const std::string& content, const LayerFile& from) {
+    return taken(path, from) ? Result<void>() : write_file(path, content);
+  }
+  // Byte for byte: a log is long.
+  Result<void> copy(const std::string& path, const LayerFile& from) {
+    std::error_code code;
+    if (taken(path, from) || std::filesystem::equivalent(path, from.path, code)) return {};
+    std::filesystem::copy_file(from.path, path, std::filesystem::copy_options::overwrite_existing, code);
+    if (code) return Unexpected<Error>(error_from_errno(code.value(), path, "cannot copy " + from.path));
+    return {};
+  }
+  [[nodiscard]] std::size_t count() const { return written_.size(); }
+
+ private:
+  bool taken(const std::string& path, const LayerFile& from) {
+    if (written_.insert(path).second) return false;
+    print_note("not written: " + from.path + ", for " + path + " is of another recording already");
+    return true;
+  }
+  std::set<std::string> written_;
+};
+
 // What the recordings hold of EdgeProfiler's raw files, written as it writes them.
 Result<std::size_t> write_raw(const ImportCommand& command, const std::vector<LayerFile>& files) {
-  const std::string folder = command.raw + "/" + command.name;
+  const std::string folder = command.raw + "/" + command.name, profiling = folder + "/trt_profiling/";
   std::error_code code;
-  std::filesystem::create_directories(folder + "/trt_profiling", code);
+  std::filesystem::create_directories(profiling, code);
   if (code) return Unexpected<Error>(error_from_errno(code.value(), folder, "cannot make the folder"));
-  std::size_t written_files = 0;
-  const auto put = [&](const std::string& path, const std::string& text) -> Result<void> {
-    ++written_files;
-    return write_file(path, text);
-  };
+  RawFiles raw;
   for (const LayerFile& file : files) {
     Result<void> written;
-    if (file.idle) written = put(command.raw + "/idling_power.json", layers::idle_power_json(*file.idle));
-    if (file.benchmark)
-      written = put(folder + "/" + command.name + "_tensorrt.json", layers::benchmark_json(*file.benchmark));
-    if (file.kind == layers::FileKind::engine) {
+    const bool single = !file.recording.layers.empty() && !file.recording.layers.front().ms.empty() && !file.mapping;
+    if (file.idle) {
+      written = raw.text(command.raw + "/idling_power.json", layers::idle_power_json(*file.idle), file);
+    } else if (file.benchmark) {
+      written = raw.text(folder + "/" + command.name + "_tensorrt.json", layers::benchmark_json(*file.benchmark), file);
+    } else if (file.kind == layers::FileKind::engine) {
       const auto text = read_whole_file(file.path, 256u << 20);
       if (!text) return Unexpected<Error>(text.error());
-      written = put(folder + "/trt_profiling/trt_engine_info.json", *text);
-    }
-    const bool single = !file.recording.layers.empty() && !file.recording.layers.front().ms.empty() && !file.mapping;
-    if (single) {
+      written = raw.text(profiling + "trt_engine_info.json", *text, file);
+    } else if (file.kind == layers::FileKind::power_log) {
+      written = raw.copy(folder + "/" + command.name + "_power_log.log", file);
+    } else if (single) {
       std::string text;
       written = layers::write_layer_latencies(file.recording, [&](std::string_view piece) -> Result<void> {
         text += piece;
         return {};
       });
-      if (written) written = put(folder + "/trt_profiling/trt_layer_latency.json", text);
+      if (written) written = raw.text(profiling + "trt_layer_latency.json", text, file);
+    } else {
+      print_note("not written: " + file.path + ": raw data have no place for it (" + file.recording.kind + ")");
     }
     if (!written) return Unexpected<Error>(written.error());
   }
-  return written_files;
+  return raw.count();
 }
 
 int run_import(const ImportCommand& command) {

@@ -18,6 +18,7 @@ constexpr std::size_t most_kernels = 20'000'000;
 struct NamedRange {
   std::int64_t begin_ns = 0, end_ns = 0;
   std::string text;
+  std::uint64_t number = 0;  // from 1, of all threads
 };
 // By thread, sorted by beginning.
 using RangesOfThreads = std::map<std::int64_t, std::vector<NamedRange>>;
@@ -45,7 +46,8 @@ Result<RangesOfThreads> ranges_of(Database& database) {
     if (!row) return Unexpected<Error>(row.error());
     if (!*row) return ranges;
     if (++count > most_kernels) return fail(ErrorCode::full, "more than 20 million ranges");
-    if (!rows->is_null(3)) ranges[rows->integer(0)].push_back({rows->integer(1), rows->integer(2), rows->text(3)});
+    if (!rows->is_null(3))
+      ranges[rows->integer(0)].push_back({rows->integer(1), rows->integer(2), rows->text(3), count});
   }
 }
 
@@ -53,7 +55,8 @@ Result<RangesOfThreads> ranges_of(Database& database) {
 class Innermost {
  public:
   explicit Innermost(const RangesOfThreads& ranges) : ranges_(ranges) {}
-  std::string at(std::int64_t thread, std::int64_t ns) {
+  // Null: none. Valid as long as the ranges are.
+  const NamedRange* at(std::int64_t thread, std::int64_t ns) {
     if (thread != thread_ || of_ == nullptr) {
       const auto found = ranges_.find(thread);
       of_ = found == ranges_.end() ? &none_ : &found->second;
@@ -65,8 +68,8 @@ class Innermost {
     while (!open_.empty() && (*of_)[open_.back()].end_ns < ns) open_.pop_back();
     // Ranges of one thread nest, but need not: one that is over may lie below one that is not.
     for (std::size_t i = open_.size(); i > 0; --i)
-      if ((*of_)[open_[i - 1]].end_ns >= ns) return (*of_)[open_[i - 1]].text;
-    return {};
+      if ((*of_)[open_[i - 1]].end_ns >= ns) return &(*of_)[open_[i - 1]];
+    return nullptr;
   }
 
  private:
@@ -77,6 +80,26 @@ class Innermost {
   std::size_t next_ = 0;
   std::vector<std::size_t> open_;
 };
+
+// Correlations are numbered by each process for itself: with several processes a kernel belongs to the launch of its
+// own. Whether kernels say of which process they are; an error where they would have to and do not.
+Result<bool> kernels_tell_processes(Database& database, const std::string& path) {
+  auto column =
+      database.prepare("SELECT 1 FROM pragma_table_info('CUPTI_ACTIVITY_KIND_KERNEL') WHERE name = 'globalPid'");
+  if (!column) return Unexpected<Error>(column.error());
+  const auto there = column->step();
+  if (!there || *there) return there;
+  auto several = database.prepare(
+      "SELECT 1 FROM (SELECT min(globalTid >> 24) AS least, max(globalTid >> 24) AS most FROM "
+      "CUPTI_ACTIVITY_KIND_RUNTIME) WHERE least < most");
+  if (!several) return Unexpected<Error>(several.error());
+  const auto found = several->step();
+  if (!found) return Unexpected<Error>(found.error());
+  if (*found)
+    return fail(ErrorCode::malformed, "is of several processes, and its kernels do not say of which", path,
+                "Export it again with a newer nsys, or trace one process.");
+  return false;
+}
 
 }  // namespace
 
@@ -92,9 +115,13 @@ Result<layers::Recording> read_nsys(const std::string& path) {
   }
   const auto ranges = ranges_of(*database);
   if (!ranges) return Unexpected<Error>(ranges.error());
+  const auto processes = kernels_tell_processes(*database, path);
+  if (!processes) return Unexpected<Error>(processes.error());
   auto rows = database->prepare(
-      "SELECT coalesce(r.globalTid, 0), coalesce(r.start, k.start), k.start, k.end, coalesce(s.value, '') "
-      "FROM CUPTI_ACTIVITY_KIND_KERNEL k LEFT JOIN CUPTI_ACTIVITY_KIND_RUNTIME r ON r.correlationId = k.correlationId "
+      std::string("SELECT coalesce(r.globalTid, 0), coalesce(r.start, k.start), k.start, k.end, coalesce(s.value, '') "
+                  "FROM CUPTI_ACTIVITY_KIND_KERNEL k LEFT JOIN CUPTI_ACTIVITY_KIND_RUNTIME r ON r.correlationId = "
+                  "k.correlationId ") +
+      (*processes ? "AND (r.globalTid >> 24) = (k.globalPid >> 24) " : "") +
       "LEFT JOIN StringIds s ON s.id = k.shortName ORDER BY 1, 2, 3");
   if (!rows) return Unexpected<Error>(rows.error());
   Innermost innermost(*ranges);
@@ -104,8 +131,9 @@ Result<layers::Recording> read_nsys(const std::string& path) {
     if (!row) return Unexpected<Error>(row.error());
     if (!*row) break;
     if (kernels.size() == most_kernels) return fail(ErrorCode::full, "more than 20 million kernels", path);
-    kernels.push_back(
-        {rows->text(4), innermost.at(rows->integer(0), rows->integer(1)), rows->integer(2), rows->integer(3)});
+    const NamedRange* range = innermost.at(rows->integer(0), rows->integer(1));
+    kernels.push_back({rows->text(4), range == nullptr ? std::string() : range->text,
+                       range == nullptr ? 0 : range->number, rows->integer(2), rows->integer(3)});
   }
   std::ranges::sort(kernels, {}, &layers::TracedKernel::begin_ns);
   return layers::recording_of_kernels(kernels);

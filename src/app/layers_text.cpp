@@ -45,17 +45,11 @@ std::string window_text(const NetworkLayer* layer) {
   return out;
 }
 
-std::optional<double> whole_ms_of(const Recording& all) {
-  double sum = 0;
-  for (const LayerTimes& layer : all.layers) sum += mean_ms(layer).value_or(0);
-  if (sum <= 0) return std::nullopt;
-  return sum;
-}
-
 void add_rows(layout::TextTable& table, const Recording& all) {
   const auto shapes = shapes_of(all);
-  const auto whole = whole_ms_of(all);
-  for (const LayerTimes& layer : all.layers) {
+  const auto shares = shares_of(all);
+  for (std::size_t i = 0; i < all.layers.size(); ++i) {
+    const LayerTimes& layer = all.layers[i];
     const auto spread = layers::spread_of(layer.ms);
     const auto mean = mean_ms(layer);
     const NetworkLayer* shape = shape_of(shapes, layer.name);
@@ -67,7 +61,7 @@ void add_rows(layout::TextTable& table, const Recording& all) {
          : layer.runs ? std::to_string(*layer.runs)
                       : std::string(),
          number_text(mean, 4), number_text(median, 4), spread ? number_text(spread->deviation, 4) : std::string(),
-         whole && mean ? format_fixed(100 * *mean / *whole, 1) : std::string(), number_text(layer.told_w, 3)});
+         shares[i] ? format_fixed(100 * *shares[i], 1) : std::string(), number_text(layer.told_w, 3)});
   }
 }
 
@@ -137,7 +131,9 @@ std::string layers_json(const std::vector<LayerFile>& files, const Recording& al
   document["schema"] = 1;
   ordered_json rows = ordered_json::array();
   const auto shapes = shapes_of(all);
-  for (const LayerTimes& layer : all.layers) {
+  const auto shares = shares_of(all);
+  for (std::size_t i = 0; i < all.layers.size(); ++i) {
+    const LayerTimes& layer = all.layers[i];
     const auto spread = layers::spread_of(layer.ms);
     ordered_json row;
     row["layer"] = layer.name;
@@ -148,6 +144,7 @@ std::string layers_json(const std::vector<LayerFile>& files, const Recording& al
     row["deviation_ms"] = spread ? maybe(spread->deviation) : ordered_json();
     row["least_ms"] = spread ? ordered_json(spread->least) : ordered_json();
     row["most_ms"] = spread ? ordered_json(spread->most) : ordered_json();
+    row["share"] = maybe(shares[i]);
     row["told_w"] = maybe(layer.told_w);
     if (const NetworkLayer* shape = shape_of(shapes, layer.name)) {
       row["kind"] = to_string(shape->kind);
@@ -162,7 +159,7 @@ std::string layers_json(const std::vector<LayerFile>& files, const Recording& al
   document["layers"] = std::move(rows);
   const auto rest = unattributed(all);
   document["end_to_end_ms"] = rest ? ordered_json(rest->whole_ms) : ordered_json();
-  document["layers_together_ms"] = maybe(whole_ms_of(all));
+  document["layers_together_ms"] = maybe(together_ms(all));
   document["unattributed_ms"] = rest ? ordered_json(rest->ms()) : ordered_json();
   document["notes"] = all.notes;
   ordered_json told = ordered_json::array();

@@ -134,7 +134,10 @@ class LatencyReader {
     const bool stamps = orders_.ms_first + orders_.time_first > 0;
     recording_.kind = stamps ? "EdgeProfiler layer latencies with times" : "layer latencies";
     if (json_.was_double_encoded()) notes.push_back("the document is double-encoded: a JSON text that holds JSON");
-    if (orders_.time_first > 0)
+    if (orders_.time_first > 0 && orders_.ms_first > 0)
+      notes.push_back(std::to_string(orders_.time_first) + " pairs are [time, ms], the order of EdgeProfiler's " +
+                      "documentation, and " + std::to_string(orders_.ms_first) + " are [ms, time], that of its code");
+    else if (orders_.time_first > 0)
       notes.push_back("pairs are [time, ms], the order of EdgeProfiler's documentation; its code writes [ms, time]");
     if (stamps)
       notes.push_back(

@@ -7,33 +7,15 @@
 #include <unordered_map>
 
 #include "base/text.hpp"
-#include "layers/csv_line.hpp"
 #include "layers/edgeprofiler.hpp"
 #include "layers/features.hpp"
 #include "layers/flat_objects.hpp"
+#include "layers/layer_table.hpp"
+#include "layers/layers_by_name.hpp"
 
 namespace prony::layers {
 
 namespace {
-
-// Layers by name in the order in which they come.
-class ByName {
- public:
-  Result<LayerTimes*> at(const std::string& name, std::string_view type) {
-    const auto [at, fresh] = places_.try_emplace(name, layers.size());
-    if (fresh) {
-      if (layers.size() >= most_layers) return fail(ErrorCode::full, "more than 100 000 layers");
-      layers.emplace_back();
-      layers.back().name = name;
-      layers.back().type = type;
-    }
-    return &layers[at->second];
-  }
-  std::vector<LayerTimes> layers;
-
- private:
-  std::unordered_map<std::string, std::size_t> places_;
-};
 
 struct NodeEvent {
   double begin_us = 0, us = 0;
@@ -100,47 +82,6 @@ FileKind kind_of_json(std::string_view head) {
   return FileKind::unknown;
 }
 
-constexpr std::array<std::string_view, 3> name_columns{"layer_name", "layer", "name"};
-constexpr std::array<std::string_view, 4> type_columns{"type", "layer_type", "op", "op_type"};
-
-struct TableColumns {
-  std::size_t name = 0, time = 0, type = 0;
-  bool has_type = false;
-  double to_ms = 1;
-  std::optional<std::size_t> predicted_w;  // EdgeProfiler's predictions: milliseconds and watts that nobody measured
-};
-
-std::optional<TableColumns> columns_in(const std::vector<std::string>& head) {
-  const auto place = [&](const auto& words) -> std::optional<std::size_t> {
-    for (std::size_t i = 0; i < head.size(); ++i)
-      if (std::ranges::find(words, std::string_view(trim(head[i]))) != words.end()) return i;
-    return std::nullopt;
-  };
-  TableColumns columns;
-  const auto name = place(name_columns);
-  if (!name) return std::nullopt;
-  columns.name = *name;
-  if (const auto type = place(type_columns)) columns.type = *type, columns.has_type = true;
-  constexpr std::array<std::string_view, 1> predicted_time{"runtime_prediction"}, predicted_power{"power_prediction"};
-  const auto time = place(predicted_time), power = place(predicted_power);
-  if (time && power) {
-    columns.time = *time, columns.predicted_w = *power;
-    return columns;
-  }
-  constexpr std::array<std::pair<std::string_view, double>, 4> units{
-      {{"ms", 1.0}, {"us", 1e-3}, {"ns", 1e-6}, {"s", 1e3}}};
-  for (std::size_t i = 0; i < head.size(); ++i) {
-    const std::string_view word = trim(head[i]);
-    for (const auto& [unit, to_ms] : units)
-      if (word == unit || word.ends_with("_" + std::string(unit))) {
-        columns.time = i;
-        columns.to_ms = to_ms;
-        return columns;
-      }
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 std::string_view to_string(FileKind kind) noexcept {
@@ -188,15 +129,14 @@ FileKind kind_of(std::string_view head) {
   if (StampReader stamps; parse_power_line(line, stamps)) return FileKind::power_log;
   if (line.find("RAM ") != std::string_view::npos && line.find("MB") != std::string_view::npos)
     return FileKind::tegrastats_log;
-  std::vector<std::string> fields;
-  if (line.size() < 4096 && split_csv(line, fields) && columns_in(fields)) return FileKind::table;
+  if (line.size() < 4096 && begins_layer_table(line)) return FileKind::table;
   return FileKind::unknown;
 }
 
 Result<Recording> read_onnxruntime_profile(ByteSource& source) {
   constexpr std::size_t most_events = 20'000'000;
   FlatObjects entries(source);
-  ByName names;
+  LayersByName names;
   std::vector<NodeEvent> events;
   Recording recording;
   recording.kind = "ONNX Runtime profile";
@@ -290,79 +230,36 @@ Result<Recording> read_tegrastats_log(ByteSource& source) {
   return recording;
 }
 
-Result<Recording> read_table(ByteSource& source) {
-  LineReader lines(source);
-  std::string_view line;
-  std::vector<std::string> fields;
-  std::optional<TableColumns> columns;
-  ByName names;
-  Recording recording;
-  std::size_t times = 0, empty = 0;
-  while (true) {
-    const auto more = lines.next(line);
-    if (!more) return Unexpected<Error>(more.error());
-    if (!*more) break;
-    if (trim(line).empty() || trim(line).starts_with('#')) continue;
-    const auto bad = [&](const std::string& what) {
-      return fail(ErrorCode::malformed, "line " + std::to_string(lines.number()) + ": " + what);
-    };
-    if (!split_csv(line, fields)) return bad("a quote is left open");
-    if (!columns) {
-      columns = columns_in(fields);
-      if (!columns)
-        return fail(ErrorCode::malformed, "the first line does not name a layer's name and its time", {},
-                    "Columns: layer_name, time_ms (or …_us, …_ns, …_s), and type where it is known.");
-      continue;
-    }
-    if (fields.size() <= std::max(columns->name, columns->time)) return bad("too few fields");
-    const std::string_view text = trim(fields[columns->time]);
-    if (text.empty()) {
-      ++empty;
-      continue;
-    }
-    const auto value = parse_finite(text);
-    if (!value || *value < 0) return bad("'" + std::string(text.substr(0, 40)) + "' is no time");
-    const auto layer = names.at(fields[columns->name], columns->has_type && columns->type < fields.size()
-                                                           ? std::string_view(fields[columns->type])
-                                                           : std::string_view());
-    if (!layer) return Unexpected<Error>(layer.error());
-    (*layer)->ms.push_back(*value * columns->to_ms);
-    if (columns->predicted_w && *columns->predicted_w < fields.size())
-      (*layer)->told_w = parse_finite(trim(fields[*columns->predicted_w]));
-    if (++times > most_layer_times) return fail(ErrorCode::full, "more than 200 million times");
-  }
-  if (times == 0) return fail(ErrorCode::malformed, "no layer with a time is in the table");
-  recording.kind = columns->predicted_w ? "EdgeProfiler predictions" : "table of layers";
-  if (columns->predicted_w)
-    recording.notes.push_back(
-        "times and watts are what EdgeProfiler's models predicted: nothing in it was measured, and its watts of layers "
-        "are those of networks");
-  recording.layers = std::move(names.layers);
-  if (empty > 0) recording.notes.push_back(std::to_string(empty) + " rows without a time were left out");
-  return recording;
-}
-
 Result<Recording> recording_of_kernels(std::span<const TracedKernel> kernels) {
   if (kernels.empty())
     return fail(ErrorCode::absent, "no kernel is in the trace", {}, "Trace with `nsys profile --trace=cuda,nvtx`.");
-  ByName names;
+  LayersByName names;
   Recording recording;
   recording.kind = "Nsight Systems trace";
+  recording.of_calls = true;
+  std::unordered_map<std::uint64_t, std::size_t> calls;  // ranges that were met, and which time of its layer each is
   std::size_t without = 0, backwards = 0;
   for (const TracedKernel& kernel : kernels) {
     if (kernel.end_ns < kernel.begin_ns) {
       ++backwards;
       continue;
     }
-    without += kernel.range.empty();
-    const auto layer =
-        names.at(kernel.range.empty() ? kernel.kernel : kernel.range, kernel.range.empty() ? "kernel" : "range");
+    const bool loose = kernel.call == 0;
+    without += loose;
+    const auto layer = names.at(loose ? kernel.kernel : kernel.range, loose ? "kernel" : "range");
     if (!layer) return Unexpected<Error>(layer.error());
-    (*layer)->ms.push_back(static_cast<double>(kernel.end_ns - kernel.begin_ns) * 1e-6);
+    std::vector<double>& times = (*layer)->ms;
+    const double ms = static_cast<double>(kernel.end_ns - kernel.begin_ns) * 1e-6;
+    const auto [at, fresh] = loose ? std::pair(calls.end(), true) : calls.try_emplace(kernel.call, times.size());
+    if (fresh)
+      times.push_back(ms);
+    else
+      times[at->second] += ms;
   }
   recording.layers = std::move(names.layers);
   recording.notes.push_back(
-      "a time is that of one kernel on the device; a layer of several kernels has several for each inference");
+      "a time is that of all kernels launched in a range, added up on the device: gaps between them are not in it, "
+      "and those that ran at once count each");
   if (without > 0)
     recording.notes.push_back(std::to_string(without) + " of " + std::to_string(kernels.size()) +
                               " kernels were launched in no named range: they stand by their own names (TensorRT names "

@@ -1,5 +1,5 @@
-// Recordings of other tools: ONNX Runtime's profile, logs of a Jetson's tegrastats, any CSV with a column of names and
-// one of times, kernels of Nsight Systems; and which kind a file is, by how it begins. Streamed where the file is long.
+// Recordings of other tools: ONNX Runtime's profile, logs of a Jetson's tegrastats, kernels of
+// Nsight Systems; and which kind a file is, by how it begins. Streamed where the file is long.
 // Errors: malformed, full. Pure.
 // Source: onnxruntime/core/common/profiler.cc (Chrome's trace events); NVIDIA Jetson Linux, "tegrastats"; Nsight
 // Systems' SQLite schema.
@@ -46,16 +46,13 @@ enum class FileKind : std::uint8_t {
 // Rails with their mean power; the log has no times unless it was asked for them.
 [[nodiscard]] Result<Recording> read_tegrastats_log(ByteSource& source);
 
-// A header with "layer", "name" or "layer_name", a column of times that names its unit at its end (time_ms, duration_us
-// …) and perhaps "type" or "op". A name that stands there again is the next inference. EdgeProfiler's predictions
-// (power_prediction, runtime_prediction, layer_name, layer_type: watts and milliseconds) are such a table, and say so.
-[[nodiscard]] Result<Recording> read_table(ByteSource& source);
-
 // One kernel of a trace, and the innermost named range in which it was launched.
 struct TracedKernel {
-  std::string kernel, range;  // range "": none
+  std::string kernel, range;
+  std::uint64_t call = 0;  // which range of the trace that is: one for each time it was entered; 0: launched in none
   std::int64_t begin_ns = 0, end_ns = 0;
 };
+// The kernels of a range that was entered once are one time of it, added up; a kernel in no range is a time of its own.
 [[nodiscard]] Result<Recording> recording_of_kernels(std::span<const TracedKernel> kernels);
 
 }  // namespace prony::layers

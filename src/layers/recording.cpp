@@ -52,14 +52,45 @@ std::optional<double> mean_of(std::span<const double> values) {
 
 std::optional<double> mean_ms(const LayerTimes& layer) { return layer.ms.empty() ? layer.mean_ms : mean_of(layer.ms); }
 
+std::optional<double> total_ms(const LayerTimes& layer) {
+  if (layer.ms.empty())
+    return layer.mean_ms && layer.runs ? std::optional(*layer.mean_ms * static_cast<double>(*layer.runs))
+                                       : std::nullopt;
+  PythonSum sum;
+  for (const double ms : layer.ms) sum.add(ms);
+  return sum.value();
+}
+
+std::vector<std::optional<double>> shares_of(const Recording& recording) {
+  const auto& layers = recording.layers;
+  const bool totals = std::ranges::all_of(
+      layers, [](const LayerTimes& one) { return total_ms(one).has_value() || !mean_ms(one).has_value(); });
+  std::vector<std::optional<double>> shares;
+  double sum = 0;
+  for (const LayerTimes& layer : layers) {
+    shares.push_back(totals ? total_ms(layer) : mean_ms(layer));
+    sum += shares.back().value_or(0);
+  }
+  for (auto& share : shares) share = share && sum > 0 ? std::optional(*share / sum) : std::nullopt;
+  return shares;
+}
+
+std::optional<double> together_ms(const Recording& recording) {
+  double sum = 0;
+  for (const LayerTimes& layer : recording.layers) {
+    if (recording.of_calls && layer.ms.size() != recording.layers.front().ms.size()) return std::nullopt;
+    sum += mean_ms(layer).value_or(0);
+  }
+  return sum > 0 ? std::optional(sum) : std::nullopt;
+}
+
 std::optional<Unattributed> unattributed(const Recording& recording) {
   if (recording.inference_ms.empty() || recording.layers.empty()) return std::nullopt;
+  const auto layers = together_ms(recording);
+  if (!layers || !std::ranges::all_of(recording.layers, [](const LayerTimes& one) { return mean_ms(one).has_value(); }))
+    return std::nullopt;
   Unattributed row;
-  for (const LayerTimes& layer : recording.layers) {
-    const auto ms = mean_ms(layer);
-    if (!ms) return std::nullopt;
-    row.layers_ms += *ms;
-  }
+  row.layers_ms = *layers;
   PythonSum sum;
   for (const double ms : recording.inference_ms) sum.add(ms);
   row.whole_ms = sum.value() / static_cast<double>(recording.inference_ms.size());

@@ -46,6 +46,7 @@ struct Recording {
   std::string kind;                  // "EdgeProfiler layer latencies", "trtexec profile" …
   std::vector<LayerTimes> layers;    // in the order of the file, which is that of execution
   std::vector<double> inference_ms;  // end to end; empty: not told
+  bool of_calls = false;             // a layer has a time for each call of it: an inference may hold several, or none
   std::optional<NetworkLayers> network;
   std::vector<Fact> facts;
   std::vector<std::string> notes;  // what is wrong in the files or was taken for something, one sentence each
@@ -56,8 +57,20 @@ struct Recording {
 // Mean time of a layer, whichever way it is there.
 [[nodiscard]] std::optional<double> mean_ms(const LayerTimes& layer);
 
+// All times of a layer together. Absent: only a mean is there, and not of how many.
+[[nodiscard]] std::optional<double> total_ms(const LayerTimes& layer);
+
+// Shares of the layers in the time of all of them, as long as the layers: of all their times, or of their means where a
+// layer has no more. Absent: of a layer without a time, and of all where there is none.
+[[nodiscard]] std::vector<std::optional<double>> shares_of(const Recording& recording);
+
+// What the layers of one inference take together: the sum of their means. Absent: no layer has any time, or layers were
+// called in different numbers, and which of them an inference holds is not known.
+[[nodiscard]] std::optional<double> together_ms(const Recording& recording);
+
 // The row that makes layers add up to the whole: end to end less the sum of the layers' means. Negative where layers
-// were timed apart from the whole and a profiler slowed them down. Absent: no end-to-end times, or a layer without any.
+// were timed apart from the whole and a profiler slowed them down. Absent: no end-to-end times, a layer without any, or
+// layers that do not add up (together_ms).
 struct Unattributed {
   double whole_ms = 0, layers_ms = 0;
   [[nodiscard]] double ms() const { return whole_ms - layers_ms; }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Stands in for NVIDIA's trtexec: takes the options that Prony gives it, writes the files of TensorRT 10 as they are, and
-breaks in the ways that TRTEXEC_FAULT names: fail, rubbish, few, silent, hang. What it was called with is added to TRTEXEC_LOG.
+breaks in the ways that TRTEXEC_FAULT names: fail, rubbish, few, silent, hang. What it was called with is added to TRTEXEC_LOG, if that is set.
 """
 
 import json
@@ -13,8 +13,9 @@ LAYERS = [("conv1 + relu1", 1.0), ("Reformatting CopyNode for Input Tensor 0 to 
 
 
 def main():
-    with open(os.environ["TRTEXEC_LOG"], "a", encoding="utf-8") as log:
-        log.write(json.dumps(sys.argv[1:]) + "\n")
+    if "TRTEXEC_LOG" in os.environ:
+        with open(os.environ["TRTEXEC_LOG"], "a", encoding="utf-8") as log:
+            log.write(json.dumps(sys.argv[1:]) + "\n")
     given = dict(word[2:].partition("=")[::2] for word in sys.argv[1:] if word.startswith("--"))
     building, fault = "onnx" in given, os.environ.get("TRTEXEC_FAULT", "")
     print("&&&& RUNNING TensorRT.trtexec [TensorRT v100300] # trtexec", flush=True)

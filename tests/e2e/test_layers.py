@@ -59,6 +59,57 @@ class Layers(harness.Case):
         self.assertEqual(read.returncode, 0, read.stderr)
         self.assertEqual(json.loads(read.stdout)["layers"][0]["told_w"], 0.75)
 
+    def test_raw_data_that_are_written_again_hold_the_power_log_and_what_is_left_out_is_named(self):
+        other = self.write("table.csv", "layer_name,time_ms\nconv,1\n")
+        rails = self.write("rails.log", "RAM 2448/7772MB VDD_IN 6000mW/5000mW\n")
+        done = self.prony("layers", "import", self.raw(), other, rails, "--to-raw", self.path("again"), "--name", "net")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name in ("idling_power.json", "net/net_power_log.log", "net/trt_profiling/trt_engine_info.json", "net/trt_profiling/trt_layer_latency.json"):
+            with open(self.path("raw", name), "rb") as theirs, open(self.path("again", name), "rb") as mine:
+                self.assertEqual(*((json.load(mine), json.load(theirs)) if name.endswith("json") else (mine.read(), theirs.read())), name)
+        said = done.stderr.decode()
+        self.assertIn("4 files written", said)
+        self.assertIn("not written: " + other, said)
+        self.assertIn("not written: " + rails, said)
+        mapped = [self.prony("layers", "map", "--legacy", self.path(folder)) for folder in ("raw", "again")]
+        self.assertEqual(mapped[1].returncode, 0, mapped[1].stderr)
+        self.assertEqual(mapped[0].stdout, mapped[1].stdout)
+        itself = self.prony("layers", "import", self.path("raw"), "--to-raw", self.path("raw"), "--name", "net")
+        self.assertEqual(itself.returncode, 0, itself.stderr)
+        self.assertEqual(os.path.getsize(self.path("raw/net/net_power_log.log")), os.path.getsize(self.path("again/net/net_power_log.log")))
+
+    def test_a_table_that_import_wrote_says_the_same_when_it_is_read_again(self):
+        times = self.write("times.csv", "layer_name,type,time_us\nconv,Conv,300\ncopy,,100\nconv,Conv,500\ncopy,,100\n")
+        whole = self.write("whole.json", '{"latencies": [0.001]}')
+        first, again = self.path("first.csv"), self.path("again.json")
+        told = self.prony("layers", "import", times, whole, "--csv", first, "--json", "-")
+        self.assertEqual(self.prony("layers", "import", first, "--json", again).returncode, 0)
+        told, again = json.loads(told.stdout), self.load("again.json")
+        self.assertEqual([(row["layer"], row["runs"], row["mean_ms"]) for row in again["layers"]],
+                         [(row["layer"], row["runs"], row["mean_ms"]) for row in told["layers"]])
+        self.assertAlmostEqual(again["end_to_end_ms"], 1.0, places=12)
+
+    def test_a_byte_order_mark_before_a_recording_changes_nothing(self):
+        mark = "\ufeff"
+        for name, text in (("times.csv", "layer_name,time_ms\nconv,1\ncopy,2\n"), ("layers.json", '{"conv": [1.0], "copy": [2.0]}'), ("engine.json", json.dumps(ENGINE))):
+            told = [self.prony("layers", "import", self.write(path, text), "--json", "-") for path, text in
+                    ((name, text), ("marked-" + name, mark + text))]
+            self.assertEqual(told[1].returncode, 0, told[1].stderr)
+            plain, other = (json.loads(one.stdout) for one in told)
+            self.assertEqual((plain["layers"], plain["files"][0]["facts"]), (other["layers"], other["files"][0]["facts"]))
+
+    def test_training_data_of_a_network_are_one_table_of_all_its_kinds(self):
+        self.write("train/net/dense.csv", "batch_size,input_size,output_size,power,runtime,layer_name\n1,64,10,5e5,0.25,fc\n")
+        self.write("train/net/convolutional.csv", "batch_size,input_size_0,input_size_1,input_size_2,output_size_0,output_size_1,output_size_2,kernel_0,kernel_1,"
+                   "padding_0,padding_1,stride_0,stride_1,power,runtime,layer_name\n1,3,8,8,4,8,8,3,3,2,2,1,1,5e5,0.75,conv\n")
+        read = json.loads(self.prony("layers", "import", self.path("train/net"), "--json", "-").stdout)
+        self.assertEqual([(row["layer"], row["type"]) for row in read["layers"]], [("conv", "convolutional"), ("fc", "dense")])
+        self.assertIn("dense.csv", read["notes"][0])
+        os.makedirs(self.path("train/other"))
+        os.rename(self.path("train/net/dense.csv"), self.path("train/other/dense.csv"))
+        read = json.loads(self.prony("layers", "import", self.path("train"), "--json", "-").stdout)
+        self.assertEqual([row["layer"] for row in read["layers"]], ["conv"])  # another network's
+
     def test_a_network_that_cannot_be_mapped_is_named_and_the_others_are_mapped(self):
         folder = self.raw()
         self.write("raw/bad/bad_power_log.log", "rubbish\n")
@@ -85,7 +136,12 @@ class Layers(harness.Case):
         other = self.prony("layers", "import", times, whole, self.write("other.json", '{"latencies": [0.5]}'), "--json", "-")
         self.assertIsNone(json.loads(other.stdout)["unattributed_ms"])
         self.assertIn("which belong to these layers is not known", json.loads(other.stdout)["notes"][0])
+        short = self.write("short.json", '{"latencies": [0.0003]}')  # the layers take 0.5 ms
+        below = json.loads(self.prony("layers", "import", times, short, "--json", "-").stdout)
+        self.assertAlmostEqual(below["unattributed_ms"], -0.2, places=12)
+        self.assertIn("(unattributed) is below zero", " ".join(below["notes"]))
         text = self.prony("layers", "import", times, whole, engine)
+        self.assertNotIn("below zero", text.stdout.decode())
         self.assertIn("(unattributed)", text.stdout.decode())
         self.assertIn("double-encoded", text.stdout.decode())
 
@@ -111,6 +167,30 @@ class Layers(harness.Case):
         done = self.prony("layers", "import", other)
         self.assertEqual(done.returncode, 125)
         self.assertIn("nsys export", done.stderr.decode())
+
+    def test_launches_of_two_processes_with_one_number_are_not_mixed_up(self):
+        def trace(name, column):
+            path = self.path(name)
+            with sqlite3.connect(path) as base:
+                base.executescript(
+                    "CREATE TABLE StringIds(id INTEGER, value TEXT);"
+                    f"CREATE TABLE CUPTI_ACTIVITY_KIND_KERNEL(start INTEGER, end INTEGER, correlationId INTEGER, shortName INTEGER, {column} INTEGER);"
+                    "CREATE TABLE CUPTI_ACTIVITY_KIND_RUNTIME(start INTEGER, end INTEGER, correlationId INTEGER, globalTid INTEGER);"
+                    "CREATE TABLE NVTX_EVENTS(start INTEGER, end INTEGER, text TEXT, textId INTEGER, globalTid INTEGER);"
+                    "INSERT INTO StringIds VALUES (1, 'gemm');")
+                for process, layer, took in ((1, "conv1", 1000), (2, "fc", 3000)):
+                    thread = (process << 24) + 7
+                    base.execute("INSERT INTO CUPTI_ACTIVITY_KIND_RUNTIME VALUES (100, 110, 1, ?)", (thread,))
+                    base.execute("INSERT INTO NVTX_EVENTS VALUES (50, 200, ?, NULL, ?)", (layer, thread))
+                    base.execute("INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES (1000, ?, 1, 1, ?)", (1000 + took, process << 24))
+            return self.prony("layers", "import", path, "--json", "-")
+        done = trace("two.sqlite", "globalPid")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual({row["layer"]: (row["runs"], row["mean_ms"]) for row in json.loads(done.stdout)["layers"]},
+                         {"conv1": (1, 0.001), "fc": (1, 0.003)})
+        done = trace("old.sqlite", "other")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("several processes", done.stderr.decode())
 
     def test_what_is_no_recording_is_refused_with_its_name(self):
         for name, text in (("cut.json", '{"conv": [[1.0, "2024'), ("empty", ""), ("text.txt", "hello\n"), ("list.json", "[1, 2]"),

@@ -38,6 +38,12 @@ class Trtexec(Case):
         with open(self.path("log"), encoding="utf-8") as file:
             return [json.loads(line) for line in file]
 
+    def test_the_stand_in_runs_as_the_documentation_calls_it(self):
+        done = self.prony("layers", self.model, "--engine", "trtexec", "--precision", "fp16", "--runs", "20", "--out", self.path("x.prony"),
+                          "--simulate", "jetson-orin", "--", sys.executable, STAND_IN)
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertIn("conv1 + relu1", done.out)
+
     def test_an_engine_is_built_once_and_run_without_and_with_its_profiler(self):
         done = self.layers("--runs", "400", "--warmup", "4", "--precision", "fp16")
         build, plain, profiled = self.calls()

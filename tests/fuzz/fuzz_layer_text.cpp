@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "layers/features.hpp"
+#include "layers/layer_table.hpp"
 #include "layers/legacy.hpp"
 #include "layers/other_files.hpp"
 #include "layers/power_facts.hpp"

@@ -115,6 +115,15 @@ TEST(LayerLatencies, BothOrdersAndBareNumbersAndADocumentInATextGiveTheSameTimes
   EXPECT_THAT(code->notes, Contains(HasSubstr("not when the layer ended")));
 }
 
+TEST(LayerLatencies, AFileWithPairsOfBothOrdersIsSaidToHaveBoth) {
+  const auto read = latencies(
+      R"({"a": [[0.5, "20241121-00:00:01.50"], ["20241121-00:00:02.50", 0.25], [1, "20241121-00:00:03.50"]]})");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->layers[0].ms, (std::vector<double>{0.5, 0.25, 1}));
+  EXPECT_THAT(read->notes, Contains(HasSubstr("1 pairs are [time, ms]")));
+  EXPECT_THAT(read->notes, Contains(HasSubstr("and 2 are [ms, time]")));
+}
+
 TEST(LayerLatencies, WhatIsWrongInAFileIsSaidAndNothingIsDroppedInSilence) {
   const auto read = latencies(R"({"a": [0.5, null, NaN, -1, 0.5], "b": [0, 0], "a2": [], "a": [1, 2, 3]})");
   ASSERT_TRUE(read);

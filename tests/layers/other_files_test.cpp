@@ -50,50 +50,9 @@ TEST(TegrastatsLogs, HaveMeanPowersOfTheirRailsWithAndWithoutUnits) {
   EXPECT_THAT(read->notes, Contains(HasSubstr("1 lines without power")));
 }
 
-TEST(Tables, AnyCsvThatNamesLayersAndTheUnitOfTheirTimesIsRead) {
-  for (const auto& [header, unit] : {std::pair<const char*, double>{"layer_name,type,time_ms", 1.0},
-                                     {"name,op,duration_us", 1e-3},
-                                     {"layer,op_type,ns", 1e-6},
-                                     {"layer,type,time_s", 1e3}}) {
-    const std::string text = std::string(header) + "\n\"a, b\",Conv,3\nc,Relu,1\n\"a, b\",Conv,5\nd,Relu,\n";
-    EXPECT_EQ(kind_of(text), FileKind::table) << header;
-    TextSource source(text);
-    const auto read = read_table(source);
-    ASSERT_TRUE(read) << header;
-    ASSERT_EQ(read->layers.size(), 2u);
-    EXPECT_EQ(read->layers[0].name, "a, b");
-    EXPECT_EQ(read->layers[0].type, "Conv");
-    EXPECT_DOUBLE_EQ(read->layers[0].ms[1], 5 * unit);
-    EXPECT_THAT(read->notes, Contains(HasSubstr("1 rows without a time")));
-  }
-  for (const char* text : {"layer,time\na,1\n", "layer,time_ms\na,x\n", "layer,time_ms\na,-1\n", "layer,time_ms\n",
-                           "layer,time_ms\n\"a,1\n"}) {
-    TextSource source(text);
-    EXPECT_FALSE(read_table(source)) << text;
-  }
-}
-
-// Kills: predictions that pass for a recording.
-TEST(Tables, EdgeProfilersPredictionsAreReadAndSaidToBePredicted) {
-  const std::string text =
-      "power_prediction,runtime_prediction,layer_name,layer_type\n4.25,0.0528,/conv1/Conv,convolutional\n"
-      "4.5,0.0143,/maxpool/MaxPool,pooling\n";
-  EXPECT_EQ(kind_of(text), FileKind::table);
-  TextSource source(text);
-  const auto read = read_table(source);
-  ASSERT_TRUE(read);
-  EXPECT_EQ(read->kind, "EdgeProfiler predictions");
-  ASSERT_EQ(read->layers.size(), 2u);
-  EXPECT_EQ(read->layers[1].name, "/maxpool/MaxPool");
-  EXPECT_EQ(read->layers[1].type, "pooling");
-  EXPECT_DOUBLE_EQ(read->layers[1].ms.front(), 0.0143);
-  EXPECT_DOUBLE_EQ(*read->layers[0].told_w, 4.25);
-  EXPECT_THAT(read->notes, Contains(HasSubstr("nothing in it was measured")));
-}
-
 TEST(TracedKernels, StandUnderTheRangeInWhichTheyWereLaunchedOrUnderTheirOwnName) {
   const std::vector<TracedKernel> kernels{
-      {"gemm", "conv1", 0, 1000}, {"copy", "", 1000, 3000}, {"gemm", "conv1", 5000, 7000}, {"x", "", 9, 8}};
+      {"gemm", "conv1", 1, 0, 1000}, {"copy", "", 0, 1000, 3000}, {"gemm", "conv1", 2, 5000, 7000}, {"x", "", 0, 9, 8}};
   const auto read = recording_of_kernels(kernels);
   ASSERT_TRUE(read);
   ASSERT_EQ(read->layers.size(), 2u);
@@ -101,6 +60,41 @@ TEST(TracedKernels, StandUnderTheRangeInWhichTheyWereLaunchedOrUnderTheirOwnName
   EXPECT_EQ(read->layers[1].name, "copy");
   EXPECT_THAT(read->notes, Contains(HasSubstr("1 kernels end before they begin")));
   EXPECT_FALSE(recording_of_kernels({}));
+}
+
+// Kills: the mean of a layer's kernels for its time.
+TEST(TracedKernels, OfOneRangeAreAddedUpAndSharesAreOfAllTimes) {
+  std::vector<TracedKernel> kernels;
+  std::int64_t at = 0;
+  std::uint64_t call = 0;
+  const auto add = [&](const char* name, const char* range, std::uint64_t of, std::int64_t ns) {
+    kernels.push_back({name, range, of, at, at + ns});
+    at += ns + 10;
+  };
+  for (int inference = 0; inference < 10; ++inference) {
+    for (const auto& [range, ns] : {std::pair<const char*, std::int64_t>{"conv1", 100'000}, {"fc", 50'000}}) {
+      ++call;
+      add("a", range, call, ns);
+      add("b", range, call, ns);
+    }
+    add("loose", "", 0, 5'000);
+    add("loose", "", 0, 5'000);
+  }
+  auto read = recording_of_kernels(kernels);
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->layers.size(), 3U);
+  EXPECT_EQ(read->layers[0].ms.size(), 10U);
+  EXPECT_NEAR(*mean_ms(read->layers[0]), 0.2, 1e-12);
+  EXPECT_NEAR(*mean_ms(read->layers[1]), 0.1, 1e-12);
+  const auto shares = shares_of(*read);
+  EXPECT_NEAR(*shares[0], 0.2 / 0.31, 1e-12);
+  EXPECT_NEAR(*shares[2], 0.01 / 0.31, 1e-12);
+  // Twice in an inference: the means do not add up to one.
+  read->inference_ms = {0.4};
+  EXPECT_FALSE(unattributed(*read));
+  read->layers.pop_back();
+  ASSERT_TRUE(unattributed(*read));
+  EXPECT_NEAR(unattributed(*read)->ms(), 0.1, 1e-12);
 }
 
 TEST_F(PublishedRecordings, EveryFileIsKnownForWhatItIsByHowItBegins) {

@@ -49,6 +49,21 @@ TEST(Profile, WhatRunsWithinAnIfIsInItsTimeAndCountsOnce) {
   EXPECT_EQ(sum, 13);
 }
 
+// Kills: rows of "0 s" for what takes most of an If's time, and times that are another node's once such rows are gone.
+TEST(Profile, NodesThatRanNowhereButWithinAnIfAreNoneOfTheNodes) {
+  const Profile profile =
+      profile_of(node("inner", "MatMul", 11, 6) + node("choice", "If", 10, 10) + node("both", "Relu", 21, 4) +
+                 run(9, 17) + node("both", "Relu", 31, 6) + node("choice", "If", 30, 10) + run(29, 12));
+  ASSERT_EQ(profile.nodes.size(), 2U);
+  EXPECT_EQ(profile.nodes[0].name, "choice");
+  EXPECT_EQ(profile.nodes[1].name, "both");
+  EXPECT_EQ(profile.nested, 2U);
+  ASSERT_EQ(profile.runs.size(), 2U);
+  ASSERT_EQ(profile.runs[0].nodes.size(), 2U);
+  EXPECT_EQ(profile.runs[0].nodes[1].node, 1U);
+  EXPECT_EQ(profile.runs[0].nodes[1].duration_us, 4);
+}
+
 TEST(Profile, OtherEventsAreNoNodes) {
   const Profile profile =
       profile_of(R"({"cat" : "Session","dur" :5,"ts" :1,"name" :"session_initialization","args" : {}},)"
