@@ -159,8 +159,11 @@ Result<void> Planner::machine() {
       return bad("set has no {value} in it", entry.line, "It stands for the value that a run asks for.");
     if (setting.verify.empty()) setting.verify = setting.get;
     if (setting.restore.empty()) {
-      setting.restore = setting.set;
-      setting.restore.replace(setting.restore.find("{value}"), 7, "{before}");
+      setting.restore = setting.set;  // wherever the value stands: nvidia-smi -lgc {value},{value}
+      for (std::size_t at = 0; (at = setting.restore.find("{value}", at)) != std::string::npos;)
+        setting.restore.replace(at, 7, "{before}");
+    } else if (setting.restore.find("{value}") != std::string::npos) {
+      return bad("restore has {value} in it", entry.line, "What was before stands for  {before}  there.");
     }
     plan_.machine.push_back(std::move(setting));
   }

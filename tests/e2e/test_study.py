@@ -458,6 +458,34 @@ set = "echo {value} > knob"
         self.assertEqual(self.knob(), "400")
         self.assertIn("nothing to put back", self.study("--restore", "out").out)
 
+    def test_a_set_that_names_its_value_twice_puts_back_what_was_before_in_both_places(self):
+        self.study(self.file(self.TEXT.replace("echo {value} > knob", "echo {value} > other; echo {value} > knob")), "--out", "out")
+        self.assertEqual(self.knob(), "400")
+        with open(self.path("other"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "400\n")
+
+    def test_a_setting_that_is_not_as_before_stays_on_the_list_and_the_study_fails_while_others_are_put_back(self):
+        more = 'restore = "true"\n[machine.fan]\nget = "cat fan"\nset = "echo {value} > fan"\n'
+        self.file("10\n", "fan")
+        text = self.TEXT.replace("machine.cap = [150, 250]", "machine.cap = [250]\nmachine.fan = [20]") + more
+        done = self.study(self.file(text), "--out", "out", code=125)
+        self.assertIn("before the study it was 400, in force is 250", done.err)
+        self.assertEqual(self.manifest()["machine_before"], {"cap": "400"})
+        with open(self.path("fan"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "10\n")
+        self.assertIn("in force is 250", self.study("--restore", "out", code=125).err)
+        self.file("400\n", "knob")
+        self.assertIn("1 setting is as before", self.study("--restore", "out").out)
+
+    def test_a_setting_of_which_nothing_tells_what_it_was_is_not_set(self):
+        self.study(self.file(self.TEXT.replace("cat knob\"", "true\"")), "--out", "out", code=1)
+        self.assertIn("its get prints nothing", self.manifest()["runs"][0]["attempts"][0]["reason"])
+        self.assertEqual(self.knob(), "400")
+
+    def test_a_number_that_is_told_with_its_unit_is_put_back_without_it(self):
+        text = self.TEXT.replace('get = "cat knob"', 'get = "echo $(cat knob).00 W"').replace("echo {value} > knob", "printf %.0f {value} > knob")
+        self.study(self.file(text), "--out", "out")
+        self.assertEqual(self.knob(), "400")
 
     def test_an_interrupt_puts_the_machine_back_before_the_study_ends(self):
         child = self.start(self.file(self.TEXT.replace('"true"', '"sleep 60"')), "--out", "out")
