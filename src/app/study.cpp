@@ -158,6 +158,22 @@ Result<ReadPlan> kept_plan(const StudyFolder& folder, const StudyManifest& manif
   return read;
 }
 
+// As many cycles as it was given before, if nobody says otherwise, and never fewer than were begun.
+Result<void> take_cycles(const StudyOptions& options, const StudyManifest& manifest, std::size_t& cycles) {
+  std::size_t planned = 0, begun = 0;
+  for (const StudyRun& run : manifest.runs) {
+    planned = std::max(planned, run.cycle + 1);
+    if (!run.attempts.empty()) begun = std::max(begun, run.cycle + 1);
+  }
+  if (options.cycles > 0 && options.cycles < begun)
+    return fail(
+        ErrorCode::usage, "cycle " + std::to_string(begun) + " of this study was begun already",
+        "--cycles " + std::to_string(options.cycles),
+        "What was measured stays in a study: leave --cycles out, or ask for " + std::to_string(begun) + " or more.");
+  if (options.cycles == 0) cycles = std::max(cycles, options.file.empty() ? planned : begun);
+  return {};
+}
+
 int resume(const StudyOptions& options) {
   std::string given;
   if (!options.file.empty()) given = std::filesystem::absolute(options.file).string();
@@ -176,10 +192,7 @@ int resume(const StudyOptions& options) {
     read = std::move(now);
   }
   if (auto taken = take_flags(options, read->plan); !taken) return failed(taken.error());
-  // As many cycles as it was given before, if nobody says otherwise.
-  if (options.cycles == 0 && given.empty())
-    for (const StudyRun& run : manifest->runs)
-      read->plan.execution.cycles = std::max(read->plan.execution.cycles, run.cycle + 1);
+  if (auto taken = take_cycles(options, *manifest, read->plan.execution.cycles); !taken) return failed(taken.error());
   if (options.dry_run || options.settings)
     return print_result(study_preview(read->plan, &*manifest, options.settings, terminal_of(STDOUT_FILENO).width));
   manifest->runs = planned_runs(read->plan, manifest->runs);

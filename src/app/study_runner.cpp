@@ -71,6 +71,10 @@ std::vector<StudyRun> planned_runs(const study::Plan& plan, const std::vector<St
     run.cycle = slot.cycle;
     runs.push_back(std::move(run));
   }
+  // What was begun stays, whatever is asked for now: its files lie in the folder, and its number is its own.
+  for (const StudyRun& run : before)
+    if (!run.attempts.empty() && std::ranges::find(runs, run.number, &StudyRun::number) == runs.end())
+      runs.push_back(run);
   return runs;
 }
 

@@ -169,6 +169,19 @@ class Whole(StudyCase):
         self.assertEqual([run["attempts"][0]["id"] for run in manifest["runs"]][:6], ids)
         self.check_manifest(manifest)
 
+    def test_a_study_that_is_resumed_for_fewer_cycles_loses_nothing_that_was_run(self):
+        self.study(self.file(COUNTED), "--out", "out", "--cycles", "3")
+        before = self.manifest()["runs"]
+        self.assertIn("cycle 3 of this study was begun already", self.study("--resume", "out", "--cycles", "2", code=125).err)
+        self.study(self.path("s.toml"), "--resume", "out")  # that speaks of two
+        self.study("--resume", "out")
+        self.assertEqual(self.manifest()["runs"], before)
+        with open(self.path("out/results_wide.csv"), encoding="utf-8", newline="") as file:
+            self.assertEqual(len(list(csv.DictReader(file))), 9)
+        self.study("--resume", "out", "--cycles", "4")
+        self.check_manifest(self.manifest())
+        self.assertEqual(len(self.manifest()["runs"]), 12)
+
     def test_the_unit_for_systemd_resumes_this_folder(self):
         unit = self.study("--print-unit", "--resume", "out").out
         self.assertIn(f'study --resume "{self.path("out")}"', unit)
