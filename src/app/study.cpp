@@ -110,8 +110,8 @@ int finish_study(StudyRunner& runner, const StudyFolder& folder, bool quiet) {
   std::string text = "\n" + study_table(runner.manifest(), terminal.width, terminal.colour);
   std::string files = "manifest.json, runs/";
   std::error_code ignored;
-  for (const char* name :
-       {"results_long.csv", "results_wide.csv", "results.svg"})  // not there where it could not go on
+  for (const char* name : {"results_long.csv", "results_wide.csv", "results_variants.csv", "results_variants.jsonl",
+                           "results_runs.jsonl", "results.svg"})  // not there where it could not go on
     if (std::filesystem::exists(folder.file(name), ignored)) files += std::string(", ") + name;
   text += layout::labelled("saved", {shown_path(folder.path()) + "  (" + files + ")"}, terminal.width,
                            layout::Tone::plain, false);
@@ -158,6 +158,22 @@ Result<ReadPlan> kept_plan(const StudyFolder& folder, const StudyManifest& manif
   return read;
 }
 
+// As many cycles as it was given before, if nobody says otherwise, and never fewer than were begun.
+Result<void> take_cycles(const StudyOptions& options, const StudyManifest& manifest, std::size_t& cycles) {
+  std::size_t planned = 0, begun = 0;
+  for (const StudyRun& run : manifest.runs) {
+    planned = std::max(planned, run.cycle + 1);
+    if (!run.attempts.empty()) begun = std::max(begun, run.cycle + 1);
+  }
+  if (options.cycles > 0 && options.cycles < begun)
+    return fail(
+        ErrorCode::usage, "cycle " + std::to_string(begun) + " of this study was begun already",
+        "--cycles " + std::to_string(options.cycles),
+        "What was measured stays in a study: leave --cycles out, or ask for " + std::to_string(begun) + " or more.");
+  if (options.cycles == 0) cycles = std::max(cycles, options.file.empty() ? planned : begun);
+  return {};
+}
+
 int resume(const StudyOptions& options) {
   std::string given;
   if (!options.file.empty()) given = std::filesystem::absolute(options.file).string();
@@ -176,12 +192,12 @@ int resume(const StudyOptions& options) {
     read = std::move(now);
   }
   if (auto taken = take_flags(options, read->plan); !taken) return failed(taken.error());
-  // As many cycles as it was given before, if nobody says otherwise.
-  if (options.cycles == 0 && given.empty())
-    for (const StudyRun& run : manifest->runs)
-      read->plan.execution.cycles = std::max(read->plan.execution.cycles, run.cycle + 1);
+  if (auto taken = take_cycles(options, *manifest, read->plan.execution.cycles); !taken) return failed(taken.error());
   if (options.dry_run || options.settings)
     return print_result(study_preview(read->plan, &*manifest, options.settings, terminal_of(STDOUT_FILENO).width));
+  if (const std::string here = this_host(); !manifest->host.empty() && here != manifest->host)
+    print_note("this is " + printable(here, 60) + ", the study was begun on " + printable(manifest->host, 60) +
+               ": what runs from here on is flagged, figures of two machines are no spread of one");
   manifest->runs = planned_runs(read->plan, manifest->runs);
   StudyRunner runner(read->plan, *folder, std::move(*manifest), options.quiet);
   return finish_study(runner, *folder, options.quiet);
@@ -282,7 +298,7 @@ std::string study_help_text() {
   [[experiments]]         # single runs: what differs from the base
   threads = 8
   [scenarios.chat]        # the same by name; --scenario chat runs it alone
-  load = "poisson:2"
+  prompts = "chat.json"   turns = "all"      # an engine that serves takes  rate = 2, too
 
   [[prepare]]             # run first where the file is missing
   command = ["prony", "synth", "llama", "-o", "tiny.gguf"]

@@ -28,6 +28,22 @@ std::string shell_word(const std::string& value) {
   return out + "'";
 }
 
+// What a set is given to put back what a get told: a number without its unit, "250.00 W"; all else as it was told.
+std::string settable(const std::string& told) {
+  std::string_view rest(told);
+  const std::string first(next_word(rest));
+  const auto is_number = [](std::string_view word) { return parse_finite(word).has_value(); };
+  const std::string_view unit = next_word(rest);
+  return is_number(first) && !unit.empty() && !is_number(unit) ? first : told;
+}
+
+// The braces of a variant's own in commands that are run between variants: of one that has this setting.
+std::string filled_for(const study::Plan& plan, const std::string& name, const std::string& command) {
+  for (const study::Variant& variant : plan.variants)
+    if (variant.find("machine." + name) != nullptr) return study::filled(variant, command);
+  return command;
+}
+
 bool same_value(const std::string& asked, const std::string& got) {
   if (study::canonical_word(asked) == study::canonical_word(got)) return true;
   std::string_view rest(got);  // "250.00 W"
@@ -60,6 +76,9 @@ Result<void> StudyMachine::apply(const study::Plan& plan, const study::Variant& 
     if (std::ranges::none_of(manifest.machine_before, known)) {
       const auto before = command(study::filled(variant, how->get));
       if (!before) return Unexpected<Error>(before.error());
+      if (before->empty())
+        return fail(ErrorCode::unavailable, "its get prints nothing, so that it could not be put back: it is not set",
+                    setting.key, "get prints the value in force:  " + printable(how->get, 100));
       manifest.machine_before.emplace_back(how->name, *before);
       if (auto saved = folder.save(manifest); !saved) return saved;
     }
@@ -75,19 +94,37 @@ Result<void> StudyMachine::apply(const study::Plan& plan, const study::Variant& 
   return {};
 }
 
+Result<void> StudyMachine::put_back(const study::Plan& plan, const std::string& name, const std::string& before) {
+  const study::MachineSetting* how = plan.machine_setting(name);
+  if (how == nullptr)
+    return fail(ErrorCode::usage, "the study's file no longer says how to put it back to " + before, "machine." + name);
+  const std::string restore = filled_for(plan, name, how->restore);
+  if (auto done = command(put_in(restore, "before", shell_word(settable(before)))); !done)
+    return Unexpected<Error>(done.error());
+  const auto now = command(filled_for(plan, name, how->get));
+  if (!now) return Unexpected<Error>(now.error());
+  if (*now == before || same_value(settable(before), *now)) return {};
+  return fail(ErrorCode::unavailable,
+              "it is not put back: before the study it was " + printable(before, 60) + ", in force is " +
+                  (now->empty() ? "nothing that get tells" : printable(*now, 60)),
+              "machine." + name,
+              "Put it back by hand, then  prony study --restore FOLDER  sees that it is. The command was:  " +
+                  printable(how->restore, 100));
+}
+
+// One that cannot be put back keeps its entry and none of the others from it.
 Result<void> StudyMachine::restore(const study::Plan& plan, StudyManifest& manifest, const StudyFolder& folder) {
-  while (!manifest.machine_before.empty()) {
-    const auto [name, before] = manifest.machine_before.back();
-    const study::MachineSetting* how = plan.machine_setting(name);
-    if (how == nullptr)
-      return fail(ErrorCode::usage, "the study's file no longer says how to put it back to " + before,
-                  "machine." + name);
-    if (auto done = command(put_in(how->restore, "before", shell_word(before))); !done)
-      return Unexpected<Error>(done.error());
-    manifest.machine_before.pop_back();
+  Result<void> first;
+  for (std::size_t at = manifest.machine_before.size(); at-- > 0;) {
+    const auto [name, before] = manifest.machine_before[at];
+    if (auto done = put_back(plan, name, before); !done) {
+      if (first) first = std::move(done);
+      continue;
+    }
+    manifest.machine_before.erase(manifest.machine_before.begin() + static_cast<std::ptrdiff_t>(at));
     if (auto saved = folder.save(manifest); !saved) return saved;
   }
-  return {};
+  return first;
 }
 
 Result<void> StudyMachine::watch(const study::Variant& variant) {

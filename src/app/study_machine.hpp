@@ -22,7 +22,8 @@ class StudyMachine {
   // Puts the variant's machine.* settings in force; what was before is written into the manifest, durably, first.
   [[nodiscard]] Result<void> apply(const study::Plan& plan, const study::Variant& variant, StudyManifest& manifest,
                                    const StudyFolder& folder);
-  // Puts back what the manifest says was before, the last change first, and strikes it from there.
+  // Puts back what the manifest says was before, the last change first, and strikes from there what is in force again.
+  // Errors: the first of those that did not; the others are put back.
   [[nodiscard]] Result<void> restore(const study::Plan& plan, StudyManifest& manifest, const StudyFolder& folder);
   // The machine whose heat counts from now on: the one that this variant measures, with its sysfs, procfs and simulate.
   [[nodiscard]] Result<void> watch(const study::Variant& variant);
@@ -34,6 +35,7 @@ class StudyMachine {
 
  private:
   [[nodiscard]] Result<std::string> command(const std::string& text);
+  [[nodiscard]] Result<void> put_back(const study::Plan& plan, const std::string& name, const std::string& before);
   std::unique_ptr<Machine> machine_;  // this one: where commands run
   MachineChoice choice_;
   std::unique_ptr<Machine> watched_;  // null: not this one either yet

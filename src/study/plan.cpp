@@ -159,8 +159,11 @@ Result<void> Planner::machine() {
       return bad("set has no {value} in it", entry.line, "It stands for the value that a run asks for.");
     if (setting.verify.empty()) setting.verify = setting.get;
     if (setting.restore.empty()) {
-      setting.restore = setting.set;
-      setting.restore.replace(setting.restore.find("{value}"), 7, "{before}");
+      setting.restore = setting.set;  // wherever the value stands: nvidia-smi -lgc {value},{value}
+      for (std::size_t at = 0; (at = setting.restore.find("{value}", at)) != std::string::npos;)
+        setting.restore.replace(at, 7, "{before}");
+    } else if (setting.restore.find("{value}") != std::string::npos) {
+      return bad("restore has {value} in it", entry.line, "What was before stands for  {before}  there.");
     }
     plan_.machine.push_back(std::move(setting));
   }
@@ -313,6 +316,9 @@ Result<void> Planner::check_cold(const Variant& variant) const {
                  "It can of llama, transformers and ollama; other servers keep their model in memory.");
     if ((setting.key == "warmup" && word != "0") || setting.key == "warmup-until")
       return bad("a cold start has no warm-up", setting, "Leave it out: the first prompt is what is measured.");
+    if ((setting.key == "synthetic" || setting.key == "shared-prefix") && !setting.value.is(Kinds::null))
+      return bad("made texts ask the model twice before the first prompt, to learn how it counts words: no cold start",
+                 setting, "Give the prompts as they are, in a file:  prompts = \"FILE\"");
   }
   return {};
 }

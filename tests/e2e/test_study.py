@@ -5,10 +5,10 @@ import json
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import time
-import unittest
 
 import harness
 from harness import Case, Tmpfs, needs_root, program
@@ -168,6 +168,67 @@ class Whole(StudyCase):
         self.assertEqual(len(manifest["runs"]), 9)
         self.assertEqual([run["attempts"][0]["id"] for run in manifest["runs"]][:6], ids)
         self.check_manifest(manifest)
+
+    def test_what_runs_on_another_machine_than_the_study_was_begun_on_is_told_and_flagged(self):
+        self.study(self.file(COUNTED), "--out", "out", "--cycles", "1")
+        manifest = self.manifest()
+        manifest["host"] = "elsewhere"
+        with open(self.path("out/manifest.json"), "w", encoding="utf-8") as file:
+            json.dump(manifest, file)
+        done = self.study("--resume", "out", "--cycles", "2")
+        self.assertIn("the study was begun on elsewhere", done.err)
+        flags = [run["attempts"][0].get("flags", []) for run in self.manifest()["runs"]]
+        self.assertEqual(flags[:3], [[], [], []])
+        for flag in flags[3:]:
+            self.assertRegex(flag[0], "another machine: run on .+, the study was begun on elsewhere")
+        self.assertIn("another machine", done.out)
+
+    def test_joules_of_a_simulated_machine_are_never_told_as_measured_ones(self):
+        text = ('[study]\nkind = "run"\n[base]\ncommand = ["sleep", "0.3"]\n[sweep]\n'
+                'where = [{simulate = "laptop", label = "there"}, {sensors = "cpu-model", label = "here"}]\n')
+        done = self.study(self.file(text), "--out", "out")
+        self.assertIn("simulated: no joule of there is real", done.out)
+        self.assertRegex(done.err, r"there  .* J \(simulated\)")
+        with open(self.path("out/results_wide.csv"), encoding="utf-8", newline="") as file:
+            self.assertEqual([row["joules_origin"] for row in csv.DictReader(file)], ["simulated", "modelled"])
+
+    def test_what_a_variant_comes_to_over_its_cycles_is_in_files_of_its_own(self):
+        self.study(self.file(COUNTED), "--out", "out", "--cycles", "3")
+        with open(self.path("out/results_variants.csv"), encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["figure"] == "run_s"]
+        self.assertEqual([row["variant"] for row in rows], ["1", "2", "3"])
+        runs = [json.loads(line) for line in self.lines("out/results_runs.jsonl")]
+        self.assertEqual(len(runs), 9)
+        variants = [json.loads(line) for line in self.lines("out/results_variants.jsonl")]
+        for row, variant in zip(rows, variants):
+            values = [run["figures"]["run_s"] for run in runs if run["variant"] == row["variant"]]
+            mean, sd = statistics.mean(values), statistics.stdev(values)
+            half = 4.302652730 * sd / 3 ** 0.5  # Student's t, two degrees of freedom
+            told = variant["figures"]["run_s"]
+            self.assertEqual((row["n"], row["unit"], told["n"]), ("3", "s", 3))
+            for name, value in (("mean", mean), ("sd", sd), ("cv", sd / mean), ("t_low", mean - half), ("t_high", mean + half)):
+                self.assertAlmostEqual(float(row[name]), value, delta=1e-9 + abs(value) * 1e-6)
+                self.assertAlmostEqual(told[name], value, delta=1e-9 + abs(value) * 1e-6)
+            self.assertLessEqual(min(values) - 1e-9, float(row["bca_low"]))
+            self.assertLessEqual(float(row["bca_high"]), max(values) + 1e-9)
+            self.assertGreaterEqual(int(row["runs_for_5_percent"]), 2)
+
+    def lines(self, name):
+        with open(self.path(name), encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    def test_a_study_that_is_resumed_for_fewer_cycles_loses_nothing_that_was_run(self):
+        self.study(self.file(COUNTED), "--out", "out", "--cycles", "3")
+        before = self.manifest()["runs"]
+        self.assertIn("cycle 3 of this study was begun already", self.study("--resume", "out", "--cycles", "2", code=125).err)
+        self.study(self.path("s.toml"), "--resume", "out")  # that speaks of two
+        self.study("--resume", "out")
+        self.assertEqual(self.manifest()["runs"], before)
+        with open(self.path("out/results_wide.csv"), encoding="utf-8", newline="") as file:
+            self.assertEqual(len(list(csv.DictReader(file))), 9)
+        self.study("--resume", "out", "--cycles", "4")
+        self.check_manifest(self.manifest())
+        self.assertEqual(len(self.manifest()["runs"]), 12)
 
     def test_the_unit_for_systemd_resumes_this_folder(self):
         unit = self.study("--print-unit", "--resume", "out").out
@@ -400,126 +461,16 @@ class Killed(StudyCase):
         del manifest["runs"][5]["attempts"][0]["figures"]
         manifest["runs"][4]["status"] = manifest["runs"][4]["attempts"][0]["status"] = "running"
         os.truncate(self.path("out", manifest["runs"][4]["attempts"][0]["run"]), 2000)
+        settings = self.path("out", manifest["runs"][5]["attempts"][0]["run"].replace(".prony", ".settings.json"))
+        os.remove(settings)  # what is written when a run was judged
         with open(self.path("out/manifest.json"), "w", encoding="utf-8") as file:
             json.dump(manifest, file)
         self.study("--resume", "out")
         runs = self.manifest()["runs"]
         self.assertTrue(runs[5]["attempts"][0]["adopted"])
+        self.assertEqual(self.load(settings)["attempt"], runs[5]["attempts"][0]["id"])
         self.assertGreater(runs[5]["attempts"][0]["figures"]["run_s"], 0)
         self.assertEqual([a["status"] for a in runs[4]["attempts"]], ["interrupted", "done"])
-
-
-class Machine(StudyCase):
-    TEXT = """
-[study]
-stop-after = 1
-[base]
-command = ["sh", "-c", "cat knob >> seen; {do}"]
-vars.do = "true"
-sensors = "cpu-model"
-[sweep]
-machine.cap = [150, 250]
-[machine.cap]
-get = "cat knob"
-set = "echo {value} > knob"
-"""
-
-    def setUp(self):
-        super().setUp()
-        self.file("400\n", "knob")
-
-    def knob(self):
-        with open(self.path("knob"), encoding="utf-8") as file:
-            return file.read().strip()
-
-    def test_settings_are_in_force_in_each_run_and_put_back_at_the_end(self):
-        self.study(self.file(self.TEXT), "--out", "out")
-        with open(self.path("seen"), encoding="utf-8") as file:
-            self.assertEqual(file.read().split(), ["150", "250"])
-        self.assertEqual(self.knob(), "400")
-        self.assertEqual(self.manifest()["machine_before"], {})
-
-    def test_what_the_machine_does_not_take_fails_the_run_and_is_never_measured(self):
-        self.study(self.file(self.TEXT.replace("echo {value} > knob", "true {value}")), "--out", "out", code=1)
-        self.assertIn("in force is 400", self.manifest()["runs"][0]["attempts"][0]["reason"])
-        self.assertFalse(os.path.exists(self.path("seen")))
-
-    def test_after_kill_9_restore_puts_the_machine_back(self):
-        child = self.start(self.file(self.TEXT.replace('"true"', '"sleep 60"')), "--out", "out")
-        for _ in range(600):
-            if os.path.exists(self.path("seen")):
-                break
-            time.sleep(0.05)
-        child.kill()
-        child.wait()
-        self.assertEqual(self.knob(), "150")
-        self.assertEqual(self.manifest()["machine_before"], {"cap": "400"})
-        self.assertIn("1 setting is as before", self.study("--restore", "out").out)
-        self.assertEqual(self.knob(), "400")
-        self.assertIn("nothing to put back", self.study("--restore", "out").out)
-
-
-    def test_an_interrupt_puts_the_machine_back_before_the_study_ends(self):
-        child = self.start(self.file(self.TEXT.replace('"true"', '"sleep 60"')), "--out", "out")
-        for _ in range(600):
-            if os.path.exists(self.path("seen")):
-                break
-            time.sleep(0.05)
-        self.assertEqual(self.knob(), "150")
-        child.send_signal(signal.SIGINT)
-        self.assertEqual(child.wait(), 128 + signal.SIGINT)
-        self.assertEqual(self.knob(), "400")
-        self.assertEqual(self.manifest()["machine_before"], {})
-        self.assertEqual(self.manifest()["status"], "interrupted")
-
-
-class Gate(StudyCase):
-    TEXT = """
-[study]
-cycles = 1
-[gate]
-max-temp = 50
-limit = "{limit}"
-[base]
-command = ["true"]
-sysfs = "sys"
-sensors = "thermal"
-"""
-
-    def setUp(self):
-        super().setUp()
-        zone = self.path("sys/class/thermal/thermal_zone0")
-        os.makedirs(zone)
-        self.file("cpu-thermal\n", os.path.join(zone, "type"))
-        self.thermometer = os.path.join(zone, "temp")
-
-    def test_a_run_waits_until_the_machine_is_cool_and_says_how_long(self):
-        self.file("71500\n", self.thermometer)
-        child = self.start(self.file(self.TEXT.format(limit="5m")), "--out", "out")
-        self.addCleanup(child.kill)
-        for _ in range(600):
-            if os.path.exists(self.path("out/manifest.json")) and self.manifest()["runs"][0]["attempts"]:
-                break
-            time.sleep(0.05)
-        time.sleep(0.5)
-        self.assertEqual(self.manifest()["runs"][0]["attempts"][0]["status"], "running")
-        self.assertFalse([name for name in os.listdir(self.path("out/runs")) if name.endswith(".prony")])  # nothing is measured yet
-        with open(self.thermometer, "r+", encoding="utf-8") as file:  # in its place, as a thermometer does
-            file.write("48000\n")
-        self.assertEqual(child.wait(), 0)
-        figures = self.manifest()["runs"][0]["attempts"][0]["figures"]
-        self.assertEqual(figures["begin_celsius"], 48)
-        self.assertGreater(figures["gate_wait_s"], 0)
-
-    def test_a_machine_that_does_not_cool_down_is_a_failed_run_with_that_reason_and_none_is_no_gate(self):
-        self.file("71500\n", self.thermometer)
-        self.study(self.file(self.TEXT.format(limit="100ms")), "--out", "out", code=1)
-        attempt = self.manifest()["runs"][0]["attempts"][0]
-        self.assertEqual(attempt["status"], "failed")
-        self.assertIn("still 71.5 °C", attempt["reason"])
-        os.remove(self.thermometer)
-        self.study(self.file(self.TEXT.format(limit="5m")), "--out", "second", code=1)
-        self.assertIn("no temperature can be read", self.manifest("second")["runs"][0]["attempts"][0]["reason"])
 
 
 class Ranks(StudyCase):
@@ -532,6 +483,7 @@ class Ranks(StudyCase):
         self.assertIn("2 on 1 host", done.out)
         self.assertIn("1 domain, metered once", done.out)
         self.assertIn("ranks read the same meters", done.out)
+        self.assertRegex(done.out, r"energy +[\d.]+ J (±|\()")
         self.assertIn("rank 1 of 2 is missing", self.study("--ranks", "0.prony", code=125).err)
 
 

@@ -166,6 +166,17 @@ TEST(StudyPlan, AnUnknownKeyIsNamedWithItsLineAndTheNearest) {
               HasSubstr("machine.cap"));
 }
 
+TEST(StudyPlan, ASettingIsPutBackByItsSetWithWhatWasBeforeWhereverTheValueStands) {
+  const Plan plan = good(
+      "[sweep]\nmachine.clock = [900]\n[machine.clock]\nget = 'g'\nset = 'smi -lgc {value},{value}; echo {value}'\n");
+  ASSERT_EQ(plan.machine.size(), 1U);
+  EXPECT_EQ(plan.machine[0].restore, "smi -lgc {before},{before}; echo {before}");
+  EXPECT_THAT(bad("[sweep]\nmachine.clock = [9]\n[machine.clock]\nget = 'g'\nset = 's {value}'\n"
+                  "restore = 'r {value}'\n")
+                  .fix,
+              HasSubstr("{before}"));
+}
+
 TEST(StudyPlan, AnAxisWithoutValuesAndOneThatIsNoListAreRefusedWithTheirLines) {
   Error error = bad("[sweep]\nthreads = [1]\nctx = []\n");
   EXPECT_THAT(error.what, HasSubstr("'ctx' has no values"));
