@@ -71,6 +71,33 @@ ReadRequest request_from(const Found& line, std::size_t number, std::size_t& wit
   return out;
 }
 
+// Lines that are of one request: by its id; where a line has none, by what it is otherwise known by.
+class SeenLines {
+ public:
+  bool there_already(const Found& line) {
+    const Found& metadata = object_at(line, "metadata");
+    const std::string id = text_at(metadata, "x_request_id");
+    if (id.empty()) ++nameless_;
+    const auto number = [&](const char* name) {
+      const auto value = whole_at(metadata, name);
+      return value ? std::to_string(*value) : std::string("?");
+    };
+    std::string known = text_at(metadata, "conversation_id") + '\n' + number("turn_index") + '\n' +
+                        number("request_start_ns") + '\n' + number("request_end_ns");
+    if (!whole_at(metadata, "request_end_ns")) known += object_at(line, "metrics").dump(-1, ' ', false, replaced);
+    if (id.empty()) return with_id_.contains(known) || !without_id_.insert(known).second;
+    const bool doubled = !ids_.insert(id).second || without_id_.contains(known);
+    with_id_.insert(std::move(known));
+    return doubled;
+  }
+  [[nodiscard]] std::size_t nameless() const { return nameless_; }
+
+ private:
+  static constexpr auto replaced = Found::error_handler_t::replace;
+  std::set<std::string> ids_, with_id_, without_id_;
+  std::size_t nameless_ = 0;
+};
+
 }  // namespace
 
 Result<Imported> read_aiperf(std::string_view bytes, const ReadOptions&) {
@@ -78,13 +105,12 @@ Result<Imported> read_aiperf(std::string_view bytes, const ReadOptions&) {
   const auto lines = json_lines(bytes, out.notes);
   if (!lines) return Unexpected<Error>(lines.error());
   std::vector<AiperfLine> requests;
-  std::set<std::string> ids;
+  SeenLines seen;
   std::size_t doubled = 0, warm_up = 0, without_start = 0, without_id = 0, number = 0;
   for (const Found& line : *lines) {
     const Found& metadata = object_at(line, "metadata");
-    const std::string id = text_at(metadata, "x_request_id");
     ++number;
-    if (!id.empty() && !ids.insert(id).second) {
+    if (seen.there_already(line)) {
       ++doubled;
     } else if (const std::string phase = text_at(metadata, "benchmark_phase"); phase == "warmup") {
       ++warm_up;
@@ -100,6 +126,7 @@ Result<Imported> read_aiperf(std::string_view bytes, const ReadOptions&) {
   note(doubled, "lines of a request that was there already: left out");
   note(warm_up, "requests of the warm-up: left out");
   note(without_start, "lines without a request_start_ns: left out");
+  note(seen.nameless(), "lines without an x_request_id: known by conversation, turn, begin and end");
   note(without_id, "requests without a conversation: named by their line");
   if (requests.empty())
     return fail(ErrorCode::malformed, "no request is in the file", {},

@@ -38,13 +38,14 @@ constexpr Part parts[] = {{"gpu_energy", "codecarbon.gpu.energy", "gpu", Origin:
 constexpr double joules_per_kwh = 3.6e6;
 
 struct Entry {
-  std::string id;
+  std::string id;         // what --select takes
+  std::string told = {};  // the id in the file
   const Found* found = nullptr;
 };
 
 Result<std::vector<Entry>> entries_of(const Found& file, std::vector<std::string>& notes) {
   std::vector<Entry> all;
-  std::size_t doubled = 0, number = 0;
+  std::size_t doubled = 0, number = 0, unnamed = 0, renamed = 0;
   if (!file.is_array()) return fail(ErrorCode::malformed, "not a list of runs", {}, "{task}_results.json is one.");
   for (const Found& one : file) {
     ++number;
@@ -52,16 +53,26 @@ Result<std::vector<Entry>> entries_of(const Found& file, std::vector<std::string
       notes.push_back("entry " + std::to_string(number) + " is no run: left out");
       continue;
     }
-    std::string id = one.begin().key();
-    if (const auto hash = id.find('#'); hash != std::string::npos) id = id.substr(hash + 1);
-    const auto same = std::ranges::find(all, id, &Entry::id);
-    if (same != all.end() && *same->found == *one.begin())
+    std::string told = one.begin().key();
+    if (const auto hash = told.find('#'); hash != std::string::npos) told = told.substr(hash + 1);
+    if (told == "null" || told == "None") told.clear();
+    const auto is_same = [&](const Entry& before) { return before.told == told && *before.found == *one.begin(); };
+    if (std::ranges::any_of(all, is_same)) {
       ++doubled;
-    else
-      all.push_back(
-          {id.empty() || id == "null" || id == "None" ? "entry-" + std::to_string(number) : id, &*one.begin()});
+      continue;
+    }
+    const std::string place = "entry-" + std::to_string(number);
+    const bool taken = !told.empty() && std::ranges::find(all, told, &Entry::told) != all.end();
+    unnamed += told.empty() ? 1 : 0;
+    renamed += taken ? 1 : 0;
+    const std::string id = told.empty() ? place : taken ? told + "-" + place : told;
+    all.push_back({id, told, &*one.begin()});
   }
   if (doubled > 0) notes.push_back(std::to_string(doubled) + " entries that were there already: left out");
+  if (unnamed > 0) notes.push_back(std::to_string(unnamed) + " entries have no id: they are entry-N here");
+  if (renamed > 0)
+    notes.push_back(std::to_string(renamed) +
+                    " entries have the id of another run that was there already: they are ID-entry-N here");
   return all;
 }
 

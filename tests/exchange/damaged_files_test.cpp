@@ -69,5 +69,71 @@ TEST(DamagedFiles, WhatAVllmFileCountedItselfIsHeldAgainstItsArrays) {
   EXPECT_THAT(read_vllm(file.dump(), {}).value().notes, IsEmpty());
 }
 
+DamagedFile guide_request(const DamagedFile& id, double start) {
+  return {{"request_id", id},
+          {"output_tokens", 25},
+          {"info", {{"timings", {{"request_start", start}, {"request_end", start + 1}}}}}};
+}
+
+TEST(DamagedFiles, AGuidellmRequestThatIsThereTwiceCountsOnceAlsoWithoutAnId) {
+  const DamagedFile a = guide_request("a", 1.7e9), b = guide_request("b", 1.7e9), nameless = guide_request({}, 1.7e9);
+  const auto read = [](const DamagedFile& done, const DamagedFile& failed) {
+    const DamagedFile by_end = {{"successful", done}, {"errored", failed}};
+    return read_guidellm(DamagedFile{{"benchmarks", {{{"requests", by_end}}}}}.dump(), {}).value();
+  };
+  const auto out = read({a, b, a, nameless, nameless}, {a});
+  EXPECT_EQ(requests_in(out), 3U);
+  EXPECT_THAT(out.notes, Contains("3 requests that were there already: left out"));
+  EXPECT_THAT(out.notes, Contains(HasSubstr("2 requests have no request_id")));
+  const auto again = read({a, guide_request("a", 1.7e9 + 5)}, DamagedFile::array());
+  EXPECT_EQ(requests_in(again), 2U);
+  EXPECT_THAT(again.notes, Contains(HasSubstr("1 requests have the request_id of one that began at another time")));
+}
+
+TEST(DamagedFiles, AnAiperfLineThatIsThereTwiceCountsOnceAlsoWhereOneOfThemLostItsId) {
+  DamagedFile line = {{"metadata",
+                       {{"x_request_id", "a"},
+                        {"conversation_id", "c"},
+                        {"turn_index", 0},
+                        {"request_start_ns", 1000},
+                        {"request_end_ns", 2000}}},
+                      {"metrics", {{"request_latency", {{"value", 1.0}, {"unit", "ms"}}}}}};
+  DamagedFile nameless = line, later = line;
+  nameless["metadata"]["x_request_id"] = nullptr;
+  later["metadata"]["x_request_id"] = nullptr;
+  later["metadata"]["request_start_ns"] = 1500;
+  const std::string with = line.dump() + "\n", without = nameless.dump() + "\n", other = later.dump() + "\n";
+  for (const std::string& text : {with + without + other, without + with + other, without + without + other}) {
+    const auto out = read_aiperf(text, {}).value();
+    EXPECT_EQ(requests_in(out), 2U) << text;
+    EXPECT_THAT(out.notes, Contains("1 lines of a request that was there already: left out")) << text;
+    EXPECT_THAT(out.notes, Contains(HasSubstr("lines without an x_request_id: known by"))) << text;
+  }
+}
+
+DamagedFile thesis_of(double seconds) {
+  return {{"results", {{"inference_metrics", {{"inference_performance", {{"total_inference_time_sec", seconds}}}}}}}};
+}
+
+TEST(DamagedFiles, ThesisEntriesThatAreAlikeCountOnceAndThoseThatShareAnIdCanEachBeChosen) {
+  const char *one = "CONFIGURATION_RUN_#0001", *none = "CONFIGURATION_RUN_#null";
+  const DamagedFile twice = {{{none, thesis_of(2)}}, {{none, thesis_of(2)}}};
+  const auto alone = read_llm_thesis(twice.dump(), {});
+  ASSERT_TRUE(alone) << alone.error().fix;
+  EXPECT_THAT(alone->notes, Contains("1 entries that were there already: left out"));
+  EXPECT_THAT(alone->notes, Contains("1 entries have no id: they are entry-N here"));
+  const DamagedFile file = {
+      {{one, thesis_of(2)}}, {{one, thesis_of(3)}}, {{none, thesis_of(4)}}, {{one, thesis_of(3)}}};
+  EXPECT_THAT(read_llm_thesis(file.dump(), {}).error().fix, HasSubstr("0001, 0001-entry-2, entry-3"));
+  const auto seconds = [&](const char* id) {
+    const auto out = read_llm_thesis(file.dump(), {.select = id}).value();
+    EXPECT_THAT(out.notes, Contains(HasSubstr("1 entries have the id of another run")));
+    return out.spans.front().interval.length().seconds().value();
+  };
+  EXPECT_EQ(seconds("0001"), 2);
+  EXPECT_EQ(seconds("0001-entry-2"), 3);
+  EXPECT_EQ(seconds("entry-3"), 4);
+}
+
 }  // namespace
 }  // namespace prony::exchange
