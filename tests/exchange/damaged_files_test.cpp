@@ -81,7 +81,7 @@ TEST(DamagedFiles, AGuidellmRequestThatIsThereTwiceCountsOnceAlsoWithoutAnId) {
     const DamagedFile by_end = {{"successful", done}, {"errored", failed}};
     return read_guidellm(DamagedFile{{"benchmarks", {{{"requests", by_end}}}}}.dump(), {}).value();
   };
-  const auto out = read({a, b, a, nameless, nameless}, {a});
+  const auto out = read({a, b, a, nameless, nameless}, DamagedFile::array({a}));
   EXPECT_EQ(requests_in(out), 3U);
   EXPECT_THAT(out.notes, Contains("3 requests that were there already: left out"));
   EXPECT_THAT(out.notes, Contains(HasSubstr("2 requests have no request_id")));
@@ -109,6 +109,48 @@ TEST(DamagedFiles, AnAiperfLineThatIsThereTwiceCountsOnceAlsoWhereOneOfThemLostI
     EXPECT_THAT(out.notes, Contains("1 lines of a request that was there already: left out")) << text;
     EXPECT_THAT(out.notes, Contains(HasSubstr("lines without an x_request_id: known by"))) << text;
   }
+}
+
+DamagedFile aiperf_times(double first, const char* first_unit, double latency, const char* latency_unit) {
+  return {{"metadata", {{"x_request_id", "a"}, {"conversation_id", "c"}, {"request_start_ns", 1000}}},
+          {"metrics",
+           {{"time_to_first_token", {{"value", first}, {"unit", first_unit}}},
+            {"inter_chunk_latency", {{"value", {0.5}}, {"unit", first_unit}}},
+            {"output_sequence_length", {{"value", 2}, {"unit", "tokens"}}},
+            {"request_latency", {{"value", latency}, {"unit", latency_unit}}}}}};
+}
+
+TEST(DamagedFiles, AnAiperfTimeIsOfItsUnitAndOneThatCannotBeIsToldAndMakesNoFigure) {
+  const auto spans = [](const Imported& imported, SpanKind kind) {
+    std::vector<Span> found;
+    for (const Span& span : imported.spans)
+      if (span.kind == kind) found.push_back(span);
+    return found;
+  };
+  const auto whole = read_aiperf(aiperf_times(0.25, "s", 750, "ms").dump() + "\n", {}).value();
+  EXPECT_THAT(whole.notes, IsEmpty());
+  ASSERT_EQ(spans(whole, SpanKind::token).size(), 2U);
+  EXPECT_EQ(spans(whole, SpanKind::token)[1].interval.length().ns, 500'000'000);
+  EXPECT_EQ(spans(whole, SpanKind::decode)[0].interval.end.ns, 750'000'000);
+  const auto odd = read_aiperf(aiperf_times(0.25, "min", 750, "ms").dump() + "\n", {}).value();
+  EXPECT_THAT(odd.notes, Contains("1 time_to_first_token in 'min', which is no unit of time: left out"));
+  EXPECT_THAT(odd.notes, Contains("1 inter_chunk_latency in 'min', which is no unit of time: left out"));
+  EXPECT_TRUE(spans(odd, SpanKind::prefill).empty());
+  const auto torn = read_aiperf(aiperf_times(1.25, "s", 40, "ms").dump() + "\n", {}).value();
+  EXPECT_THAT(torn.notes, Contains(HasSubstr("1 requests have a first token after their end")));
+  EXPECT_TRUE(spans(torn, SpanKind::prefill).empty());
+  EXPECT_EQ(spans(torn, SpanKind::request)[0].interval.end.ns, 40'000'000);
+}
+
+TEST(DamagedFiles, WhyAnAnswerEndedIsNotMadeUp) {
+  const auto out = read_vllm(vllm_of_three().dump(), {}).value();
+  for (const Span& span : out.spans) EXPECT_FALSE(span.attribute("finish")) << span.name;
+  DamagedFile file = vllm_of_three();
+  file["errors"][1] = "timeout";
+  const auto failed = read_vllm(file.dump(), {}).value();
+  std::size_t errors = 0;
+  for (const Span& span : failed.spans) errors += span.attribute("finish") == "error" ? 1 : 0;
+  EXPECT_EQ(errors, 1U);
 }
 
 DamagedFile thesis_of(double seconds) {
