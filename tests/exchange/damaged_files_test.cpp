@@ -177,5 +177,53 @@ TEST(DamagedFiles, ThesisEntriesThatAreAlikeCountOnceAndThoseThatShareAnIdCanEac
   EXPECT_EQ(seconds("entry-3"), 4);
 }
 
+double joules_in(const Imported& imported, std::string_view channel) {
+  for (std::size_t c = 0; c < imported.channels.size(); ++c)
+    if (imported.channels[c].name == channel)
+      return static_cast<double>(imported.ticks.reading(c, 1).raw) * imported.channels[c].scale;
+  return -1;
+}
+
+TEST(DamagedFiles, OfLlenergymeasureTheTotalIsTakenWhereADeviceHasNoneAndWhatCannotBeJoulesIsTold) {
+  DamagedFile file = {{"total_inference_time_sec", 10.0}, {"total_energy_j", 500.0}, {"total_tokens", 1000}};
+  file["energy_per_device_j"] = {250.0, nullptr};
+  auto out = read_llenergymeasure(file.dump(), {}).value();
+  EXPECT_NEAR(joules_in(out, "llenergymeasure.gpu.energy"), 500, 1e-6);
+  EXPECT_EQ(out.channels.size(), 1U);
+  EXPECT_THAT(out.notes, Contains(HasSubstr("1 of 2 entries without joules: the total is taken")));
+  file["energy_per_device_j"] = {250.0, 200.0};
+  out = read_llenergymeasure(file.dump(), {}).value();
+  EXPECT_NEAR(joules_in(out, "llenergymeasure.gpu1.energy"), 200, 1e-6);
+  EXPECT_THAT(out.notes, Contains(HasSubstr("adds up to 450 J, and total_energy_j is 500 J")));
+  file.erase("energy_per_device_j");
+  file["total_energy_j"] = -5.0;
+  out = read_llenergymeasure(file.dump(), {}).value();
+  EXPECT_TRUE(out.channels.empty());
+  EXPECT_THAT(out.notes, Contains("total_energy_j is -5, which no joules can be: left out"));
+  file["total_energy_j"] = 500.0;
+  EXPECT_EQ(read_llenergymeasure(file.dump(), {}).value().channels[0].origin, Origin::measured);
+  file["prony_headline_origin"] = "modelled";
+  EXPECT_EQ(read_llenergymeasure(file.dump(), {}).value().channels[0].origin, Origin::modelled);
+}
+
+TEST(DamagedFiles, OfTheThesisTheTotalIsTakenWhereNoPartIsToldAndItIsNotMeasured) {
+  DamagedFile run = thesis_of(2);
+  DamagedFile& ranks = run["results"]["global_energy_metrics"]["local_process_results"];
+  for (const char* part : {"gpu_energy", "cpu_energy", "ram_energy"}) ranks[part]["process_0"] = nullptr;
+  ranks["total_energy_joules"]["process_0"] = 7.35;
+  const auto read = [&] { return read_llm_thesis(DamagedFile{{{"CONFIGURATION_RUN_#1", run}}}.dump(), {}).value(); };
+  auto out = read();
+  ASSERT_EQ(out.channels.size(), 1U);
+  EXPECT_NEAR(joules_in(out, "codecarbon.total.energy"), 7.35, 1e-6);
+  EXPECT_EQ(out.channels[0].origin, Origin::modelled);
+  EXPECT_THAT(out.notes, Contains(HasSubstr("of its 7.35 J only the total is told")));
+  ranks["gpu_energy"]["process_0"] = 1e-6;  // kWh
+  ranks["cpu_energy"]["process_0"] = -1e-6;
+  out = read();
+  EXPECT_NEAR(joules_in(out, "codecarbon.gpu.energy"), 3.6, 1e-6);
+  EXPECT_THAT(out.notes, Contains("its parts add up to 3.6 J, and its total is 7.35 J: the parts are taken"));
+  EXPECT_THAT(out.notes, Contains("cpu_energy is below 0 for 1 processes: left out"));
+}
+
 }  // namespace
 }  // namespace prony::exchange
