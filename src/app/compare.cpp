@@ -69,9 +69,9 @@ Result<compare::Variant> variant_of(const std::string& name, const std::vector<f
   return variant;
 }
 
-// A study is all of its variants.
+// A study is all of its variants; those without a run that counts are left out, which is said. `left_out`: how many.
 Result<void> add_variants(const std::string& path, bool alone, std::set<std::string>& known,
-                          std::vector<compare::Variant>& variants) {
+                          std::vector<compare::Variant>& variants, std::size_t& left_out) {
   if (!names_study(path)) {
     const auto files = runs_at(path);
     if (!files) return Unexpected<Error>(files.error());
@@ -83,6 +83,12 @@ Result<void> add_variants(const std::string& path, bool alone, std::set<std::str
   const auto sides = sides_of_study(path);
   if (!sides) return Unexpected<Error>(sides.error());
   for (const StudySide& side : *sides) {
+    if (side.runs.empty()) {
+      ++left_out;
+      print_note(path + ": no run of the variant '" + printable(side.variant, 60) +
+                 "' counts: it is left out, and prony study --show " + path + " says why");
+      continue;
+    }
     const std::string name = alone ? side.variant : path + (sides->size() > 1 ? ":" + side.variant : std::string());
     auto variant = variant_of(name, {side.runs.begin(), side.runs.end()}, known);
     if (!variant) return Unexpected<Error>(variant.error());
@@ -102,12 +108,13 @@ Result<std::vector<compare::Condition>> conditions_of(const std::vector<std::str
 }
 
 // What a script goes by: a condition that surely holds, before one that cannot be told.
-int code_of(const std::vector<compare::GateOutcome>& gates, const std::string& undecided) {
+// Of a variant that was left out no condition can be told.
+int code_of(const std::vector<compare::GateOutcome>& gates, bool left_out, const std::string& undecided) {
   const auto any = [&](compare::Verdict verdict) {
     return std::ranges::any_of(gates, [&](const auto& gate) { return gate.verdict == verdict; });
   };
   if (any(compare::Verdict::yes)) return condition_holds;
-  if (!any(compare::Verdict::cannot_tell) || undecided == "pass") return exit_code::ok;
+  if (!(left_out || any(compare::Verdict::cannot_tell)) || undecided == "pass") return exit_code::ok;
   return undecided == "fail" ? condition_holds : cannot_tell;
 }
 
@@ -118,13 +125,14 @@ int compare_runs(const CompareWords& words) {
   if (!conditions) return failed(conditions.error());
   std::vector<compare::Variant> variants;
   std::set<std::string> known;
+  std::size_t left_out = 0;
   for (const std::string& path : words.paths) {
-    auto added = add_variants(path, words.paths.size() == 1, known, variants);
+    auto added = add_variants(path, words.paths.size() == 1, known, variants, left_out);
     if (!added) return failed(added.error());
   }
   if (variants.size() < 2)
     return failed({ErrorCode::usage, "two variants at least are compared", "prony compare",
-                   "prony compare before.prony after.prony"});
+                   "prony compare before.prony after.prony; of studies also FOLDER:NAME"});
   const auto weights = compare::parse_weights(words.merit_weights);
   if (!weights) return failed(weights.error());
   compare::CompareOptions options;
@@ -153,7 +161,7 @@ int compare_runs(const CompareWords& words) {
     text =
         (all.size() == 1 ? all[0] : all).dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   const int printed = print_result(text);
-  return printed == exit_code::ok ? code_of(every, words.undecided) : printed;
+  return printed == exit_code::ok ? code_of(every, left_out > 0 && !conditions->empty(), words.undecided) : printed;
 }
 
 }  // namespace

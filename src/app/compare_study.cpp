@@ -77,10 +77,16 @@ Result<std::vector<StudySide>> sides_of_study(const std::string& path) {
       if (side == sides.end() || word_at(attempt, "status") != "done") continue;
       side->runs.push_back((std::filesystem::path(named.folder) / word_at(attempt, "run")).string());
     }
+  // One that is named must have a run, and so must the first, which the others are compared to.
+  std::string some;
   for (const StudySide& side : sides)
-    if (side.runs.empty())
-      return fail(ErrorCode::absent, "no run of the variant '" + printable(side.variant, 60) + "' counts", named.folder,
-                  "prony study --show " + named.folder + "  says why.");
+    if (!side.runs.empty() && std::ranges::count(some, ' ') < 2)
+      some += (some.empty() ? "" : " ") + named.folder + ":" + printable(side.variant, 60);
+  if (sides.front().runs.empty())
+    return fail(ErrorCode::absent, "no run of the variant '" + printable(sides.front().variant, 60) + "' counts",
+                named.folder,
+                "prony study --show " + named.folder + "  says why." +
+                    (std::ranges::count(some, ' ') > 0 ? " Others by name:  prony compare " + some : std::string()));
   return sides;
 }
 

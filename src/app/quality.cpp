@@ -35,25 +35,27 @@ struct QualityOptions {
 
 struct Answer {
   std::string id, prompt, text, instructions;
-  std::string missing;  // why there is no text; empty: there is one
+  std::string missing;     // why there is no text; empty: there is one
+  std::string where = {};  // its line in a file
 };
 
 // What the file of prompts says that an answer is judged by, by id and by the prompt itself.
 struct Wanted {
-  std::map<std::string, std::string> by_id, by_prompt;
+  std::vector<Prompt> prompts;
+  std::map<std::string, std::size_t> by_id, by_prompt;
 };
 
 Result<Wanted> wanted_from(const std::string& path) {
   Wanted wanted;
   if (path.empty()) return wanted;
-  const auto set = load_prompts(path);
+  auto set = load_prompts(path);
   if (!set) return Unexpected<Error>(set.error());
-  for (const Prompt& prompt : set->prompts) {
-    if (prompt.instructions.empty()) continue;
-    wanted.by_id[prompt.id] = prompt.instructions;
-    wanted.by_prompt[prompt.text] = prompt.instructions;
+  wanted.prompts = std::move(set->prompts);
+  for (std::size_t i = 0; i < wanted.prompts.size(); ++i) {
+    wanted.by_id.emplace(wanted.prompts[i].id, i);
+    wanted.by_prompt.emplace(wanted.prompts[i].text, i);
   }
-  if (wanted.by_id.empty())
+  if (std::ranges::all_of(wanted.prompts, [](const Prompt& prompt) { return prompt.instructions.empty(); }))
     return fail(ErrorCode::usage, "this file has no instructions", path,
                 "IFEval's records have \"key\", \"prompt\", \"instruction_id_list\" and \"kwargs\"");
   return wanted;
@@ -66,12 +68,38 @@ std::string plain_id(const std::string& id) {
   return plain;
 }
 
-void settle(Answer& answer, const Wanted& wanted) {
-  if (!answer.instructions.empty()) return;
-  if (const auto at = wanted.by_id.find(plain_id(answer.id)); at != wanted.by_id.end())
-    answer.instructions = at->second;
-  else if (const auto same = wanted.by_prompt.find(answer.prompt); same != wanted.by_prompt.end())
-    answer.instructions = same->second;
+// Which of the prompts it answers; nullopt: none of them.
+std::optional<std::size_t> prompt_of(const Answer& answer, const Wanted& wanted) {
+  for (const std::string& id : {answer.id, plain_id(answer.id)})
+    if (const auto at = wanted.by_id.find(id); !id.empty() && at != wanted.by_id.end()) return at->second;
+  const auto same = wanted.by_prompt.find(answer.prompt);
+  return same != wanted.by_prompt.end() ? std::optional(same->second) : std::nullopt;
+}
+
+// Of a file's lines those that say again what was said count once; two answers of which nobody says which counts are an
+// error. "4#2" is another round of "4", and another answer.
+Result<std::size_t> leave_out_doubled(std::vector<Answer>& answers, const Wanted& wanted) {
+  std::map<std::string, const Answer*> seen;
+  std::vector<Answer> kept;
+  kept.reserve(answers.size());  // no answer moves: `seen` points at them
+  for (Answer& answer : answers) {
+    const auto at = prompt_of(answer, wanted);
+    const bool of_prompt = at && (answer.id.empty() || answer.id == wanted.prompts[*at].id);
+    const std::string key = of_prompt            ? "prompt " + std::to_string(*at)
+                            : !answer.id.empty() ? "id " + answer.id
+                                                 : "text " + answer.prompt;
+    const auto [before, is_new] = seen.try_emplace(key, nullptr);
+    if (is_new) {
+      kept.push_back(std::move(answer));
+      before->second = &kept.back();
+    } else if (before->second->text != answer.text || before->second->missing != answer.missing) {
+      return fail(ErrorCode::usage, "another answer to what was answered in " + before->second->where, answer.where,
+                  "Leave one of them out, or give each a round of its own: \"id\": \"4#1\", \"4#2\"");
+    }
+  }
+  const std::size_t doubled = answers.size() - kept.size();
+  answers = std::move(kept);
+  return doubled;
 }
 
 Result<std::vector<Answer>> answers_of_run(const std::string& path) {
@@ -81,8 +109,8 @@ Result<std::vector<Answer>> answers_of_run(const std::string& path) {
   bool kept = false;
   for (const Span& span : (*run)->spans()) {
     if (span.kind != SpanKind::request) continue;
-    Answer answer{
-        span.name, span.attribute("prompt").value_or(""), {}, span.attribute("instructions").value_or(""), {}};
+    Answer answer{span.name, span.attribute("prompt").value_or(""), {}, span.attribute("instructions").value_or(""), {},
+                  {}};
     if (const auto text = span.attribute("answer"); text && span.status == SpanStatus::ok)
       answer.text = *text;
     else
@@ -103,12 +131,15 @@ Result<Answer> answer_from(const nlohmann::json& object, const std::string& wher
         return at->is_string() ? at->get<std::string>() : at->is_number_integer() ? at->dump() : std::string();
     return std::nullopt;
   };
-  Answer answer{member({"id", "key"}).value_or(""), member({"prompt"}).value_or(""), {}, {}, {}};
+  Answer answer{member({"id", "key"}).value_or(""), member({"prompt"}).value_or(""), {}, {}, {}, where};
   const auto text = member({"response", "answer", "text"});
   if (!text) return fail(ErrorCode::malformed, "there is no \"response\"", where, "or \"answer\", or \"text\"");
   if (answer.id.empty() && answer.prompt.empty())
     return fail(ErrorCode::malformed, "neither \"id\" nor \"prompt\" says what was asked", where);
   answer.text = *text;
+  const auto is_null = [&](const char* name) { return object.contains(name) && object[name].is_null(); };
+  if (answer.text.empty() && (is_null("response") || is_null("answer") || is_null("text")))
+    answer.missing = "the answer is null";
   if (object.contains("instruction_id_list") && object.contains("kwargs"))
     answer.instructions =
         nlohmann::json{{"instruction_id_list", object["instruction_id_list"]}, {"kwargs", object["kwargs"]}}.dump(
@@ -138,6 +169,9 @@ Result<std::vector<Answer>> answers_of_file(const std::string& path) {
 struct Scored {
   std::string source;
   std::size_t answers = 0, missing = 0, without = 0;  // without: no instruction that they could be held to
+  std::size_t doubled = 0, unknown = 0;               // unknown: answers to none of the prompts
+  std::vector<std::string> unanswered;                // prompts of the file that no answer is to
+  [[nodiscard]] bool whole() const { return missing == 0 && unknown == 0 && unanswered.empty(); }
   quality::Accuracy accuracy;
   ordered_json rows = ordered_json::array();
 };
@@ -161,10 +195,15 @@ ordered_json row_of(const Answer& answer, const std::vector<quality::Instruction
 Result<Scored> score(const std::string& source, std::vector<Answer> answers, const Wanted& wanted) {
   Scored scored;
   scored.source = source;
+  std::vector<bool> answered(wanted.prompts.size(), false);
   for (Answer& answer : answers) {
-    settle(answer, wanted);
+    const auto at = prompt_of(answer, wanted);
+    if (at) answered[*at] = true;
+    if (at && answer.instructions.empty()) answer.instructions = wanted.prompts[*at].instructions;
     if (answer.instructions.empty()) {
-      ++scored.without;
+      const bool unknown = !at && !wanted.prompts.empty();
+      ++(unknown ? scored.unknown : scored.without);
+      if (unknown) scored.rows.push_back({{"id", answer.id}, {"absent", "it answers none of the prompts"}});
       continue;
     }
     if (!answer.missing.empty()) {
@@ -183,6 +222,11 @@ Result<Scored> score(const std::string& source, std::vector<Answer> answers, con
     scored.rows.push_back(row_of(answer, *instructions, judged));
     ++scored.answers;
   }
+  for (std::size_t i = 0; i < answered.size(); ++i)
+    if (const Prompt& prompt = wanted.prompts[i]; !answered[i] && !prompt.instructions.empty()) {
+      scored.unanswered.push_back(prompt.id);
+      scored.rows.push_back({{"id", prompt.id}, {"absent", "there is no answer to it"}});
+    }
   if (scored.answers + scored.missing == 0)
     return fail(ErrorCode::absent, "no answer has an instruction that it could be held to", source,
                 "Name the file that was asked:  --prompts ifeval.jsonl");
@@ -194,6 +238,13 @@ std::string percent_text(const quality::Share& share) {
   const auto percent = [](double value) { return format_number(std::round(value * 1000) / 10); };
   return percent(share.value()) + " % (" + percent(share.low()) + "…" + percent(share.high()) + "; " +
          std::to_string(share.yes) + " of " + std::to_string(share.of) + ")";
+}
+
+std::string list_of(const std::vector<std::string>& ids) {
+  constexpr std::size_t most = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(ids.size(), most); ++i) text += (i > 0 ? ", " : "") + printable(ids[i], 40);
+  return text + (ids.size() > most ? ", …" : "");
 }
 
 std::string text_of(const Scored& s) {
@@ -217,6 +268,13 @@ std::string text_of(const Scored& s) {
     text += " not checked    " + std::to_string(count) + " × " + why + "; their prompts are in no share of prompts\n";
   if (s.missing > 0)
     text += " WARNING        " + std::to_string(s.missing) + " requests have no answer and are in no share\n";
+  if (!s.unanswered.empty())
+    text += " WARNING        " + std::to_string(s.unanswered.size()) +
+            " prompts have no answer and are in no share: " + list_of(s.unanswered) + "\n";
+  if (s.unknown > 0)
+    text +=
+        " WARNING        " + std::to_string(s.unknown) + " answers are to none of the prompts and are in no share\n";
+  if (s.doubled > 0) text += " left out       " + std::to_string(s.doubled) + " answers that were there already\n";
   if (s.without > 0)
     text += " not judged     " + std::to_string(s.without) + " answers have no instruction of IFEval\n";
   return text + " (low…high) is Wilson's 95 % interval over prompts drawn like these\n";
@@ -234,6 +292,9 @@ ordered_json json_of(const Scored& s) {
                    {"answers", s.answers},
                    {"missing", s.missing},
                    {"without_instructions", s.without},
+                   {"unanswered", s.unanswered.size()},
+                   {"unknown", s.unknown},
+                   {"doubled", s.doubled},
                    {"prompt_strict", json_of(a.prompt_strict)},
                    {"prompt_loose", json_of(a.prompt_loose)},
                    {"instruction_strict", json_of(a.instruction_strict)},
@@ -249,17 +310,20 @@ Result<std::vector<Scored>> score_all(const QualityOptions& options) {
   const auto wanted = wanted_from(options.prompts);
   if (!wanted) return Unexpected<Error>(wanted.error());
   std::vector<Scored> all;
-  const auto take = [&](const std::string& source, Result<std::vector<Answer>> answers) -> Result<void> {
+  const auto take = [&](const std::string& source, Result<std::vector<Answer>> answers, bool file) -> Result<void> {
     if (!answers) return Unexpected<Error>(answers.error());
+    const auto doubled = file ? leave_out_doubled(*answers, *wanted) : Result<std::size_t>(0);
+    if (!doubled) return Unexpected<Error>(doubled.error());
     auto scored = score(source, std::move(*answers), *wanted);
     if (!scored) return Unexpected<Error>(scored.error());
     all.push_back(std::move(*scored));
+    all.back().doubled = *doubled;
     return {};
   };
   for (const std::string& run : options.runs)
-    if (auto taken = take(run, answers_of_run(run)); !taken) return Unexpected<Error>(taken.error());
+    if (auto taken = take(run, answers_of_run(run), false); !taken) return Unexpected<Error>(taken.error());
   if (!options.answers.empty())
-    if (auto taken = take(options.answers, answers_of_file(options.answers)); !taken)
+    if (auto taken = take(options.answers, answers_of_file(options.answers), true); !taken)
       return Unexpected<Error>(taken.error());
   if (all.empty())
     return fail(ErrorCode::usage, "no answers given", "RUN",
@@ -280,15 +344,15 @@ int quality_of(const QualityOptions& options) {
   if (!all) return failed(all.error());
   std::string text;
   ordered_json list = ordered_json::array();
-  std::size_t missing = 0;
+  bool whole = true;
   for (const Scored& one : *all) {
     text += (text.empty() ? "" : "\n") + text_of(one);
     list.push_back(json_of(one));
-    missing += one.missing;
+    whole = whole && one.whole();
   }
   if (options.json) text = list.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
   const int printed = print_result(text);
-  return printed != exit_code::ok ? printed : missing > 0 ? exit_code::failed_requests : exit_code::ok;
+  return printed != exit_code::ok ? printed : whole ? exit_code::ok : exit_code::failed_requests;
 }
 
 }  // namespace

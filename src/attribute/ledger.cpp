@@ -223,6 +223,7 @@ void Builder::begin_row(const Curve& curve, ChannelLedger& row) const {
   row.gap_time = Duration{curve.gap_ns()};
   row.recorded = curve.whole().estimate;
   row.recorded.value = curve.total();
+  if (std::string why = why_unbounded(curve); !why.empty()) row.absent.emplace_back("recorded_bounds", std::move(why));
 }
 
 void Builder::energy_channel(const Curve& curve) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.hpp"
+
 namespace prony::attribution {
 
 namespace {
@@ -24,6 +26,15 @@ Unread unread(const Curve& curve, Interval window) {
 
 }  // namespace
 
+std::string why_unbounded(const Curve& curve) {
+  if (!curve.any() || !curve.is_counter() || curve.channel().model || curve.whole().known) return {};
+  const std::uint64_t moved = curve.counter()->transitions();
+  if (moved == 0) return {};
+  return "recorded " + format_number(std::round(curve.total() * 1e6) / 1e6) + " J, no bounds told: " +
+         (moved == 1 ? "it is the difference of two readings, and between them nothing was seen"
+                     : "the counter moved only twice while it was read");
+}
+
 std::string why_not_resolvable(const Curve& curve, const Measured& measured, Interval window) {
   const Unread missing = unread(curve, window);
   if (missing.matters(curve, window.length().seconds().value())) {
@@ -37,6 +48,7 @@ std::string why_not_resolvable(const Curve& curve, const Measured& measured, Int
       text += (missing.before_s > 0.05 ? " and" : "") + (" in the last " + tenths(missing.after_s));
     return text + " of the window";
   }
+  if (std::string why = measured.known ? std::string() : why_unbounded(curve); !why.empty()) return why;
   if (!measured.known) return "the counter did not move while it was read";
   // Longer would not help: what counts at all would have counted by now.
   if (curve.is_counter() && measured.estimate.value == 0 && curve.period_s() > 0 &&

@@ -11,6 +11,7 @@ namespace prony::exchange {
 namespace {
 
 constexpr double exact_to = 9007199254740992.0;
+constexpr double rounding = 1e-9;  // of times that are the same one, written in different units
 const Found nothing = Found::object();
 
 Instant at(double seconds) { return {static_cast<std::int64_t>(std::llround(seconds * 1e9))}; }
@@ -105,6 +106,7 @@ void add_spans(Imported& out, const std::vector<ReadRequest>& requests, double e
   run.name = "imported";
   run.interval = {{0}, at(end_s)};
   std::uint64_t id = 2;
+  std::size_t first_after_end = 0;
   for (const ReadRequest& request : requests) {
     Span span;
     span.id = {id++};
@@ -117,15 +119,19 @@ void add_spans(Imported& out, const std::vector<ReadRequest>& requests, double e
     span.interval = {begin, end};
     if (request.prompt_tokens) span.counts.emplace_back("prompt_tokens", *request.prompt_tokens);
     if (request.output_tokens) span.counts.emplace_back("output_tokens", *request.output_tokens);
-    span.attributes.emplace_back("finish", request.cancelled       ? "cancelled"
-                                           : request.error.empty() ? "length"
-                                                                   : "error");
+    // Why an answer ended no such file tells.
+    if (request.cancelled || !request.error.empty())
+      span.attributes.emplace_back("finish", request.cancelled ? "cancelled" : "error");
     if (!request.error.empty()) span.attributes.emplace_back("error", request.error);
     span.attributes.emplace_back("clock", "imported");
     out.spans.push_back(span);
     if (request.decode_alone && request.e2e_s && request.error.empty())
       out.spans.push_back(part_of(span, id++, SpanKind::decode, begin, end));
     if (!request.ttft_s || !request.error.empty()) continue;
+    if (request.e2e_s && *request.ttft_s > *request.e2e_s * (1 + rounding) + rounding) {
+      ++first_after_end;
+      continue;
+    }
     const Instant first = begin + (at(*request.ttft_s) - Instant{0});
     out.spans.push_back(part_of(span, id++, SpanKind::prefill, begin, first));
     // When prefill itself began no client knows: queue and network are in it.
@@ -147,6 +153,10 @@ void add_spans(Imported& out, const std::vector<ReadRequest>& requests, double e
     }
   }
   out.spans.insert(out.spans.begin(), run);
+  if (first_after_end > 0)
+    out.notes.push_back(std::to_string(first_after_end) +
+                        " requests have a first token after their end: which of the two is wrong cannot be told, "
+                        "neither makes a time of theirs");
 }
 
 std::optional<std::int64_t> local_ns(std::string_view text) {

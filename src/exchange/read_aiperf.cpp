@@ -1,5 +1,6 @@
 // AIPerf's profile_export.jsonl. Requests are named by their conversation and turn.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/stable_sort.hpp"
@@ -15,28 +16,40 @@ struct AiperfLine {
   ReadRequest request;
 };
 
-// In s, whatever time unit stands beside it.
-std::optional<double> metric_seconds(const Found& metrics, const char* name) {
-  const Found& metric = object_at(metrics, name);
-  const auto value = number_at(metric, "value");
+// Metrics whose unit is none of time: "request_latency in 'min'".
+using OddUnits = std::map<std::string, std::size_t>;
+
+// s per unit; nullopt: it is none of time, which is noted.
+std::optional<double> seconds_per_unit(const Found& metric, const char* name, OddUnits& odd) {
   const std::string unit = text_at(metric, "unit");
-  const double factor = unit == "ms"                   ? 1e-3
-                        : unit == "us"                 ? 1e-6
-                        : unit == "ns"                 ? 1e-9
-                        : unit == "s" || unit == "sec" ? 1
-                                                       : 0;
-  if (!value || factor == 0 || *value < 0 || *value * factor > longest_s) return std::nullopt;
-  return *value * factor;
+  constexpr std::pair<std::string_view, double> known[] = {{"ms", 1e-3}, {"us", 1e-6}, {"ns", 1e-9},
+                                                           {"s", 1},     {"sec", 1},   {"seconds", 1}};
+  for (const auto& [word, factor] : known)
+    if (unit == word) return factor;
+  if (odd.size() < 16) ++odd[std::string(name) + " in '" + printable(unit, 20) + "'"];
+  return std::nullopt;
 }
 
-std::vector<double> metric_gaps(const Found& metrics) {
+std::optional<double> metric_seconds(const Found& metrics, const char* name, OddUnits& odd) {
+  const Found& metric = object_at(metrics, name);
+  const auto value = number_at(metric, "value");
+  if (!value) return std::nullopt;
+  const auto factor = seconds_per_unit(metric, name, odd);
+  if (!factor || *value < 0 || *value * *factor > longest_s) return std::nullopt;
+  return *value * *factor;
+}
+
+std::vector<double> metric_gaps(const Found& metrics, OddUnits& odd) {
+  constexpr const char* name = "inter_chunk_latency";
   std::vector<double> gaps;
-  const Found& metric = object_at(metrics, "inter_chunk_latency");
+  const Found& metric = object_at(metrics, name);
   const auto values = metric.find("value");
-  if (values == metric.end() || !values->is_array() || text_at(metric, "unit") != "ms") return gaps;
+  if (values == metric.end() || !values->is_array() || values->empty()) return gaps;
+  const auto factor = seconds_per_unit(metric, name, odd);
   for (const Found& value : *values) {
-    if (!value.is_number() || !(value.get<double>() >= 0) || value.get<double>() > longest_s) return {};
-    gaps.push_back(value.get<double>() * 1e-3);
+    if (!factor || !value.is_number() || !(value.get<double>() >= 0) || value.get<double>() * *factor > longest_s)
+      return {};
+    gaps.push_back(value.get<double>() * *factor);
   }
   return gaps;
 }
@@ -48,7 +61,7 @@ std::string error_words(const Found& line) {
   return !message.empty() ? message : !type.empty() ? type : "failed";
 }
 
-ReadRequest request_from(const Found& line, std::size_t number, std::size_t& without_id) {
+ReadRequest request_from(const Found& line, std::size_t number, std::size_t& without_id, OddUnits& odd) {
   const Found &metadata = object_at(line, "metadata"), &metrics = object_at(line, "metrics");
   ReadRequest out;
   out.name = text_at(metadata, "conversation_id");
@@ -61,15 +74,42 @@ ReadRequest request_from(const Found& line, std::size_t number, std::size_t& wit
   const auto cancelled = metadata.find("was_cancelled");
   out.cancelled = cancelled != metadata.end() && cancelled->is_boolean() && cancelled->get<bool>();
   out.error = error_words(line);
-  out.ttft_s = metric_seconds(metrics, "time_to_first_token");
-  if (!out.ttft_s) out.ttft_s = metric_seconds(metrics, "ttft");  // its first releases
-  out.e2e_s = metric_seconds(metrics, "request_latency");
-  out.gaps_s = metric_gaps(metrics);
+  out.ttft_s = metric_seconds(metrics, "time_to_first_token", odd);
+  if (!out.ttft_s) out.ttft_s = metric_seconds(metrics, "ttft", odd);  // its first releases
+  out.e2e_s = metric_seconds(metrics, "request_latency", odd);
+  out.gaps_s = metric_gaps(metrics, odd);
   out.prompt_tokens = whole_at(object_at(metrics, "input_sequence_length"), "value");
   out.output_tokens = whole_at(object_at(metrics, "output_sequence_length"), "value");
   if (!out.e2e_s && out.error.empty() && !out.cancelled) out.error = "no latency in the file";
   return out;
 }
+
+// Lines that are of one request: by its id; where a line has none, by what it is otherwise known by.
+class SeenLines {
+ public:
+  bool there_already(const Found& line) {
+    const Found& metadata = object_at(line, "metadata");
+    const std::string id = text_at(metadata, "x_request_id");
+    if (id.empty()) ++nameless_;
+    const auto number = [&](const char* name) {
+      const auto value = whole_at(metadata, name);
+      return value ? std::to_string(*value) : std::string("?");
+    };
+    std::string known = text_at(metadata, "conversation_id") + '\n' + number("turn_index") + '\n' +
+                        number("request_start_ns") + '\n' + number("request_end_ns");
+    if (!whole_at(metadata, "request_end_ns")) known += object_at(line, "metrics").dump(-1, ' ', false, replaced);
+    if (id.empty()) return with_id_.contains(known) || !without_id_.insert(known).second;
+    const bool doubled = !ids_.insert(id).second || without_id_.contains(known);
+    with_id_.insert(std::move(known));
+    return doubled;
+  }
+  [[nodiscard]] std::size_t nameless() const { return nameless_; }
+
+ private:
+  static constexpr auto replaced = Found::error_handler_t::replace;
+  std::set<std::string> ids_, with_id_, without_id_;
+  std::size_t nameless_ = 0;
+};
 
 }  // namespace
 
@@ -78,20 +118,20 @@ Result<Imported> read_aiperf(std::string_view bytes, const ReadOptions&) {
   const auto lines = json_lines(bytes, out.notes);
   if (!lines) return Unexpected<Error>(lines.error());
   std::vector<AiperfLine> requests;
-  std::set<std::string> ids;
+  SeenLines seen;
+  OddUnits odd;
   std::size_t doubled = 0, warm_up = 0, without_start = 0, without_id = 0, number = 0;
   for (const Found& line : *lines) {
     const Found& metadata = object_at(line, "metadata");
-    const std::string id = text_at(metadata, "x_request_id");
     ++number;
-    if (!id.empty() && !ids.insert(id).second) {
+    if (seen.there_already(line)) {
       ++doubled;
     } else if (const std::string phase = text_at(metadata, "benchmark_phase"); phase == "warmup") {
       ++warm_up;
     } else if (const auto start = whole_at(metadata, "request_start_ns"); !start || *start < 0) {
       ++without_start;
     } else {
-      requests.push_back({*start, request_from(line, number, without_id)});
+      requests.push_back({*start, request_from(line, number, without_id, odd)});
     }
   }
   const auto note = [&](std::size_t count, const char* words) {
@@ -100,7 +140,9 @@ Result<Imported> read_aiperf(std::string_view bytes, const ReadOptions&) {
   note(doubled, "lines of a request that was there already: left out");
   note(warm_up, "requests of the warm-up: left out");
   note(without_start, "lines without a request_start_ns: left out");
+  note(seen.nameless(), "lines without an x_request_id: known by conversation, turn, begin and end");
   note(without_id, "requests without a conversation: named by their line");
+  for (const auto& [what, count] : odd) note(count, (what + ", which is no unit of time: left out").c_str());
   if (requests.empty())
     return fail(ErrorCode::malformed, "no request is in the file", {},
                 "AIPerf's profile_export.jsonl has a line for each.");

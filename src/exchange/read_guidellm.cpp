@@ -2,6 +2,7 @@
 // warm-up and cool-down away; here all requests are.
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "base/stable_sort.hpp"
 #include "base/text.hpp"
@@ -63,6 +64,33 @@ Result<const Found*> benchmark_of(const Found& file, const std::string& wanted) 
               "--select 1 … " + std::to_string(list->size()) + ", in the order of the file.");
 }
 
+// A request is known by its id and its begin; one without an id by all that is told of it.
+class SeenRequests {
+ public:
+  bool there_already(const Found& found, const GuideRequest& request) {
+    const std::string id = text_at(found, "request_id");
+    if (id.empty()) {
+      ++nameless_;
+      return !known_.insert(found.dump(-1, ' ', false, Found::error_handler_t::replace)).second;
+    }
+    if (!begun_.emplace(id, request.start_s).second) return true;
+    if (!ids_.insert(id).second) ++begun_again_;
+    return false;
+  }
+  void tell(std::vector<std::string>& notes) const {
+    if (nameless_ > 0)
+      notes.push_back(std::to_string(nameless_) + " requests have no request_id: they are named by their place");
+    if (begun_again_ > 0)
+      notes.push_back(std::to_string(begun_again_) +
+                      " requests have the request_id of one that began at another time: each counts");
+  }
+
+ private:
+  std::set<std::string> ids_, known_;
+  std::set<std::pair<std::string, double>> begun_;
+  std::size_t nameless_ = 0, begun_again_ = 0;
+};
+
 }  // namespace
 
 Result<Imported> read_guidellm(std::string_view bytes, const ReadOptions& options) {
@@ -72,20 +100,25 @@ Result<Imported> read_guidellm(std::string_view bytes, const ReadOptions& option
   if (!benchmark) return Unexpected<Error>(benchmark.error());
   Imported out;
   std::vector<GuideRequest> requests;
-  std::size_t number = 0, never_sent = 0;
+  std::size_t number = 0, never_sent = 0, doubled = 0;
+  SeenRequests seen;
   const Found& by_end = object_at(**benchmark, "requests");
   for (const char* end : {"successful", "incomplete", "errored"}) {
     const auto list = by_end.find(end);
     if (list == by_end.end() || !list->is_array()) continue;
     for (const Found& one : *list) {
       auto request = guide_request(one, end, ++number);
-      if (request)
-        requests.push_back(std::move(*request));
-      else
+      if (!request)
         ++never_sent;
+      else if (seen.there_already(one, *request))
+        ++doubled;
+      else
+        requests.push_back(std::move(*request));
     }
   }
   if (never_sent > 0) out.notes.push_back(std::to_string(never_sent) + " requests that were never sent: left out");
+  if (doubled > 0) out.notes.push_back(std::to_string(doubled) + " requests that were there already: left out");
+  seen.tell(out.notes);
   if (requests.empty())
     return fail(ErrorCode::malformed, "no request with a begin is in the benchmark", {},
                 "GuideLLM keeps requests where its output is not cut down to samples.");

@@ -15,9 +15,15 @@ constexpr std::size_t most_processes = 4096;
 
 std::string short_number(double value) { return format_number(std::round(value * 1e6) / 1e6); }
 
-std::optional<double> joules_at(const Found& object, const char* name) {
+bool can_be_joules(double value) { return value >= 0 && value < most_joules; }
+
+// What is there and cannot be joules is told.
+std::optional<double> joules_at(const Found& object, const char* name, std::vector<std::string>& notes) {
   const auto value = number_at(object, name);
-  return value && *value >= 0 && *value < most_joules ? value : std::nullopt;
+  if (!value || can_be_joules(*value)) return value;
+  std::string note = std::string(name) + " is " + short_number(*value) + ", which no joules can be: left out";
+  if (std::ranges::find(notes, note) == notes.end() && notes.size() < 100) notes.push_back(std::move(note));
+  return std::nullopt;
 }
 
 std::optional<std::int64_t> counted_tokens(const Found& object, const char* name) {
@@ -33,7 +39,7 @@ struct ProcessResult {
   std::optional<double> total_j, gpu_j, cpu_j, ram_j, rate;
 };
 
-Result<ProcessResult> process_from(const Found& found) {
+Result<ProcessResult> process_from(const Found& found, std::vector<std::string>& notes) {
   const Found &inference = object_at(found, "inference_metrics"), &energy = object_at(found, "energy_metrics");
   ProcessResult out;
   out.index = whole_at(found, "process_index");
@@ -46,10 +52,10 @@ Result<ProcessResult> process_from(const Found& found) {
   out.input = counted_tokens(inference, "input_tokens");
   out.output = counted_tokens(inference, "output_tokens");
   out.rate = number_at(inference, "tokens_per_second");
-  out.total_j = joules_at(energy, "total_energy_j");
-  out.gpu_j = joules_at(energy, "gpu_energy_j");
-  out.cpu_j = joules_at(energy, "cpu_energy_j");
-  out.ram_j = joules_at(energy, "ram_energy_j");
+  out.total_j = joules_at(energy, "total_energy_j", notes);
+  out.gpu_j = joules_at(energy, "gpu_energy_j", notes);
+  out.cpu_j = joules_at(energy, "cpu_energy_j", notes);
+  out.ram_j = joules_at(energy, "ram_energy_j", notes);
   return out;
 }
 
@@ -120,7 +126,7 @@ Result<Imported> of_processes(const Found& file, const std::vector<const Found*>
   std::vector<ProcessResult> all;
   std::size_t doubled = 0;
   for (const Found* one : found) {
-    auto process = process_from(*one);
+    auto process = process_from(*one, out.notes);
     if (!process) return Unexpected<Error>(process.error());
     const bool there = process->index && std::ranges::any_of(all, [&](const ProcessResult& before) {
                          return before.index == process->index;
@@ -183,29 +189,48 @@ void add_baseline(Imported& out, const Found& file, double joules, double second
     out.notes.emplace_back("more than half of its joules are taken for idle: a small rest of two large figures");
 }
 
+// Of each device; the total where they are not told, or not all of them. Of joules that Prony wrote so, their origin.
+std::vector<ReadJoules> device_joules(const Found& file, const std::optional<double>& total,
+                                      std::vector<std::string>& notes) {
+  const Origin origin = origin_from(text_at(file, "prony_headline_origin")).value_or(Origin::measured);
+  std::vector<ReadJoules> joules;
+  double sum = 0;
+  const auto devices = file.find("energy_per_device_j");
+  const std::size_t told =
+      devices != file.end() && devices->is_array() && devices->size() <= 1024 ? devices->size() : std::size_t{0};
+  for (std::size_t i = 0; i < told; ++i) {
+    const Found& device = (*devices)[i];
+    if (!device.is_number() || !can_be_joules(device.get<double>())) continue;
+    joules.push_back({"llenergymeasure.gpu" + std::to_string(i) + ".energy", "gpu", origin, device.get<double>()});
+    sum += device.get<double>();
+  }
+  if (joules.size() < told)
+    notes.push_back("energy_per_device_j has " + std::to_string(told - joules.size()) + " of " + std::to_string(told) +
+                    " entries without joules" + (total ? ": the total is taken" : ": those are left out"));
+  if (total && joules.size() == told && told > 0 && std::abs(sum - *total) > 0.01 * std::max(sum, *total))
+    notes.push_back("energy_per_device_j adds up to " + short_number(sum) + " J, and total_energy_j is " +
+                    short_number(*total) + " J: the devices' are taken");
+  if (total && (joules.empty() || joules.size() < told))
+    joules = {{"llenergymeasure.gpu.energy", "gpu", origin, *total}};
+  return joules;
+}
+
 Result<Imported> of_result(const Found& file, const ReadOptions& options) {
   const auto seconds = number_at(file, "total_inference_time_sec");
   if (!seconds || !(*seconds > 0) || *seconds > longest_s)
     return fail(ErrorCode::malformed, "the result does not tell how long it took", "total_inference_time_sec");
   Imported out;
   add_what_it_was(out, file);
-  const auto total = joules_at(file, "total_energy_j");
+  const auto total = joules_at(file, "total_energy_j", out.notes);
   const auto tokens = counted_tokens(file, "total_tokens");
   const auto output = output_of(file, total, tokens);
-  std::vector<ReadJoules> joules;
-  const auto devices = file.find("energy_per_device_j");
-  if (devices != file.end() && devices->is_array() && devices->size() <= 1024)
-    for (const Found& device : *devices)
-      if (device.is_number() && device.get<double>() >= 0 && device.get<double>() < most_joules)
-        joules.push_back({"llenergymeasure.gpu" + std::to_string(joules.size()) + ".energy", "gpu", Origin::measured,
-                          device.get<double>()});
-  if (joules.empty() && total) joules.push_back({"llenergymeasure.gpu.energy", "gpu", Origin::measured, *total});
+  const std::vector<ReadJoules> joules = device_joules(file, total, out.notes);
   add_joules(out, "llenergymeasure", joules, *seconds);
   if (total) {
     add_fact(out, "import.total_energy_j", short_number(*total));
     add_baseline(out, file, *total, *seconds, options.as_written);
     out.notes.emplace_back("its joules are of GPUs alone, metered from before the timed section to after it");
-  } else {
+  } else if (joules.empty()) {
     out.manifest.unavailable.push_back({"llenergymeasure.gpu.energy", "the file does not tell it", ""});
   }
   if (tokens && !output)

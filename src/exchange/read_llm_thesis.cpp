@@ -16,12 +16,19 @@ namespace prony::exchange {
 
 namespace {
 
-// metric → value by rank.
-std::vector<double> by_rank(const Found& ranks, const char* metric) {
+// metric → value by rank. What is there and below 0 goes into `notes`, where those are given.
+std::vector<double> by_rank(const Found& ranks, const char* metric, std::vector<std::string>* notes = nullptr) {
   std::vector<double> values;
-  for (const auto& [rank, value] : object_at(ranks, metric).items())
-    if (value.is_number() && std::isfinite(value.get<double>()) && value.get<double>() >= 0)
+  std::size_t negative = 0;
+  for (const auto& [rank, value] : object_at(ranks, metric).items()) {
+    if (!value.is_number() || !std::isfinite(value.get<double>())) continue;
+    if (value.get<double>() >= 0)
       values.push_back(value.get<double>());
+    else
+      ++negative;
+  }
+  if (negative > 0 && notes != nullptr)
+    notes->push_back(std::string(metric) + " is below 0 for " + std::to_string(negative) + " processes: left out");
   return values;
 }
 
@@ -36,15 +43,18 @@ constexpr Part parts[] = {{"gpu_energy", "codecarbon.gpu.energy", "gpu", Origin:
                           {"cpu_energy", "codecarbon.cpu.energy", "cpu", Origin::modelled},
                           {"ram_energy", "codecarbon.ram.energy", "dram", Origin::modelled}};
 constexpr double joules_per_kwh = 3.6e6;
+// What of it was metered and what came from a table is not told, so none of it passes for measured.
+constexpr Part whole{"total_energy_joules", "codecarbon.total.energy", "node", Origin::modelled};
 
 struct Entry {
-  std::string id;
+  std::string id;         // what --select takes
+  std::string told = {};  // the id in the file
   const Found* found = nullptr;
 };
 
 Result<std::vector<Entry>> entries_of(const Found& file, std::vector<std::string>& notes) {
   std::vector<Entry> all;
-  std::size_t doubled = 0, number = 0;
+  std::size_t doubled = 0, number = 0, unnamed = 0, renamed = 0;
   if (!file.is_array()) return fail(ErrorCode::malformed, "not a list of runs", {}, "{task}_results.json is one.");
   for (const Found& one : file) {
     ++number;
@@ -52,16 +62,26 @@ Result<std::vector<Entry>> entries_of(const Found& file, std::vector<std::string
       notes.push_back("entry " + std::to_string(number) + " is no run: left out");
       continue;
     }
-    std::string id = one.begin().key();
-    if (const auto hash = id.find('#'); hash != std::string::npos) id = id.substr(hash + 1);
-    const auto same = std::ranges::find(all, id, &Entry::id);
-    if (same != all.end() && *same->found == *one.begin())
+    std::string told = one.begin().key();
+    if (const auto hash = told.find('#'); hash != std::string::npos) told = told.substr(hash + 1);
+    if (told == "null" || told == "None") told.clear();
+    const auto is_same = [&](const Entry& before) { return before.told == told && *before.found == *one.begin(); };
+    if (std::ranges::any_of(all, is_same)) {
       ++doubled;
-    else
-      all.push_back(
-          {id.empty() || id == "null" || id == "None" ? "entry-" + std::to_string(number) : id, &*one.begin()});
+      continue;
+    }
+    const std::string place = "entry-" + std::to_string(number);
+    const bool taken = !told.empty() && std::ranges::find(all, told, &Entry::told) != all.end();
+    unnamed += told.empty() ? 1 : 0;
+    renamed += taken ? 1 : 0;
+    const std::string id = told.empty() ? place : taken ? told + "-" + place : told;
+    all.push_back({id, told, &*one.begin()});
   }
   if (doubled > 0) notes.push_back(std::to_string(doubled) + " entries that were there already: left out");
+  if (unnamed > 0) notes.push_back(std::to_string(unnamed) + " entries have no id: they are entry-N here");
+  if (renamed > 0)
+    notes.push_back(std::to_string(renamed) +
+                    " entries have the id of another run that was there already: they are ID-entry-N here");
   return all;
 }
 
@@ -80,6 +100,46 @@ Result<const Found*> chosen(const std::vector<Entry>& entries, const std::string
 
 std::string ratio_words(double joules, double tokens) {
   return tokens > 0 ? format_number(std::round(joules / tokens * 1e6) / 1e6) : std::string();
+}
+
+// The mean of what the ranks say, or their sum as written; 0 of none.
+Result<double> node_joules(const std::vector<double>& each, double scale, bool as_written, const char* metric) {
+  double sum = 0;
+  for (const double one : each) sum += one * scale;
+  const double value = as_written || each.empty() ? sum : sum / static_cast<double>(each.size());
+  if (!(value < most_joules)) return fail(ErrorCode::malformed, "more joules than any node draws", metric);
+  return value;
+}
+
+// Of each part; of the total where no part is told (Prony writes one so where a domain has no name there).
+Result<std::vector<ReadJoules>> joules_of_ranks(const Found& ranks, bool as_written, Imported& out) {
+  std::vector<ReadJoules> joules;
+  double sum = 0;
+  for (const Part& part : parts) {
+    const auto each = by_rank(ranks, part.metric, &out.notes);
+    if (each.empty()) {
+      out.manifest.unavailable.push_back({part.name, "the file does not tell it", ""});
+      continue;
+    }
+    const auto value = node_joules(each, joules_per_kwh, as_written, part.metric);
+    if (!value) return Unexpected<Error>(value.error());
+    joules.push_back({part.name, part.domain, part.origin, *value});
+    sum += *value;
+  }
+  const auto each = by_rank(ranks, whole.metric, &out.notes);
+  if (each.empty()) return joules;
+  const auto total = node_joules(each, 1, as_written, whole.metric);
+  if (!total) return Unexpected<Error>(total.error());
+  const auto words = [](double value) { return format_number(std::round(value * 1e3) / 1e3) + " J"; };
+  if (joules.empty()) {
+    joules.push_back({whole.name, whole.domain, whole.origin, *total});
+    out.notes.push_back("of its " + words(*total) +
+                        " only the total is told, and not what of it was metered: it counts as modelled");
+  } else if (std::abs(*total - sum) > 0.01 * std::max(*total, sum)) {
+    out.notes.push_back("its parts add up to " + words(sum) + ", and its total is " + words(*total) +
+                        ": the parts are taken");
+  }
+  return joules;
 }
 
 }  // namespace
@@ -102,21 +162,11 @@ Result<Imported> read_llm_thesis(std::string_view bytes, const ReadOptions& opti
     return fail(ErrorCode::malformed, "the run does not tell how long it took", "total_inference_time_sec");
   const std::size_t processes = std::max<std::size_t>(by_rank(ranks, "total_energy_joules").size(), 1);
   const std::int64_t times = options.as_written ? 1 : static_cast<std::int64_t>(processes);
-  std::vector<ReadJoules> joules;
+  const auto taken = joules_of_ranks(ranks, options.as_written, out);
+  if (!taken) return Unexpected<Error>(taken.error());
+  const std::vector<ReadJoules>& joules = *taken;
   double node = 0;
-  for (const Part& part : parts) {
-    const auto each = by_rank(ranks, part.metric);
-    if (each.empty()) {
-      out.manifest.unavailable.push_back({part.name, "the file does not tell it", ""});
-      continue;
-    }
-    double sum = 0;
-    for (const double kwh : each) sum += kwh * joules_per_kwh;
-    const double value = options.as_written ? sum : sum / static_cast<double>(each.size());
-    if (!(value < most_joules)) return fail(ErrorCode::malformed, "more joules than any node draws", part.metric);
-    joules.push_back({part.name, part.domain, part.origin, value});
-    node += value;
-  }
+  for (const ReadJoules& one : joules) node += one.joules;
   const auto input = whole_at(raw, "total_input_tokens"), output = whole_at(raw, "total_generated_tokens");
   constexpr std::int64_t most_tokens = std::int64_t{1} << 50;
   const auto of_all = [&](const std::optional<std::int64_t>& tokens) -> std::optional<std::int64_t> {

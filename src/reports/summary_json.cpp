@@ -102,11 +102,13 @@ Json energy_json(const EnergyRow& row) {
   put(out, "idle_after_w", l.idle_after_w);
   if (l.idle_before_w && l.idle_after_w) out["idle_drifted"] = l.idle_drifted;
   Json ledger = was_read(l) ? joules_json(l.recorded, "recorded_j") : Json::object();
+  if (!is_bounded(l)) ledger = Json{{"recorded_j", l.recorded.value}};
   put_party(ledger, "target", l.target);
   put_party(ledger, "foreign", l.foreign);
   put_party(ledger, "prony", l.prony);
   put_party(ledger, "idle", l.idle);
-  if (was_read(l)) put_party(ledger, "unattributed", l.unattributed);
+  if (was_read(l) && is_bounded(l)) put_party(ledger, "unattributed", l.unattributed);
+  if (!is_bounded(l)) ledger["unattributed_j"] = l.unattributed.value;
   out["ledger"] = std::move(ledger);
   if (!l.sharing.empty()) {
     out["request_sharing"] = Json::array();

@@ -16,6 +16,7 @@
 #include "reports/text_layout.hpp"
 #include "reports/text_parts.hpp"
 #include "reports/utilisation.hpp"
+#include "reports/was_read.hpp"
 
 namespace prony {
 
@@ -121,6 +122,8 @@ std::string machine_lines(const Summary& s, const TextOptions& o) {
                                                  ? " (" + row.channel.sensor + ")"
                                                  : " (" + std::string(to_string(row.channel.origin)) + sign + ")")};
     if (l.gross) items.push_back("gross " + figures::joules(*l.gross, mark));
+    if (!l.gross && !is_bounded(l))
+      items.push_back("recorded " + figures::significant(l.recorded.value, 4) + " J" + sign + ", no bounds told");
     if (row.true_j) items.push_back("truth " + text::truth(row.true_j));
     if (l.gross && l.idle) items.push_back("idle " + figures::joules_alone(*l.idle, mark));
     if (l.gross && l.target) items.push_back("this program " + figures::joules_alone(*l.target, mark));

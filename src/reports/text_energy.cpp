@@ -6,6 +6,7 @@
 #include "reports/figures.hpp"
 #include "reports/text_layout.hpp"
 #include "reports/text_parts.hpp"
+#include "reports/was_read.hpp"
 
 namespace prony::text {
 
@@ -225,7 +226,12 @@ std::vector<std::string> unresolvable(const Summary& summary) {
     ++count;
     if (row.headline.needed_s) needed.push_back(*row.headline.needed_s);
   }
-  if (count > 0) {
+  // Of a total without bounds no length would give a prompt its joules; why is said above.
+  bool totals_alone = false, bounded = false;
+  for (const EnergyRow& row : summary.energy)
+    if (row.ledger.headline) (is_bounded(row.ledger) ? bounded : totals_alone) = true;
+  totals_alone = totals_alone && !bounded;
+  if (count > 0 && !totals_alone) {
     std::string line =
         std::to_string(count) + " of " + std::to_string(summary.requests.size()) + " prompts: too short for the sensor";
     if (!needed.empty()) {

@@ -12,4 +12,9 @@ namespace prony {
   return std::ranges::none_of(ledger.absent, [](const auto& reason) { return reason.first == "recorded"; });
 }
 
+// False: what it recorded is known, and nothing tells how far that may be off: its low and high mean nothing.
+[[nodiscard]] inline bool is_bounded(const ChannelLedger& ledger) {
+  return std::ranges::none_of(ledger.absent, [](const auto& reason) { return reason.first == "recorded_bounds"; });
+}
+
 }  // namespace prony

@@ -47,6 +47,32 @@ class Compare(Case):
         self.assertLess(row["relative_change"]["low"], row["relative_change"]["value"])
         self.assertIn("simulated: no joule here is real", json.loads(done.out)["guards"])
 
+    def test_a_variant_without_a_run_that_counts_does_not_keep_the_others_from_being_compared(self):
+        self.simulated("study/short", "0.2")
+        self.simulated("study/long", "3")
+        runs = [{"variant": name, "attempts": [{"run": f"{name}.prony", "status": status}]}
+                for name, status in (("short", "done"), ("broken", "failed"), ("long", "done"))]
+
+        def study(*names):
+            with open(self.path("study/manifest.json"), "w", encoding="utf-8") as file:
+                json.dump({"variants": [{"name": name} for name in names], "runs": runs}, file)
+            return self.path("study")
+
+        folder = study("short", "broken", "long")
+        done = self.compare(folder, "--json")
+        self.assertEqual(json.loads(done.out)["after"], "long")
+        self.assertIn("no run of the variant 'broken' counts: it is left out", done.err)
+        # Of what was left out no condition can be told.
+        words = ("--fail-if", "gross_j > +100000%")
+        self.compare(folder, *words, code=2)
+        self.compare(folder, *words, "--cannot-tell", "pass")
+        self.compare(folder, *words, "--fail-if", "gross_j > +50%", code=1)
+        self.assertIn("no run of the variant 'broken' counts", self.compare(folder + ":broken", folder + ":long", code=125).err)
+        # Nothing takes the place of the one that the others are compared to.
+        done = self.compare(study("broken", "short", "long"), code=125)
+        self.assertIn(f"prony compare {folder}:short {folder}:long", done.err)
+        self.assertIn("FOLDER:NAME", self.compare(study("short", "broken"), code=125).err)
+
     def test_folders_are_cycles_and_cycles_of_one_name_are_pairs(self):
         for cycle in ("1", "2", "3"):
             self.simulated(f"a/{cycle}", "0.2", "laptop", "--tag", f"cycle={cycle}")

@@ -107,6 +107,17 @@ class Exchange(HttpCase):
         self.assertEqual(back["requests"][0]["output_tokens"], 65536)
         self.imported("llm-thesis", "[]", code=125)
 
+    def test_a_total_that_came_from_elsewhere_is_shown_as_recorded_and_why_it_has_no_bounds_is_true(self):
+        self.imported("llenergymeasure", json.dumps(
+            {"total_inference_time_sec": 10.0, "total_tokens": 1000, "total_energy_j": 500.0, "avg_energy_per_token_j": 0.625,
+             "energy_per_device_j": [250.0, 250.0]}))
+        shown = self.prony("show", self.path("back.prony"))
+        self.assertIn("recorded 250.0 J, no bounds told", shown.out)
+        self.assertNotIn("did not move", shown.out)
+        self.assertNotIn("too short", shown.out)
+        for row in json.loads(self.prony("show", self.path("back.prony"), "--json").out)["energy"]:
+            self.assertEqual(row["ledger"], {"recorded_j": 250.0, "unattributed_j": 250.0})
+
     def test_runs_in_the_thesiss_layout_get_an_id_each_and_come_back_from_its_folder(self):
         self.asked("plain", "crlf", "last")
         for number in (1, 2):

@@ -219,6 +219,48 @@ class Instructions(Case):
         done = self.prony("quality", "--answers", answers, "--prompts", self.path("p.jsonl"))
         self.assertIn("punctuation:no_comma", done.out)
 
+    def test_a_prompt_without_an_answer_and_an_answer_to_nothing_are_no_success(self):
+        prompts = self.write("p.jsonl", [dict(self.PROMPTS[0], key=key, prompt=f"Write {key} lines without a comma.")
+                                         for key in (1, 2, 3, 4)])
+        rows = [{"id": str(key), "response": "none"} for key in (1, 2, 3, 4)]
+
+        def judged(kept, code):
+            words = ["quality", "--answers", self.write("a.jsonl", kept), "--prompts", prompts]
+            done, as_json = self.prony(*words), self.prony(*words, "--json")
+            self.assertEqual((done.returncode, as_json.returncode), (code, code), done.err)
+            return done.out, json.loads(as_json.out)[0]
+
+        judged(rows, 0)
+        text, told = judged(rows[:2], 1)
+        self.assertRegex(text, "WARNING +2 prompts have no answer and are in no share: 3, 4")
+        self.assertEqual((told["answers"], told["unanswered"], told["prompt_strict"]["of"]), (2, 2, 2))
+        self.assertEqual([row["id"] for row in told["requests"] if "absent" in row], ["3", "4"])
+        text, told = judged([*rows, {"id": "77", "response": "none"}], 1)
+        self.assertRegex(text, "WARNING +1 answers are to none of the prompts")
+        self.assertEqual((told["answers"], told["unknown"]), (4, 1))
+        text, told = judged([*rows[:3], {"id": "4", "response": None}], 1)
+        self.assertRegex(text, "WARNING +1 requests have no answer")
+        self.assertEqual((told["answers"], told["missing"]), (3, 1))
+
+    def test_an_answer_that_is_there_twice_counts_once_and_two_that_differ_are_refused(self):
+        prompts = self.write("p.jsonl", self.PROMPTS)
+        rows = [{"key": 1, "response": "none"}, {"key": 2, "response": "\"two words\""}]
+        words = ["quality", "--answers", self.path("a.jsonl"), "--prompts", prompts]
+        self.write("a.jsonl", [*rows, rows[0], {"prompt": self.PROMPTS[1]["prompt"], "response": rows[1]["response"]}])
+        done, as_json = self.prony(*words), self.prony(*words, "--json")
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertRegex(done.out, "left out +2 answers that were there already")
+        told, = json.loads(as_json.out)
+        self.assertEqual((told["answers"], told["doubled"], told["prompt_strict"]["of"]), (2, 2, 2))
+        self.write("a.jsonl", [*rows, {"key": 1, "response": "one, with a comma"}])
+        done = self.prony(*words)
+        self.assertEqual((done.returncode, done.out), (125, ""))
+        self.assertIn("a.jsonl:3", done.err)
+        self.assertIn("a.jsonl:1", done.err)
+        self.write("a.jsonl", [*rows, {"id": "1#2", "response": "one, with a comma"}])
+        told, = json.loads(self.prony(*words, "--json").out)
+        self.assertEqual((told["answers"], told["prompt_strict"]["of"]), (3, 3))
+
     def test_answers_of_a_run_are_judged_from_the_run_alone_and_a_failed_request_is_no_success(self):
         if program("prony-engine-llama") is None:
             self.skipTest("prony-engine-llama was not built (tools/setup-llama.sh)")

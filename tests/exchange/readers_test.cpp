@@ -142,7 +142,7 @@ TEST(Readers, VllmWithoutStartTimesSaysThatRatesOfTheWholeSayNothing) {
                      {"output_lens", {3, 1}},
                      {"errors", {"", "timeout"}}};
   const auto out = read_vllm(file.dump(), {}).value();
-  EXPECT_THAT(out.notes, Contains(HasSubstr("does not tell when requests began")));
+  EXPECT_THAT(out.notes, Contains(HasSubstr("when requests began is not known")));
   EXPECT_EQ(of_kind(out, SpanKind::request)[0].interval.end.ns, 120 * read_ms);  // TTFT and its gaps
   EXPECT_EQ(of_kind(out, SpanKind::request)[1].status, SpanStatus::failed);
   EXPECT_FALSE(read_vllm(R"({"mean_ttft_ms": 3})", {}).has_value());
