@@ -127,6 +127,11 @@ int run_predict_compare(const PredictCommand& command) {
     const auto first = predict::predict_network(model, a->layers).total,
                second = predict::predict_network(model, b->layers).total;
     if (!(first.value > 0 && second.value > 0)) continue;
+    if (const std::size_t open = first.unbounded_layers + second.unbounded_layers; open > 0) {
+      text += " " + std::string(to_string(model.target)) + ": not compared: of " + std::to_string(open) +
+              " layers nobody can say what they take\n";
+      continue;
+    }
     // Errors of two networks as if independent: what both have in common makes the truth narrower than this.
     const double off = std::sqrt(2.0) * model.total.log_error, ratio = second.value / first.value;
     const double low = ratio * std::exp(-off) * first.value / (first.value + first.uncovered_high),

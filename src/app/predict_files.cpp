@@ -112,7 +112,7 @@ Result<predict::NetworkToPredict> load_network(const std::string& path, const Ne
   const auto text = read_whole_file(path, std::size_t{256} << 20);
   if (!text) return Unexpected<Error>(text.error());
   auto network = fs::path(path).extension() == ".csv" ? predict::network_from_csv(*text, path)
-                                                      : predict::network_from_json(*text, path);
+                                                      : predict::network_from_json(*text, path, shapes.batch);
   if (network && network->name.empty()) network->name = fs::path(path).stem().string();
   return network;
 }

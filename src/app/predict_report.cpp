@@ -50,6 +50,20 @@ layout::TextTable score_table() {
   return table;
 }
 
+// What a total does not hold: layers whose sizes or work are not known.
+std::string unbounded_line(const predict::Prediction& prediction) {
+  const std::size_t count = prediction.total.unbounded_layers;
+  if (count == 0) return {};
+  std::string named;
+  std::size_t told = 0;
+  for (const predict::PredictedLayer& layer : prediction.layers)
+    if (!std::isfinite(layer.high) && told++ < 2)
+      named += (named.empty() ? "" : "; ") + printable(layer.name, 40) + ": " + printable(layer.why, 80);
+  return "          of " + std::to_string(count) +
+         (count == 1 ? " layer nobody can say what it takes" : " layers nobody can say what they take") +
+         ", and the figure is without " + (count == 1 ? "it" : "them") + " (" + named + (told > 2 ? "; …" : "") + ")\n";
+}
+
 std::string network_lines(const predict::Scores& scores, std::size_t width) {
   if (scores.networks.empty()) return {};
   const bool whole = scores.networks.front().end_to_end;
@@ -178,27 +192,32 @@ std::string prediction_text(const predict::NetworkToPredict& network, const pred
       for (const predict::PredictedLayer& l : p.layers)
         table.rows.push_back({printable(l.name, 40), printable(l.kind, 20), l.model,
                               l.covered ? shown(l.value, model.target) : "not learned",
-                              l.covered ? shown(l.low, model.target) + " … " + shown(l.high, model.target)
-                                        : "up to " + shown(l.high, model.target),
-                              l.outside ? "outside: " + l.why : ""});
+                              l.covered               ? shown(l.low, model.target) + " … " + shown(l.high, model.target)
+                              : std::isfinite(l.high) ? "up to " + shown(l.high, model.target)
+                                                      : "not known",
+                              l.outside ? "outside: " + l.why : l.why});
       text += table.render(width, false, left_out) + "\n";
     }
     if (t.covered_layers == 0) {  // nothing that was learned is in it
       text += " " + std::string(to_string(model.target)) + "  not known: none of its " + std::to_string(t.layers) +
-              " layers is of a learned kind; at most " + shown(t.high, model.target) + "\n";
+              " layers is of a learned kind" +
+              (t.unbounded_layers == 0 ? "; at most " + shown(t.high, model.target) : "") + "\n" + unbounded_line(p);
       continue;
     }
     text += " " + std::string(to_string(model.target)) + "  " + shown(t.value, model.target) +
-            "  (90 %: " + shown(t.low, model.target) + " … " + shown(t.high, model.target) + ")\n";
+            "  (90 %: " + shown(t.low, model.target) + " … " +
+            (t.unbounded_layers == 0 ? shown(t.high, model.target) : "not known") + ")\n";
     text += std::string("          ") +
             (t.end_to_end ? "end to end: the sum of layers, and what measured networks took beyond theirs"
                           : "the sum of layers; what runs between them is not in it") +
             "\n";
     text += "          " + std::to_string(t.covered_layers) + " of " + std::to_string(t.layers) +
-            " layers are of a learned kind: at least " + fit_percent(100 * t.covered_share()) + " of it";
+            " layers are of a learned kind";
+    if (t.unbounded_layers == 0) text += ": at least " + fit_percent(100 * t.covered_share()) + " of it";
     if (t.uncovered_high > 0)
-      text += "; the others take up to " + shown(t.uncovered_high, model.target) + ", which the upper end includes";
-    text += "\n";
+      text += (t.unbounded_layers == 0 ? "; the others take up to " : "; those of other kinds take up to ") +
+              shown(t.uncovered_high, model.target) + (t.unbounded_layers == 0 ? ", which the upper end includes" : "");
+    text += "\n" + unbounded_line(p);
     if (t.outside_layers > 0)
       text += "          " + std::to_string(t.outside_layers) +
               " layers are outside of what was learned from: the interval does not claim to hold for them\n";
@@ -219,7 +238,8 @@ std::string prediction_json(const predict::NetworkToPredict& network, const pred
     Json layers = Json::array();
     const std::string unit = "_" + std::string(unit_of(model.target) == "J" ? "j" : "s");
     for (const predict::PredictedLayer& l : p.layers) {
-      Json row = {{"layer", l.name}, {"kind", l.kind}, {"covered", l.covered}, {"high" + unit, l.high}};
+      Json row = {{"layer", l.name}, {"kind", l.kind}, {"covered", l.covered}};
+      if (std::isfinite(l.high)) row["high" + unit] = l.high;
       if (l.covered)
         row["value" + unit] = l.value, row["low" + unit] = l.low, row["model"] = l.model, row["outside"] = l.outside;
       if (!l.why.empty()) row["why"] = l.why;
@@ -227,14 +247,18 @@ std::string prediction_json(const predict::NetworkToPredict& network, const pred
     }
     const predict::PredictedTotal& t = p.total;
     j["targets"].push_back({{"target", to_string(model.target)},
-                            {"high" + unit, t.high},
                             {"coverage", 0.9},
                             {"covered" + unit, t.covered},
                             {"uncovered_high" + unit, t.uncovered_high},
-                            {"covered_share_least", t.covered_share()},
                             {"end_to_end", t.end_to_end},
                             {"layers_outside", t.outside_layers},
+                            {"layers_unbounded", t.unbounded_layers},
                             {"layers", layers}});
+    if (t.unbounded_layers == 0)
+      j["targets"].back()["high" + unit] = t.high, j["targets"].back()["covered_share_least"] = t.covered_share();
+    else
+      j["targets"].back()["high_absent"] = "the sizes or the work of " + std::to_string(t.unbounded_layers) +
+                                           " layers are not known: the value is without them";
     if (t.covered_layers == 0)  // nothing that was learned is in it
       j["targets"].back()["absent"] = "none of its layers is of a learned kind";
     else

@@ -120,6 +120,10 @@ void add_configuration(const study::Campaign& campaign, const study::Configurati
   const std::string& network = campaign.models[configuration.model].name;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     predict::DatasetRow row;
+    if (const std::string& why = layers[i].layer.unknown; !why.empty()) {  // its columns would be no measure of it
+      dataset.facts["left out: " + network + " " + layers[i].layer.name] = why;
+      continue;
+    }
     row.network = network, row.config = configuration.name();
     row.layer = std::move(layers[i].layer);
     row.layer.threads = static_cast<double>(configuration.threads);

@@ -1,14 +1,12 @@
 #include "layers/tensorrt.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
 
 #include "layers/edgeprofiler.hpp"
-#include "layers/flat_objects.hpp"
 
 namespace prony::layers {
 
@@ -78,9 +76,20 @@ struct Port {
   LayerShape shape;
   const Datatype* type = nullptr;
   bool shape_known = false;
+  std::string open;  // its dimensions as they stand there, one of which is below 0: known only when it runs
 };
 
-std::vector<Port> ports_of(const json& layer, const char* key) {
+// Dimensions whose first one is open are those of a batch: it is `batch`, if that was told.
+void add_dimensions(json one, std::optional<std::int64_t> batch, Port& port) {
+  const auto found = one.find("Dimensions");
+  if (found == one.end()) return;
+  const auto open = [](const json& size) { return size.is_number_integer() && !size.is_number_unsigned() && size < 0; };
+  if (batch && found->is_array() && !found->empty() && open(found->front())) found->front() = *batch;
+  if (found->is_array() && found->size() <= 16 && std::ranges::any_of(*found, open)) port.open = found->dump();
+  if (auto shape = whole_numbers(one, "Dimensions")) port.shape = std::move(*shape), port.shape_known = true;
+}
+
+std::vector<Port> ports_of(const json& layer, const char* key, std::optional<std::int64_t> batch) {
   std::vector<Port> ports;
   const auto found = layer.find(key);
   if (found == layer.end() || !found->is_array()) return ports;
@@ -89,7 +98,7 @@ std::vector<Port> ports_of(const json& layer, const char* key) {
     if (one.is_string()) port.name = one.get<std::string>();
     if (one.is_object()) {
       port.name = text_of(one, "Name");
-      if (auto shape = whole_numbers(one, "Dimensions")) port.shape = std::move(*shape), port.shape_known = true;
+      add_dimensions(one, batch, port);
       for (const char* word : {"Format/Datatype", "Datatype", "DataType", "Format"})
         if (port.type == nullptr) port.type = datatype_in(text_of(one, word));
     }
@@ -174,16 +183,25 @@ double count_of(const json& source, const char* key, const Datatype*& type) {
   return count != found->end() && count->is_number() ? std::max(0.0, count->get<double>()) : 0;
 }
 
-void add_costs(NetworkLayer& layer, const std::vector<Port>& in, const std::vector<Port>& out) {
+// Of a transposed convolution each input meets the whole window, of a plain one each output does.
+double window_macs(const NetworkLayer& layer, const LayerShape& input, const LayerShape& output, bool transposed) {
+  const auto groups = static_cast<double>(layer.groups);
+  const double places =
+      transposed ? product(input) * static_cast<double>(output[1]) : product(output) * static_cast<double>(input[1]);
+  return places / groups * product(layer.kernel);
+}
+
+void add_costs(NetworkLayer& layer, const std::vector<Port>& in, const std::vector<Port>& out, bool transposed) {
   const bool windowed = layer.kind == LayerKind::convolution || layer.kind == LayerKind::dense;
   const LayerShape input = layer.input_shapes.empty() ? LayerShape{} : layer.input_shapes.front();
   const LayerShape output = layer.output_shapes.empty() ? LayerShape{} : layer.output_shapes.front();
   const auto absent = [&](const std::string& why) {
     if (layer.absent.empty()) layer.absent = why;
   };
-  if (windowed && input.size() >= 2 && !output.empty() && !layer.kernel.empty()) {
-    layer.macs =
-        product(output) * static_cast<double>(input[1]) / static_cast<double>(layer.groups) * product(layer.kernel);
+  if (windowed && input.size() >= 2 && output.size() >= 2 && !layer.kernel.empty()) {
+    layer.macs = window_macs(layer, input, output, transposed);
+  } else if (layer.kind == LayerKind::dense && input.size() >= 2 && output.size() >= 2 && input[0] > 0) {
+    layer.macs = product(input) / static_cast<double>(input[0]) * product(output);  // all of one meets all of the other
   } else if (layer.kind == LayerKind::matmul && in.size() >= 2 && in.back().shape.size() >= 2 && !output.empty()) {
     absent("which of its inputs is multiplied by which is not told");
   } else if (layer.kind == LayerKind::pooling && !output.empty() && !layer.kernel.empty()) {
@@ -211,18 +229,19 @@ void add_costs(NetworkLayer& layer, const std::vector<Port>& in, const std::vect
   if (!layer.bytes_read || !layer.bytes_written) absent("the shape or type of a tensor is not told");
 }
 
-NetworkLayer layer_of(const json& source) {
+NetworkLayer layer_of(const json& source, const std::vector<Port>& in, const std::vector<Port>& out) {
   NetworkLayer layer;
   layer.name = text_of(source, "Name");
   layer.op = text_of(source, "LayerType");
-  const std::vector<Port> in = ports_of(source, "Inputs"), out = ports_of(source, "Outputs");
   for (const Port& port : in) layer.inputs.push_back(port.name), layer.input_shapes.push_back(port.shape);
   for (const Port& port : out) layer.outputs.push_back(port.name), layer.output_shapes.push_back(port.shape);
   for (const std::vector<Port>* ports : {&out, &in})
     for (const Port& port : *ports)
       if (layer.dtype.empty() && port.type != nullptr) layer.dtype = port.type->dtype;
   add_window(source, layer);
-  layer.kind = kind_of(layer.op, text_of(source, "ParameterType"), layer);
+  const std::string parameters = text_of(source, "ParameterType");
+  layer.kind = kind_of(layer.op, parameters, layer);
+  const bool transposed = (layer.op + parameters).find("Deconvolution") != std::string::npos;
   for (const char* key : {"Weights", "Bias"}) {
     const Datatype* type = nullptr;
     const double count = count_of(source, key, type);
@@ -234,6 +253,7 @@ NetworkLayer layer_of(const json& source) {
     const LayerShape out_shape = layer.output_shapes.empty() ? LayerShape{} : layer.output_shapes.front();
     if (in_shape.size() >= 2 && out_shape.size() >= 2) {
       layer.weight_shape = {out_shape[1], in_shape[1] / layer.groups};
+      if (transposed) layer.weight_shape = {in_shape[1], out_shape[1] / layer.groups};
       layer.weight_shape.insert(layer.weight_shape.end(), layer.kernel.begin(), layer.kernel.end());
       if (layer.parameters == 0 && !layer.kernel.empty()) {  // not told, yet they are there
         layer.parameters = product(layer.weight_shape);
@@ -241,7 +261,7 @@ NetworkLayer layer_of(const json& source) {
       }
     }
   }
-  add_costs(layer, in, out);
+  add_costs(layer, in, out, transposed);
   return layer;
 }
 
@@ -280,7 +300,7 @@ void note_engine(Engine& engine, bool names_only) {
 
 }  // namespace
 
-Result<Engine> read_engine(std::string_view text) {
+Result<Engine> read_engine(std::string_view text, std::optional<std::int64_t> batch) {
   json document = json::parse(text, nullptr, false);
   if (document.is_string()) document = json::parse(document.get<std::string>(), nullptr, false);
   if (document.is_discarded())
@@ -295,6 +315,7 @@ Result<Engine> read_engine(std::string_view text) {
   engine.network.source = "tensorrt";
   bool names_only = false;
   std::map<std::string, std::size_t> names;
+  std::set<std::string> made;
   for (const json& one : *list) {
     NetworkLayer layer;
     std::vector<std::int64_t> kernel;
@@ -303,7 +324,12 @@ Result<Engine> read_engine(std::string_view text) {
       layer.name = one.get<std::string>();
       layer.absent = "the engine was built without detailed profiling verbosity";
     } else if (one.is_object()) {
-      layer = layer_of(one);
+      const std::vector<Port> in = ports_of(one, "Inputs", batch), out = ports_of(one, "Outputs", batch);
+      layer = layer_of(one, in, out);
+      for (const Port& port : in)  // what no layer before it made comes from outside
+        if (!port.open.empty() && made.insert(port.name).second)
+          engine.open_inputs.push_back(port.name + " " + port.open);
+      for (const Port& port : out) made.insert(port.name);
       kernel = whole_numbers(one, "Kernel").value_or(std::vector<std::int64_t>{});
     } else {
       return fail(ErrorCode::malformed,
@@ -320,74 +346,6 @@ Result<Engine> read_engine(std::string_view text) {
   sum_up(engine);
   note_engine(engine, names_only);
   return engine;
-}
-
-Result<Recording> read_trtexec_profile(ByteSource& source) {
-  FlatObjects entries(source);
-  Recording recording;
-  recording.kind = "trtexec profile";
-  std::optional<std::uint64_t> runs;
-  double share = 0;
-  std::size_t without_median = 0;
-  while (true) {
-    const auto more = entries.next();
-    if (!more) return Unexpected<Error>(more.error());
-    if (!*more) break;
-    if (const auto count = entries.number("count"); count && *count >= 0 && *count < 1e15)
-      runs = static_cast<std::uint64_t>(*count);
-    const std::string_view name = entries.text("name");
-    if (name.empty()) continue;
-    LayerTimes layer;
-    layer.name = name;
-    layer.total_ms = entries.number("timeMs");
-    layer.mean_ms = entries.number("averageMs");
-    layer.median_ms = entries.number("medianMs");
-    layer.runs = runs;
-    without_median += !layer.median_ms;
-    share += entries.number("percentage").value_or(0);
-    recording.layers.push_back(std::move(layer));
-    if (recording.layers.size() > most_layers) return fail(ErrorCode::full, "more than 100 000 layers");
-  }
-  if (recording.layers.empty()) return fail(ErrorCode::malformed, "no layer with a name is in the profile");
-  recording.notes.push_back("only means over " + (runs ? std::to_string(*runs) : std::string("an unknown number of")) +
-                            " runs are there: single inferences are not told");
-  if (without_median > 0) recording.notes.push_back("no medians: TensorRT 8 does not write them");
-  if (std::fabs(share - 100) > 1) recording.notes.push_back("the percentages do not add up to 100");
-  return recording;
-}
-
-Result<TrtexecTimes> read_trtexec_times(ByteSource& source) {
-  FlatObjects entries(source);
-  TrtexecTimes times;
-  std::optional<double> end_before;
-  std::size_t incomplete = 0;
-  while (true) {
-    const auto more = entries.next();
-    if (!more) return Unexpected<Error>(more.error());
-    if (!*more) break;
-    const auto latency = entries.number("latencyMs"), compute = entries.number("computeMs");
-    if (!latency && !compute) {
-      ++incomplete;
-      continue;
-    }
-    if (latency && *latency >= 0) times.latency_ms.push_back(*latency);
-    if (compute && *compute >= 0) times.compute_ms.push_back(*compute);
-    const auto begin = entries.number("startComputeMs"), end = entries.number("endComputeMs");
-    times.overlapping += begin && end_before && *begin < *end_before;
-    end_before = end;
-    if (times.latency_ms.size() > most_layer_times) return fail(ErrorCode::full, "more than 200 million times");
-  }
-  if (times.latency_ms.empty() && times.compute_ms.empty())
-    return fail(ErrorCode::malformed, "no entry has latencyMs or computeMs", {},
-                "It is what trtexec --exportTimes writes.");
-  times.notes.push_back(
-      "instants have six digits in the file, so after 1000 s they are told to 10 ms only: durations are used");
-  if (incomplete > 0)
-    times.notes.push_back(std::to_string(incomplete) + " entries have neither latencyMs nor computeMs: left out");
-  if (times.overlapping > 0)
-    times.notes.push_back(std::to_string(times.overlapping) +
-                          " inferences began before the one before had ended: throughput is not 1 ÷ latency");
-  return times;
 }
 
 }  // namespace prony::layers

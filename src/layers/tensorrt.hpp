@@ -6,6 +6,7 @@
 // Source: NVIDIA TensorRT, "Engine Inspector"; samples/common/sampleReporting.cpp for the files of trtexec.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,9 +22,12 @@ struct Engine {
   std::vector<std::string> types;  // LayerType of each layer, "" where only names are told
   // What EdgeProfiler takes for the kernel of each layer: "Kernel", which poolings have not (they have WindowSize).
   std::vector<std::vector<std::int64_t>> kernel_key;
+  std::vector<std::string>
+      open_inputs;  // "NAME [-1,3,224,224]": of the network, whose shape is known only when it runs
   std::vector<std::string> notes;
 };
-[[nodiscard]] Result<Engine> read_engine(std::string_view text);
+// `batch`: of tensors whose first dimension is open.
+[[nodiscard]] Result<Engine> read_engine(std::string_view text, std::optional<std::int64_t> batch = std::nullopt);
 
 // [{"count": N}, {"name", "timeMs", "averageMs", "medianMs", "percentage"}, …]; TensorRT 8 has no median.
 [[nodiscard]] Result<Recording> read_trtexec_profile(ByteSource& source);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/text.hpp"
 #include "predict/predictor.hpp"
@@ -43,10 +44,12 @@ PredictedLayer predict_layer(const TargetModel& model, const Layer& layer) {
     row.outside = !row.why.empty();
     return row;
   }
-  row.why = broken.empty() ? "kind " + layer.kind + " was not learned: bounded by what layers of any kind take"
-                           : "not usable: " + broken;
-  if (broken.empty())
-    row.high = corrected(predict(model.any, layer), model.any_correction, layer) * std::exp(model.any_log_high);
+  row.why =
+      broken.empty() ? "kind " + layer.kind + " was not learned: bounded by what layers of any kind take" : broken;
+  // Whose sizes or work are not known may take anything.
+  row.high = broken.empty()
+                 ? corrected(predict(model.any, layer), model.any_correction, layer) * std::exp(model.any_log_high)
+                 : std::numeric_limits<double>::infinity();
   return row;
 }
 
@@ -62,7 +65,7 @@ double predict_layer_of(const KindModel& kind, const Layer& layer) {
 }
 
 double PredictedTotal::covered_share() const noexcept {
-  return covered + uncovered_high > 0 ? covered / (covered + uncovered_high) : 0;
+  return unbounded_layers == 0 && covered + uncovered_high > 0 ? covered / (covered + uncovered_high) : 0;
 }
 
 double whole_of(const TotalModel& model, double sum, std::size_t layers) noexcept {
@@ -78,15 +81,18 @@ Prediction predict_network(const TargetModel& model, const std::vector<Layer>& l
     ++total.layers;
     if (row.covered)
       ++total.covered_layers, total.covered += row.value;
-    else
+    else if (std::isfinite(row.high))
       total.uncovered_high += row.high;
+    else
+      ++total.unbounded_layers;
     total.outside_layers += row.outside ? 1U : 0U;
     prediction.layers.push_back(row);
   }
   total.end_to_end = model.total.end_to_end;
   total.value = whole_of(model.total, total.covered, total.covered_layers);
   total.low = total.value * std::exp(-model.total.log_error);
-  total.high = total.value * std::exp(model.total.log_error) + total.uncovered_high;
+  total.high = total.unbounded_layers > 0 ? std::numeric_limits<double>::infinity()
+                                          : total.value * std::exp(model.total.log_error) + total.uncovered_high;
   return prediction;
 }
 

@@ -219,6 +219,7 @@ Layer layer_of(const NetworkLayers& network, const Group& group) {
   for (const std::size_t member : group.members) {
     if (member == group.head) continue;
     const NetworkLayer& other = network.layers[member];
+    if (layer.unknown.empty()) layer.unknown = layer_from(other).unknown;
     if (convolution && other.op == "BatchNormalization") continue;  // folded into the weights
     layer.macs += other.macs.value_or(0);
     layer.other_operations += other.other_operations.value_or(0);

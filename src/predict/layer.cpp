@@ -76,6 +76,21 @@ double activation_cost(const std::string& activation) {
 
 double log_size(double value) { return std::log2(std::max(value, 1.0)); }
 
+// Of what its reader could not tell, what leaves sizes or work open: a number type that is not told does not.
+std::string why_unknown(const NetworkLayer& layer) {
+  if (layer.output_shapes.empty()) return layer.absent.empty() ? "what it makes is not told" : layer.absent;
+  if (layer.absent.empty()) return {};
+  const auto open = [](const std::vector<LayerShape>& shapes) {
+    return std::ranges::any_of(shapes, &LayerShape::empty);
+  };
+  const bool moves = layer.bytes_read && layer.bytes_written;
+  if (!moves && (open(layer.input_shapes) || open(layer.output_shapes))) return layer.absent;
+  if (layer.kind == LayerKind::control) return layer.absent;  // what it holds is known in part
+  const bool counts = layer.kind == LayerKind::convolution || layer.kind == LayerKind::dense ||
+                      !work_follows_from_sizes(to_string(layer.kind));
+  return counts && !layer.macs ? layer.absent : std::string();
+}
+
 }  // namespace
 
 double Layer::flop() const noexcept {
@@ -124,7 +139,20 @@ void complete(Layer& layer) {
   }
 }
 
+bool work_follows_from_sizes(std::string_view kind) noexcept {
+  for (const std::string_view one :
+       {"convolution", "dense", "pooling", "normalisation", "activation", "elementwise", "softmax", "reduction",
+        "embedding", "movement", "resize", "quantisation", "layout"})
+    if (kind == one) return true;
+  return false;
+}
+
+std::array<double, 2> window_between(const Layer& layer) {
+  return {std::max(1.0, std::floor(layer.in[1] / layer.out[1])), std::max(1.0, std::floor(layer.in[2] / layer.out[2]))};
+}
+
 std::string why_unusable(const Layer& layer) {
+  if (!layer.unknown.empty()) return layer.unknown;
   const std::array<std::pair<const char*, double>, 16> sizes = {{{"batch", layer.batch},
                                                                  {"in_0", layer.in[0]},
                                                                  {"in_1", layer.in[1]},
@@ -178,6 +206,7 @@ Layer layer_from(const NetworkLayer& from) {
     if (from.op == view)  // another name for the same bytes; its weights are the name
       layer.bytes_read = layer.bytes_weights = layer.bytes_written = 0;
   complete(layer);
+  layer.unknown = why_unknown(from);
   return layer;
 }
 

@@ -30,6 +30,8 @@ struct Layer {
   double bytes_weights = absent;
   double bytes_written = absent;
   double clock_hz = absent, threads = absent;
+  std::string
+      unknown;  // why its sizes or its work are not known: the numbers above are then no measure of it. "": they are
 
   [[nodiscard]] double flop() const noexcept;   // 2·MACs and the other operations
   [[nodiscard]] double bytes() const noexcept;  // all that is moved
@@ -38,10 +40,14 @@ struct Layer {
 [[nodiscard]] double bytes_of_dtype(std::string_view dtype) noexcept;  // 4 where nobody told
 // Fills in what is absent and follows from the shapes: MACs, operations, bytes.
 void complete(Layer& layer);
-// Why no model can use it: a number that is not finite, below 0, or a size of 0. "": it can.
+// Whether multiply-adds of this kind are none, or follow from its sizes; of others they must be told.
+[[nodiscard]] bool work_follows_from_sizes(std::string_view kind) noexcept;
+// Why no model can use it: what is not known of it, a number that is not finite, below 0, or a size of 0. "": it can.
 [[nodiscard]] std::string why_unusable(const Layer& layer);
 // A layer of a network as its reader tells it.
 [[nodiscard]] Layer layer_from(const NetworkLayer& layer);
+// A pooling's window where nobody tells it, as large as its step must be.
+[[nodiscard]] std::array<double, 2> window_between(const Layer& layer);
 
 struct NetworkToPredict {
   std::string name, source;

@@ -65,17 +65,14 @@ std::string lower(std::string text) {
   return text;
 }
 
-// A pooling's window where nobody tells it, as large as its step must be.
-std::array<double, 2> window_between(const Layer& layer) {
-  return {std::max(1.0, std::floor(layer.in[1] / layer.out[1])), std::max(1.0, std::floor(layer.in[2] / layer.out[2]))};
-}
-
 bool holds(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 // --- TensorRT ------------------------------------------------------------------------------------------------------
 
-Result<NetworkToPredict> from_tensorrt(std::string_view text, const std::string& where) {
-  const auto engine = layers::read_engine(text);
+Result<NetworkToPredict> from_tensorrt(std::string_view text, const std::string& where, double batch) {
+  const bool told = batch >= 1 && batch <= 1e6;
+  const auto engine =
+      layers::read_engine(text, told ? std::optional<std::int64_t>(static_cast<std::int64_t>(batch)) : std::nullopt);
   if (!engine) {
     Error error = engine.error();
     error.where = where;
@@ -84,11 +81,18 @@ Result<NetworkToPredict> from_tensorrt(std::string_view text, const std::string&
   if (std::ranges::all_of(engine->types, &std::string::empty))
     return fail(ErrorCode::malformed, "the engine's layers are names only", where,
                 "Inspect the engine with detailed profiling verbosity (trtexec --profilingVerbosity=detailed).");
+  if (!engine->open_inputs.empty())
+    return fail(ErrorCode::usage,
+                "the shapes of its inputs are not fixed: " + printable(engine->open_inputs.front(), 100), where,
+                told ? "--batch is its first dimension. Inspect the engine with its execution context, which has "
+                       "the others."
+                     : "If its first dimension alone is open, say --batch N.");
   NetworkLayers known = engine->network;
   std::vector<std::string> assumed;
   for (NetworkLayer& layer : known.layers) {
     if (layer.kind != LayerKind::pooling || !layer.kernel.empty()) continue;
     const auto window = window_between(layer_from(layer));
+    if (!layer.bytes_read || !layer.bytes_written) continue;
     layer.kernel = {static_cast<std::int64_t>(window[0]), static_cast<std::int64_t>(window[1])};
     layer.absent.clear();
     assumed.push_back(layer.name + ": a pooling without its window: input ÷ output is taken");
@@ -216,7 +220,7 @@ Result<NetworkToPredict> network_from_csv(std::string_view text, const std::stri
   return network;
 }
 
-Result<NetworkToPredict> network_from_json(std::string_view text, const std::string& where) {
+Result<NetworkToPredict> network_from_json(std::string_view text, const std::string& where, double batch) {
   Json j = Json::parse(text, nullptr, false);
   if (j.is_string()) j = Json::parse(j.get<std::string>(), nullptr, false);
   if (j.is_discarded()) return fail(ErrorCode::malformed, "not JSON", where);
@@ -227,7 +231,7 @@ Result<NetworkToPredict> network_from_json(std::string_view text, const std::str
     if ((!layers.is_array() && !layers.is_object()) || layers.empty())
       return fail(ErrorCode::malformed, "no layers", where, "docs/predict.md lists the formats.");
     if (layers.size() > most_layers) return fail(ErrorCode::full, "more than 100000 layers", where);
-    if (j.is_object() && j.contains("Layers")) return from_tensorrt(text, where);
+    if (j.is_object() && j.contains("Layers")) return from_tensorrt(text, where, batch);
     const Json& first = layers.is_array() ? layers.front() : layers.begin().value();
     if (!first.is_object()) return fail(ErrorCode::malformed, "its first layer is no object", where);
     for (const Json& layer : layers)

@@ -12,7 +12,9 @@
 
 namespace prony::predict {
 
-[[nodiscard]] Result<NetworkToPredict> network_from_json(std::string_view text, const std::string& where);
+// `batch`: what a first dimension that the file leaves open (-1) is; 0: not told, and such a file is refused (usage).
+[[nodiscard]] Result<NetworkToPredict> network_from_json(std::string_view text, const std::string& where,
+                                                         double batch = 0);
 // A list of layers as CSV, with the columns of rows.csv that there are; `kind` and the sizes are enough.
 [[nodiscard]] Result<NetworkToPredict> network_from_csv(std::string_view text, const std::string& where);
 

@@ -80,19 +80,19 @@ struct TrainOptions {
 
 // --- applying it --------------------------------------------------------------------------------------------------
 struct PredictedLayer {
-  std::string name, kind, model;  // model "": not learned, bounded only
-  double value = 0, low = 0, high = 0;
+  std::string name, kind, model;        // model "": not learned, bounded only
+  double value = 0, low = 0, high = 0;  // high is infinite where not even a bound is known
   bool covered = false;
   std::string why;       // not covered, or outside of what was learned from; "": neither
   bool outside = false;  // of the domain: the interval is not claimed to cover
 };
 struct PredictedTotal {
-  double value = 0, low = 0, high = 0;
-  double covered = 0;         // sum of layers of a learned kind
-  double uncovered_high = 0;  // what the others take at most
-  std::size_t layers = 0, covered_layers = 0, outside_layers = 0;
+  double value = 0, low = 0, high = 0;  // high is infinite with layers that have no bound
+  double covered = 0;                   // sum of layers of a learned kind
+  double uncovered_high = 0;            // what the others take at most, without those that have no bound
+  std::size_t layers = 0, covered_layers = 0, outside_layers = 0, unbounded_layers = 0;
   bool end_to_end = false;
-  [[nodiscard]] double covered_share() const noexcept;  // of the time, at least
+  [[nodiscard]] double covered_share() const noexcept;  // of the time, at least; 0 with layers that have no bound
 };
 struct Prediction {
   std::vector<PredictedLayer> layers;

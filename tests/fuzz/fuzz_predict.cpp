@@ -28,7 +28,8 @@ void try_network(Result<NetworkToPredict> network) {
   model.any.costs[0] = 1, model.any.floor = 1;
   for (int twice = 0; twice < 2; ++twice) {
     const Prediction prediction = predict_network(model, network->layers);
-    require(prediction.layers.size() == network->layers.size() && std::isfinite(prediction.total.high));
+    require(prediction.layers.size() == network->layers.size() && !std::isnan(prediction.total.high));
+    require(std::isfinite(prediction.total.high) == (prediction.total.unbounded_layers == 0));
     (void)change(*network, what_if);
   }
 }

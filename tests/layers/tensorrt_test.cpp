@@ -65,6 +65,34 @@ TEST(Engines, MultiplyAddsFollowGroupsAndOutputChannels) {
   EXPECT_THAT(engine.notes, Contains(HasSubstr("1 convolutions have groups")));
 }
 
+// Kills: a window for each output of a transposed convolution, stride² times too many.
+TEST(Engines, OfATransposedConvolutionEachInputMeetsTheWholeWindow) {
+  const std::string two = R"(, "Kernel": [2, 2], "Stride": [2, 2], "Groups": )";
+  const Engine engine = engine_of(
+      engine_layer("up", "CaskDeconvolution", "Deconvolution", "[1, 64, 16, 16]", "[1, 32, 32, 32]", two + "1") + "," +
+      engine_layer("grouped", "CaskDeconvolutionV2", "", "[1, 64, 16, 16]", "[1, 32, 32, 32]", two + "4"));
+  EXPECT_EQ(*engine.network.layers[0].macs, 2097152);
+  EXPECT_EQ(engine.network.layers[0].weight_shape, (LayerShape{64, 32, 2, 2}));
+  EXPECT_EQ(*engine.network.layers[1].macs, 2097152 / 4);
+  EXPECT_EQ(engine.network.layers[1].weight_shape, (LayerShape{64, 8, 2, 2}));
+}
+
+TEST(Engines, AnOpenBatchIsNamedAndWhatIsToldFillsIt) {
+  const std::string convolution = R"(, "Kernel": [3, 3], "Groups": 1)";
+  std::string text =
+      "{\"Layers\": [" +
+      engine_layer("c", "CaskConvolution", "Convolution", "[-1, 32, 8, 8]", "[-1, 64, 8, 8]", convolution) + "]}";
+  const auto open = read_engine(text), four = read_engine(text, 4);
+  ASSERT_TRUE(open && four);
+  EXPECT_THAT(open->open_inputs, ::testing::ElementsAre("t [-1,32,8,8]"));
+  EXPECT_FALSE(open->network.layers[0].macs);
+  EXPECT_FALSE(open->network.layers[0].absent.empty());
+  EXPECT_TRUE(four->open_inputs.empty());
+  EXPECT_EQ(*four->network.layers[0].macs, 4.0 * 64 * 64 * 32 * 9);
+  text.replace(text.find("32, 8, 8"), 8, "32, -1, 8");
+  EXPECT_THAT(read_engine(text, 4)->open_inputs, ::testing::ElementsAre("t [4,32,-1,8]"));
+}
+
 TEST(Engines, KindsAreToldByParameterTypeAndWhereItIsMissingByLayerType) {
   const auto kind = [](const std::string& type, const std::string& parameters) {
     return engine_of(engine_layer("x", type, parameters, "[1, 8, 4, 4]", "[1, 8, 4, 4]", "")).network.layers[0].kind;

@@ -115,6 +115,33 @@ TEST(PredictNetwork, AnEngineOfTensorRtHasTrueWindowsGroupsAndKinds) {
   EXPECT_NE(network_from_json(R"({"Layers":["c","p"]})", "t").error().fix.find("detailed"), std::string::npos);
 }
 
+// Kills: a matrix product of unknown depth, or a tensor of unknown shape, that counts as a layer of no work.
+TEST(PredictNetwork, WhatAnEngineLeavesOpenIsAskedForOrNotKnownAndNeverOneElement) {
+  const std::string text = R"({"Layers":[
+    {"Name":"c","LayerType":"CaskConvolution","Inputs":[{"Name":"in","Dimensions":[-1,8,56,56],"Datatype":"FP32"}],
+     "Outputs":[{"Name":"a","Dimensions":[-1,16,56,56],"Datatype":"FP32"}],"Kernel":[3,3]},
+    {"Name":"m","LayerType":"MatrixMultiply","Inputs":[{"Name":"a","Dimensions":[1,8,64],"Datatype":"FP32"},{"Name":"a","Dimensions":[1,8,64],"Datatype":"FP32"}],
+     "Outputs":[{"Name":"b","Dimensions":[1,8,8],"Datatype":"FP32"}]},
+    {"Name":"p","LayerType":"CaskPooling","Inputs":[{"Name":"b","Dimensions":[1,8,-1,8],"Datatype":"FP32"}],
+     "Outputs":[{"Name":"d","Dimensions":[1,8,-1,4],"Datatype":"FP32"}]},
+    {"Name":"s","LayerType":"CudaSoftMax","Inputs":[{"Name":"d","Dimensions":[1,8],"Datatype":"FP32"}],"Outputs":[{"Name":"e","Dimensions":[1,8],"Datatype":"FP32"}]},
+    {"Name":"f","LayerType":"FullyConnected","Inputs":[{"Name":"e","Dimensions":[2,8,3,3],"Datatype":"FP32"}],"Outputs":[{"Name":"o","Dimensions":[2,10,1,1],"Datatype":"FP32"}]}]})";
+  const auto open = network_from_json(text, "t");
+  ASSERT_FALSE(open);
+  EXPECT_NE(open.error().what.find("in [-1,8,56,56]"), std::string::npos) << open.error().what;
+  EXPECT_NE(open.error().fix.find("--batch"), std::string::npos);
+  const auto network = network_from_json(text, "t", 4);
+  ASSERT_TRUE(network) << network.error().what;
+  const auto& l = network->layers;
+  EXPECT_EQ(why_unusable(l[0]), "");
+  EXPECT_DOUBLE_EQ(l[0].macs, 4.0 * 16 * 56 * 56 * 8 * 9);
+  EXPECT_NE(why_unusable(l[1]).find("multiplied"), std::string::npos) << why_unusable(l[1]);
+  EXPECT_NE(why_unusable(l[2]), "");
+  EXPECT_EQ(why_unusable(l[3]), "");
+  EXPECT_EQ(why_unusable(l[4]), "");
+  EXPECT_DOUBLE_EQ(l[4].macs, 2.0 * 72 * 10);
+}
+
 TEST(PredictNetwork, SummariesOfTorchAndListsByHandAreRead) {
   const auto torch = network_from_json(
       R"("{\"conv1\":{\"type\":\"Conv2d\",\"input_shape\":[1,3,32,32],\"output_shape\":\"(1, 6, 28, 28)\",\"kernel_size\":[5,5],\"stride\":1,\"padding\":0},\"fc\":{\"type\":\"Linear\",\"input_shape\":[1,400],\"output_shape\":[1,120]}}")",

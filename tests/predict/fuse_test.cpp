@@ -161,6 +161,22 @@ TEST(FusedLayers, ASwishAndAGeluAreOnePassAndALayersNormalisationTakesTheSumBefo
   EXPECT_EQ(sums, 4U);
 }
 
+TEST(FusedLayers, AGroupWithALayerOfUnknownShapeIsNotKnown) {
+  NetworkLayers network;
+  const auto add = [&](const char* op, LayerKind kind, const char* in, const char* out, const LayerShape& shape) {
+    NetworkLayer layer;
+    layer.name = layer.op = op, layer.kind = kind, layer.inputs = {in}, layer.outputs = {out};
+    layer.input_shapes = {{1, 8, 4, 4}}, layer.output_shapes = {shape}, layer.macs = 0;
+    if (shape.empty()) layer.absent = "the shape of 'r' is not known";
+    network.layers.push_back(layer);
+  };
+  add("Conv", LayerKind::convolution, "x", "c", {1, 8, 4, 4});
+  EXPECT_EQ(fused_layers(network).front().layer.unknown, "");
+  add("Relu", LayerKind::activation, "c", "r", {});
+  ASSERT_EQ(fused_layers(network).size(), 1U);
+  EXPECT_NE(why_unusable(fused_layers(network).front().layer), "");
+}
+
 TEST(FusedLayers, WhatTwoReadIsNotFolded) {
   NetworkLayers network;
   const auto add = [&](const char* op, LayerKind kind, std::vector<std::string> in, const char* out) {

@@ -84,6 +84,29 @@ TEST(Predictor, TheLayersOfANetworkAddUpAndWhatWasNotLearnedIsBoundedAndNamed) {
   EXPECT_LT(with_strange.total.covered_share(), 1);
 }
 
+// Kills: a layer of unknown sizes that is predicted as one element, or bounded by nothing.
+TEST(Predictor, ALayerWhoseSizesOrWorkAreNotKnownIsInNoFigureAndTheTotalHasNoUpperEnd) {
+  const Dataset dataset = measured_on(Device{}, 5, 0.05);
+  const auto predictor = train(dataset, quick());
+  ASSERT_TRUE(predictor);
+  const TargetModel& model = *predictor->find(Target::runtime);
+  const Layer known = convolution(1, 64, 56, 64, 3, 1);
+  Layer open = known, empty = known;
+  open.unknown = "the shape of 'x' is not known";
+  empty.out[1] = 0;
+  for (const Layer& layer : {open, empty}) {
+    const Prediction with = predict_network(model, {known, layer});
+    EXPECT_FALSE(with.layers[1].covered);
+    EXPECT_TRUE(std::isinf(with.layers[1].high));
+    EXPECT_FALSE(with.layers[1].why.empty());
+    EXPECT_DOUBLE_EQ(with.total.value, predict_network(model, {known}).total.value);
+    EXPECT_TRUE(std::isinf(with.total.high));
+    EXPECT_EQ(with.total.unbounded_layers, 1U);
+    EXPECT_EQ(with.total.uncovered_high, 0);
+    EXPECT_EQ(with.total.covered_share(), 0);
+  }
+}
+
 TEST(Predictor, ALayerBeyondWhatWasMeasuredSaysWhichOfItsSizesIs) {
   const Dataset dataset = measured_on(Device{}, 5, 0.05);
   const auto predictor = train(dataset, quick());
