@@ -5,6 +5,7 @@
 
 #include "header_text.hpp"
 #include "interface.hpp"
+#include "remote_model.hpp"
 #include "secrets.hpp"
 
 namespace prony_proxy {
@@ -190,7 +191,7 @@ void Watch::take_message(Request& request, const json& message, std::int64_t sta
   Seen& seen = request.seen;
   // The server's own name for it comes second: what was asked for is what the client and the user know.
   if (seen.model.empty()) seen.model = prony_http::one_line(text_of(message, "model"), 120);
-  if (seen.elsewhere.empty()) seen.elsewhere = elsewhere_in(message);
+  if (seen.elsewhere.empty()) seen.elsewhere = prony_http::elsewhere_in(message);
   const bool output = request.dialect != nullptr ? request.dialect->read(message, request.answer)
                                                  : read_message(message, seen.model, request.answer);
   if (request.dialect != nullptr) take_other_counts(message, request.answer);
