@@ -86,7 +86,8 @@ int find(const CommandLine& line, Dialect& dialect, Input& input) {
   const auto found = find_server(line.settings.address, dialect, line.settings.server, input);
   json told;
   if (!found) {
-    told = {{"error", {{"code", found.error().code}, {"message", found.error().message}}}};
+    const std::string words = without_secrets(found.error().message, {&line.settings.server.api_key, 1});
+    told = {{"error", {{"code", found.error().code}, {"message", words}}}};
   } else {
     told = {{"url", found->url.text()}, {"port", found->url.port}, {"version", found->version}};
     const auto connection =

@@ -6,6 +6,7 @@
 
 #include "dialect.hpp"
 #include "fetch_progress.hpp"
+#include "remote_model.hpp"
 
 namespace prony_http {
 
@@ -13,10 +14,6 @@ namespace {
 
 constexpr std::chrono::seconds longest_farewell{60};
 constexpr std::int64_t for_ever_ns = 24LL * 3600 * 1'000'000'000;  // the driver's patience ends before
-
-bool same_model(const std::string& asked, const std::string& listed) {
-  return asked == listed || asked + ":latest" == listed || asked == listed + ":latest";
-}
 
 class Ollama final : public Dialect {
  public:
@@ -199,10 +196,9 @@ Fallible<Facts> Ollama::load(const LoadSettings& settings, const Caller& call) {
   Facts facts = {{"model.name", model_}};
   if (const std::string digest = text_of(row, "digest"); !digest.empty()) facts.emplace_back("model.digest", digest);
   if (const auto bytes = whole(row, "size"); bytes && *bytes > 0) facts.emplace_back("model.size_bytes", *bytes);
-  const std::string host = text_of(row, "remote_host");
-  if (!host.empty() || !text_of(row, "remote_model").empty())
-    facts.emplace_back("engine.elsewhere", host.empty() ? "a cloud" : one_line(host, 120));
-  if (hailo_ || !host.empty()) return facts;
+  const std::string elsewhere = elsewhere_in(row);
+  if (!elsewhere.empty()) facts.emplace_back("engine.elsewhere", elsewhere);
+  if (hailo_ || !elsewhere.empty()) return facts;
   add_details(call, facts);
   for (const auto& [key, value] :
        {std::pair{"num_thread", settings.threads}, {"num_ctx", settings.ctx}, {"num_batch", settings.batch}})

@@ -4,10 +4,13 @@
 #include <algorithm>
 
 #include "dialect.hpp"
+#include "remote_model.hpp"
 
 namespace prony_http {
 
 namespace {
+
+constexpr std::int64_t ollama_patience_ns = 1'500'000'000;
 
 class OpenAi final : public Dialect {
  public:
@@ -76,6 +79,9 @@ Fallible<Facts> OpenAi::load(const LoadSettings& settings, const Caller& call) {
   if (model_.empty())
     return failed("model", "no model is named (--model NAME), and the server does not list what it has");
   facts.emplace_back("model.name", model_);
+  // Ollama speaks this interface too, and passes requests to its cloud models on.
+  if (const std::string cloud = cloud_of(model_, call, ollama_patience_ns); !cloud.empty())
+    facts.emplace_back("engine.elsewhere", cloud);
   facts.emplace_back("engine.interface", chat_ ? "chat/completions" : "completions");
   return facts;
 }

@@ -10,6 +10,7 @@
 #include "dialect.hpp"
 #include "exchange.hpp"
 #include "input.hpp"
+#include "secrets.hpp"
 
 namespace prony_http {
 
@@ -38,6 +39,10 @@ class Server {
   [[nodiscard]] Fallible<Begun> begin(const Call& call, bool fresh = false, bool patient = false);
   void give_back(Exchange& exchange);
 
+  // Of what it says, as it may be shown: without the key.
+  [[nodiscard]] std::string showable(std::string words) const {
+    return without_secrets(std::move(words), {&settings_.api_key, 1});
+  }
   [[nodiscard]] const Url& url() const noexcept { return settings_.url; }
   // The address of the host that the server is on, if it is another than this; known once something was called.
   [[nodiscard]] const std::string& elsewhere_host() const noexcept { return elsewhere_; }

@@ -38,6 +38,7 @@ void Stream::send(bool fresh) {
 void Stream::fail(Failure failure) {
   if (over_) return;
   failure_ = std::move(failure);
+  failure_->message = server_.showable(std::move(failure_->message));
   finish();
 }
 

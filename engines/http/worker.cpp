@@ -368,7 +368,7 @@ void Worker::settle() {
 }
 
 void Worker::error(const std::string& code, const std::string& message, const std::optional<std::string>& id) {
-  json what = {{"code", code}, {"message", message}};
+  json what = {{"code", code}, {"message", without_secrets(message, {&settings_.server.api_key, 1})}};
   if (id) what["id"] = *id;
   say({{"type", "error"}, {"error", what}});
 }

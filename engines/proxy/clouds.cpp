@@ -3,27 +3,19 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "interface.hpp"
+#include "remote_model.hpp"
 #include "server.hpp"
 
 namespace prony_proxy {
-
-using prony_http::json;
 
 namespace {
 
 constexpr std::size_t most_models = 1000;  // names come from clients
 constexpr std::int64_t server_patience_ns = 1'500'000'000;
 
-bool same_model(const std::string& asked, const std::string& listed) {
-  return asked == listed || asked + ":latest" == listed || asked == listed + ":latest";
-}
-
 }  // namespace
 
-std::string Clouds::by_name(const std::string& model) {
-  return model.ends_with("-cloud") || model.ends_with(":cloud") ? "a cloud (by its name)" : "";
-}
+std::string Clouds::by_name(const std::string& model) { return prony_http::cloud_by_name(model); }
 
 Clouds::Clouds(prony_http::Url url, std::string ca_file)
     : url_(std::move(url)), ca_file_(std::move(ca_file)), told_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
@@ -55,18 +47,7 @@ std::optional<std::string> Clouds::of(const std::string& model) {
 std::string Clouds::look_up(const std::string& model) {
   prony_http::Input nobody(-1);
   prony_http::Server server({url_, "", ca_file_, server_patience_ns, server_patience_ns}, nobody);
-  const auto call = server.caller();
-  const auto tags = prony_http::get_json(call, "/api/tags", server_patience_ns);
-  if (!tags || !prony_http::member(*tags, "models").is_array()) return by_name(model);
-  for (const json& row : prony_http::member(*tags, "models")) {
-    if (!same_model(model, prony_http::text_of(row, "name")) && !same_model(model, prony_http::text_of(row, "model")))
-      continue;
-    return elsewhere_in(row);
-  }
-  const auto show = prony_http::post_json(call, "/api/show", {{"model", model}}, server_patience_ns);
-  if (show)
-    if (const std::string told = elsewhere_in(*show); !told.empty()) return told;
-  return by_name(model);
+  return prony_http::cloud_of(model, server.caller(), server_patience_ns);
 }
 
 void Clouds::ask(const std::stop_token& stop) {

@@ -95,12 +95,6 @@ void take_other_counts(const json& message, prony_http::Answer& answer) {
   if (!answer.prompt_tokens) answer.prompt_tokens = whole(message, "prompt_eval_count");  // Ollama's embeddings
 }
 
-std::string elsewhere_in(const json& message) {
-  const std::string host = text_of(message, "remote_host");
-  if (!host.empty()) return prony_http::one_line(host, 120);
-  return text_of(message, "remote_model").empty() ? std::string() : std::string("a cloud");
-}
-
 std::string model_in(std::string_view body) {
   if (body.empty()) return {};
   const json message = json::parse(body, nullptr, false);

@@ -22,8 +22,6 @@ struct Interface {
 bool read_message(const prony_http::json& message, std::string& model, prony_http::Answer& answer);
 // Counts that stand elsewhere than the dialect looks: llama-server's timings in a stream without usage, embeddings.
 void take_other_counts(const prony_http::json& message, prony_http::Answer& answer);
-// "https://ollama.com:443" where a message says that its model is another host's; else "".
-[[nodiscard]] std::string elsewhere_in(const prony_http::json& message);
 // The member "model" of a request's body; "" if there is none.
 [[nodiscard]] std::string model_in(std::string_view body);
 

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <array>
 
+#include "header_text.hpp"
 #include "interface.hpp"
+#include "remote_model.hpp"
+#include "secrets.hpp"
 
 namespace prony_proxy {
 
@@ -17,6 +20,19 @@ namespace {
 constexpr std::size_t most_requests = 64, most_document_bytes = std::size_t{8} << 20;
 
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find_first_of("?#")); }
+
+// What its client proves itself with: whole, and without the scheme before it ("Bearer …").
+std::vector<std::string> secrets_of(const HttpRequest& request) {
+  std::vector<std::string> secrets;
+  for (const char* name : {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key"}) {
+    const auto value = request.header(name);
+    if (!value || value->empty()) continue;
+    const std::size_t blank = value->find(' ');
+    if (blank != std::string::npos) secrets.emplace_back(prony_http::trimmed(std::string_view(*value).substr(blank)));
+    secrets.push_back(*value);
+  }
+  return secrets;
+}
 
 }  // namespace
 
@@ -66,6 +82,7 @@ void Watch::begin_request(std::int64_t stamp_ns) {
     request.seen.dialect = spoken->name;
     request.dialect = spoken->dialect;
     request.seen.path = prony_http::one_line(request.seen.path, 120);
+    request.secrets = secrets_of(reading_);
   }
   if (reading_.method() == "HEAD") request.response.of_head();
   reading_queued_ = true;
@@ -174,7 +191,7 @@ void Watch::take_message(Request& request, const json& message, std::int64_t sta
   Seen& seen = request.seen;
   // The server's own name for it comes second: what was asked for is what the client and the user know.
   if (seen.model.empty()) seen.model = prony_http::one_line(text_of(message, "model"), 120);
-  if (seen.elsewhere.empty()) seen.elsewhere = elsewhere_in(message);
+  if (seen.elsewhere.empty()) seen.elsewhere = prony_http::elsewhere_in(message);
   const bool output = request.dialect != nullptr ? request.dialect->read(message, request.answer)
                                                  : read_message(message, seen.model, request.answer);
   if (request.dialect != nullptr) take_other_counts(message, request.answer);
@@ -210,6 +227,7 @@ void Watch::judge(Request& request) const {
   } else if (seen.streamed && seen.chunks == 0 && seen.no_tokens.empty() && !request.answer.finish.ends_with("load")) {
     seen.error = "the answer holds no text";  // but where a model was only to be loaded, or unloaded
   }
+  seen.error = prony_http::without_secrets(std::move(seen.error), request.secrets);
   seen.outcome = seen.error.empty() ? "ok" : "failed";
   seen.finish = request.answer.finish;
 }

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "dialect.hpp"
 #include "http_request.hpp"
@@ -77,6 +78,7 @@ class Watch {
     std::unique_ptr<prony_http::StreamParser> parser;
     prony_http::Answer answer;
     std::string document;
+    std::vector<std::string> secrets;  // of the client, which the server may repeat
     bool document_cut = false, begun = false;
   };
   void begin_request(std::int64_t stamp_ns);

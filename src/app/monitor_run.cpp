@@ -92,13 +92,15 @@ Result<void> Monitor::add_engines(SensorSet& sensors) {
     auto network = port->open_network();
     if (!network) return Unexpected<Error>(network.error());
     const std::string place = address.substr(std::min(address.size(), address.find("://") + 3));
-    const std::string name = plan_.engines.size() == 1 ? "" : file_name_word(place.substr(0, place.find('/')));
+    const std::string name =
+        plan_.engines.size() == 1 ? "" : file_name_word(place.substr(0, place.find_first_of("/?#")));
     auto engine = make_engine_metrics(*machine_, std::move(*network), address, name);
     if (!engine) {
       if (engine.error().code == ErrorCode::usage) return Unexpected<Error>(engine.error());
       print_error(engine.error());
       sensors.unavailable.push_back({std::string(engine_sensor) + (name.empty() ? "" : "." + name),
-                                     address + ": " + engine.error().what, engine.error().fix});
+                                     address.substr(0, address.find_first_of("?#")) + ": " + engine.error().what,
+                                     engine.error().fix});
       continue;
     }
     sensors.sensors.push_back(std::move(engine->sensor));

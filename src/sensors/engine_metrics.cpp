@@ -100,10 +100,13 @@ const Rows* family_of(std::string_view text) {
   return nullptr;
 }
 
+// Without what may be a secret: keys of gateways stand behind the "?".
+std::string shown_address(const std::string& url) { return url.substr(0, url.find_first_of("?#")); }
+
 class EngineSensor final : public Sensor, public Interruptible {
  public:
   EngineSensor(Machine& machine, std::unique_ptr<Network> network, std::string url)
-      : machine_(machine), network_(std::move(network)), url_(std::move(url)) {}
+      : machine_(machine), network_(std::move(network)), url_(std::move(url)), place_(shown_address(url_)) {}
 
   [[nodiscard]] Result<std::string> ask() {
     HttpRequest request;
@@ -111,12 +114,15 @@ class EngineSensor final : public Sensor, public Interruptible {
     request.deadline = scrape_deadline;
     request.most_bytes = most_scraped_bytes;
     auto answer = network_->http(request);
-    if (!answer) return Unexpected<Error>(answer.error());
+    // Its own words on where and what to do are a plug's, and the address in them is whole.
+    if (!answer)
+      return fail(answer.error().code, answer.error().what, place_,
+                  "See that the server runs and that this is its address.");
     if (answer->status == 501 || answer->status == 404)
-      return fail(ErrorCode::absent, "it tells no metrics (HTTP " + std::to_string(answer->status) + ")", url_,
+      return fail(ErrorCode::absent, "it tells no metrics (HTTP " + std::to_string(answer->status) + ")", place_,
                   "llama-server must be started with --metrics; vLLM tells them at /metrics by itself.");
     if (answer->status != 200)
-      return fail(ErrorCode::transient, "it answers with HTTP " + std::to_string(answer->status), url_);
+      return fail(ErrorCode::transient, "it answers with HTTP " + std::to_string(answer->status), place_);
     return std::move(answer->body);
   }
 
@@ -124,7 +130,7 @@ class EngineSensor final : public Sensor, public Interruptible {
   [[nodiscard]] Result<std::vector<Unavailable>> look(const std::string& name, std::string_view text) {
     const Rows* rows = family_of(text);
     if (rows == nullptr)
-      return fail(ErrorCode::absent, "its metrics are neither llama-server's (llamacpp:) nor vLLM's (vllm:)", url_,
+      return fail(ErrorCode::absent, "its metrics are neither llama-server's (llamacpp:) nor vLLM's (vllm:)", place_,
                   "Ollama has none: put `prony proxy` in front of it.");
     std::vector<Unavailable> missing;
     const auto counts = counts_in(*rows, text);
@@ -140,7 +146,7 @@ class EngineSensor final : public Sensor, public Interruptible {
       channel.id = {static_cast<std::uint32_t>(channels_.size())};
       channel.name = prefix + std::string(row.what);
       channel.sensor = engine_sensor;
-      channel.device = std::string(rows == &llama_server() ? "llama-server" : "vLLM") + ", " + url_;
+      channel.device = std::string(rows == &llama_server() ? "llama-server" : "vLLM") + ", " + place_;
       channel.domain = row.domain;
       channel.measure = row.measure;
       channel.kind = row.kind;
@@ -168,7 +174,7 @@ class EngineSensor final : public Sensor, public Interruptible {
         if (counts[i]) out[i] = {*counts[i], Quality::ok};
         if (counts[i]) continue;
         whole = false;
-        tell({ErrorCode::malformed, "its answer has no " + std::string(rows_[i].metrics[0]), url_, {}});
+        tell({ErrorCode::malformed, "its answer has no " + std::string(rows_[i].metrics[0]), place_, {}});
       }
     }
     pause_ = whole ? Duration{0} : longer_pause(pause_);
@@ -189,7 +195,7 @@ class EngineSensor final : public Sensor, public Interruptible {
 
   Machine& machine_;
   std::unique_ptr<Network> network_;
-  std::string url_;
+  std::string url_, place_;  // whole; as it is shown and kept
   std::vector<Channel> channels_;
   Rows rows_;  // as many as channels
   Duration pause_;
@@ -202,12 +208,18 @@ class EngineSensor final : public Sensor, public Interruptible {
 
 Result<EngineMetrics> make_engine_metrics(Machine& machine, std::unique_ptr<Network> network,
                                           const std::string& address, const std::string& name) {
+  if (address.find('@') != std::string::npos)  // before anything else is said, which would repeat it
+    return fail(
+        ErrorCode::usage, "a name or password does not belong into an address", "--engine-metrics",
+        "Everybody who reads the Run would see it. Let the server tell its metrics without, to this machine alone.");
   if (!address.starts_with("http://") && !address.starts_with("https://"))
-    return fail(ErrorCode::usage, "'" + printable(address, 80) + "' is no address of a server", "--engine-metrics",
-                "Write for example:  --engine-metrics http://127.0.0.1:8080");
-  std::string url = address;
+    return fail(ErrorCode::usage, "'" + printable(shown_address(address), 80) + "' is no address of a server",
+                "--engine-metrics", "Write for example:  --engine-metrics http://127.0.0.1:8080");
+  const std::string query = address.substr(shown_address(address).size());
+  std::string url = shown_address(address);
   while (url.ends_with('/')) url.pop_back();
   if (url.find('/', url.find("://") + 3) == std::string::npos) url += "/metrics";
+  url += query;
   auto sensor = std::make_unique<EngineSensor>(machine, std::move(network), url);
   const auto text = sensor->ask();
   if (!text) return Unexpected<Error>(text.error());

@@ -25,7 +25,8 @@ struct EngineMetrics {
   std::vector<Unavailable> missing;  // what this server does not tell
 };
 // `address`: "http://127.0.0.1:8080" or ".../metrics". `name`: stands in the channels' names, "" for the only one.
-// Asks once, to see what there is.
+// Asks once, to see what there is. A name or password in it is a usage error; what follows a "?" is sent, and in no
+// channel and no words.
 [[nodiscard]] Result<EngineMetrics> make_engine_metrics(Machine& machine, std::unique_ptr<Network> network,
                                                         const std::string& address, const std::string& name);
 

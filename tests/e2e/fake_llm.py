@@ -59,7 +59,8 @@ class Fake:
         message = json.loads(body) if body else {}
         self.seen.append((method, path, message, headers))
         if self.key and headers.get("authorization") != "Bearer " + self.key:
-            return out.document({"error": {"message": "Incorrect API key", "type": "invalid_request_error"}}, 401)
+            return out.document({"error": {"message": f"Incorrect API key provided: {headers.get('authorization')}",
+                                           "type": "invalid_request_error"}}, 401)
         return self.answer(out, method, path, message) is not False
 
     def prompts(self):

@@ -175,6 +175,28 @@ class Registry(fake_llm.Ollama):
         self.models = (*self.models, {"name": name + ":latest", "model": name + ":latest", "size": 1, "digest": "s", "details": {}})
 
 
+class Repeating(fake_llm.OpenAi):
+    """Lists its models, and refuses every request by the key that it came with."""
+
+    def answer(self, out, method, path, message):
+        if method != "POST":
+            return super().answer(out, method, path, message)
+        said = f"Incorrect API key provided: {self.seen[-1][3].get('authorization')}"
+        return out.document({"error": {"message": said}}, 401)
+
+
+class OllamasOtherInterface(fake_llm.OpenAi):
+    """OpenAI's interface of an Ollama: what /api/tags tells of its models is in no other list."""
+
+    def answer(self, out, method, path, message):
+        if path == "/v1/models":
+            return out.document({"data": [{"id": "tiny"}, {"id": "alias"}, {"id": "far"}]})
+        if path == "/api/tags":
+            return out.document({"models": [{"name": "tiny:latest"}, {"name": "alias:latest", "remote_host": "https://ollama.com:443"},
+                                            {"name": "far:latest", "remote_model": "big"}]})
+        return super().answer(out, method, path, message)
+
+
 class OllamaDialect(HttpCase):
     def test_ollamas_stream_is_read_however_it_is_cut_and_each_fault_is_named(self):
         server = self.fake(fake_llm.Ollama)
@@ -233,6 +255,19 @@ class OllamaDialect(HttpCase):
         self.assertEqual(summary["requests"][0]["status"], "ok")
         self.assertFalse(summary["requests"][0]["energy"])
         self.assertIn("another host (https://ollama.com:443)", json.dumps(summary, ensure_ascii=False))
+
+    def test_a_cloud_model_is_one_in_either_interface_and_whatever_its_name(self):
+        server = self.fake(OllamasOtherInterface)
+        for model, where in (("alias", "https://ollama.com:443"), ("far", "a cloud"), ("tiny", None)):
+            summary = self.llm("openai", "--url", server.url, "--prompts", self.prompts("plain"), model=model, name=model)
+            self.assertEqual(self.facts(model).get("engine.elsewhere"), where)
+            if where:
+                self.assertFalse(summary["requests"][0]["energy"])
+        server = self.fake(fake_llm.Ollama)
+        server.models = ({"name": "far:latest", "model": "far:latest", "remote_model": "big"},)
+        self.llm("ollama", "--url", server.url, "--prompts", self.prompts("plain"), model="far", name="own")
+        self.assertEqual(self.facts("own")["engine.elsewhere"], "a cloud")
+        self.assertEqual(len(server.prompts()), 1)  # nothing is loaded here before it
 
     def test_the_dialect_of_hailo_is_chat_and_what_it_does_not_tell_is_absent(self):
         server = self.fake(fake_llm.Ollama)
@@ -352,8 +387,20 @@ class OpenAiDialect(HttpCase):
         self.llm("openai", "--url", server.url, "--prompts", self.prompts("plain"), "--api-key-file", self.path("sk-wrong"),
                  code=125, name="w")
         self.assertRegex(self.err, r"401[^\n]*Incorrect API key[^\n]*--api-key-file")
+        self.assertNotIn("sk-wrong", self.err.replace(self.path("sk-wrong"), ""))
         with open(self.path("x.prony"), "rb") as file:
             self.assertNotIn(b"sk-right\n", file.read().replace(self.path("sk-right").encode(), b""))
+
+    def test_a_key_that_the_server_repeats_while_it_refuses_a_request_is_neither_printed_nor_kept(self):
+        server = self.fake(Repeating)
+        with open(self.path("key"), "w", encoding="utf-8") as file:
+            file.write("sekret-KEY-123\n")
+        self.llm("openai", "--url", server.url, "--prompts", self.prompts("plain"), "--api-key-file", self.path("key"), code=1)
+        self.assertRegex(self.err, r"request plain: HTTP 401: [^\n]*provided: Bearer \*\*\*")
+        for name in ("x.prony", "x.json"):
+            with open(self.path(name), "rb") as file:
+                self.assertNotIn(b"sekret-KEY", file.read(), name)
+        self.assertNotIn("sekret-KEY", self.err)
 
     def authority(self):
         """A server's side of TLS, whose certificate is at cert.pem."""

@@ -257,6 +257,21 @@ TEST(Watch, ARequestNeverEndsBeforeItBegan) {
   EXPECT_EQ(notes.all[0].end_ns, 100);
 }
 
+// Kills: a client's key in the log, the Run and what is shown, because the server repeated it.
+TEST(Watch, AKeyThatTheServerRepeatsIsNotInTheWordsOfTheFailure) {
+  for (const std::string header : {"Authorization: Bearer ", "Authorization: Basic ", "x-api-key: ", "api-key: "}) {
+    Notes notes;
+    Watch watch(notes);
+    std::string request = post("/v1/chat/completions", "{\"model\":\"tiny\"}");
+    request.insert(request.find("\r\n") + 2, header + "sekretKEY\r\n");
+    watch.from_client(request, 1);
+    watch.from_server(document("{\"error\":{\"message\":\"no such key: sekretKEY\"}}", 401), 2);
+    ASSERT_EQ(notes.all.size(), 1U);
+    EXPECT_EQ(notes.all[0].outcome, "failed");
+    EXPECT_NE(notes.all[0].error.find("no such key: ***"), std::string::npos) << notes.all[0].error;
+  }
+}
+
 TEST(Watch, ABodyOfHeadIsNotWaitedFor) {
   Notes notes;
   Watch watch(notes);

@@ -32,10 +32,12 @@ struct Server {
   int status = 200;
   std::string body;
   int asked = 0;
+  std::string url = {};
   [[nodiscard]] std::unique_ptr<Network> network() {
     return make_function_network([this](const HttpRequest& request) -> Result<HttpResponse> {
       ++asked;
-      if (status == 0) return fail(ErrorCode::unavailable, "connection refused", request.url);
+      url = request.url;
+      if (status == 0) return fail(ErrorCode::unavailable, "connection refused", request.url, "Is the plug on?");
       HttpResponse response;
       response.status = status;
       response.body = body;
@@ -107,6 +109,30 @@ TEST(EngineMetrics, AServerThatIsGoneIsAGapAndIsAskedMoreRarely) {
   EXPECT_EQ(server.asked, before + 1);  // the clock stands still: the pause is not over
   ASSERT_EQ(engine->sensor->complaints().size(), 1U);
   EXPECT_TRUE(engine->sensor->complaints().empty());  // told once
+}
+
+// Kills: a password in the channels' device, which /metrics, the Run and every sink tell; one in the words of an error.
+TEST(EngineMetrics, APasswordInTheAddressIsRefusedAndAKeyBehindItIsKeptNowhere) {
+  SimulatedMachine machine;
+  Server server{200, llama_text};
+  for (const char* address : {"http://bob:hunter2@h:1", "bob:hunter2@h:1", "http://bob@h:1/metrics"}) {
+    const auto engine = make_engine_metrics(machine, server.network(), address, "");
+    ASSERT_FALSE(engine);
+    EXPECT_EQ(engine.error().code, ErrorCode::usage);
+    const std::string told = engine.error().what + engine.error().where + engine.error().fix;
+    EXPECT_EQ(told.find("bob"), std::string::npos) << told;
+  }
+  EXPECT_EQ(server.asked, 0);
+  auto engine = make_engine_metrics(machine, server.network(), "http://h:1/?api_key=hunter2", "");
+  ASSERT_TRUE(engine) << engine.error().what;
+  EXPECT_EQ(server.url, "http://h:1/metrics?api_key=hunter2");
+  for (const Channel& channel : engine->sensor->channels())
+    EXPECT_EQ(channel.device, "llama-server, http://h:1/metrics");
+  server.status = 0;
+  const auto gone = make_engine_metrics(machine, server.network(), "http://h:1/?api_key=hunter2", "");
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().where, "http://h:1/metrics");
+  EXPECT_EQ(gone.error().fix.find("plug"), std::string::npos) << gone.error().fix;
 }
 
 TEST(PrometheusText, OddLinesAreCountedAndNeverSamples) {
