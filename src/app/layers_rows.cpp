@@ -160,9 +160,9 @@ std::string layer_times(const complexity::OnnxModel& model, const NetworkLayers&
     if (const auto found = layers.find(place); found != layers.end()) left_out.push_back(found->second->name);
   out["left_out"] = std::move(left_out);
   if (times.nested_events > 0)
-    out["notes"] = {std::to_string(times.nested_events) +
-                    " times of nodes inside If, Loop or Scan have no rows: they are in the time of the node that holds "
-                    "them"};
+    out["notes"] = ordered_json::array({std::to_string(times.nested_events) +
+                                        " times of nodes inside If, Loop or Scan have no rows: they are in the time "
+                                        "of the node that holds them"});
   return layer_text_of(out);
 }
 

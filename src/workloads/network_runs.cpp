@@ -76,9 +76,14 @@ class NetworkRuns final : public Workload {
         outcome.facts.emplace_back("engine.version", told);
       return {};
     }
+    const bool own_program = std::ranges::any_of(outcome.facts, [](const auto& fact) {
+      return fact.first == "engine.name" && fact.second.starts_with("TensorRT");
+    });
     return fail(ErrorCode::unavailable, "the network was not loaded: " + reply_trouble(reply, options_.timeout_ns),
                 options_.model,
-                "See that the file is whole, that its external weights lie beside it, and that memory suffices.");
+                own_program
+                    ? "See that trtexec builds the file by itself: trtexec --onnx=FILE"
+                    : "See that the file is whole, that its external weights lie beside it, and that memory suffices.");
   }
 
   Result<void> infer(const std::string& id, std::int64_t runs, const std::string& profile, NetworkRunTimes& times) {
