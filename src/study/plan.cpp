@@ -316,6 +316,9 @@ Result<void> Planner::check_cold(const Variant& variant) const {
                  "It can of llama, transformers and ollama; other servers keep their model in memory.");
     if ((setting.key == "warmup" && word != "0") || setting.key == "warmup-until")
       return bad("a cold start has no warm-up", setting, "Leave it out: the first prompt is what is measured.");
+    if ((setting.key == "synthetic" || setting.key == "shared-prefix") && !setting.value.is(Kinds::null))
+      return bad("made texts ask the model twice before the first prompt, to learn how it counts words: no cold start",
+                 setting, "Give the prompts as they are, in a file:  prompts = \"FILE\"");
   }
   return {};
 }
