@@ -41,7 +41,8 @@ Result<study::RankRecording> recording_of(const std::string& path) {
   one.end_s = wall(summary->window.end);
   for (const EnergyRow& row : summary->energy)
     if (row.ledger.headline && row.ledger.gross)
-      one.domains.push_back({row.channel.device + " " + row.channel.domain, row.ledger.gross->value});
+      one.domains.push_back(
+          {row.channel.device + " " + row.channel.domain, row.ledger.gross->value, *row.ledger.gross});
   for (const RequestRow& row : summary->requests) {
     one.tokens += static_cast<double>(row.output_tokens.value_or(0));
     if (end_of(row) != RequestEnd::ok) continue;
@@ -50,6 +51,7 @@ Result<study::RankRecording> recording_of(const std::string& path) {
     if (row.e2e_s) one.times.e2e_s.push_back(*row.e2e_s);
   }
   if (summary->headline_j) one.origin = std::string(to_string(summary->headline_origin()));
+  one.simulated = summary->simulated;
   return one;
 }
 
@@ -82,22 +84,28 @@ int add_up_ranks(const std::vector<std::string>& runs) {
   }
   const auto sum = study::sum_ranks(all);
   if (!sum) return failed(sum.error());
-  const std::string mark = sum->origin == "modelled" ? " ~" : sum->origin == "derived" ? " ≈" : "";
+  const figures::Mark mark = sum->origin == "modelled"  ? figures::Mark::modelled
+                             : sum->origin == "derived" ? figures::Mark::derived
+                                                        : figures::Mark::unmarked;
   const std::size_t width = terminal_of(STDOUT_FILENO).width;
   const auto line = [&](const char* label, const std::vector<std::string>& items) {
     return layout::labelled(label, items, width, layout::Tone::plain, false);
   };
-  std::string text = line(
+  std::string text;
+  if (!sum->simulated.empty()) text = line("SIMULATED", {printable(sum->simulated, 40) + ": no joule here is real"});
+  text += line(
       "ranks",
       {std::to_string(sum->ranks) + " on " + std::to_string(sum->hosts) + (sum->hosts == 1 ? " host" : " hosts"),
        std::to_string(sum->domains) + (sum->domains == 1 ? " domain, metered once" : " domains, each metered once"),
        figures::seconds(sum->wall_s)});
-  text += line("energy", {figures::significant(sum->joules, 4) + " J" + mark});
+  text +=
+      line("energy", {sum->domains > 0 ? figures::joules(sum->bounds, mark) : std::string("no rank told any joules")});
   text += line("tokens", {figures::count(sum->tokens),
                           figures::significant(sum->tokens_per_s, 4) + " tokens/s all ranks together",
                           figures::significant(sum->mean_rank_tokens_per_s, 4) + " tokens/s a rank"});
-  text += line("per token", {sum->joules_per_token ? figures::significant(*sum->joules_per_token, 3) + " J" + mark
-                                                   : std::string("no tokens were told")});
+  text += line("per token", {sum->joules_per_token ? figures::significant(*sum->joules_per_token, 3) + " J" +
+                                                         std::string(figures::sign(mark))
+                                                   : std::string("no tokens were told, or no joules")});
   if (const auto items = pooled_items(*sum); !items.empty()) text += line("requests", items);
   if (sum->counted_per_rank_j)
     text += line("note", {"ranks read the same meters: added up over ranks it would have been " +

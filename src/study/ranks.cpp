@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "base/text.hpp"
 #include "model/metrics.hpp"
@@ -13,6 +14,7 @@ namespace prony::study {
 namespace {
 
 constexpr double agreement = 0.10;  // of two ranks' readings of one meter, beyond which that is told
+constexpr double worth_telling = 0.02;
 
 Result<void> complete(std::span<const RankRecording> all) {
   std::map<std::size_t, std::string> seen;
@@ -65,11 +67,43 @@ PooledTimes pooled(std::span<const RankRecording> all, std::vector<double> RankT
   return out;
 }
 
-struct Meter {
-  double joules = 0, seconds = 0, sum = 0;
-  double least = 0, most = 0;
-  std::size_t ranks = 0;
+// One meter as one rank read it.
+struct Reading {
+  double begin_s = 0, end_s = 0;
+  Estimate joules;
 };
+
+struct Meter {
+  double sum = 0, least = 0, most = 0;
+  std::vector<Reading> readings;
+};
+
+// What a meter told in all the time that anyone watched it.
+struct Metered {
+  Estimate joules;
+  double by_mean_power_j = 0, watched_s = 0;
+};
+
+// The longest recording as it is. What others saw before it began and after it ended is their mean power times that
+// time, and may as well have been nothing, or twice as much. Any two ran together, so that there is no hole between
+// them.
+Metered metered(std::vector<Reading> readings) {
+  std::ranges::sort(readings, [](const Reading& a, const Reading& b) {
+    return std::tuple(b.end_s - b.begin_s, a.begin_s) < std::tuple(a.end_s - a.begin_s, b.begin_s);
+  });
+  double first = readings.front().begin_s, last = readings.front().end_s;
+  Metered all{readings.front().joules};
+  for (const Reading& one : readings) {
+    const double outside = std::max(0.0, first - one.begin_s) + std::max(0.0, one.end_s - last);
+    const double part = one.joules.value * outside / (one.end_s - one.begin_s);
+    all.by_mean_power_j += part;
+    all.joules = all.joules + Estimate{part, 0, 2 * part, EstimateKind::bound};
+    first = std::min(first, one.begin_s);
+    last = std::max(last, one.end_s);
+  }
+  all.watched_s = last - first;
+  return all;
+}
 
 }  // namespace
 
@@ -93,31 +127,43 @@ Result<RankSum> sum_ranks(std::span<const RankRecording> all) {
     if (out.origin.empty() || one.origin == "modelled") out.origin = one.origin;
     for (const RankDomain& domain : one.domains) {
       Meter& meter = meters[{one.host, domain.device}];
-      const double seconds = one.end_s - one.begin_s;
-      if (meter.ranks == 0 || seconds > meter.seconds) {  // who watched longest saw most of the job
-        meter.joules = domain.joules;
-        meter.seconds = seconds;
-      }
-      meter.least = meter.ranks == 0 ? domain.joules : std::min(meter.least, domain.joules);
-      meter.most = meter.ranks == 0 ? domain.joules : std::max(meter.most, domain.joules);
+      const bool fresh = meter.readings.empty();
+      meter.least = fresh ? domain.joules : std::min(meter.least, domain.joules);
+      meter.most = fresh ? domain.joules : std::max(meter.most, domain.joules);
       meter.sum += domain.joules;
-      ++meter.ranks;
+      meter.readings.push_back(
+          {one.begin_s, one.end_s, domain.bounds.value_or(Estimate{domain.joules, domain.joules, domain.joules})});
     }
+    if (out.simulated.empty()) out.simulated = one.simulated;
   }
   out.hosts = hosts.size();
   out.domains = meters.size();
   out.wall_s = last - first;
   out.tokens_per_s = out.tokens / out.wall_s;
   double counted = 0;
+  out.watched_s = out.wall_s;
   for (const auto& [place, meter] : meters) {
-    out.joules += meter.joules;
+    const Metered whole = metered(meter.readings);
+    out.bounds = out.bounds + whole.joules;
+    out.by_mean_power_j += whole.by_mean_power_j;
+    out.watched_s = std::min(out.watched_s, whole.watched_s);
     counted += meter.sum;
-    if (meter.ranks > 1 && meter.most - meter.least > agreement * std::abs(meter.most))
+    if (meter.readings.size() > 1 && meter.most - meter.least > agreement * std::abs(meter.most))
       out.notes.push_back(place.second + " on " + place.first + ": ranks read " + format_fixed(meter.least, 1) +
                           " to " + format_fixed(meter.most, 1) + " J of one meter; the longest recording stands");
   }
+  out.joules = out.bounds.value;
+  if (out.by_mean_power_j > worth_telling * std::abs(out.joules)) {
+    out.notes.push_back(
+        "ranks began or ended apart: " + format_fixed(out.by_mean_power_j, 1) +
+        " J are of times that the longest recording of a meter misses, by the mean power of the others");
+    if (out.origin == "measured") out.origin = "derived";
+  }
+  if (!meters.empty() && out.watched_s < (1 - worth_telling) * out.wall_s)
+    out.notes.push_back("a meter was watched for " + format_fixed(out.watched_s, 2) + " s of the " +
+                        format_fixed(out.wall_s, 2) + " s from the first begin to the last end: no joules of the rest");
   if (counted > out.joules) out.counted_per_rank_j = counted;
-  if (out.tokens > 0) out.joules_per_token = out.joules / out.tokens;
+  if (out.tokens > 0 && out.domains > 0) out.joules_per_token = out.joules / out.tokens;
   out.ttft_s = pooled(all, &RankTimes::ttft_s);
   out.tpot_s = pooled(all, &RankTimes::tpot_s);
   out.e2e_s = pooled(all, &RankTimes::e2e_s);

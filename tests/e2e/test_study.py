@@ -573,6 +573,7 @@ class Ranks(StudyCase):
         self.assertIn("2 on 1 host", done.out)
         self.assertIn("1 domain, metered once", done.out)
         self.assertIn("ranks read the same meters", done.out)
+        self.assertRegex(done.out, r"energy +[\d.]+ J (±|\()")
         self.assertIn("rank 1 of 2 is missing", self.study("--ranks", "0.prony", code=125).err)
 
 

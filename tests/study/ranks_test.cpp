@@ -80,6 +80,43 @@ TEST(Ranks, AMissingADoubleAndALateRankAreRefusedByName) {
   EXPECT_FALSE(sum_ranks({}));
 }
 
+// Two ranks of 2.1 s at 25.1 W, the second 0.8 s later: the machine drew 25.1 W for 2.9 s.
+TEST(Ranks, JoulesAreOfAllTheTimeInWhichARankRanAndNotOfTheLongestRecordingAlone) {
+  std::vector<RankRecording> ranks(2);
+  for (std::size_t rank = 0; rank < 2; ++rank) {
+    ranks[rank].name = "rank" + std::to_string(rank);
+    ranks[rank].host = "node";
+    ranks[rank].rank = rank;
+    ranks[rank].world = 2;
+    ranks[rank].begin_s = 100 + 0.8 * static_cast<double>(rank);
+    ranks[rank].end_s = ranks[rank].begin_s + 2.1;
+    ranks[rank].origin = "measured";
+    ranks[rank].domains.push_back({"package", 52.71, Estimate{52.71, 52.0, 53.0}});
+  }
+  const auto sum = sum_ranks(ranks);
+  ASSERT_TRUE(sum);
+  EXPECT_NEAR(sum->wall_s, 2.9, 1e-9);
+  EXPECT_NEAR(sum->joules, 25.1 * 2.9, 0.01);
+  EXPECT_NEAR(sum->bounds.low, 52.0, 1e-9);
+  EXPECT_NEAR(sum->bounds.high, 53.0 + 2 * 25.1 * 0.8, 0.01);
+  EXPECT_EQ(sum->origin, "derived");
+  ASSERT_EQ(sum->notes.size(), 1U);
+  EXPECT_THAT(sum->notes[0], HasSubstr("20.1 J"));
+}
+
+TEST(Ranks, AHostThatWasNotWatchedFromTheFirstBeginToTheLastEndIsTold) {
+  auto ranks = four_replicas();
+  for (std::size_t rank = 2; rank < 4; ++rank) {
+    ranks[rank].host = "other";
+    ranks[rank].begin_s += 5;
+    ranks[rank].end_s += 5;
+  }
+  const auto sum = sum_ranks(ranks);
+  ASSERT_TRUE(sum);
+  ASSERT_EQ(sum->notes.size(), 1U);
+  EXPECT_THAT(sum->notes[0], HasSubstr("19.50 s of the 24.50 s"));
+}
+
 TEST(Ranks, TwoReadingsOfOneMeterThatDisagreeAreTold) {
   auto ranks = four_replicas();
   ranks[3].domains[0].joules *= 1.5;
