@@ -195,6 +195,9 @@ int resume(const StudyOptions& options) {
   if (auto taken = take_cycles(options, *manifest, read->plan.execution.cycles); !taken) return failed(taken.error());
   if (options.dry_run || options.settings)
     return print_result(study_preview(read->plan, &*manifest, options.settings, terminal_of(STDOUT_FILENO).width));
+  if (const std::string here = this_host(); !manifest->host.empty() && here != manifest->host)
+    print_note("this is " + printable(here, 60) + ", the study was begun on " + printable(manifest->host, 60) +
+               ": what runs from here on is flagged, figures of two machines are no spread of one");
   manifest->runs = planned_runs(read->plan, manifest->runs);
   StudyRunner runner(read->plan, *folder, std::move(*manifest), options.quiet);
   return finish_study(runner, *folder, options.quiet);

@@ -54,6 +54,12 @@ std::vector<study::DesignRow> rows_of(const StudyManifest& manifest) {
 
 }  // namespace
 
+std::string this_host() {
+  char host[256] = {};
+  (void)::gethostname(host, sizeof host - 1);
+  return host;
+}
+
 StudyManifest fresh_manifest(const study::Plan& plan) {
   StudyManifest manifest;
   const std::int64_t wall_ns = make_live_machine()->anchor().wall_ns;
@@ -64,9 +70,7 @@ StudyManifest fresh_manifest(const study::Plan& plan) {
   std::error_code ignored;
   manifest.directory = std::filesystem::current_path(ignored).string();
   manifest.version = PRONY_VERSION;
-  char host[256] = {};
-  (void)::gethostname(host, sizeof host - 1);
-  manifest.host = host;
+  manifest.host = this_host();
   manifest.design = study::hash_of(plan.design);
   manifest.variants = variants_json(plan);
   manifest.runs = planned_runs(plan, {});

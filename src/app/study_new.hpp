@@ -11,6 +11,7 @@
 namespace prony::app {
 
 // With an id of its own, this host and directory, the plan's variants and runs; which file it is of says the caller.
+[[nodiscard]] std::string this_host();
 [[nodiscard]] StudyManifest fresh_manifest(const study::Plan& plan);
 // The file may say more cycles, other gaps and limits; what is measured may not have changed.
 [[nodiscard]] Result<void> same_design(const study::Plan& plan, const StudyManifest& manifest, const std::string& file);

@@ -10,8 +10,8 @@
 #include "app/common.hpp"
 #include "app/study_cold.hpp"
 #include "app/study_hours.hpp"
-#include "app/study_judge.hpp"
 #include "app/study_memory.hpp"
+#include "app/study_new.hpp"
 #include "app/study_notice.hpp"
 #include "app/study_prepare.hpp"
 #include "app/study_progress.hpp"
@@ -137,8 +137,9 @@ Result<void> StudyRunner::take_up() {
       attempt.reason = verdict.good ? "" : "cut off: " + verdict.reason;
       attempt.adopted = verdict.good;
       attempt.origin = verdict.origin;
-      attempt.flags = std::move(verdict.flags);
+      attempt.flags.insert(attempt.flags.end(), verdict.flags.begin(), verdict.flags.end());
       if (verdict.good) attempt.figures = std::move(verdict.figures);
+      if (auto kept = keep_settings(attempt, verdict); !kept) return kept;
     }
     if (run.status == "running" || run.status == "failed") {
       changed = true;
@@ -211,6 +212,17 @@ Result<void> StudyRunner::ready(const study::Variant& variant, StudyAttempt& att
   return {};
 }
 
+// Beside the Run: its settings as declared, as resolved and as observed.
+Result<void> StudyRunner::keep_settings(const StudyAttempt& attempt, StudyVerdict& verdict) const {
+  if (verdict.settings.is_null()) return {};
+  const std::string name =
+      attempt.run.substr(0, attempt.run.size() - std::string_view(".prony").size()) + ".settings.json";
+  verdict.settings["attempt"] = attempt.id;
+  verdict.settings["flags"] = attempt.flags;
+  return replace_durably(folder_.file(name),
+                         verdict.settings.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
+
 Result<void> StudyRunner::measure(const study::Variant& variant, const StudyRun& run, StudyAttempt& attempt) {
   const study::Execution& e = plan_.execution;
   StudyChildPlan child;
@@ -250,16 +262,7 @@ Result<void> StudyRunner::measure(const study::Variant& variant, const StudyRun&
     if (auto kept = keep_durably(folder_.file(attempt.run)); !kept) reason = error_text(kept.error());
   attempt.reason = reason;
   attempt.status = reason.empty() ? "done" : end->interrupted ? "interrupted" : "failed";
-  if (!verdict.settings.is_null()) {
-    const std::string name =
-        attempt.run.substr(0, attempt.run.size() - std::string_view(".prony").size()) + ".settings.json";
-    verdict.settings["attempt"] = attempt.id;
-    verdict.settings["flags"] = attempt.flags;
-    return replace_durably(
-        folder_.file(name),
-        verdict.settings.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
-  }
-  return {};
+  return keep_settings(attempt, verdict);
 }
 
 Result<void> StudyRunner::attempt(StudyRun& run, const study::Variant& variant) {
@@ -272,6 +275,9 @@ Result<void> StudyRunner::attempt(StudyRun& run, const study::Variant& variant) 
   attempt.log = stem + ".log";
   attempt.status = "running";
   attempt.begun_utc = utc_now();
+  if (const std::string here = this_host(); !manifest_.host.empty() && here != manifest_.host)
+    attempt.flags.push_back("another machine: run on " + printable(here, 60) + ", the study was begun on " +
+                            printable(manifest_.host, 60));
   run.status = "running";
   run.attempts.push_back(attempt);
   if (auto saved = folder_.save(manifest_); !saved) return saved;  // before anything is begun

@@ -10,6 +10,7 @@
 #include "app/signals.hpp"
 #include "app/study_child.hpp"
 #include "app/study_folder.hpp"
+#include "app/study_judge.hpp"
 #include "app/study_machine.hpp"
 #include "study/plan.hpp"
 
@@ -32,6 +33,7 @@ class StudyRunner {
   [[nodiscard]] Result<void> attempt(StudyRun& run, const study::Variant& variant);
   [[nodiscard]] Result<void> ready(const study::Variant& variant, StudyAttempt& attempt);
   [[nodiscard]] Result<void> measure(const study::Variant& variant, const StudyRun& run, StudyAttempt& attempt);
+  [[nodiscard]] Result<void> keep_settings(const StudyAttempt& attempt, StudyVerdict& verdict) const;
   [[nodiscard]] Result<void> room() const;
   [[nodiscard]] bool may_begin();
   void pause(std::int64_t ns);

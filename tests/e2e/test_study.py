@@ -169,6 +169,20 @@ class Whole(StudyCase):
         self.assertEqual([run["attempts"][0]["id"] for run in manifest["runs"]][:6], ids)
         self.check_manifest(manifest)
 
+    def test_what_runs_on_another_machine_than_the_study_was_begun_on_is_told_and_flagged(self):
+        self.study(self.file(COUNTED), "--out", "out", "--cycles", "1")
+        manifest = self.manifest()
+        manifest["host"] = "elsewhere"
+        with open(self.path("out/manifest.json"), "w", encoding="utf-8") as file:
+            json.dump(manifest, file)
+        done = self.study("--resume", "out", "--cycles", "2")
+        self.assertIn("the study was begun on elsewhere", done.err)
+        flags = [run["attempts"][0].get("flags", []) for run in self.manifest()["runs"]]
+        self.assertEqual(flags[:3], [[], [], []])
+        for flag in flags[3:]:
+            self.assertRegex(flag[0], "another machine: run on .+, the study was begun on elsewhere")
+        self.assertIn("another machine", done.out)
+
     def test_a_study_that_is_resumed_for_fewer_cycles_loses_nothing_that_was_run(self):
         self.study(self.file(COUNTED), "--out", "out", "--cycles", "3")
         before = self.manifest()["runs"]
@@ -413,11 +427,14 @@ class Killed(StudyCase):
         del manifest["runs"][5]["attempts"][0]["figures"]
         manifest["runs"][4]["status"] = manifest["runs"][4]["attempts"][0]["status"] = "running"
         os.truncate(self.path("out", manifest["runs"][4]["attempts"][0]["run"]), 2000)
+        settings = self.path("out", manifest["runs"][5]["attempts"][0]["run"].replace(".prony", ".settings.json"))
+        os.remove(settings)  # what is written when a run was judged
         with open(self.path("out/manifest.json"), "w", encoding="utf-8") as file:
             json.dump(manifest, file)
         self.study("--resume", "out")
         runs = self.manifest()["runs"]
         self.assertTrue(runs[5]["attempts"][0]["adopted"])
+        self.assertEqual(self.load(settings)["attempt"], runs[5]["attempts"][0]["id"])
         self.assertGreater(runs[5]["attempts"][0]["figures"]["run_s"], 0)
         self.assertEqual([a["status"] for a in runs[4]["attempts"]], ["interrupted", "done"])
 
