@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/fd.hpp"
@@ -20,6 +21,9 @@ namespace prony::app {
 // Numbers of one finished run; units in the names. What is absent is not there.
 using StudyFigures = std::map<std::string, double>;
 
+// Of joules of a simulated machine: none of them is real, however they were told there.
+inline constexpr std::string_view simulated_origin = "simulated";
+
 struct StudyAttempt {
   std::string id;        // of this attempt alone: "20261120T225801-5fd1c2aa/r003/a2"
   std::string status;    // running, done, failed, interrupted
@@ -28,7 +32,7 @@ struct StudyAttempt {
   std::string begun_utc, ended_utc;
   std::optional<int> exit_code;    // as the shell says it
   bool adopted = false;            // its Run was whole, though nobody was there to see it end
-  std::string origin;              // of its joules: measured, derived, modelled; "": none
+  std::string origin;              // of its joules: measured, derived, modelled, simulated; "": none
   std::string memory_limit;        // how it was kept: "enforced: …", "watched: why"; "": there was none
   std::vector<std::string> flags;  // asked for and not honoured, and other doubts
   StudyFigures figures;

@@ -153,7 +153,8 @@ std::string front_words(const StudyFront& front) {
   std::string names;
   for (const FrontPoint& point : front.points)
     if (point.best) names += (names.empty() ? "" : ", ") + printable(point.name, 40);
-  return names + ": by means, no other takes at most as much a token and is at least as fast";
+  return names + ": by means, no other takes at most as much a token and is at least as fast" +
+         (front.origin == simulated_origin ? " (simulated)" : "");
 }
 
 std::string front_svg(const StudyFront& front, const std::string& study) {

@@ -225,7 +225,9 @@ StudyVerdict judge_study_run(const std::string& run_path, const std::string& id,
   StudyVerdict verdict;
   verdict.reason = why_it_does_not_count(*summary, kind);
   verdict.good = verdict.reason.empty();
-  if (summary->headline_j) verdict.origin = std::string(to_string(summary->headline_origin()));
+  if (summary->headline_j)
+    verdict.origin =
+        summary->simulated.empty() ? std::string(to_string(summary->headline_origin())) : std::string(simulated_origin);
   machine_figures(*summary, verdict.figures);
   request_figures(*summary, verdict.figures);
   load_figures_of(*summary, kind, verdict.figures);

@@ -133,6 +133,21 @@ layout::TextTable means_table(const std::vector<VariantRuns>& rows, const std::v
   return table;
 }
 
+// Which variants' joules are not real; a column of them beside those of a real machine compares nothing.
+std::string simulated_words(const std::vector<VariantRuns>& rows) {
+  std::string names;
+  bool all = true;
+  for (const VariantRuns& row : rows) {
+    if (row.good.empty()) continue;
+    const bool simulated =
+        std::ranges::any_of(row.good, [](const StudyAttempt* attempt) { return attempt->origin == simulated_origin; });
+    all = all && simulated;
+    if (simulated) names += (names.empty() ? "" : ", ") + printable(row.name, 40);
+  }
+  if (names.empty()) return {};
+  return all ? "simulated: no joule here is real" : "simulated: no joule of " + names + " is real";
+}
+
 // How the limit of memory was kept, where it was the same in all runs; else of how many the kernel kept it.
 std::string memory_words_of(const StudyManifest& manifest) {
   std::size_t enforced = 0, all = 0;
@@ -169,6 +184,7 @@ std::string runs_without_joules(const std::vector<VariantRuns>& rows, const std:
 std::vector<std::string> doubts(const StudyManifest& manifest, const std::vector<VariantRuns>& rows,
                                 const std::vector<Metric>& shown) {
   std::vector<std::string> items;
+  if (std::string simulated = simulated_words(rows); !simulated.empty()) items.push_back(std::move(simulated));
   if (std::ranges::any_of(rows, [](const VariantRuns& row) { return mark_of_runs(row) == figures::Mark::modelled; }))
     items.emplace_back("~ joules are modelled: no energy sensor here, see `prony doctor`");
   if (std::string lacking = runs_without_joules(rows, shown); !lacking.empty()) items.push_back(std::move(lacking));
@@ -342,6 +358,7 @@ std::string study_run_words(const StudyAttempt& attempt) {
     return at == attempt.figures.end() ? std::nullopt : std::optional(at->second);
   };
   const std::string mark(figures::sign(mark_of_origin(attempt.origin)));
+  const std::string simulated = attempt.origin == simulated_origin ? " (simulated)" : "";
   std::vector<std::string> items;
   if (const auto latency = figure("latency_s"))
     items.push_back("latency " + figures::seconds(*latency));
@@ -351,9 +368,9 @@ std::string study_run_words(const StudyAttempt& attempt) {
              all = figure("gross_j");
   if (charged || gross)
     items.push_back(figures::significant(charged.value_or(gross.value_or(0)) * 1e3, shown_digits) +
-                    (charged ? " mJ/token" : " gross mJ/token") + mark);
+                    (charged ? " mJ/token" : " gross mJ/token") + mark + simulated);
   else if (all && !figure("latency_s"))
-    items.push_back(figures::significant(*all, shown_digits) + " J" + mark);
+    items.push_back(figures::significant(*all, shown_digits) + " J" + mark + simulated);
   if (const auto rate = figure("output_tokens_per_s"))
     items.push_back(figures::significant(*rate, shown_digits) + " tokens/s");
   if (!attempt.flags.empty()) items.push_back("FLAG " + printable(attempt.flags.front(), 80));

@@ -183,6 +183,15 @@ class Whole(StudyCase):
             self.assertRegex(flag[0], "another machine: run on .+, the study was begun on elsewhere")
         self.assertIn("another machine", done.out)
 
+    def test_joules_of_a_simulated_machine_are_never_told_as_measured_ones(self):
+        text = ('[study]\nkind = "run"\n[base]\ncommand = ["sleep", "0.3"]\n[sweep]\n'
+                'where = [{simulate = "laptop", label = "there"}, {sensors = "cpu-model", label = "here"}]\n')
+        done = self.study(self.file(text), "--out", "out")
+        self.assertIn("simulated: no joule of there is real", done.out)
+        self.assertRegex(done.err, r"there  .* J \(simulated\)")
+        with open(self.path("out/results_wide.csv"), encoding="utf-8", newline="") as file:
+            self.assertEqual([row["joules_origin"] for row in csv.DictReader(file)], ["simulated", "modelled"])
+
     def test_a_study_that_is_resumed_for_fewer_cycles_loses_nothing_that_was_run(self):
         self.study(self.file(COUNTED), "--out", "out", "--cycles", "3")
         before = self.manifest()["runs"]
