@@ -110,8 +110,8 @@ int finish_study(StudyRunner& runner, const StudyFolder& folder, bool quiet) {
   std::string text = "\n" + study_table(runner.manifest(), terminal.width, terminal.colour);
   std::string files = "manifest.json, runs/";
   std::error_code ignored;
-  for (const char* name :
-       {"results_long.csv", "results_wide.csv", "results.svg"})  // not there where it could not go on
+  for (const char* name : {"results_long.csv", "results_wide.csv", "results_variants.csv", "results_variants.jsonl",
+                           "results_runs.jsonl", "results.svg"})  // not there where it could not go on
     if (std::filesystem::exists(folder.file(name), ignored)) files += std::string(", ") + name;
   text += layout::labelled("saved", {shown_path(folder.path()) + "  (" + files + ")"}, terminal.width,
                            layout::Tone::plain, false);

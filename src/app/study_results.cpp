@@ -5,6 +5,7 @@
 
 #include "app/study_front.hpp"
 #include "app/study_judge.hpp"
+#include "app/study_variants.hpp"
 #include "base/text.hpp"
 #include "model/metrics.hpp"
 #include "reports/figures.hpp"
@@ -297,9 +298,9 @@ std::string study_table(const StudyManifest& manifest, std::size_t width, bool c
   if (!left_out.empty()) {
     std::string names;
     for (const std::string& name : left_out) names += (names.empty() ? "" : ", ") + name;
-    out += layout::labelled("left out",
-                            {names + ": no room in " + std::to_string(width) + " columns, they are in the CSV files"},
-                            width, layout::Tone::dim, colour);
+    out += layout::labelled(
+        "left out", {names + ": no room in " + std::to_string(width) + " columns, they are in results_variants.csv"},
+        width, layout::Tone::dim, colour);
   }
   if (const std::string front = front_words(study_front(manifest)); !front.empty())
     out += layout::labelled("front", {front}, width, layout::Tone::plain, colour);
@@ -348,6 +349,10 @@ Result<void> write_study_results(const StudyFolder& folder, const StudyManifest&
     return written;
   if (auto written = replace_durably(folder.file("results_long.csv"), study_csv_long(manifest)); !written)
     return written;
+  for (const auto& [name, text] : {std::pair{"results_variants.csv", variants_csv(manifest)},
+                                   std::pair{"results_variants.jsonl", variants_jsonl(manifest)},
+                                   std::pair{"results_runs.jsonl", runs_jsonl(manifest)}})
+    if (auto written = replace_durably(folder.file(name), text); !written) return written;
   const std::string picture = front_svg(study_front(manifest), manifest.name);
   return picture.empty() ? Result<void>{} : replace_durably(folder.file("results.svg"), picture);
 }

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -191,6 +192,31 @@ class Whole(StudyCase):
         self.assertRegex(done.err, r"there  .* J \(simulated\)")
         with open(self.path("out/results_wide.csv"), encoding="utf-8", newline="") as file:
             self.assertEqual([row["joules_origin"] for row in csv.DictReader(file)], ["simulated", "modelled"])
+
+    def test_what_a_variant_comes_to_over_its_cycles_is_in_files_of_its_own(self):
+        self.study(self.file(COUNTED), "--out", "out", "--cycles", "3")
+        with open(self.path("out/results_variants.csv"), encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["figure"] == "run_s"]
+        self.assertEqual([row["variant"] for row in rows], ["1", "2", "3"])
+        runs = [json.loads(line) for line in self.lines("out/results_runs.jsonl")]
+        self.assertEqual(len(runs), 9)
+        variants = [json.loads(line) for line in self.lines("out/results_variants.jsonl")]
+        for row, variant in zip(rows, variants):
+            values = [run["figures"]["run_s"] for run in runs if run["variant"] == row["variant"]]
+            mean, sd = statistics.mean(values), statistics.stdev(values)
+            half = 4.302652730 * sd / 3 ** 0.5  # Student's t, two degrees of freedom
+            told = variant["figures"]["run_s"]
+            self.assertEqual((row["n"], row["unit"], told["n"]), ("3", "s", 3))
+            for name, value in (("mean", mean), ("sd", sd), ("cv", sd / mean), ("t_low", mean - half), ("t_high", mean + half)):
+                self.assertAlmostEqual(float(row[name]), value, delta=1e-9 + abs(value) * 1e-6)
+                self.assertAlmostEqual(told[name], value, delta=1e-9 + abs(value) * 1e-6)
+            self.assertLessEqual(min(values) - 1e-9, float(row["bca_low"]))
+            self.assertLessEqual(float(row["bca_high"]), max(values) + 1e-9)
+            self.assertGreaterEqual(int(row["runs_for_5_percent"]), 2)
+
+    def lines(self, name):
+        with open(self.path(name), encoding="utf-8") as file:
+            return file.read().splitlines()
 
     def test_a_study_that_is_resumed_for_fewer_cycles_loses_nothing_that_was_run(self):
         self.study(self.file(COUNTED), "--out", "out", "--cycles", "3")
