@@ -298,7 +298,7 @@ std::string study_help_text() {
   [[experiments]]         # single runs: what differs from the base
   threads = 8
   [scenarios.chat]        # the same by name; --scenario chat runs it alone
-  load = "poisson:2"
+  prompts = "chat.json"   turns = "all"      # an engine that serves takes  rate = 2, too
 
   [[prepare]]             # run first where the file is missing
   command = ["prony", "synth", "llama", "-o", "tiny.gguf"]

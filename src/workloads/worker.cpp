@@ -182,7 +182,8 @@ Result<void> WorkerWorkload::greet(WorkloadOutcome& outcome) {
                   "A server makes its own batches: give it several requests at once.");
   requests_.worker_reads_messages(capabilities_.is_array() && can("messages"));
   if (options_.load && options_.load->most_streams > 1 && !names("streams"))
-    return fail(ErrorCode::unavailable, "this engine answers one request after another", "--streams",
+    return fail(ErrorCode::unavailable, "this engine answers one request after another",
+                "several requests under way (--streams, --rate, …)",
                 "Leave out what has several under way (--streams 1), or ask a server:  prony help engines");
   for (const auto& [member, fact] :
        {std::pair{"engine", "engine.name"}, {"engine_version", "engine.version"}, {"worker", "engine.worker"}})

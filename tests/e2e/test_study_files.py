@@ -34,6 +34,19 @@ class StudyFiles(StudyCase):
             self.assertRegex(done.err, said)
             self.assertFalse(os.path.exists(self.path("out")))
 
+    def test_the_file_that_the_help_shows_is_one_that_prony_takes(self):
+        shown = self.prony("help", "study").out
+        lines = []
+        for line in shown[shown.index("  [study]"):shown.index("  Of any program")].splitlines():
+            line = re.sub(r"\s+#.*| +\((or|a|one)?[ a-z,-]*:?[^()]*\)", "", line)
+            if not re.match(r"\s+[(\[a-z]", line) or line.strip().startswith("("):
+                continue
+            lines += re.split(r" {2,}(?=[a-z-]+ = )", line.strip())
+        self.file("[base]\nmax-tokens = 64\n", "other.toml")
+        done = self.study(self.file("\n".join(lines) + "\n"), "--dry-run")
+        self.assertIn("chat", done.out)
+        self.assertGreater(len(lines), 30)
+
     def test_keys_of_the_engine_transformers_are_its_own_as_those_of_the_others(self):
         text = ('[base]\nmodel = "m"\n[sweep]\nengine = ["llama", "transformers"]\ntransformers.dtype = ["float32", "float16"]\n')
         self.assertIn("3 variants", self.study(self.file(text), "--dry-run").out)
