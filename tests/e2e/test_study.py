@@ -9,7 +9,6 @@ import statistics
 import subprocess
 import sys
 import time
-import unittest
 
 import harness
 from harness import Case, Tmpfs, needs_root, program
