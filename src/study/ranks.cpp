@@ -97,7 +97,7 @@ Metered metered(std::vector<Reading> readings) {
     const double outside = std::max(0.0, first - one.begin_s) + std::max(0.0, one.end_s - last);
     const double part = one.joules.value * outside / (one.end_s - one.begin_s);
     all.by_mean_power_j += part;
-    all.joules = all.joules + Estimate{part, 0, 2 * part, EstimateKind::bound};
+    if (outside > 0) all.joules = all.joules + Estimate{part, 0, 2 * part, EstimateKind::range};
     first = std::min(first, one.begin_s);
     last = std::max(last, one.end_s);
   }

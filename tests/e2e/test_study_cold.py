@@ -49,7 +49,8 @@ class ColdServer(StudyCase):
         self.assertIn("no cold start", self.manifest()["runs"][0]["attempts"][0]["reason"])
 
     def test_what_cannot_be_a_cold_start_is_refused_before_anything_runs(self):
-        for line, said in (('engine = "openai"', "no start of 'openai' can be made a cold one"), XX:
+        for line, said in (('engine = "openai"', "no start of 'openai' can be made a cold one"), ("warmup = 2", "a cold start has no warm-up"),
+                           ('synthetic = "2 in:10 out:8"', "twice before the first prompt"), ('shared-prefix = "50"', "no cold start")):
             file = self.file(f'[study]\nkind = "cold-start"\n[base]\nmodel = "m"\n{line}\n')
             self.assertIn(said, self.study(file, "--out", "out", code=125).err)
             self.assertFalse(os.path.exists(self.path("out")))
