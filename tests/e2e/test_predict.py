@@ -87,7 +87,7 @@ class Predict(Case):
 
     def test_a_total_is_the_sum_of_its_layers_and_what_if_changes_costs(self):
         model, _ = self.predictor("--no-eval")
-        layers = [convolution(1, 3, 112, 32, 3), convolution(1, 32, 112, 32, 3, 2, 32), {**convolution(1, 32, 56, 64, 1), "kind": "strange", "layer": "odd"}]
+        layers = [convolution(1, 3, 112, 32, 3), convolution(1, 32, 112, 32, 3, 2, 32), {**convolution(1, 32, 56, 64, 1), "kind": "strange", "layer": "odd", "macs": 1e6}]
         network = self.network(layers)
         told = self.applied(model, network)
         self.assertAlmostEqual(told["covered_s"], sum(row.get("value_s", 0) for row in told["layers"]), 12)
