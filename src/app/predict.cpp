@@ -48,10 +48,10 @@ int run_predict_train(const PredictCommand& command) {
   if (!command.candidates.empty()) {
     options.candidates.clear();
     for (const std::string& name : names_in(command.candidates)) {
-      const std::vector<std::string> known = {"roofline", "lasso", "trees", "gp"};
+      const std::vector<std::string> known = {"roofline", "lasso", "trees", "gp", "blend"};
       if (std::find(known.begin(), known.end(), name) == known.end())
         return failed({ErrorCode::usage, "no candidate is called '" + printable(name, 40) + "'", "--candidates",
-                       "There are roofline, lasso, trees and gp."});
+                       "There are roofline, lasso, trees, gp and blend."});
       options.candidates.push_back(name);
     }
   }
@@ -263,16 +263,27 @@ int run_predict_edgeprofiler(const PredictCommand& command) {
 
 using PredictAction = int (*)(const PredictCommand&);
 
+// Above 0, and a number: what is not one would leave the network as it is.
+CLI::Validator above_zero(bool whole) {
+  return {[whole](std::string& text) {
+            const auto value = parse_finite(text);
+            const bool good = value && *value > 0 && *value <= 1e6 && (!whole || std::floor(*value) == *value);
+            return good ? std::string()
+                        : std::string(whole ? "a whole number from 1" : "a number above 0") + " to 1000000";
+          },
+          "", "above zero"};
+}
+
 void add_what_if(CLI::App& command, PredictCommand& options) {
-  command.add_option("--batch", options.what_if.batch, "What if the batch were N")->check(CLI::PositiveNumber);
+  command.add_option("--batch", options.what_if.batch, "What if the batch were N")->check(above_zero(true));
   command.add_option("--input-shape", options.shapes, "Of an ONNX file: NAME:1x3x224x224, or by name: batch=1")
       ->type_name("SHAPE");
   command.add_option("--resolution", options.what_if.resolution, "What if the input image were N points high")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero(false));
   command.add_option("--dtype", options.what_if.dtype, "What if it computed in TYPE: float32, float16, int8 …");
   command.add_option("--scale-width", options.what_if.width, "What if every layer had FACTOR times the channels")
-      ->check(CLI::PositiveNumber);
-  command.add_option("--threads", options.what_if.threads, "What if N threads computed")->check(CLI::PositiveNumber);
+      ->check(above_zero(false));
+  command.add_option("--threads", options.what_if.threads, "What if N threads computed")->check(above_zero(true));
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ layout::TextTable score_table() {
 }
 
 // What a total does not hold: layers whose sizes or work are not known.
-std::string unbounded_line(const predict::Prediction& prediction) {
+std::string unbounded_line(const predict::Prediction& prediction) {  // "": it holds all
   const std::size_t count = prediction.total.unbounded_layers;
   if (count == 0) return {};
   std::string named;
@@ -61,7 +61,10 @@ std::string unbounded_line(const predict::Prediction& prediction) {
       named += (named.empty() ? "" : "; ") + printable(layer.name, 40) + ": " + printable(layer.why, 80);
   return "          of " + std::to_string(count) +
          (count == 1 ? " layer nobody can say what it takes" : " layers nobody can say what they take") +
-         ", and the figure is without " + (count == 1 ? "it" : "them") + " (" + named + (told > 2 ? "; …" : "") + ")\n";
+         (prediction.total.covered_layers == 0
+              ? ""
+              : ", and the figure is without " + std::string(count == 1 ? "it" : "them")) +
+         " (" + named + (told > 2 ? "; …" : "") + ")\n";
 }
 
 std::string network_lines(const predict::Scores& scores, std::size_t width) {

@@ -74,11 +74,51 @@ void flag_times(DatasetRow& row, bool measured) {
     row.flag = "took no time: removed by the engine, or below its clock's step";
   else if (row.runtime_s < 0)
     row.flag = "a runtime below 0";
+  else if (!(row.runtime_s >= 1e-12 && row.runtime_s <= 1e7))
+    row.flag = "a runtime that no layer takes (below 1e-12 s, or above 1e7 s)";
   else if (row.energy_j <= 0 || row.power_w < 0)
     row.flag = "an energy or power that is not above 0";
 }
 
 constexpr std::size_t most_rows = 5'000'000;
+
+// What other formats call it, and slips of the finger. "": nothing like a column.
+std::string meant_by(const std::string& name) {
+  static const std::map<std::string, std::string> others = {{"input_shape", "in_0"},
+                                                            {"output_shape", "out_0"},
+                                                            {"kernel_size", "kernel_0"},
+                                                            {"name", "layer"},
+                                                            {"multiply_adds", "macs"},
+                                                            {"batch_size", "batch"},
+                                                            {"type", "kind"},
+                                                            {"energy", "energy_j"},
+                                                            {"runtime", "runtime_s"},
+                                                            {"name", ""},
+                                                            {"type", ""},
+                                                            {"power", "power_w"}};
+  if (const auto other = others.find(name); other != others.end()) return other->second;
+  std::vector<std::string> known(number_names.begin(), number_names.end());
+  known.insert(known.end(), word_names.begin(), word_names.end());
+  for (const std::string& one : known)
+    if (one == name + "_0") return one;
+  if (name == "padding") return "pad_0";
+  return nearest_name(name, known).value_or(std::string());
+}
+
+// Of a list by hand a column that is not known is refused where a known one may be meant: its sizes would all be 1. A
+// data set may have columns of its own.
+Result<void> check_columns(const CsvTable& table, const std::string& where, bool measured, Dataset& into) {
+  for (const std::string& name : table.header) {
+    if (std::ranges::find(number_names, name) != number_names.end()) continue;
+    if (std::ranges::find(word_names, name) != word_names.end()) continue;
+    const std::string meant = meant_by(name);
+    if (!meant.empty() && (!measured || !table.column(meant)))
+      return fail(ErrorCode::malformed, "no column is called '" + printable(name, 40) + "'", where,
+                  "Is '" + meant + "' meant? docs/predict.md lists the columns.");
+    into.remarks.push_back("the column '" + printable(name, 40) + "' is not known here, and is not read");
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -159,6 +199,7 @@ Result<void> read_rows(std::string_view csv, const std::string& where, bool meas
     if (!table->column(name))
       return fail(ErrorCode::malformed, "no column '" + name + "'", where, "docs/predict.md lists the columns.");
   }
+  if (const auto good = check_columns(*table, where, measured, into); !good) return good;
   if (table->rows.size() > most_rows) return fail(ErrorCode::full, "more than 5 million rows", where);
   DatasetRow proto;
   std::array<std::optional<std::size_t>, number_names.size()> number_at;
@@ -180,10 +221,15 @@ Result<void> read_rows(std::string_view csv, const std::string& where, bool meas
       if (number_at[i])
         if (const auto good = read_number(fields[*number_at[i]], number_names[i], here, *numbers[i], row.flag); !good)
           return Unexpected<Error>(good.error());
+    const bool work_told = std::isfinite(row.layer.macs) || work_follows_from_sizes(row.layer.kind);
     if (row.flag.empty()) complete(row.layer);
     if (std::isfinite(row.runtime_s) && std::isfinite(row.power_w) && !std::isfinite(row.energy_j))
       row.energy_j = row.runtime_s * row.power_w;
+    if (row.flag.empty() && !measured) row.flag = odd_groups(row.layer);
     flag_times(row, measured);
+    if (!measured && !work_told)
+      row.layer.unknown =
+          "what a layer of kind " + row.layer.kind + " computes does not follow from its sizes: tell macs";
     if (!std::isfinite(row.power_w) && std::isfinite(row.energy_j) && row.flag.empty() && row.runtime_s > 0)
       row.power_w = row.energy_j / row.runtime_s;
     into.rows.push_back(std::move(row));

@@ -117,8 +117,11 @@ double bytes_of_dtype(std::string_view dtype) noexcept {
 void complete(Layer& layer) {
   const double each = bytes_of_dtype(layer.dtype), ins = product(layer.in), outs = product(layer.out);
   const bool convolution = layer.kind == "convolution", dense = layer.kind == "dense";
+  // A matrix of rows: [N, rows, columns] has its columns second, [N, 1, rows, columns] third. Else all is one row.
+  const bool matrix = layer.out[1] * layer.out[2] > 1;
+  const std::size_t columns = layer.in[2] == 1 && layer.out[2] == 1 ? 1 : 2;
   const double per_output = convolution ? layer.in[0] / layer.groups * product(layer.kernel)
-                            : dense     ? (layer.out[1] * layer.out[2] > 1 ? layer.in[2] : ins)
+                            : dense     ? (matrix ? layer.in[columns] : ins)
                                         : 0;
   if (!std::isfinite(layer.macs)) layer.macs = layer.batch * outs * per_output;
   if (!std::isfinite(layer.other_operations)) {
@@ -133,10 +136,18 @@ void complete(Layer& layer) {
   if (!std::isfinite(layer.bytes_written)) layer.bytes_written = layer.batch * outs * each;
   if (!std::isfinite(layer.bytes_weights)) {
     const double weights = convolution ? layer.out[0] * per_output
-                           : dense     ? (layer.out[1] * layer.out[2] > 1 ? layer.out[2] : outs) * per_output
+                           : dense     ? (matrix ? layer.out[columns] : outs) * per_output
                                        : 0;
     layer.bytes_weights = weights * each;
   }
+}
+
+std::string odd_groups(const Layer& layer) {
+  if (layer.kind != "convolution" || layer.groups == 1) return {};
+  for (const double channels : {layer.in[0], layer.out[0]})
+    if (!(layer.groups >= 1) || std::fmod(channels, layer.groups) != 0)
+      return "groups of " + format_number(layer.groups) + " do not divide its " + format_number(channels) + " channels";
+  return {};
 }
 
 bool work_follows_from_sizes(std::string_view kind) noexcept {

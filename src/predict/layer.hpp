@@ -40,6 +40,8 @@ struct Layer {
 [[nodiscard]] double bytes_of_dtype(std::string_view dtype) noexcept;  // 4 where nobody told
 // Fills in what is absent and follows from the shapes: MACs, operations, bytes.
 void complete(Layer& layer);
+// What is wrong with the groups of a convolution: they must divide its channels. "": nothing.
+[[nodiscard]] std::string odd_groups(const Layer& layer);
 // Whether multiply-adds of this kind are none, or follow from its sizes; of others they must be told.
 [[nodiscard]] bool work_follows_from_sizes(std::string_view kind) noexcept;
 // Why no model can use it: what is not known of it, a number that is not finite, below 0, or a size of 0. "": it can.

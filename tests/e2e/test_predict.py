@@ -87,7 +87,7 @@ class Predict(Case):
 
     def test_a_total_is_the_sum_of_its_layers_and_what_if_changes_costs(self):
         model, _ = self.predictor("--no-eval")
-        layers = [convolution(1, 3, 112, 32, 3), convolution(1, 32, 112, 32, 3, 2, 32), {**convolution(1, 32, 56, 64, 1), "kind": "strange", "layer": "odd"}]
+        layers = [convolution(1, 3, 112, 32, 3), convolution(1, 32, 112, 32, 3, 2, 32), {**convolution(1, 32, 56, 64, 1), "kind": "strange", "layer": "odd", "macs": 1e6}]
         network = self.network(layers)
         told = self.applied(model, network)
         self.assertAlmostEqual(told["covered_s"], sum(row.get("value_s", 0) for row in told["layers"]), 12)
@@ -104,6 +104,49 @@ class Predict(Case):
         done = self.prony("predict", "compare", network, self.network(layers[:1], "less.json"), "--model", model)
         self.assertEqual(done.returncode, 0, done.err)
         self.assertIn("× the first", done.out)
+
+    def test_what_nobody_knows_the_work_of_leaves_the_total_without_an_upper_end(self):
+        model, _ = self.predictor("--no-eval")
+        known = {"type": "Conv2d", "input_shape": [1, 3, 112, 112], "output_shape": [1, 32, 112, 112], "kernel_size": 3, "padding": 1, "groups": 1}
+        attention = {"type": "MultiheadAttention", "input_shape": [1, 128, 256], "output_shape": [1, 128, 256]}
+        network = self.network([known, attention])
+        told = self.applied(model, network)
+        self.assertEqual(told["layers_unbounded"], 1)
+        self.assertNotIn("high_s", told)
+        self.assertNotIn("covered_share_least", told)
+        self.assertIn("not known", told["high_absent"])
+        self.assertEqual(told["value_s"], self.applied(model, self.network([known], "one.json"))["value_s"])
+        done = self.prony("predict", "apply", model, network, "--layers", env={"COLUMNS": "200"})
+        self.assertIn("… not known)", done.out)
+        self.assertIn("of 1 layer nobody can say what it takes, and the figure is without it (layer 2: what a layer of type 'MultiheadAttention'", done.out)
+        self.assertNotIn("at least", done.out)
+        done = self.prony("predict", "compare", network, network, "--model", model)
+        self.assertIn("not compared", done.out)
+        done = self.prony("predict", "apply", model, self.network([attention]))
+        self.assertIn("not known: none of its 1 layers", done.out)
+        self.assertNotIn("at most", done.out)
+
+    def test_an_open_batch_is_asked_for_and_told_by_batch(self):
+        model, _ = self.predictor("--no-eval")
+        shape = lambda batch: self.network([{"type": "Conv2d", "input_shape": f"[{batch}, 3, 112, 112]", "output_shape": [batch, 32, 112, 112],  # noqa: E731
+                                             "kernel_size": 3, "padding": 1, "groups": 1}], f"{batch}.json")
+        done = self.prony("predict", "apply", model, shape(-1))
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("--batch", done.err)
+        self.assertEqual(self.applied(model, shape(-1), "--batch", "4"), self.applied(model, shape(4)))
+
+    def test_what_if_takes_numbers_alone_and_all_candidates_are_there(self):
+        model, _ = self.predictor("--no-eval")
+        network = self.network([convolution(1, 3, 112, 32, 3)])
+        for words in (("--scale-width", "nan"), ("--batch", "0"), ("--batch", "2.5"), ("--resolution", "inf"), ("--threads", "-1")):
+            done = self.prony("predict", "apply", model, network, *words)
+            self.assertEqual(done.returncode, 125, words)
+            self.assertIn("number", done.err)
+            self.assertLess(len(done.err), 300, words)
+        blend = self.path("blend.json")
+        done = self.prony("predict", "train", self.path("data"), "-o", blend, "--no-eval", "--candidates", "blend")
+        self.assertEqual(done.returncode, 0, done.err)
+        self.assertIn("blend", done.out)
 
     def test_probes_carry_a_predictor_to_a_slower_device(self):
         model, _ = self.predictor("--no-eval")

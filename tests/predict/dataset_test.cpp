@@ -54,6 +54,9 @@ TEST(PredictDataset, OddRowsAreFlaggedAndBrokenOnesNamedByTheirLine) {
                         "t", true, dataset));
   ASSERT_EQ(dataset.rows.size(), 7U);
   EXPECT_EQ(dataset.flagged(), 6U);
+  Dataset absurd;
+  ASSERT_TRUE(read_rows(head + "a,x,dense,8,1e30\na,y,dense,8,1e-30\na,z,dense,8,1\n", "t", true, absurd));
+  EXPECT_EQ(absurd.flagged(), 2U);
   EXPECT_EQ(dataset.rows[6].layer.name, "w,\"");
   EXPECT_NE(dataset.rows[1].flag.find("no time"), std::string::npos);
   EXPECT_NE(dataset.rows[4].flag.find("in_0"), std::string::npos);
@@ -158,6 +161,98 @@ TEST(PredictNetwork, SummariesOfTorchAndListsByHandAreRead) {
   for (const char* bad : {"", "[]", "{}", "[1]", "[{}]", "{\"layers\":3}", "[{\"kind\":\"dense\",\"in_0\":-1}]",
                           "[{\"type\":\"Conv2d\"}]", "\"[]\""})
     EXPECT_FALSE(network_from_json(bad, "t")) << bad;
+}
+
+Layer torch_layer(const std::string& members, double batch = 0) {
+  const auto network = network_from_json("[{\"name\":\"x\",\"groups\":1," + members + "}]", "t", batch);
+  EXPECT_TRUE(network) << members << ": " << (network ? "" : network.error().what);
+  return network ? network->layers.front() : Layer{};
+}
+
+// Kills: a matrix of rows whose depth is 1, its input's width too few.
+TEST(PredictNetwork, AMatrixOfRowsIsTheSameWorkInWhateverRankItIsTold) {
+  for (const char* shapes : {R"("input_shape":[1,128,256],"output_shape":[1,128,1024])",
+                             R"("input_shape":[128,256],"output_shape":[128,1024])",
+                             R"("input_shape":[1,1,128,256],"output_shape":[1,1,128,1024])"}) {
+    const Layer layer = torch_layer(std::string(R"("type":"Linear",)") + shapes);
+    EXPECT_EQ(layer.macs, 128.0 * 256 * 1024) << shapes;
+    EXPECT_EQ(layer.bytes_weights, 4.0 * 256 * 1024) << shapes;
+  }
+  EXPECT_EQ(torch_layer(R"("type":"Linear","input_shape":[2,128,256],"output_shape":[2,128,1])").macs, 2 * 128 * 256);
+  const auto list = network_from_json(R"([{"kind":"dense","in_0":128,"in_1":256,"out_0":128,"out_1":1024}])", "t");
+  ASSERT_TRUE(list) << list.error().what;
+  EXPECT_EQ(list->layers[0].macs, 128.0 * 256 * 1024);
+  EXPECT_EQ(list->layers[0].bytes_weights, 4.0 * 256 * 1024);
+}
+
+// Kills: a window of one dimension that is squared, one of three that loses a side, a transposed one over each output.
+TEST(PredictNetwork, WindowsOfTorchHaveTheDimensionsOfTheirLayer) {
+  const Layer line = torch_layer(
+      R"("type":"Conv1d","input_shape":[1,16,100],"output_shape":[1,32,100],"kernel_size":[3],"padding":[1],"stride":1)");
+  EXPECT_EQ(line.macs, 32.0 * 100 * 16 * 3);
+  EXPECT_EQ(line.kernel, (std::array<double, 2>{3, 1}));
+  EXPECT_EQ(line.padding, (std::array<double, 2>{2, 0}));
+  EXPECT_EQ(torch_layer(R"("type":"Conv2d","input_shape":[1,16,9,9],"output_shape":[1,32,9,9],"kernel_size":3)").macs,
+            32.0 * 81 * 16 * 9);
+  EXPECT_EQ(
+      torch_layer(R"("type":"Conv3d","input_shape":[1,2,4,4,4],"output_shape":[1,3,4,4,4],"kernel_size":[3,3,3])").macs,
+      3.0 * 64 * 2 * 27);
+  const Layer up = torch_layer(
+      R"("type":"ConvTranspose2d","input_shape":[1,64,16,16],"output_shape":[1,32,32,32],"kernel_size":[2,2],"stride":[2,2])");
+  EXPECT_EQ(up.macs, 2097152);
+  EXPECT_EQ(up.bytes_weights, 4.0 * 64 * 32 * 4);
+}
+
+// Kills: a batch of -1 that is bounded by nothing, or read as 1 for its minus was lost.
+TEST(PredictNetwork, ABatchThatTorchLeavesOpenIsAskedForAndOddSizesAreRefused) {
+  for (const char* shapes :
+       {R"("input_shape":[-1,8],"output_shape":[-1,4])", R"("input_shape":"[-1, 8]","output_shape":"[-1, 4]")"}) {
+    const std::string text = std::string(R"([{"type":"Linear",)") + shapes + "}]";
+    const auto open = network_from_json(text, "t");
+    ASSERT_FALSE(open) << shapes;
+    EXPECT_EQ(open.error().code, ErrorCode::usage);
+    EXPECT_NE(open.error().fix.find("--batch"), std::string::npos);
+    EXPECT_EQ(torch_layer(std::string(R"("type":"Linear",)") + shapes, 3).macs, 3.0 * 8 * 4);
+  }
+  for (const char* odd : {R"("type":"Linear","input_shape":[1,-8],"output_shape":[1,4])",
+                          R"("type":"Linear","input_shape":[1,8],"output_shape":[1,0])",
+                          R"("type":"Conv2d","groups":7,"input_shape":[1,64,8,8],"output_shape":[1,64,8,8])"})
+    EXPECT_FALSE(network_from_json("[{" + std::string(odd) + "}]", "t", 2)) << odd;
+}
+
+TEST(PredictNetwork, WorkThatDoesNotFollowFromSizesIsNotKnownUnlessItIsTold) {
+  const std::string attention = R"("type":"MultiheadAttention","input_shape":[1,128,256],"output_shape":[1,128,256])";
+  EXPECT_NE(why_unusable(torch_layer(attention)).find("multiply_adds"), std::string::npos);
+  EXPECT_EQ(why_unusable(torch_layer(attention + R"(,"multiply_adds":42000000)")), "");
+  EXPECT_EQ(torch_layer(R"("type":"UpsamplingBilinear2d","input_shape":[1,3,8,8],"output_shape":[1,3,16,16])").kind,
+            "resize");
+  const auto list = network_from_json(
+      R"([{"kind":"matmul","in_0":8,"out_0":8},{"kind":"matmul","in_0":8,"out_0":8,"macs":64}])", "t");
+  ASSERT_TRUE(list) << list.error().what;
+  EXPECT_NE(why_unusable(list->layers[0]), "");
+  EXPECT_EQ(why_unusable(list->layers[1]), "");
+}
+
+// Kills: a slip of the finger in a column's name, which left all sizes at 1.
+TEST(PredictNetwork, ColumnsThatNobodyKnowsAreRefusedOrTold) {
+  for (const auto& [text, meant] : std::initializer_list<std::pair<const char*, const char*>>{
+           {R"([{"kind":"dense","in0":512,"out_0":10}])", "in_0"},
+           {R"([{"kind":"convolution","in_0":3,"kernel":3}])", "kernel_0"},
+           {R"([{"kind":"convolution","in_0":3,"kernel_0":3,"kernel":3}])", "kernel_0"},
+           {R"([{"kind":"dense","input_shape":[1,2]}])", "in_0"}}) {
+    const auto network = network_from_json(text, "t");
+    ASSERT_FALSE(network) << text;
+    EXPECT_NE(network.error().fix.find(meant), std::string::npos) << network.error().what << network.error().fix;
+  }
+  EXPECT_FALSE(network_from_json(R"([{"kind":"convolution","in_0":64,"out_0":64,"groups":7}])", "t"));
+  const auto told = network_from_json(R"([{"kind":"dense","in_0":8,"out_0":4,"remark":"mine"}])", "t");
+  ASSERT_TRUE(told) << told.error().what;
+  ASSERT_EQ(told->remarks.size(), 1U);
+  EXPECT_NE(told->remarks[0].find("'remark'"), std::string::npos);
+  Dataset dataset;  // which may have columns of its own, and none that hides what is missing
+  ASSERT_TRUE(read_rows("network,layer,kind,in_0,in_3,runtime_s\na,x,dense,8,1,1\n", "t", true, dataset));
+  EXPECT_EQ(dataset.remarks.size(), 1U);
+  EXPECT_FALSE(read_rows("network,layer,kind,in0,runtime_s\na,x,dense,8,1\n", "t", true, dataset));
 }
 
 // Kills: bytes left as they were; a pooling over everything that keeps its window; a dense layer that grows.
