@@ -40,7 +40,7 @@ Fallible<Found> find_server(const std::string& address, Dialect& dialect, const 
                             Input& input) {
   if (!address.empty()) {
     auto url = parse_url(address, address.find("://") == std::string::npos ? usual_ports(dialect.name()).front() : 0);
-    if (!url) return failed("usage", "'" + one_line(address, 80) + "' is no address: write http://HOST:PORT");
+    if (!url) return failed("usage", no_address(address));
     if (dialect.name() == "openai" && url->base.ends_with("/v1")) url->base.resize(url->base.size() - 3);
     return look(*url, dialect, settings, input);
   }

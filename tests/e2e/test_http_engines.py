@@ -326,6 +326,12 @@ class OllamaDialect(HttpCase):
         self.llm("ollama", "--prompts", self.prompts("plain"), env={"OLLAMA_HOST": f"127.0.0.1:{server.port}"})
         self.assertEqual(len(server.prompts()), 1)
 
+    def test_a_password_or_a_key_in_an_address_is_refused_and_not_repeated(self):
+        for address in ("http://bob:hunter2@127.0.0.1:1", "127.0.0.1:1/?api_key=hunter2", "http://127.0.0.1:1/#hunter2"):
+            self.llm("openai", "--url", address, "--prompts", self.prompts("plain"), code=125)
+            self.assertIn("does not belong into an address", self.err)
+            self.assertNotIn("hunter2", self.err)
+
     def test_another_kind_of_server_is_told_from_one_that_is_down(self):
         for engine, kind, words in (("ollama", fake_llm.OpenAi, "this is no Ollama"), ("hailo-ollama", fake_llm.OpenAi, "this is no Ollama"),
                                     ("llama-server", fake_llm.Ollama, "this is no llama-server")):
