@@ -106,7 +106,15 @@ Failure refusal(int status, const std::string& body, const std::string& retry_af
   Failure failure{code_for(status, "", ""), body.empty() ? "no words" : one_line(body, 120)};
   if (const auto told = told_error(message, status)) failure = *told;
   failure.message = "HTTP " + std::to_string(status) + ": " + failure.message;
-  if (!retry_after.empty()) failure.message += " (it asks to come again after " + one_line(retry_after, 40) + " s)";
+  // Seconds, or a date.
+  const bool seconds = retry_after.find_first_not_of("0123456789") == std::string::npos;
+  if (!retry_after.empty())
+    failure.message += " (it asks to come again after " + one_line(retry_after, 40) + (seconds ? " s)" : ")");
+  return failure;
+}
+
+Failure our_refusal(int status, const std::string& body, const std::string& retry_after) {
+  Failure failure = refusal(status, body, retry_after);
   if (failure.code == "denied") failure.message += " (the key is named by --api-key-file FILE)";
   return failure;
 }
@@ -115,7 +123,7 @@ namespace {
 
 Fallible<json> document(const Fallible<Reply>& reply, const std::string& path) {
   if (!reply) return tl::unexpected<Failure>(reply.error());
-  if (reply->status != 200) return tl::unexpected<Failure>(refusal(reply->status, reply->body, ""));
+  if (reply->status != 200) return tl::unexpected<Failure>(our_refusal(reply->status, reply->body, ""));
   json message = json::parse(reply->body, nullptr, false);
   if (message.is_discarded())
     return failed("refused", path + " answered no JSON: \"" + one_line(reply->body, 60) + "\"");

@@ -117,6 +117,8 @@ class Dialect {
 [[nodiscard]] std::optional<Failure> told_error(const json& message, int status);
 // What an answer with another status than 200 means. `retry_after`: that header, or "".
 [[nodiscard]] Failure refusal(int status, const std::string& body, const std::string& retry_after);
+// The same of a request of our own: the key that is refused is the one that the user named.
+[[nodiscard]] Failure our_refusal(int status, const std::string& body, const std::string& retry_after);
 // GET of a JSON document; any other status than 200 is a failure.
 [[nodiscard]] Fallible<json> get_json(const Caller& call, const std::string& path, std::int64_t patience_ns = 0);
 [[nodiscard]] Fallible<json> post_json(const Caller& call, const std::string& path, const json& body,

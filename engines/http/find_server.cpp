@@ -18,12 +18,20 @@ Fallible<Found> look(const Url& url, Dialect& dialect, ServerSettings settings, 
   return Found{url, *version};
 }
 
-// OLLAMA_HOST is what Ollama's own client obeys; 0.0.0.0 is where a server listens, not where one calls.
-std::optional<Url> from_environment(Dialect& dialect) {
-  const char* host = dialect.name() == "ollama" ? std::getenv("OLLAMA_HOST") : nullptr;
-  if (host == nullptr || *host == '\0') return std::nullopt;
-  auto url = parse_url(host, ollama_ports.front());
-  if (url && (url->host == "0.0.0.0" || url->host == "::")) url->host = "127.0.0.1";
+// OLLAMA_HOST is what Ollama's own client obeys (envconfig/config.go): with a scheme its port is that scheme's, without
+// a host it is this one. 0.0.0.0 is where a server listens, not where one calls. What is no address is not passed over:
+// another server would be asked than the one that was named.
+Fallible<std::optional<Url>> from_environment(Dialect& dialect) {
+  const char* named = dialect.name() == "ollama" ? std::getenv("OLLAMA_HOST") : nullptr;
+  std::string_view host = named == nullptr ? "" : named;
+  constexpr std::string_view around = " \t\"'";
+  while (!host.empty() && around.find(host.front()) != std::string_view::npos) host.remove_prefix(1);
+  while (!host.empty() && around.find(host.back()) != std::string_view::npos) host.remove_suffix(1);
+  if (host.empty()) return std::optional<Url>();
+  const bool scheme = host.find("://") != std::string_view::npos;
+  auto url = parse_url((host.front() == ':' ? "127.0.0.1" : "") + std::string(host), scheme ? 0 : ollama_ports.front());
+  if (!url) return failed("usage", "OLLAMA_HOST: " + no_address(host));
+  if (url->host == "0.0.0.0" || url->host == "::") url->host = "127.0.0.1";
   return url;
 }
 
@@ -40,11 +48,13 @@ Fallible<Found> find_server(const std::string& address, Dialect& dialect, const 
                             Input& input) {
   if (!address.empty()) {
     auto url = parse_url(address, address.find("://") == std::string::npos ? usual_ports(dialect.name()).front() : 0);
-    if (!url) return failed("usage", "'" + one_line(address, 80) + "' is no address: write http://HOST:PORT");
+    if (!url) return failed("usage", no_address(address));
     if (dialect.name() == "openai" && url->base.ends_with("/v1")) url->base.resize(url->base.size() - 3);
     return look(*url, dialect, settings, input);
   }
-  if (const auto url = from_environment(dialect)) return look(*url, dialect, settings, input);
+  const auto named = from_environment(dialect);
+  if (!named) return tl::unexpected<Failure>(named.error());
+  if (*named) return look(**named, dialect, settings, input);
   std::string tried;
   for (const std::uint16_t port : usual_ports(dialect.name())) {
     Url url;

@@ -24,7 +24,7 @@ class LlamaServer final : public Dialect {
     if (health->status == 503) return std::string();  // it loads its model: load() waits for that
     if (health->status == 404)
       return failed("refused", "this is no llama-server: it has no /health (another --engine?)");
-    if (health->status != 200) return tl::unexpected<Failure>(refusal(health->status, health->body, ""));
+    if (health->status != 200) return tl::unexpected<Failure>(our_refusal(health->status, health->body, ""));
     const auto props = get_json(call, "/props");
     if (!props) return tl::unexpected<Failure>(props.error());
     if (!props->is_object() || !props->contains("default_generation_settings"))

@@ -114,7 +114,7 @@ Fallible<Facts> Ollama::fetch(const LoadSettings& settings, const Caller& call, 
   if (!reply)
     failure = reply.error();
   else if (reply->status != 200)
-    failure = refusal(reply->status, reply->body, "");
+    failure = our_refusal(reply->status, reply->body, "");
   else
     failure = progress.failure();
   if (failure)

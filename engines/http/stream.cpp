@@ -153,7 +153,7 @@ void Stream::end_of_answer() {
       ++resent_;
       return send(false);
     }
-    return fail(refusal(response.status(), refused_body_, response.header("retry-after").value_or("")));
+    return fail(our_refusal(response.status(), refused_body_, response.header("retry-after").value_or("")));
   }
   if (answer_.failure) return fail(*answer_.failure);
   if (!answer_.ended)

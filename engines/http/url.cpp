@@ -58,4 +58,15 @@ std::optional<Url> parse_url(std::string_view text, std::uint16_t port) {
   return url;
 }
 
+std::string no_address(std::string_view text) {
+  const std::string write = ": write http://HOST:PORT";
+  if (text.find('@') != std::string_view::npos) return "a name or password does not belong into an address" + write;
+  if (text.find_first_of("?#") != std::string_view::npos)
+    return "what follows a \"?\" or \"#\" does not belong into an address" + write;
+  std::string shown(text.substr(0, 80));
+  for (char& c : shown)
+    if (static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) >= 0x7f) c = ' ';
+  return "'" + shown + "' is no address" + write;
+}
+
 }  // namespace prony_http

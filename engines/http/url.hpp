@@ -21,5 +21,7 @@ struct Url {
 
 // Without a scheme it is http; without a port, `port` or the scheme's own (80, 443) where that is 0.
 [[nodiscard]] std::optional<Url> parse_url(std::string_view text, std::uint16_t port = 0);
+// What to say of a text that is none. Where a name, a password or a key may stand in it, it is not repeated.
+[[nodiscard]] std::string no_address(std::string_view text);
 
 }  // namespace prony_http

@@ -38,7 +38,7 @@ std::string parse(int count, char** words, ProxySettings& settings) {
       const auto url = prony_http::parse_url(value, word == "--to" ? 0 : 1);
       const bool without_port = word == "--listen" && value.ends_with(":0");
       const auto any = without_port ? prony_http::parse_url(value.substr(0, value.size() - 1) + "1") : url;
-      if (!any) return word + ": '" + prony_http::one_line(value, 80) + "' is no address";
+      if (!any) return word + ": " + prony_http::no_address(value);
       if (word == "--to") {
         settings.to = *url;
         to = true;

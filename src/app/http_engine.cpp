@@ -116,7 +116,8 @@ Result<FoundServer> find_http_server(const std::vector<std::string>& command, co
   const auto text = ask_program(words, std::chrono::seconds(40));
   if (!text && text.error().code != ErrorCode::unavailable) return Unexpected<Error>(text.error());
   const auto told = nlohmann::json::parse(text ? *text : std::string(), nullptr, false);
-  const std::string where = url.empty() ? "--url" : url;
+  // A name, a password or a key in it is not repeated.
+  const std::string where = url.empty() || url.find_first_of("@?#") != std::string::npos ? "--url" : url;
   if (!told.is_object())
     return fail(ErrorCode::unavailable,
                 text ? "the worker could not look for the server" : "no server answered in 40 s", where,

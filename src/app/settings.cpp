@@ -25,6 +25,13 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
+// As it is kept: keys of gateways stand behind the "?" of an address.
+std::string without_query(const std::string& value) {
+  const std::size_t scheme = value.find("://");
+  const std::size_t query = scheme == std::string::npos ? scheme : value.find('?', scheme);
+  return query == std::string::npos ? value : value.substr(0, query) + "?…";
+}
+
 using ConfigFile = std::map<std::string, std::vector<std::string>>;
 
 // `key = value` lines as TOML writes them; sections are refused, since every key means the same everywhere.
@@ -96,8 +103,9 @@ std::vector<Fact> Settings::facts() const {
   std::vector<Fact> facts;
   for (const Watched& watched : watched_) {
     const bool given = watched.option->count() > 0;
-    facts.push_back({"setting." + watched.name,
-                     given ? joined(watched.option->reduced_results()) : watched.default_text, watched.origin});
+    std::vector<std::string> values = given ? watched.option->reduced_results() : std::vector<std::string>();
+    for (std::string& value : values) value = without_query(value);
+    facts.push_back({"setting." + watched.name, given ? joined(values) : watched.default_text, watched.origin});
   }
   return facts;
 }

@@ -26,7 +26,7 @@ class Settings {
   // variable or the file's key, and the nearest known key.
   [[nodiscard]] Result<void> resolve(const std::string& config_path, const std::vector<std::string>& every_known_name);
 
-  // setting.<name> with its value and origin, in the order watched.
+  // setting.<name> with its value and origin, in the order watched. What follows the "?" of an address is left out.
   [[nodiscard]] std::vector<Fact> facts() const;
   [[nodiscard]] std::string origin(const std::string& name) const;
   [[nodiscard]] std::vector<std::string> names() const;

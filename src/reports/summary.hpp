@@ -97,6 +97,8 @@ struct TargetRow {
   std::vector<Part> energy;
   std::optional<Estimate> charged, active;
   std::optional<double> share, mean_w;
+  // The one that requests are charged from, where all its processes only pass requests on: their name. Else "".
+  std::string relay = {};
 };
 
 // The headline channels that could be split, and their parts: the targets' charges, foreign, Prony, idle and

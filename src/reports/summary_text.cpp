@@ -73,6 +73,11 @@ std::string warnings(const Summary& s, const TextOptions& o) {
     warn(figures::count(static_cast<double>(bad - most_named)) + " more prompts failed or never ended");
   for (const std::string& words : length_warnings(s)) warn(words);
   for (const std::string& words : pieces_warnings(s)) warn(words);
+  for (const TargetRow& row : s.targets)
+    if (!row.relay.empty())
+      warn("who listens on that port is " + row.relay + ", which passes requests on to a server: " +
+           "joules of requests are the relay's alone; ask the server itself, or record where it runs and put " +
+           "both Runs together with `prony merge`");
   for (const Event& event : s.events)
     if (event.kind != "note" && event.kind != "spans-lost" && event.kind != "ticks-dropped" &&
         event.kind != interval_changed && !event.kind.starts_with("sampling-") && !event.kind.starts_with("target-") &&

@@ -18,6 +18,7 @@ void put_joules(Json& out, const std::string& name, const std::optional<Estimate
 Json target_json(const Summary& summary, const TargetRow& row) {
   Json out{{"name", row.target.name}, {"selector", row.target.selector}};
   put(out, "processes", row.processes);
+  if (!row.relay.empty()) out["relay"] = row.relay;
   put(out, "cpu_s", row.cpu_s);
   put(out, "rss_peak_bytes", row.rss_peak_bytes);
   put_joules(out, "charged", row.charged);

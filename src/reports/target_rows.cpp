@@ -1,8 +1,10 @@
 #include "reports/target_rows.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
+#include <string_view>
 
 #include "model/share.hpp"
 
@@ -145,6 +147,21 @@ void leave_out_the_unseen(const Run& run, TargetRow& row) {
   }
 }
 
+// Who listens on the port that was asked may be another than who answers. Names as in /proc/PID/comm.
+constexpr std::array<std::string_view, 8> relays = {"prony-proxy", "docker-proxy", "rootlessport", "nginx",
+                                                    "envoy",       "haproxy",      "traefik",      "caddy"};
+
+void find_relay(const Run& run, const Summary& summary, TargetRow& row) {
+  if (row.target.selector.empty() || row.target.name != summary.fact("requests.target")) return;
+  std::string name;
+  for (const ProcessRecord& process : run.processes()) {
+    if (process.target != row.target.name) continue;
+    if (std::ranges::find(relays, process.name) == relays.end()) return;  // somebody works there
+    name = process.name;
+  }
+  row.relay = name;
+}
+
 }  // namespace
 
 void gather_targets(const Run& run, Summary& summary) {
@@ -153,6 +170,7 @@ void gather_targets(const Run& run, Summary& summary) {
   for (const Target& target : run.targets()) {
     TargetRow row{target, {}, {}, {}, {}, {}, {}, {}, {}};
     row.processes = target.selector.empty() ? summary.process_total("processes") : counts[target.name];
+    find_relay(run, summary, row);
     gather_use(summary, row);
     summary.targets.push_back(std::move(row));
   }

@@ -65,6 +65,18 @@ TEST_F(SettingsTest, FactsCarryTheEffectiveValueOfADefaultToo) {
   EXPECT_TRUE(found);
 }
 
+// Kills: the key of a gateway in the Run, because it stood in the address that was asked.
+TEST(Settings, WhatFollowsTheQuestionMarkOfAnAddressIsNotKept) {
+  CLI::App app;
+  Settings settings;
+  std::vector<std::string> places;
+  settings.watch("at", app.add_option("--at", places), "");
+  std::vector<std::string> reversed = {"what?", "--at", "http://h:1/?key=hunter2", "--at"};
+  app.parse(reversed);
+  ASSERT_EQ(settings.facts().size(), 1U);
+  EXPECT_EQ(settings.facts()[0].value, "http://h:1/?…,what?");
+}
+
 // Bug: the refused values stay with the option, and whoever asks for the settings afterwards meets an exception.
 TEST_F(SettingsTest, AValueThatIsRefusedIsNoSetting) {
   write_config("baseline = [\"1s\", \"2s\"]\n");

@@ -324,7 +324,20 @@ class OllamaDialect(HttpCase):
     def test_without_a_url_the_place_that_ollamas_own_client_obeys_is_asked(self):
         server = self.fake(fake_llm.Ollama)
         self.llm("ollama", "--prompts", self.prompts("plain"), env={"OLLAMA_HOST": f"127.0.0.1:{server.port}"})
-        self.assertEqual(len(server.prompts()), 1)
+        self.llm("ollama", "--prompts", self.prompts("plain"), env={"OLLAMA_HOST": f"\":{server.port}\""}, name="own")
+        self.assertEqual(len(server.prompts()), 2)
+        # What is no address is no leave to ask another server.
+        for host in (f"http://bob:hunter2@127.0.0.1:{server.port}", f"ftp://127.0.0.1:{server.port}"):
+            self.llm("ollama", "--prompts", self.prompts("plain"), env={"OLLAMA_HOST": host}, code=125)
+            self.assertIn("OLLAMA_HOST: ", self.err)
+            self.assertNotIn("hunter2", self.err)
+        self.assertEqual(len(server.prompts()), 2)
+
+    def test_a_password_or_a_key_in_an_address_is_refused_and_not_repeated(self):
+        for address in ("http://bob:hunter2@127.0.0.1:1", "127.0.0.1:1/?api_key=hunter2", "http://127.0.0.1:1/#hunter2"):
+            self.llm("openai", "--url", address, "--prompts", self.prompts("plain"), code=125)
+            self.assertIn("does not belong into an address", self.err)
+            self.assertNotIn("hunter2", self.err)
 
     def test_another_kind_of_server_is_told_from_one_that_is_down(self):
         for engine, kind, words in (("ollama", fake_llm.OpenAi, "this is no Ollama"), ("hailo-ollama", fake_llm.OpenAi, "this is no Ollama"),

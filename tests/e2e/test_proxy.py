@@ -476,6 +476,10 @@ class Told(proxy_case.ProxyCase):
             done = self.prony("proxy", *words)
             self.assertEqual(done.returncode, 125, (words, done.err))
             self.assertIn(said, done.err)
+        for address in ("http://bob:hunter2@127.0.0.1:1", "http://127.0.0.1:1/?api_key=hunter2"):
+            done = self.prony("proxy", "--to", address)
+            self.assertIn("does not belong into an address", done.err)
+            self.assertNotIn("hunter2", done.err)
         taken = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(taken.close)
         done = self.prony("proxy", "--to", "http://127.0.0.1:1", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")

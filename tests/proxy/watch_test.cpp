@@ -272,6 +272,24 @@ TEST(Watch, AKeyThatTheServerRepeatsIsNotInTheWordsOfTheFailure) {
   }
 }
 
+// Kills: advice to a client by an option that `prony proxy` does not have; a date in seconds.
+TEST(Watch, ARefusalIsToldInWordsThatHoldForAProxy) {
+  Notes notes;
+  Watch watch(notes);
+  watch.from_client(post("/api/chat", "{}"), 1);
+  watch.from_server(document("{\"error\":\"no\"}", 401), 2);
+  for (const std::string after : {"7", "Wed, 21 Oct 2026 07:28:00 GMT"}) {
+    std::string answer = document("{\"error\":\"later\"}", 429);
+    answer.insert(answer.find("\r\n") + 2, "Retry-After: " + after + "\r\n");
+    watch.from_client(post("/api/chat", "{}"), 3);
+    watch.from_server(answer, 4);
+  }
+  ASSERT_EQ(notes.all.size(), 3U);
+  EXPECT_EQ(notes.all[0].error, "HTTP 401: no");
+  EXPECT_EQ(notes.all[1].error, "HTTP 429: later (it asks to come again after 7 s)");
+  EXPECT_EQ(notes.all[2].error, "HTTP 429: later (it asks to come again after Wed, 21 Oct 2026 07:28:00 GMT)");
+}
+
 TEST(Watch, ABodyOfHeadIsNotWaitedFor) {
   Notes notes;
   Watch watch(notes);

@@ -132,6 +132,22 @@ TEST(Targets, AProcessWhoseStartIsNotKnownHasNoneInJsonAndAnEmptyCell) {
   EXPECT_EQ(absent, 1);
 }
 
+// Kills: a relay's joules told as those of requests without a word.
+TEST(Targets, RequestsThatAreChargedFromARelayAreWarnedOf) {
+  Told t = two_targets();
+  const auto text_of = [&] { return to_text(summarise(t.run, t.ledger), {}); };
+  for (ProcessRecord& process : t.run.process_list)
+    if (process.target == "web") process.name = "prony-proxy";
+  EXPECT_EQ(text_of().find("passes requests on"), std::string::npos) << "no request is charged from it";
+  t.run.facts.set("requests.target", "web", "prony");
+  EXPECT_NE(text_of().find("who listens on that port is prony-proxy, which passes requests on"), std::string::npos);
+  EXPECT_EQ(to_json(summarise(t.run, t.ledger))["targets"][1]["relay"], "prony-proxy");
+  t.run.process_list.push_back(t.run.process_list.back());
+  t.run.process_list.back().target = "web";
+  t.run.process_list.back().name = "llama-server";
+  EXPECT_EQ(text_of().find("passes requests on"), std::string::npos) << "a server is there too";
+}
+
 TEST(Targets, ARunWithoutThemHasNoSuchWords) {
   Told t = testing::told_command();
   const auto json = to_json(summarise(t.run, t.ledger));
