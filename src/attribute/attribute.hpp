@@ -141,6 +141,7 @@ struct ChannelLedger {
   bool headline = false;                  // one of the non-overlapping top-level domains that make the headline joules
   std::uint64_t wraps = 0, resets = 0, gaps = 0;
   Duration gap_time;
+  Duration held_time;  // that a gauge stood still although it moves else (HeldValue); 0: it did not
   std::vector<std::pair<std::string, std::string>> absent;  // field → reason
 };
 

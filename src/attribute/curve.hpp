@@ -32,6 +32,8 @@ class Curve {
   [[nodiscard]] const CounterCurve* counter() const noexcept { return counter_ ? &*counter_ : nullptr; }
   [[nodiscard]] std::uint64_t gaps() const { return counter_ ? counter_->gaps() : gauge_->gaps(); }
   [[nodiscard]] std::int64_t gap_ns() const { return counter_ ? counter_->gap_ns() : gauge_->gap_ns(); }
+  // How long a gauge stood still although it moves else; 0: it did not.
+  [[nodiscard]] std::int64_t held_ns() const { return gauge_ ? gauge_->held_ns() : 0; }
   [[nodiscard]] double period_s() const { return counter_ ? counter_->period_s() : gauge_->period_s(); }
   // How often something new can be seen of it: its period, or how often it is read.
   [[nodiscard]] double seen_every_s() const { return std::max(period_s(), read_every_s_); }

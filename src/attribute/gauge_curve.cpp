@@ -54,6 +54,7 @@ void GaugeCurve::poll(std::int64_t begin, std::int64_t end, std::int64_t raw) {
     if (gap) {
       ++gaps_;
       gap_ns_ += begin - last_end_;
+      held_.interrupt();
     }
     missing_ = false;
     while (!pending_.empty() && pending_.front().to.at + period_ns_ < now.at) {
@@ -70,6 +71,7 @@ void GaugeCurve::poll(std::int64_t begin, std::int64_t end, std::int64_t raw) {
   falling_.push_back(now);
   while (!rising_.empty() && rising_.back().power >= now.power) rising_.pop_back();
   rising_.push_back(now);
+  held_.add(now.at, now.power);
   last_ = now;
   last_end_ = seen_end_ = end;
   ++readings_;

@@ -10,6 +10,7 @@
 #include <deque>
 #include <optional>
 
+#include "attribute/held_value.hpp"
 #include "attribute/moving_mean.hpp"
 #include "attribute/plan.hpp"
 #include "model/channel.hpp"
@@ -40,6 +41,7 @@ class GaugeCurve {
   [[nodiscard]] std::uint64_t readings() const noexcept { return readings_; }
   [[nodiscard]] std::uint64_t gaps() const noexcept { return gaps_; }
   [[nodiscard]] std::int64_t gap_ns() const noexcept { return gap_ns_; }
+  [[nodiscard]] std::int64_t held_ns() const noexcept { return held_.held_ns(step_); }
   [[nodiscard]] double period_s() const;
   [[nodiscard]] Point first_point() const noexcept { return first_point_; }  // after close(), as is the next
   [[nodiscard]] Point last_point() const noexcept { return last_point_; }
@@ -84,6 +86,7 @@ class GaugeCurve {
   double energy_ = 0, spread_low_ = 0, spread_high_ = 0;
   std::uint64_t readings_ = 0, gaps_ = 0;
   std::int64_t gap_ns_ = 0;
+  HeldValue held_;
   std::int64_t window_ns_ = 0;  // of the mean that each reading is; 0: it is none, or none that can be told apart
   double seen_j_ = 0;           // by the trapezoid rule up to the newest reading
   std::size_t segment_number_ = 0;

@@ -221,6 +221,7 @@ void Builder::begin_row(const Curve& curve, ChannelLedger& row) const {
     row.absent.emplace_back("clock", why_no_clock(state_, *curve.channel().model));
   row.gaps = curve.gaps();
   row.gap_time = Duration{curve.gap_ns()};
+  row.held_time = Duration{curve.held_ns()};
   row.recorded = curve.whole().estimate;
   row.recorded.value = curve.total();
   if (std::string why = why_unbounded(curve); !why.empty()) row.absent.emplace_back("recorded_bounds", std::move(why));

@@ -118,6 +118,7 @@ Json energy_json(const EnergyRow& row) {
   out["resets"] = l.resets;
   out["gaps"] = l.gaps;
   out["gap_s"] = l.gap_time.seconds().value();
+  if (l.held_time.ns > 0) out["held_s"] = l.held_time.seconds().value();
   if (row.channel.model)
     out["model"] = Json{{"name", row.channel.model->name},
                         {"source", row.channel.model->source},

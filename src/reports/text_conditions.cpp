@@ -72,6 +72,9 @@ void add_interruptions(const Summary& s, Items& items) {
     const double gap_s = l.gap_time.seconds().value();
     if (gap_s >= std::max(0.1, 0.01 * s.wall_s.value_or(0)))
       items.push_back(name + "no reading for " + figures::seconds(gap_s) + (l.gaps > 1 ? " in all" : ""));
+    if (l.held_time.ns > 0)
+      items.push_back(name + "one and the same value for " + figures::seconds(l.held_time.seconds().value()) +
+                      ", though it moves else: if its sensor stood still, its joules are off by more than is told");
     for (const auto& [field, reason] : l.absent)
       if (field == "wraps") items.push_back(name + reason);
   }

@@ -232,6 +232,15 @@ class Simulate(Case):
                 self.assertTrue("gross_j" in row or not row["resolvable"], row)
                 self.assertNotEqual(row.get("gross_j"), 0, row)
 
+    def test_a_gauge_that_stands_still_though_it_moves_else_is_told(self):
+        summary = self.record(["sleep", "2.5"], "--simulate", "jetson-orin,fault=stale,at=0.6,for=0.8", "--force", "--interval", "5ms")
+        held = [row["held_s"] for row in summary["energy"] if "held_s" in row]
+        self.assertTrue(held, "no rail is said to have stood still")
+        self.assertTrue(all(0.6 < seconds < 1.2 for seconds in held), held)
+        self.assertIn("one and the same value for", self.summary_text)
+        without = self.record(["sleep", "2.5"], "--simulate", "jetson-orin", "--force", "--interval", "5ms")
+        self.assertFalse([row for row in without["energy"] if "held_s" in row])
+
     def test_sensors_of_a_simulated_machine_say_that_they_are(self):
         text = self.prony("sensors", "--simulate", "laptop")
         self.assertEqual(text.returncode, 0, text.err)
