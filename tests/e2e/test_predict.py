@@ -105,6 +105,15 @@ class Predict(Case):
         self.assertEqual(done.returncode, 0, done.err)
         self.assertIn("× the first", done.out)
 
+    def test_columns_that_a_terminal_has_no_room_for_are_named(self):
+        model, _ = self.predictor("--no-eval")
+        network = self.network([{**convolution(1, 3, 112, 32, 3), "dtype": "int8"}])
+        done = self.prony("predict", "apply", model, network, "--layers", env={"COLUMNS": "60"})
+        self.assertIn("left out for want of width: ", done.out)
+        done = self.prony("predict", "apply", model, network, "--layers", env={"COLUMNS": "200"})
+        self.assertIn("outside: ", done.out)
+        self.assertNotIn("want of width", done.out)
+
     def test_probes_carry_a_predictor_to_a_slower_device(self):
         model, _ = self.predictor("--no-eval")
         slow = rows_of(6, slow=7)
