@@ -137,6 +137,16 @@ class Predict(Case):
         layers = [convolution(1, 3, 112, 32, 3), convolution(1, 32, 112, 32, 3, 2, 32)]
         told = self.applied(carried, self.network(layers))
         self.assertLess(abs(told["covered_s"] / sum(time_of(layer, 7) for layer in layers) - 1), 0.4)
+        for row, odd in zip(rows, ("nan", "0", "-1")):
+            row["runtime_s"] = odd
+        with open(probes, "w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        done = self.prony("predict", "transfer", model, probes, "-o", carried)
+        self.assertIn("carried over with 17 probes", done.out)
+        for row, why in zip(rows, ("runtime_s is nan", "took no time", "below 0")):
+            self.assertRegex(done.out, f"not used: {re.escape(row['layer'])}: .*{why}")
         self.assertEqual(self.prony("predict", "probes", model, there, "--count", "51", "-o", probes).returncode, 125)
 
     def test_what_is_wrong_with_a_data_set_is_said_and_nothing_is_dropped_silently(self):
