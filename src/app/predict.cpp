@@ -15,6 +15,7 @@
 #include "base/text.hpp"
 #include "predict/model_file.hpp"
 #include "predict/transfer.hpp"
+#include "predict/what_if.hpp"
 
 namespace prony::app {
 

@@ -105,6 +105,20 @@ class Predict(Case):
         self.assertEqual(done.returncode, 0, done.err)
         self.assertIn("× the first", done.out)
 
+    def test_another_batch_of_a_fixed_file_is_that_of_an_open_one_layer_by_layer(self):
+        model, _ = self.predictor("--no-eval")
+        for name, words in (("fixed", ("--batch", "1")), ("open", ("--dynamic-batch",))):
+            done = self.prony("synth", "onnx", "--arch", "bert-tiny", "--resolution", "16", *words, "-o", self.path(name + ".onnx"))
+            self.assertEqual(done.returncode, 0, done.err)
+        fixed, free = (self.applied(model, self.path(name + ".onnx"), "--batch", "4") for name in ("fixed", "open"))
+        self.assertEqual(fixed["layers"], free["layers"])
+        one = self.applied(model, self.path("fixed.onnx"))
+        context = lambda told: next(row for row in told["layers"] if row["layer"].endswith("attention.context"))  # noqa: E731
+        self.assertGreater(context(fixed)["high_s"], 1.5 * context(one)["high_s"])
+        done = self.prony("predict", "apply", model, self.path("fixed.onnx"), "--scale-width", "0.5")
+        self.assertEqual((done.returncode, done.out), (125, ""))
+        self.assertIn("tokens", done.err)
+
     def test_columns_that_a_terminal_has_no_room_for_are_named(self):
         model, _ = self.predictor("--no-eval")
         network = self.network([{**convolution(1, 3, 112, 32, 3), "dtype": "int8"}])
