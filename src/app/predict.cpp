@@ -15,6 +15,7 @@
 #include "base/text.hpp"
 #include "predict/model_file.hpp"
 #include "predict/transfer.hpp"
+#include "predict/what_if.hpp"
 
 namespace prony::app {
 
@@ -192,9 +193,11 @@ int run_predict_transfer(const PredictCommand& command) {
   if (!carried) return failed(carried.error());
   if (const auto written = write_file(command.out, predict::to_text(carried->predictor)); !written)
     return failed(written.error());
-  return print_result("carried over with " + std::to_string(carried->probes) +
-                      " probes; 90 % of them, each left out in its turn, were within ×÷ " +
-                      format_fixed(std::exp(carried->log_error), 2) + "\n");
+  std::string text = "carried over with " + std::to_string(carried->probes) +
+                     " probes; 90 % of them, each left out in its turn, were within ×÷ " +
+                     format_fixed(std::exp(carried->log_error), 2) + "\n";
+  for (const std::string& one : carried->unused) text += " note: not used: " + printable(one, 300) + "\n";
+  return print_result(text);
 }
 
 int run_predict_edgeprofiler(const PredictCommand& command) {

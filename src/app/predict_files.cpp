@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include "base/sha256.hpp"
@@ -61,6 +62,29 @@ Result<bool> read_edgeprofiler_folder(const fs::path& folder, predict::Dataset& 
   return any;
 }
 
+// Of a file whose batch is fixed, walked again with another one: as exact as a file that was made so. Absent: its
+// inputs have no batch in common, or an operator holds on to the old one.
+std::optional<NetworkLayers> walked_at_batch(const complexity::OnnxModel& model, complexity::OnnxShapes shapes,
+                                             const NetworkLayers& own, double batch) {
+  for (const NetworkPort& port : own.inputs)
+    if (port.shape.empty() || port.shape.front() != own.inputs.front().shape.front()) return std::nullopt;
+  shapes.batch = static_cast<std::int64_t>(batch);
+  auto layers = complexity::layers_of(model, shapes);
+  if (!layers || layers->layers.size() != own.layers.size()) return std::nullopt;
+  const auto elements = [](const std::vector<LayerShape>& all) {
+    double count = 1;
+    if (!all.empty())
+      for (const std::int64_t size : all.front()) count *= static_cast<double>(size);
+    return count;
+  };
+  for (std::size_t i = 0; i < own.layers.size(); ++i) {
+    const NetworkLayer &was = own.layers[i], &is = layers->layers[i];
+    if (was.absent.empty() != is.absent.empty()) return std::nullopt;
+    if (is.op == "Reshape" && elements(is.input_shapes) != elements(is.output_shapes)) return std::nullopt;
+  }
+  return std::move(*layers);
+}
+
 Result<predict::NetworkToPredict> load_onnx(const std::string& path, const NetworkShapes& told) {
   const auto model = complexity::read_onnx(path);
   if (!model) return Unexpected<Error>(model.error());
@@ -69,8 +93,10 @@ Result<predict::NetworkToPredict> load_onnx(const std::string& path, const Netwo
     if (auto added = complexity::add_onnx_shape(shapes, words); !added) return Unexpected<Error>(added.error());
   if (told.batch >= 1 && told.batch <= 1e6 && !model->dynamic_inputs().empty())
     shapes.batch = static_cast<std::int64_t>(told.batch);
-  const auto layers = complexity::layers_of(*model, shapes);
+  auto layers = complexity::layers_of(*model, shapes);
   if (!layers) return Unexpected<Error>(layers.error());
+  if (told.batch >= 1 && told.batch <= 1e6 && !shapes.batch && shapes.inputs.empty() && !layers->inputs.empty())
+    if (auto at = walked_at_batch(*model, shapes, *layers, told.batch)) *layers = std::move(*at);
   auto network = predict::fused_network(*layers);
   if (network.layers.empty()) return fail(ErrorCode::malformed, "no layers", path);
   return network;

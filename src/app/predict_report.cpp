@@ -67,6 +67,15 @@ std::string unbounded_line(const predict::Prediction& prediction) {  // "": it h
          " (" + named + (told > 2 ? "; …" : "") + ")\n";
 }
 
+// A table, and which of its columns the terminal had no room for.
+std::string fitted_table(const layout::TextTable& table, std::size_t width) {
+  std::vector<std::string> left_out;
+  std::string text = table.render(width, false, left_out), names;
+  for (const std::string& one : left_out)
+    names += (names.empty() ? "" : ", ") + (one.empty() ? "why a layer is outside" : one);
+  return names.empty() ? text : text + " left out for want of width: " + names + "\n";
+}
+
 std::string network_lines(const predict::Scores& scores, std::size_t width) {
   if (scores.networks.empty()) return {};
   const bool whole = scores.networks.front().end_to_end;
@@ -91,11 +100,10 @@ std::string network_lines(const predict::Scores& scores, std::size_t width) {
                           shown(n.flop_linear, scores.target), fit_percent(100 * n.covered_share),
                           std::isfinite(n.spread) ? "±" + fit_percent(100 * n.spread) : ""});
   }
-  std::vector<std::string> left_out;
   std::string text = whole ? "\nWhole networks, end to end\n"
                            : "\nWhole networks: the sum of the layers that were measured and learned (no end-to-end "
                              "times in the data set)\n";
-  text += table.render(width, false, left_out);
+  text += fitted_table(table, width);
   const auto n = static_cast<double>(measured.size());
   const predict::FitMetrics m = predict::metrics_of(measured, ours), f = predict::metrics_of(measured, flop);
   text += " " + std::to_string(measured.size()) + " configurations: MAPE " + fit_percent(m.mape) + " (FLOP-linear " +
@@ -129,16 +137,15 @@ std::string scores_text(const predict::Scores& scores, std::size_t width) {
   Gathered all;
   for (const predict::ScoredRow& row : scores.rows)
     kinds[row.kind].add(row), networks[row.network].add(row), all.add(row);
-  std::vector<std::string> left_out;
   layout::TextTable table = score_table();
   for (const auto& [kind, g] : kinds) add_predicted_rows(table, kind, g, scores.target, true);
   if (!scores.rows.empty()) add_predicted_rows(table, "all kinds", all, scores.target, true);
-  text += table.render(width, false, left_out);
+  text += fitted_table(table, width);
   layout::TextTable by_network = score_table();
   by_network.columns.front().header = "network";
   for (const auto& [network, g] : networks)
     add_predicted_rows(by_network, printable(network, 24), g, scores.target, false);
-  text += "\n" + by_network.render(width, false, left_out);
+  text += "\n" + fitted_table(by_network, width);
   if (all.in_domain > 0 && all.in_domain < static_cast<double>(all.measured.size()))
     text += " " + std::to_string(all.measured.size() - static_cast<std::size_t>(all.in_domain)) +
             " rows are outside of what was learned from; of those within, " +
@@ -173,8 +180,7 @@ std::string predictor_text(const predict::Predictor& predictor, std::size_t widt
                             std::to_string(kind.rows), std::to_string(kind.networks),
                             "×÷ " + three_digits(std::exp(kind.log_error)), errors});
     }
-  std::vector<std::string> left_out;
-  std::string text = table.render(width, false, left_out);
+  std::string text = fitted_table(table, width);
   for (const std::string& remark : predictor.remarks) text += " note: " + printable(remark, 400) + "\n";
   return text;
 }
@@ -183,7 +189,6 @@ std::string prediction_text(const predict::NetworkToPredict& network, const pred
                             bool every_layer, std::size_t width) {
   std::string text = printable(network.name, 60) + " (" + network.source + ", " +
                      std::to_string(network.layers.size()) + " layers), predicted: modelled, not measured\n";
-  std::vector<std::string> left_out;
   for (const predict::TargetModel& model : predictor.targets) {
     const predict::Prediction p = predict::predict_network(model, network.layers);
     const predict::PredictedTotal& t = p.total;
@@ -199,7 +204,7 @@ std::string prediction_text(const predict::NetworkToPredict& network, const pred
                               : std::isfinite(l.high) ? "up to " + shown(l.high, model.target)
                                                       : "not known",
                               l.outside ? "outside: " + l.why : l.why});
-      text += table.render(width, false, left_out) + "\n";
+      text += fitted_table(table, width) + "\n";
     }
     if (t.covered_layers == 0) {  // nothing that was learned is in it
       text += " " + std::string(to_string(model.target)) + "  not known: none of its " + std::to_string(t.layers) +

@@ -18,19 +18,4 @@ namespace prony::predict {
 // A list of layers as CSV, with the columns of rows.csv that there are; `kind` and the sizes are enough.
 [[nodiscard]] Result<NetworkToPredict> network_from_csv(std::string_view text, const std::string& where);
 
-// --- what if
-// ------------------------------------------------------------------------------------------------------------
-struct WhatIf {
-  double batch = 0;       // the batch that it shall have; 0: as it is
-  double resolution = 0;  // height of the first layer's input; width goes along
-  double width = 0;       // factor of channels, but for the network's input and its last layer's output
-  std::string dtype;
-  double threads = 0;
-  [[nodiscard]] bool any() const noexcept;
-};
-// The network changed so: sizes first, then MACs and bytes anew from them. Layers whose output does not grow with their
-// input (pooling over everything, dense) keep it. Errors: usage (out of range, or a resolution of a network without
-// images).
-[[nodiscard]] Result<void> change(NetworkToPredict& network, const WhatIf& what_if);
-
 }  // namespace prony::predict

@@ -212,11 +212,15 @@ Result<Transfer> transfer(const Predictor& predictor, const Dataset& probes) {
     for (const DatasetRow& row : probes.rows)
       if (old.find(row.layer.kind) != nullptr && row.flag.empty() && value_of(row, old.target) > 0)
         usable.push_back({&row, value_of(row, old.target)});
+      else if (old.target == Target::runtime)
+        result.unused.push_back(row.layer.name + ": " +
+                                (!row.flag.empty() ? row.flag : "kind " + row.layer.kind + " was not learned"));
     if (usable.size() < 5) {
       if (old.target != Target::runtime) continue;  // energy was not measured there
       return fail(ErrorCode::malformed,
-                  "only " + std::to_string(usable.size()) + " probes can be used, and five are needed", {},
-                  "`prony predict probes` names the layers to measure.");
+                  "only " + std::to_string(usable.size()) + " probes can be used, and five are needed" +
+                      (result.unused.empty() ? std::string() : "; not " + result.unused.front()),
+                  {}, "`prony predict probes` names the layers to measure.");
     }
     const auto kept = left_out_errors(old, usable, false), own = left_out_errors(old, usable, true);
     const bool own_roofline = mean_of(own) < mean_of(kept);

@@ -5,6 +5,7 @@
 // Recognition and Machine Learning, 3.3; Fedorov 1972 for the design.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "predict/predictor.hpp"
@@ -20,7 +21,8 @@ inline constexpr std::size_t most_probes = 50;
 struct Transfer {
   Predictor predictor;
   std::size_t probes = 0;
-  double log_error = 0;  // 90 % of probes, each left out in its turn, were within it
+  std::vector<std::string> unused;  // probes that could not be used: the layer's name and why
+  double log_error = 0;             // 90 % of probes, each left out in its turn, were within it
 };
 // Errors: malformed (fewer than five probes that can be used).
 [[nodiscard]] Result<Transfer> transfer(const Predictor& predictor, const Dataset& probes);

@@ -148,6 +148,29 @@ class Predict(Case):
         self.assertEqual(done.returncode, 0, done.err)
         self.assertIn("blend", done.out)
 
+    def test_another_batch_of_a_fixed_file_is_that_of_an_open_one_layer_by_layer(self):
+        model, _ = self.predictor("--no-eval")
+        for name, words in (("fixed", ("--batch", "1")), ("open", ("--dynamic-batch",))):
+            done = self.prony("synth", "onnx", "--arch", "bert-tiny", "--resolution", "16", *words, "-o", self.path(name + ".onnx"))
+            self.assertEqual(done.returncode, 0, done.err)
+        fixed, free = (self.applied(model, self.path(name + ".onnx"), "--batch", "4") for name in ("fixed", "open"))
+        self.assertEqual(fixed["layers"], free["layers"])
+        one = self.applied(model, self.path("fixed.onnx"))
+        context = lambda told: next(row for row in told["layers"] if row["layer"].endswith("attention.context"))  # noqa: E731
+        self.assertGreater(context(fixed)["high_s"], 1.5 * context(one)["high_s"])
+        done = self.prony("predict", "apply", model, self.path("fixed.onnx"), "--scale-width", "0.5")
+        self.assertEqual((done.returncode, done.out), (125, ""))
+        self.assertIn("tokens", done.err)
+
+    def test_columns_that_a_terminal_has_no_room_for_are_named(self):
+        model, _ = self.predictor("--no-eval")
+        network = self.network([{**convolution(1, 3, 112, 32, 3), "dtype": "int8"}])
+        done = self.prony("predict", "apply", model, network, "--layers", env={"COLUMNS": "60"})
+        self.assertIn("left out for want of width: ", done.out)
+        done = self.prony("predict", "apply", model, network, "--layers", env={"COLUMNS": "200"})
+        self.assertIn("outside: ", done.out)
+        self.assertNotIn("want of width", done.out)
+
     def test_probes_carry_a_predictor_to_a_slower_device(self):
         model, _ = self.predictor("--no-eval")
         slow = rows_of(6, slow=7)
@@ -171,6 +194,16 @@ class Predict(Case):
         layers = [convolution(1, 3, 112, 32, 3), convolution(1, 32, 112, 32, 3, 2, 32)]
         told = self.applied(carried, self.network(layers))
         self.assertLess(abs(told["covered_s"] / sum(time_of(layer, 7) for layer in layers) - 1), 0.4)
+        for row, odd in zip(rows, ("nan", "0", "-1")):
+            row["runtime_s"] = odd
+        with open(probes, "w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        done = self.prony("predict", "transfer", model, probes, "-o", carried)
+        self.assertIn("carried over with 17 probes", done.out)
+        for row, why in zip(rows, ("runtime_s is nan", "took no time", "below 0")):
+            self.assertRegex(done.out, f"not used: {re.escape(row['layer'])}: .*{why}")
         self.assertEqual(self.prony("predict", "probes", model, there, "--count", "51", "-o", probes).returncode, 125)
 
     def test_what_is_wrong_with_a_data_set_is_said_and_nothing_is_dropped_silently(self):

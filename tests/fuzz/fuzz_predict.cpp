@@ -10,6 +10,7 @@
 #include "predict/dataset.hpp"
 #include "predict/model_file.hpp"
 #include "predict/network_json.hpp"
+#include "predict/what_if.hpp"
 
 namespace {
 

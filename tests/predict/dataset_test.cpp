@@ -7,6 +7,7 @@
 
 #include "base/sha256.hpp"
 #include "predict/network_json.hpp"
+#include "predict/what_if.hpp"
 #include "simulated_device.hpp"
 
 namespace prony::predict {
