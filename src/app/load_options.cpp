@@ -37,7 +37,7 @@ constexpr LoadOptionRow scenario_row{
 }  // namespace
 
 bool asks_for_load(const LoadOptions& o) {
-  return o.streams > 0 || o.requests > 0 || o.all_at_once || !o.think.empty() || !o.rate.empty() || !o.ramp.empty() ||
+  return o.streams || o.requests || o.all_at_once || !o.think.empty() || !o.rate.empty() || !o.ramp.empty() ||
          !o.bursts.empty() || !o.trace.empty() || !o.length.empty() || !o.slo.empty() || !o.sweep.empty() ||
          !o.find_knee.empty() || !o.scenario.empty() || !o.arrivals.empty() || !o.time_scale.empty();
 }

@@ -13,8 +13,7 @@
 namespace prony::app {
 
 struct LoadOptions {
-  std::int64_t streams = 0;  // 0: not said
-  std::int64_t requests = 0;
+  std::optional<std::int64_t> streams, requests;
   std::string think, rate, arrivals, ramp, bursts, trace, time_scale, length, slo, sweep, find_knee, scenario;
   bool all_at_once = false;
 };

@@ -42,12 +42,12 @@ Result<double> rate_from(const std::string& text, const char* option) {
 
 Result<Numbers> numbers_of(const LoadOptions& o) {
   Numbers n;
-  if (o.streams < 0 || o.streams > static_cast<std::int64_t>(most_streams))
+  if (o.streams && (*o.streams < 1 || *o.streams > static_cast<std::int64_t>(most_streams)))
     return refused("streams are from 1 to " + std::to_string(most_streams), "--streams");
-  if (o.requests < 0 || o.requests > static_cast<std::int64_t>(most_requests))
+  if (o.requests && (*o.requests < 1 || *o.requests > static_cast<std::int64_t>(most_requests)))
     return refused("requests are from 1 to " + std::to_string(most_requests), "--requests");
-  if (o.requests > 0) n.requests = static_cast<std::size_t>(o.requests);
-  if (o.streams > 0) n.cap = static_cast<std::size_t>(o.streams);
+  if (o.requests) n.requests = static_cast<std::size_t>(*o.requests);
+  if (o.streams) n.cap = static_cast<std::size_t>(*o.streams);
   if (!o.length.empty()) {
     const auto length = duration_setting(o.length, "for", milliseconds(1), milliseconds(30 * 86'400'000LL));
     if (!length) return Unexpected<Error>(length.error());
@@ -159,7 +159,7 @@ Result<LoadLevel> one_level(const LoadOptions& o, const Numbers& n, const Counts
   else if (!o.bursts.empty())
     arrivals = parse_bursts(o.bursts);
   else if (!o.all_at_once)
-    return closed_level(static_cast<std::size_t>(std::max<std::int64_t>(o.streams, 1)), n, counts.prompts);
+    return closed_level(static_cast<std::size_t>(o.streams.value_or(1)), n, counts.prompts);
   if (!arrivals) return Unexpected<Error>(arrivals.error());
   if (!o.ramp.empty() && !o.arrivals.empty())
     if (auto parsed = parse_gaps(o.arrivals, *arrivals); !parsed) return Unexpected<Error>(parsed.error());
@@ -208,7 +208,7 @@ Result<LoadLevel> scenario_level(const LoadOptions& o, Numbers n, std::uint64_t 
     n.requests = n.requests.value_or(metrics::least_count(0.9, 1));
     level = closed_level(1, n, 1);
   } else if (*scenario == Scenario::multi_stream) {
-    const std::size_t samples = o.streams > 0 ? static_cast<std::size_t>(o.streams) : mlperf_samples_per_query;
+    const std::size_t samples = o.streams ? static_cast<std::size_t>(*o.streams) : mlperf_samples_per_query;
     n.requests = n.requests.value_or(mlperf_multi_queries * samples);
     level = closed_level(samples, n, 1);
     level.in_step = true;
@@ -309,9 +309,10 @@ Result<void> plan_search(const LoadOptions& o, const Numbers& n, std::uint64_t s
   };
   plan.conclusion = [search]() -> std::string {
     const auto met = search->knee.met(), missed = search->knee.missed();
-    std::string words = met ? "the service level is met up to " + format_fixed(*met, 3) + " requests/s"
-                            : "the service level is met at no rate that was tried";
-    if (missed) words += ", and no more at " + format_fixed(*missed, 3) + "/s";
+    std::string words = "the service level is met at every rate that was tried";
+    if (met) words = "the service level is met up to " + format_fixed(*met, 3) + " requests/s";
+    if (met && missed) words += ", and no more at " + format_fixed(*missed, 3) + "/s";
+    if (!met && missed) words = "the service level is not met even at " + format_fixed(*missed, 3) + " requests/s";
     words += " (" + std::to_string(search->trials) + " trials";
     if (search->fewest < metrics::least_count(0.99, 1))
       words += "; some of " + std::to_string(search->fewest) + " requests: 662 would tell 99 % of them for sure";

@@ -97,6 +97,19 @@ constexpr auto subcommand_rows = std::to_array<Subcommand>({
     {"help", "Exit codes and signs explained", "  prony help exit-codes\n  prony help signs\n", &add_help},
 });
 
+// CLI11 leaves out the names of options that --help does not list, so a complaint of one would name nobody.
+std::string hidden_culprit(CLI::App& command, const std::string& complaint) {
+  for (CLI::Option* option : command.get_options()) {
+    if (!option->get_group().empty() || option->count() == 0 || option->get_lnames().empty()) continue;
+    try {
+      option->run_callback();
+    } catch (const CLI::ParseError& error) {
+      if (error.what() == complaint) return "--" + option->get_lnames().front();
+    }
+  }
+  return {};
+}
+
 int usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* where = &app;
   if (const auto parsed = app.get_subcommands(); !parsed.empty()) where = parsed.front();
@@ -105,6 +118,10 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error) {
     return exit_code::own_failure;
   }
   Error told{ErrorCode::usage, error.what(), {}, {}};
+  if (const auto parsed = app.get_subcommands(); !parsed.empty()) {
+    const std::string culprit = hidden_culprit(*parsed.front(), told.what);
+    (told.what.starts_with(": ") ? told.what : told.where).insert(0, culprit);
+  }
   for (char& c : told.what)
     if (c == '\n') c = ' ';
   told.fix = "`" + (where == &app ? "prony" : "prony " + where->get_name()) + " --help` shows what there is.";

@@ -25,10 +25,8 @@ std::optional<double> from_due(const RequestRow& row, const std::optional<double
 }
 std::optional<double> ttft_due(const RequestRow& row) { return from_due(row, row.ttft_s); }
 std::optional<double> e2e_due(const RequestRow& row) { return from_due(row, row.e2e_s); }
-std::optional<double> after_first(const RequestRow& row) {
-  if (!row.e2e_s || !row.ttft_s || !row.output_tokens || *row.output_tokens < 2) return std::nullopt;
-  return (*row.e2e_s - *row.ttft_s) / static_cast<double>(*row.output_tokens - 1);
-}
+std::optional<double> after_first(const RequestRow& row) { return after_first_s(row); }
+std::optional<double> tpot_told(const RequestRow& row) { return row.tpot_s; }
 std::optional<double> with_first(const RequestRow& row) {
   if (!row.e2e_s || !row.output_tokens || *row.output_tokens < 1) return std::nullopt;
   return *row.e2e_s / static_cast<double>(*row.output_tokens);
@@ -66,7 +64,7 @@ constexpr auto numpy = QuantileRule::linear, loadgen = QuantileRule::rank_below;
 
 constexpr std::array definitions = {
     Definition{"prony", "ttft", "s", "t1 − tA, or t1 − t0 where nothing was scheduled", ttft_due, sample, numpy},
-    Definition{"prony", "tpot", "s", "(tn − t1) / (O − 1)", after_first, sample, numpy},
+    Definition{"prony", "tpot", "s", "(tn − t1) / (O − 1), of answers in several pieces", tpot_told, sample, numpy},
     Definition{"prony", "itl", "s", "gaps of all requests, pooled", nullptr, sample, numpy},
     Definition{"prony", "e2e", "s", "tn − tA, or tn − t0", e2e_due, sample, numpy},
     Definition{"vllm", "ttft", "s", "t1 − t0", ttft_sent, population, numpy},

@@ -39,4 +39,11 @@ using Json = nlohmann::ordered_json;
   return rows;
 }
 
+// (tn − t1) / (O − 1) as other tools take it: an answer that came in one piece has 0 there and is in their means.
+// Prony's own has none of it (metrics::tpot_s), for no time between tokens was seen.
+[[nodiscard]] inline std::optional<double> after_first_s(const RequestRow& row) {
+  if (!row.e2e_s || !row.ttft_s || !row.output_tokens || *row.output_tokens < 2) return std::nullopt;
+  return (*row.e2e_s - *row.ttft_s) / static_cast<double>(*row.output_tokens - 1);
+}
+
 }  // namespace prony::exchange

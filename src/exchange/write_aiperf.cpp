@@ -43,7 +43,7 @@ Json metrics_of_request(const RequestRow& row) {
     metrics["inter_chunk_latency"] = {{"value", std::move(gaps)}, {"unit", "ms"}};
   }
   put_tokens(metrics, "output_sequence_length", row.output_tokens);
-  put_metric(metrics, "inter_token_latency", row.tpot_s, 1e3, "ms");
+  put_metric(metrics, "inter_token_latency", after_first_s(row), 1e3, "ms");
   if (row.tpot_s && *row.tpot_s > 0)
     put_metric(metrics, "output_token_throughput_per_user", 1 / *row.tpot_s, 1, "tokens/sec/user");
   if (row.headline.charged) {

@@ -47,7 +47,7 @@ void add(Detail& d, const RequestRow& row, std::int64_t first_ns) {
   d.joules.push_back(row.headline.charged ? Json(row.headline.charged->value) : Json(nullptr));
   if (!ok) return;
   if (row.ttft_s) d.ttft.push_back(*row.ttft_s);
-  if (row.tpot_s) d.tpot.push_back(*row.tpot_s);
+  if (const auto tpot = after_first_s(row)) d.tpot.push_back(*tpot);
   if (row.e2e_s) d.e2e.push_back(*row.e2e_s);
   d.itl.insert(d.itl.end(), row.gaps_s.begin(), row.gaps_s.end());
 }

@@ -117,8 +117,10 @@ class Gather {
       }
       if (end_of(row) != RequestEnd::ok) continue;
       of_done_.add(*row.headline.charged, sigma);
-      each_.push_back(row.headline.charged->value);
-      if (row.e2e_s) products_.push_back(row.headline.charged->value * *row.e2e_s);
+      each_.push_back(*row.headline.charged);
+      if (!row.e2e_s) continue;
+      products_.push_back(row.headline.charged->value * *row.e2e_s);
+      of_products_.add(scaled(*row.headline.charged, *row.e2e_s), sigma * *row.e2e_s);
     }
   }
 
@@ -137,23 +139,37 @@ class Gather {
         of_output_.count(), 0, sum ? "the joules may be nothing: they have no inverse" : why_no_charge(summary_));
   }
 
-  // The interval is of the mean over requests (Student's t): how far another sample of them may be off.
-  void over_requests(const std::string& name, const std::string& unit, const std::vector<double>& values) {
+  // The interval of the mean over requests (Student's t: how far another sample of them may be off), and beyond it the
+  // doubt of their joules, which no number of requests makes smaller.
+  void over_requests(const std::string& name, const std::string& unit, const std::vector<double>& values,
+                     const Joules& joules) {
     std::optional<Estimate> mean;
-    if (const auto told = metrics::mean_interval_95(values))
-      mean = Estimate{told->mean, told->low, told->high, EstimateKind::interval_95};
+    if (const auto told = metrics::mean_interval_95(values)) {
+      const Estimate own = scaled(*joules.sum(), 1 / static_cast<double>(values.size()));
+      mean = Estimate{told->mean, told->low - (own.value - own.low), told->high + (own.high - own.value),
+                      weaker(EstimateKind::interval_95, own.kind)};
+    }
     put(out_.metrics, name, unit, mean, values.size(), 0,
         values.empty() ? why_no_charge(summary_) : "one request has no interval");
   }
 
   void by_request() {
     ratio("charged_j_per_completed_request", of_done_, static_cast<double>(of_done_.count()));
-    over_requests("mean_charged_j_of_requests", "J", each_);
-    over_requests("mean_charged_energy_delay_product_js_of_requests", "J·s", products_);
+    std::vector<double> values, lows, highs;
+    EstimateKind kind = EstimateKind::bound;
+    for (const Estimate& one : each_) {
+      values.push_back(one.value);
+      lows.push_back(one.low);
+      highs.push_back(one.high);
+      kind = weaker(kind, one.kind);
+    }
+    over_requests("mean_charged_j_of_requests", "J", values, of_done_);
+    over_requests("mean_charged_energy_delay_product_js_of_requests", "J·s", products_, of_products_);
     for (const auto& [percent, p] : {std::pair("p50", 0.50), std::pair("p90", 0.90), std::pair("p99", 0.99)}) {
-      const auto value = metrics::percentile(each_, p);
+      const auto value = metrics::percentile(values, p), low = metrics::percentile(lows, p),
+                 high = metrics::percentile(highs, p);
       put(out_.metrics, std::string(percent) + "_charged_j_of_requests", "J",
-          value ? std::optional(Estimate{*value, *value, *value, EstimateKind::range}) : std::nullopt, each_.size(), 0,
+          value ? std::optional(Estimate{*value, *low, *high, kind}) : std::nullopt, each_.size(), 0,
           value           ? ""
           : each_.empty() ? why_no_charge(summary_)
                           : value.error().reason);
@@ -344,9 +360,10 @@ class Gather {
 
   const Summary& summary_;
   RequestEnergy out_;
-  Joules of_output_, of_total_, of_done_;
+  Joules of_output_, of_total_, of_done_, of_products_;
   double output_ = 0, total_ = 0;
-  std::vector<double> each_, products_;
+  std::vector<Estimate> each_;
+  std::vector<double> products_;
   std::optional<Estimate> prefill_token_;
 };
 

@@ -42,7 +42,7 @@ void tell_percentile(const std::vector<double>& latencies, double p, const std::
   if (!plain) return;
   verdict.value = *plain;
   const std::string name = p == 0.9 ? "p90" : "p99";
-  verdict.words.push_back(name + " of " + what + " " + figures::seconds(*plain));
+  verdict.words.push_back(name + " " + figures::seconds(*plain) + " of " + what);
   const auto over = metrics::most_over(p, latencies.size());
   // One must be allowed beyond it: LoadGen's least t is 1.
   if (!over || *over < 1) {
@@ -79,7 +79,8 @@ void multi_stream(const Rows& rows, std::size_t samples, ScenarioVerdict& verdic
     for (std::size_t i = first; i < first + samples; ++i) end = std::max(end, rows[i]->span.interval.end.ns);
     latencies.push_back(static_cast<double>(end - rows[first]->span.interval.begin.ns) * 1e-9);
   }
-  tell_percentile(latencies, 0.99, "latency of queries of " + count_of(samples), verdict);
+  tell_percentile(latencies, 0.99, "queries of " + count_of(samples) + (samples == 1 ? " sample" : " samples"),
+                  verdict);
   need_duration(issued_for_s(rows), verdict);
   if (latencies.size() < mlperf_multi_queries)
     verdict.reasons.push_back(count_of(latencies.size()) + " queries: at least 662 are asked for");

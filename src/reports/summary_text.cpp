@@ -40,16 +40,6 @@ std::string shell_word(const std::string& text) {
   return quoted + "'";
 }
 
-// What of the energy that was split by CPU time went to programs other than this one and Prony; 0 where not split.
-double others_share(const Summary& s) {
-  const auto target = text::headline_party(s, &ChannelLedger::target);
-  const auto foreign = text::headline_party(s, &ChannelLedger::foreign);
-  const auto own = text::headline_party(s, &ChannelLedger::prony);
-  if (!target || !foreign) return 0;
-  const double sum = target->value + foreign->value + (own ? own->value : 0);
-  return sum > 0 ? foreign->value / sum : 0;
-}
-
 std::string warnings(const Summary& s, const TextOptions& o) {
   std::string out;
   const auto warn = [&](const std::string& text) {
@@ -100,11 +90,9 @@ std::string warnings(const Summary& s, const TextOptions& o) {
            " drew: active (" + figures::joules(*l.active, text::mark_of(row.channel)) +
            ") is what the baseline leaves; work for longer, or measure a longer baseline");
   }
-  // Others who shared the machine: of its CPU time where that is known.
   const bool by_time = s.cpu && s.cpu->foreign_share;
-  // On a simulated machine the others are part of the simulation: nobody can close them.
-  if (const double others = by_time ? *s.cpu->foreign_share : others_share(s); others > 0.10 && s.simulated.empty())
-    warn("others " + std::string(by_time ? "used " : "took ") + figures::percent(others) +
+  if (const auto others = text::others_to_warn_of(s))
+    warn("others " + std::string(by_time ? "used " : "took ") + figures::percent(*others) +
          (by_time ? " of the CPU time" : " of the CPU-split energy") + ": close them and measure again, or read " +
          (s.kind == "llm"      ? "what is charged to a prompt and not its energy"
           : !s.targets.empty() ? "what each target is charged and not gross"
@@ -237,6 +225,7 @@ std::string energy_notes(const Summary& s, const TextOptions& o) {
   }
   const bool baseline =
       std::any_of(s.energy.begin(), s.energy.end(), [](const auto& r) { return r.ledger.active.has_value(); });
+  if (std::string words = text::unattributed_words(s); !words.empty()) split.push_back(std::move(words));
   if (!baseline && !s.energy.empty()) split.push_back("idle, active absent: " + why_no_active(s));
   line("split", split);
   return out;

@@ -48,7 +48,11 @@ void add_settings(const Summary& s, Items& items) {
   };
   say("governor ", "machine.governor");
   say("clock limited to ", "machine.clock_limit");
-  say("used by no target: ", "devices.not_used");
+  if (const auto unused = s.fact("devices.not_used"); !unused.empty()) {
+    std::vector<std::string> names;
+    for (const std::string_view name : split(unused, ',')) names.push_back(printable(trim(name), 40));
+    items.push_back("used by no target: " + name_runs(names));
+  }
   if (s.fact("machine.boost") == "off") items.push_back("boost off");
   if (s.fact("machine.power_source").find("battery") != std::string::npos) say("power from ", "machine.power_source");
   say("container limited to ", "machine.cpu_limit");

@@ -65,6 +65,27 @@ std::string power(const std::optional<double>& watts, figures::Mark mark) {
   return watts ? figures::watts(*watts) + std::string(figures::sign(mark)) : std::string(none);
 }
 
+// What of the energy that was split by CPU time went to programs other than this one and Prony; 0 where not split.
+double others_share(const Summary& s) {
+  const auto target = headline_party(s, &ChannelLedger::target);
+  const auto foreign = headline_party(s, &ChannelLedger::foreign);
+  const auto own = headline_party(s, &ChannelLedger::prony);
+  if (!target || !foreign) return 0;
+  const double sum = target->value + foreign->value + (own ? own->value : 0);
+  return sum > 0 ? foreign->value / sum : 0;
+}
+
+bool was_split(const ChannelLedger& ledger) {
+  return ledger.headline && ledger.gross && ledger.target && ledger.foreign;
+}
+
+double charged_to_nobody(const ChannelLedger& ledger) {
+  double rest = ledger.gross->value;
+  for (const auto* party : {&ledger.target, &ledger.foreign, &ledger.prony, &ledger.idle})
+    if (*party) rest -= (*party)->value;
+  return rest;
+}
+
 }  // namespace
 
 std::string truth(const std::optional<double>& joules) {
@@ -242,6 +263,47 @@ std::vector<std::string> unresolvable(const Summary& summary) {
       line += " (try a larger --max-tokens)";
     }
     out.push_back(line);
+  }
+  return out;
+}
+
+std::optional<double> others_to_warn_of(const Summary& s) {
+  const double others = s.cpu && s.cpu->foreign_share ? *s.cpu->foreign_share : others_share(s);
+  return others > 0.10 && s.simulated.empty() ? std::optional(others) : std::nullopt;
+}
+
+std::string unattributed_words(const Summary& summary) {
+  constexpr double worth_a_word = 0.01;
+  if (!summary.targets.empty()) return {};
+  std::optional<Estimate> gross;
+  double rest = 0;
+  std::vector<std::string> domains;
+  for (const EnergyRow& row : summary.energy) {
+    if (!was_split(row.ledger)) continue;
+    const double of_row = charged_to_nobody(row.ledger);
+    gross = gross ? *gross + *row.ledger.gross : *row.ledger.gross;
+    rest += of_row;
+    if (of_row > worth_a_word * row.ledger.gross->value) domains.push_back(printable(domain_name(summary, row), 40));
+  }
+  if (domains.empty() || gross->value <= 0 || rest <= worth_a_word * gross->value) return {};
+  const double share = rest / gross->value;
+  const Estimate joules{rest, share * gross->low, share * gross->high, gross->kind};
+  return "unattributed " + figures::joules_alone(joules, summary.headline_mark()) + " (" + figures::percent(share) +
+         " of gross), of " + name_runs(domains);
+}
+
+std::string name_runs(const std::vector<std::string>& names) {
+  const auto number_of = [](const std::string& name) {
+    const auto digits = name.find_last_not_of("0123456789") + 1;
+    return std::pair(name.substr(0, digits), parse_u64(name.substr(digits)));
+  };
+  std::string out;
+  for (std::size_t i = 0, next = 0; i < names.size(); i = next) {
+    const auto [stem, first] = number_of(names[i]);
+    for (next = i + 1; first && next < names.size(); ++next)
+      if (number_of(names[next]) != std::pair(stem, std::optional(*first + (next - i)))) break;
+    if (next - i < 3) next = i + 1;
+    out += (out.empty() ? "" : ", ") + names[i] + (next > i + 1 ? "…" + names[next - 1] : std::string());
   }
   return out;
 }

@@ -105,6 +105,7 @@ std::string headline(const Summary& s, const TextOptions& o) {
       items.push_back(exit_words(s));
     else
       items.push_back(watched_words(s));
+    if (s.kind == "watch" && (s.exit_code || s.exit_signal)) items.push_back(exit_words(s));  // the only one's, watched
     for (std::string& item : usage_items(s)) items.push_back(std::move(item));
   }
   const std::string text = layout::joined(items, o.width, 1);

@@ -54,6 +54,14 @@ struct Part {
 [[nodiscard]] std::string load_part(const Summary& summary, const TextOptions& options);
 [[nodiscard]] Part requests_table(const Summary& summary, const TextOptions& options);
 
+// The others' share (of the CPU time where that is known) where it is large enough for a WARNING. None on a simulated
+// machine: there the others are part of the simulation, and nobody can close them.
+[[nodiscard]] std::optional<double> others_to_warn_of(const Summary& summary);
+// "gpu-0…gpu-7, dram": names that count up, three and more of them, are told by the first and the last.
+[[nodiscard]] std::string name_runs(const std::vector<std::string>& names);
+// A Run without targets (theirs is a row): joules that no party was charged, from a hundredth of gross on; else "".
+[[nodiscard]] std::string unattributed_words(const Summary& summary);
+
 // Σ over the headline channels of one party; absent if one of them cannot tell.
 [[nodiscard]] std::optional<Estimate> headline_party(const Summary& summary,
                                                      std::optional<Estimate> ChannelLedger::* party);

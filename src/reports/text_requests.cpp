@@ -69,7 +69,9 @@ std::string centre(const std::vector<double>& values, std::string (*format)(doub
   return average ? format(*average) : std::string(none);
 }
 
+// Tokens, times and rates are of the answered alone, joules of all: what failed was paid for.
 struct Sums {
+  std::size_t answered = 0;
   std::int64_t in = 0, out = 0;
   std::optional<Estimate> token_j;
   double token_count = 0;  // of the prompts that have both: others would make tokens look dear or free
@@ -83,14 +85,15 @@ Sums sums_of(const Summary& summary, bool at_once) {
   const auto add = [](std::optional<Estimate>& sum, const Estimate& part) { sum = sum ? *sum + part : part; };
   for (const RequestRow& row : summary.requests) {
     if (check_request(row).cancelled) continue;  // waste, told on a line of its own
-    sums.in += row.prompt_tokens.value_or(0);
-    sums.out += row.output_tokens.value_or(0);
-    const bool answered =
-        end_of(row) == RequestEnd::ok;  // a failure is often quick: it would make the server look good
-    if (answered && row.ttft_s) sums.ttft.push_back(*row.ttft_s);
-    if (answered && row.e2e_s) sums.e2e.push_back(*row.e2e_s);
-    if (row.prefill_tokens_per_s) sums.prefill.push_back(*row.prefill_tokens_per_s);
-    if (row.decode_tokens_per_s) sums.decode.push_back(*row.decode_tokens_per_s);
+    if (end_of(row) == RequestEnd::ok) {         // a failure is often quick: it would make the server look good
+      ++sums.answered;
+      sums.in += row.prompt_tokens.value_or(0);
+      sums.out += row.output_tokens.value_or(0);
+      if (row.ttft_s) sums.ttft.push_back(*row.ttft_s);
+      if (row.e2e_s) sums.e2e.push_back(*row.e2e_s);
+      if (row.prefill_tokens_per_s) sums.prefill.push_back(*row.prefill_tokens_per_s);
+      if (row.decode_tokens_per_s) sums.decode.push_back(*row.decode_tokens_per_s);
+    }
     if (!shows(row)) continue;
     if (!at_once) {
       ++sums.with_gross;
@@ -120,8 +123,11 @@ void add_sum_rows(const Summary& summary, bool charged, bool at_once, layout::Te
     return count == 0 ? std::string() : count == all ? std::string("sum") : "sum of " + std::to_string(count);
   };
   table.rows.push_back(
-      {"", std::to_string(all) + (all == 1 ? " prompt" : " prompts"), figures::count(static_cast<double>(sums.in)),
-       figures::count(static_cast<double>(sums.out)), ttft, e2e, prefill, decode, joules_or_none(sums.gross, mark),
+      {"",
+       sums.answered < all ? std::to_string(sums.answered) + " of " + std::to_string(all) + " answered"
+                           : std::to_string(all) + (all == 1 ? " prompt" : " prompts"),
+       figures::count(static_cast<double>(sums.in)), figures::count(static_cast<double>(sums.out)), ttft, e2e, prefill,
+       decode, joules_or_none(sums.gross, mark),
        sums.token_j ? figures::joules_alone(each(*sums.token_j, sums.token_count), mark) : std::string(none),
        charged ? joules_or_none(sums.charged, mark) : std::string()});
   table.rows.push_back({"", "", "", "", ttft_name, e2e_name, prefill_name, decode_name,
@@ -138,6 +144,8 @@ Part requests_table(const Summary& summary, const TextOptions& options) {
   const bool charged = std::any_of(summary.requests.begin(), summary.requests.end(),
                                    [](const RequestRow& row) { return row.headline.charged.has_value(); });
   const bool at_once = ran_at_once(summary);
+  // Others in a prompt's window, or a server beside the client: what is charged is the figure to read.
+  const bool mine = charged && (at_once || others_to_warn_of(summary) || !summary.targets.empty());
   layout::TextTable table;
   table.columns = {{"#", true, 7, 0},
                    {"prompt", false, 0, std::max<std::size_t>(12, options.width / 5)},
@@ -147,9 +155,9 @@ Part requests_table(const Summary& summary, const TextOptions& options) {
                    {"E2E", true, 8, 0},
                    {"prefill", true, 10, 0},
                    {"decode", true, 3, 0},
-                   {"energy", true, 0, 0},
+                   {"energy", true, mine && !at_once ? 9 : 0, 0},
                    {at_once ? "charged/token" : "per out-token", true, 4, 0},
-                   {charged ? "charged" : "", true, at_once ? 0 : 9, 0}};
+                   {charged ? "charged" : "", true, mine ? 0 : 9, 0}};
   // A screen or two of them; all are in the tables that are exported.
   constexpr std::size_t most_rows = 60, shown_of_more = 20;
   const std::size_t all = summary.requests.size(), shown = all > most_rows ? shown_of_more : all;

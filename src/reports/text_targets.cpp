@@ -51,6 +51,14 @@ std::string why_not_split(const Summary& summary, const EnergyRow& row) {
   return "it could not be split";
 }
 
+// "web was gone", "web: killed by signal 11 (SIGSEGV)": how a process that was watched ended is never a coming.
+std::string change_words(const Event& event) {
+  const std::string subject = printable(event.subject, 40);
+  if (event.kind == "target-appeared") return subject + " was there";
+  if (event.kind == "target-gone") return subject + " was gone";
+  return subject + ": " + printable(event.text, 120);
+}
+
 std::string process_name(const ProcessRow& row) {
   return row.process.name.empty() ? "number " + std::to_string(row.process.number) : printable(row.process.name, 24);
 }
@@ -110,9 +118,9 @@ std::vector<std::string> target_notes(const Summary& summary) {
   constexpr std::size_t most = 6;
   std::size_t told = 0;
   for (const Event& event : summary.events)
-    if (event.kind.starts_with("target-") && event.at > summary.window.begin && event.at < summary.window.end &&
-        ++told <= most)
-      out.push_back(printable(event.subject, 40) + (event.kind == "target-gone" ? " was gone" : " was there") + " at " +
+    if (event.kind.starts_with("target-") && event.at > summary.window.begin &&
+        (event.at < summary.window.end || event.kind == "target-ended") && ++told <= most)
+      out.push_back(change_words(event) + " at " +
                     figures::seconds((event.at - summary.window.begin).seconds().value()));
   if (told > most) out.push_back("and " + std::to_string(told - most) + " more comings and goings");
   return out;

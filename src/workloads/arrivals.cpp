@@ -137,7 +137,7 @@ Result<Arrivals> parse_bursts(std::string_view text) {
 std::string describe(const Arrivals& a) {
   if (a.kind == Arrivals::Kind::at_once) return "all at once";
   if (a.kind == Arrivals::Kind::bursts)
-    return std::to_string(a.burst_size) + " every " + format_number(static_cast<double>(a.burst_gap_ns) * 1e-9) + " s";
+    return std::to_string(a.burst_size) + " every " + format_number(static_cast<double>(a.burst_gap_ns) / 1e9) + " s";
   const std::string gaps = a.gaps == Arrivals::Gaps::constant  ? "constant"
                            : a.gaps == Arrivals::Gaps::poisson ? "Poisson"
                                                                : "gamma (shape " + format_number(a.burstiness) + ")";

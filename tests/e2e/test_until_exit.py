@@ -57,6 +57,9 @@ class UntilExit(Case):
         self.assertEqual(summary["exit_signal"], 9)
         self.assertEqual(summary["exit_code"], 137)
         self.assertEqual(self.ended(summary), ["killed by signal 9 (SIGKILL)"])
+        text = self.prony("show", "x.prony").out
+        self.assertIn("it: killed by signal 9 (SIGKILL) at ", text)
+        self.assertIn("· killed by signal 9 ·", text)
 
     def test_one_that_its_parent_has_reaped_at_once_is_told_where_the_kernel_keeps_it(self):
         # The parent waits already when it ends: who reads first is chance, and both ways must tell the same.

@@ -161,6 +161,21 @@ TEST(Definitions, LoadgensTimesBeginWhenScheduledAndVllmsWhenSent) {
   EXPECT_NEAR(*figure(all, "ttft@mlperf").mean, 0.150, 1e-12);
   EXPECT_NEAR(*figure(all, "ttft@vllm").mean, 0.100, 1e-12);
 }
+// Bug: an answer that came in one piece had no TPOT in Prony's own words, 0 ms in Prony's definition, and was in vLLM's
+// definition but not in vLLM's file.
+TEST(Definitions, AnAnswerInOnePieceHasNoTpotOfPronysAndNothingInOtherTools) {
+  auto summary = two_and_a_failure();
+  summary.requests[1].e2e_s = summary.requests[1].ttft_s;
+  summary.requests[1].tpot_s.reset();
+  summary.requests[1].gaps_s.clear();
+  const auto all = defined_figures(summary, "all").value();
+  EXPECT_EQ(figure(all, "tpot@prony").count, 1U);
+  EXPECT_NEAR(*figure(all, "tpot@prony").mean, 0.010, 1e-12);
+  EXPECT_EQ(figure(all, "tpot@vllm").count, 2U);
+  EXPECT_NEAR(*figure(all, "tpot@vllm").mean, 0.005, 1e-12);
+  const auto told = Json::parse(find_writer("vllm")->write(summary, {}).value());
+  EXPECT_NEAR(told.at("mean_tpot_ms").get<double>(), *figure(all, "tpot@vllm").mean * 1e3, 1e-9);
+}
 TEST(Definitions, AToolThatNobodyKnowsIsNamedWithTheNearest) {
   EXPECT_THAT(defined_figures(Summary{}, "vlm").error().fix, HasSubstr("Did you mean 'vllm'?"));
   const auto none = defined_figures(Summary{}, "vllm").value();

@@ -147,6 +147,7 @@ TEST(Scenario, MultiStreamTakesTheSlowestSampleOfEachQuery) {
   for (std::size_t i = 8; i < 16; ++i) summary.requests[i].span.interval = {{1000 * ms}, {1500 * ms}};
   EXPECT_NEAR(*verdict_of(summary).value, 0.5, 1e-9);  // of two queries the second by its ⌊2 · 0.99⌋
   EXPECT_FALSE(verdict_of(summary).valid);
+  EXPECT_EQ(verdict_of(summary).words.at(1), "p99 500 ms of queries of 8 samples");
 }
 
 TEST(Scenario, AServerMayBreakItsLimitsAsOftenAsEarlyStoppingAllows) {

@@ -82,6 +82,27 @@ TEST(RequestEnergy, WhatSharingLeavesOpenAddsUpInSquaresAndEdgesAddUp) {
   EXPECT_NEAR(one.value->high - one.value->value, (4 * 1 + 1.96 * 2 * 2) / 4, 1e-9);
 }
 
+// Bug: the spread of equal requests was told as the whole doubt, an interval far smaller than that of each; a
+// percentile had none at all; and modelled joules became an interval.
+TEST(RequestEnergy, AMeanAndAPercentileOverRequestsHaveTheDoubtOfTheirJoules) {
+  Made made;
+  for (int i = 0; i < 12; ++i) made.request(10, 10, 10, 1);
+  made.summary.requests[3].headline.charged->kind = EstimateKind::range;
+  const auto sum = made.metric("charged_j_per_completed_request");
+  for (const char* name : {"mean_charged_j_of_requests", "mean_charged_energy_delay_product_js_of_requests",
+                           "p50_charged_j_of_requests"}) {
+    const auto told = made.metric(name);
+    ASSERT_TRUE(told.value) << name;
+    EXPECT_NEAR(told.value->low, 9, 1e-9) << name;
+    EXPECT_NEAR(told.value->high, 11, 1e-9) << name;
+    EXPECT_EQ(told.value->kind, EstimateKind::range) << name;
+    EXPECT_NEAR(told.value->low, sum.value->low, 1e-9) << name;
+  }
+  made.summary.requests[0].headline.charged->value = 10.5;  // requests that differ are the more doubtful
+  EXPECT_LT(made.metric("mean_charged_j_of_requests").value->low, 9);
+  EXPECT_GT(made.metric("mean_charged_j_of_requests").value->high, 11);
+}
+
 // Kills: joules of requests that failed taken out of the sums, or counted as done.
 TEST(RequestEnergy, WhatFailedWasPaidForAndIsWaste) {
   Made made;

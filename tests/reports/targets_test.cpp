@@ -172,5 +172,25 @@ TEST(Targets, AWatchWithoutACommandNamesWhomItWatchedAndMissesNoExitCode) {
   EXPECT_EQ(to_text(summarise(t.run, t.ledger), {}).find("\nprony monitor "), 0U);
 }
 
+// Bug: a crash of the watched program was printed as "web was there", and no line said how it ended.
+TEST(Targets, HowAWatchedProcessEndedIsTold) {
+  Told t = two_targets();
+  t.run.facts.set("run.kind", "watch", "prony");
+  const Instant end = t.ledger.window.end;
+  t.run.event_list = {{end - milliseconds(900), "target-appeared", "web", ""},
+                      {end - milliseconds(20), "target-gone", "web", ""},
+                      {end, "target-ended", "web", "killed by signal 11 (SIGSEGV)"}};
+  std::erase_if(t.run.total_list, [](const Total& total) { return total.name.starts_with("exit"); });
+  t.run.total_list.push_back({"target", "exit_code", 139, "pidfd"});
+  t.run.total_list.push_back({"target", "exit_signal", 11, "pidfd"});
+  const Summary s = summarise(t.run, t.ledger);
+  const std::string text = to_text(s, {});
+  EXPECT_NE(text.find("web was there at 11.5 s"), std::string::npos) << text;
+  EXPECT_NE(text.find("web was gone at 12.4 s"), std::string::npos) << text;
+  EXPECT_NE(text.find("web: killed by signal 11 (SIGSEGV) at 12.4 s"), std::string::npos) << text;
+  EXPECT_NE(text.find(" · killed by signal 11 ·"), std::string::npos) << "in the first lines\n" << text;
+  EXPECT_EQ(to_json(s)["exit_signal"], 11);
+}
+
 }  // namespace
 }  // namespace prony

@@ -12,6 +12,7 @@
 #include "reports/live_line.hpp"
 #include "reports/summary_text.hpp"
 #include "reports/text_layout.hpp"
+#include "reports/text_parts.hpp"
 
 namespace prony {
 namespace {
@@ -108,6 +109,42 @@ TEST(LlmText, At60ColumnsIsTheGoldenFile) { expect_golden("llm-60.txt", text_of(
 TEST(LlmText, At80ColumnsIsTheGoldenFile) { expect_golden("llm-80.txt", text_of(told_llm(), 80)); }
 TEST(LlmText, At100ColumnsIsTheGoldenFile) { expect_golden("llm-100.txt", text_of(told_llm(), 100)); }
 TEST(LlmText, At140ColumnsIsTheGoldenFile) { expect_golden("llm-140.txt", text_of(told_llm(), 140)); }
+
+// Bug: the sum row's tokens and rates were of the failed prompts, too, its times of the answered alone.
+TEST(LlmText, TheSumRowsTokensTimesAndRatesAreOfTheAnswered) {
+  auto told = told_llm();
+  const auto row_of = [&] {
+    const std::string text = text_of(told, 140);
+    const auto at = text.find(" of 4 answered");
+    return at == std::string::npos ? text : text.substr(at, text.find('\n', at) - at);
+  };
+  EXPECT_NE(row_of().find(" 38  266 "), std::string::npos) << row_of();
+  for (Span& span : told.run.span_list)
+    if (span.kind == SpanKind::request && span.name == "p3") span.counts.push_back({"output_tokens", 500});
+  EXPECT_NE(row_of().find(" 38  266 "), std::string::npos) << row_of();
+}
+
+// Bug: a WARNING told to read what is charged, and at 80 columns that column was left out for the window's joules.
+TEST(LlmText, WhereOthersWorkedTheColumnThatIsChargedStays) {
+  auto told = told_llm();
+  EXPECT_NE(text_of(told, 80).find("not shown at this width: prefill · energy"), std::string::npos)
+      << text_of(told, 80);
+  auto& l = told.ledger.energy[0];
+  l.foreign = testing::about(0.01, 0.22, EstimateKind::range);
+  EXPECT_NE(text_of(told, 80).find("not shown at this width: prefill · charged"), std::string::npos);
+}
+
+// Bug: joules of devices that nobody used were on no line.
+TEST(CommandText, JoulesThatNobodyWasChargedAreToldFromAHundredthOn) {
+  auto told = told_command();
+  EXPECT_EQ(text_of(told, 140).find("unattributed"), std::string::npos);
+  told.ledger.energy[0].target = testing::about(181.0, 0.001);
+  const std::string text = text_of(told, 140);
+  EXPECT_NE(text.find("unattributed 99.88 J"), std::string::npos) << text;
+  EXPECT_NE(text.find("(23 % of gross), of package-0"), std::string::npos) << text;
+  EXPECT_EQ(text::name_runs({"gpu-0", "gpu-1", "gpu-2", "gpu-4", "gpu-5", "dram", "psys"}),
+            "gpu-0…gpu-2, gpu-4, gpu-5, dram, psys");
+}
 
 TEST(Text, NoLineButACommandToPasteIsWiderThanTheTerminal) {
   for (const std::size_t width : {60u, 80u, 100u, 140u}) {

@@ -175,6 +175,7 @@ TEST(Arrivals, ALoadIsDescribedInWords) {
   EXPECT_EQ(describe(at_rate(0.5, "gamma:0.25")), "gamma (shape 0.25), 0.5/s");
   EXPECT_EQ(describe(*parse_ramp("1:20:exp")), "constant, from 1/s to 20/s, by the same factor");
   EXPECT_EQ(describe(*parse_bursts("8:2s")), "8 every 2 s");
+  EXPECT_EQ(describe(*parse_bursts("5:300ms")), "5 every 0.3 s");  // and not 0.30000000000000004
 }
 
 }  // namespace
