@@ -267,7 +267,7 @@ TEST(LoadDriver, AnEngineThatAnswersOneAfterAnotherIsNotAskedForMore) {
   Load load(worker(answers_all, "'seed'"));
   const auto outcome = load.run(at_once(3, 2));
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().where, "--streams");
+  EXPECT_EQ(outcome.error().where, "several requests under way (--streams, --rate, …)");
   Load one(worker(answers_all, "'seed'"));
   EXPECT_TRUE(one.run(closed(1, 3)));
 }
