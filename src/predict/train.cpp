@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "predict/predictor.hpp"
 
@@ -195,6 +196,26 @@ double per_layer_of(const std::map<ConfigKey, LayerSum>& sums, const std::map<Co
   return a > 0 && std::isfinite(b / a) ? b / a : 0;
 }
 
+double whole_value(const MeasuredNetwork& network, Target target) noexcept {
+  return target == Target::runtime ? network.latency_s : network.energy_j;
+}
+
+// Of how many configurations with usable rows the whole was measured, too: those that are held out count as well, so
+// that what is learned does not change with who is held out.
+struct WholeOf {
+  std::size_t measured = 0, configurations = 0;
+  [[nodiscard]] bool all() const noexcept { return configurations > 0 && measured == configurations; }
+};
+WholeOf whole_of_configurations(const Dataset& dataset, Target target) {
+  std::set<ConfigKey> all, measured;
+  for (const DatasetRow& row : dataset.rows)
+    if (row.flag.empty() && value_of(row, target) > 0) all.insert({row.network, row.config});
+  for (const MeasuredNetwork& network : dataset.networks)
+    if (whole_value(network, target) > 0 && all.contains({network.network, network.config}))
+      measured.insert({network.network, network.config});
+  return {measured.size(), all.size()};
+}
+
 // Sums of layers against what the whole took, over networks that the layers' models had not seen.
 TotalModel learn_total(const Dataset& dataset, const Learnable& learned, Target target,
                        const std::map<const DatasetRow*, double>& held) {
@@ -208,10 +229,10 @@ TotalModel learn_total(const Dataset& dataset, const Learnable& learned, Target 
   TotalModel total;
   std::map<ConfigKey, double> whole;
   for (const MeasuredNetwork& n : dataset.networks) {
-    const double value = target == Target::runtime ? n.latency_s : n.energy_j;
+    const double value = whole_value(n, target);
     if (value > 0 && sums.contains({n.network, n.config})) whole[{n.network, n.config}] = value;
   }
-  total.end_to_end = whole.size() == sums.size();  // of some only: sums of layers are what all have
+  total.end_to_end = whole_of_configurations(dataset, target).all();  // of some only: sums of layers are what all have
   if (total.end_to_end && target == Target::runtime) total.per_layer = per_layer_of(sums, whole);
   std::map<std::string, std::vector<double>> ratios;
   Examples flops;
@@ -332,6 +353,11 @@ Result<Predictor> train(const Dataset& given, const TrainOptions& options) {
       continue;
     }
     predictor.targets.push_back(std::move(model));
+    const WholeOf whole = whole_of_configurations(given, target);
+    if (whole.measured > 0 && !whole.all())
+      predictor.remarks.push_back("networks.csv has the " + std::string(to_string(target)) + " of " +
+                                  std::to_string(whole.measured) + " of " + std::to_string(whole.configurations) +
+                                  " configurations: whole networks are held against the sums of their layers");
   }
   return predictor;
 }

@@ -235,5 +235,29 @@ TEST(Totals, WhatAProfilerAddsToEachLayerIsLearnedAndTakenOffTheSum) {
   EXPECT_EQ(again->find(Target::runtime)->total.per_layer, total.per_layer);
 }
 
+// Bug: the fold that holds the one without a whole out learns by wholes, has none to score, and says nothing.
+TEST(Totals, WhoIsHeldOutDoesNotDecideWhetherWholesAreLearnedFrom) {
+  Dataset dataset = measured_on(Device{}, 6, 0.01);
+  std::map<std::pair<std::string, std::string>, double> sums;
+  for (const DatasetRow& row : dataset.rows) sums[{row.network, row.config}] += row.runtime_s;
+  const std::string lacking = sums.rbegin()->first.first;
+  for (const auto& [key, seconds] : sums) {
+    if (key == sums.rbegin()->first) continue;
+    MeasuredNetwork whole;
+    whole.network = key.first, whole.config = key.second, whole.latency_s = seconds;
+    dataset.networks.push_back(whole);
+  }
+  for (const bool held_out : {false, true}) {
+    TrainOptions options = quick();
+    if (held_out) options.test_networks = {lacking};
+    const auto predictor = train(dataset, options);
+    ASSERT_TRUE(predictor) << predictor.error().what;
+    EXPECT_FALSE(predictor->find(Target::runtime)->total.end_to_end) << held_out;
+    std::string told;
+    for (const std::string& remark : predictor->remarks) told += remark;
+    EXPECT_NE(told.find("of " + std::to_string(sums.size()) + " configurations"), std::string::npos) << told;
+  }
+}
+
 }  // namespace
 }  // namespace prony::predict
