@@ -28,7 +28,7 @@ class PowerFacts {
   void tell(Recording& recording) const;
 
  private:
-  std::size_t readings_ = 0, longest_gap_ms_ = 0;
+  std::size_t readings_ = 0;
   PowerReading first_, last_;
   std::int64_t changed_us_ = 0;
   bool changed_ = false;
