@@ -161,6 +161,13 @@ std::string inspect_text(const Inspected& inspected, const InspectQuestion& ques
   if (!inspected.beside.empty()) text += line("not counted", inspected.beside);
   std::vector<std::string> unknown;
   for (const std::string& what : shape.unknown) unknown.push_back(printable(what, 200));
+  const double context = question.prompt_tokens + question.output_tokens;
+  if (costs && shape.context_length > 0 && context > static_cast<double>(shape.context_length))
+    text += layout::labelled("WARNING",
+                             {grouped(context) + " tokens are more than the model's context of " +
+                              grouped(static_cast<double>(shape.context_length)) +
+                              ": the figures are what computing them would cost, if an engine did"},
+                             width, Tone::warning, colour);
   return text + layout::labelled("not told", unknown, width, Tone::warning, colour);
 }
 

@@ -15,6 +15,7 @@
 #include "app/model_source.hpp"
 #include "app/prompt_options.hpp"
 #include "app/record.hpp"
+#include "app/record_request.hpp"
 #include "app/subcommand.hpp"
 #include "app/transformers_engine.hpp"
 #include "app/utilisation_options.hpp"
@@ -142,37 +143,70 @@ std::string prompts_source(const PromptOptions& prompts) {
   return prompts.source.empty() ? "built-in" : prompts.source;
 }
 
-Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
+// What the options ask for, as far as it can be told before a worker or a server is looked for.
+struct Asked {
+  bool server = false;
+  SamplingMode sampling = SamplingMode::continuous;
+  std::vector<std::string> prompt_notes, load_notes;
+  std::vector<Fact> load_facts, peak_facts;
+};
+
+Result<Asked> asked_of(LlmOptions& options, const CommandWords& words) {
   if (auto resolved = options.settings.resolve(config_file(options.record), config_keys()); !resolved)
     return Unexpected<Error>(resolved.error());
+  if (auto sound = check_record_options(options.record); !sound) return Unexpected<Error>(sound.error());
   WorkerOptions& worker = options.worker;
   if (auto taken = take_times(options); !taken) return Unexpected<Error>(taken.error());
   if (const auto& models = options.prompts.models; !models.empty()) {
     worker.model = models.front();
     worker.more_models.assign(models.begin() + 1, models.end());
   }
-  const auto notes = take_prompts(options.prompts, worker);
+  Asked asked;
+  asked.server = words.empty() && is_http_engine(options.engine);
+  if (auto known = batching_goes_with(options.prompts.batching, words.empty() ? options.engine : "", asked.server);
+      !known)
+    return Unexpected<Error>(known.error());
+  auto notes = take_prompts(options.prompts, worker);
   if (!notes) return Unexpected<Error>(notes.error());
+  asked.prompt_notes = std::move(*notes);
   const auto sampling = sampling_mode(options.prompts);
   if (!sampling) return Unexpected<Error>(sampling.error());
-  RecordPlan plan;
-  plan.sampling = *sampling;
-  if (options.prompts.intrusion_test) plan.facts.push_back({"intrusion.test", "on, off, off, on", "flag"});
-  if (const std::string own = asked_of_transformers(options.transformers);
-      !own.empty() && (options.engine != transformers_engine || !words.empty()))
+  asked.sampling = *sampling;
+  const bool transformers = options.engine == transformers_engine && words.empty();
+  if (const std::string own = asked_of_transformers(options.transformers); !own.empty() && !transformers)
     return fail(ErrorCode::usage, "only the engine transformers knows this", own, "Add:  --engine transformers");
-  const bool server = words.empty() && is_http_engine(options.engine);
-  if (options.http.cold && !server)
+  if (transformers)
+    if (auto sound = check_transformers(options.transformers); !sound) return Unexpected<Error>(sound.error());
+  if (options.http.cold && !asked.server)
     return fail(ErrorCode::usage, "only a server can be told to give its model up", "--cold", "Add:  --engine ollama");
+  if (options.context > 0) worker.ctx = options.context;
+  if (auto planned = plan_load(options.load, worker, asked.load_facts, asked.load_notes); !planned)
+    return Unexpected<Error>(planned.error());
+  if (auto together = goes_with_load(options.prompts, worker); !together) return Unexpected<Error>(together.error());
+  if (words.empty() && !asked.server && worker.load && worker.load->most_streams > 1)
+    return Unexpected<Error>(streams_refused());  // as both workers say of themselves once they are started
+  if (!options.warm_up_until.empty()) {
+    auto rule = warm_up_rule(options.warm_up_until);
+    if (!rule) return Unexpected<Error>(rule.error());
+    worker.warm_up_until = *rule;
+  }
+  if (auto taken = take_peaks(options.utilisation, asked.peak_facts); !taken) return Unexpected<Error>(taken.error());
+  return asked;
+}
+
+Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
+  auto asked = asked_of(options, words);
+  if (!asked) return Unexpected<Error>(asked.error());
+  WorkerOptions& worker = options.worker;
+  const bool server = asked->server;
+  RecordPlan plan;
+  plan.sampling = asked->sampling;
+  if (options.prompts.intrusion_test) plan.facts.push_back({"intrusion.test", "on, off, off, on", "flag"});
   if (auto used = server ? use_server(options, plan) : use_process(options, words); !used)
     return Unexpected<Error>(used.error());
-  for (const std::string& note : *notes) print_note(note);
-  if (options.context > 0) worker.ctx = options.context;
-  std::vector<std::string> load_notes;
-  if (auto planned = plan_load(options.load, worker, plan.facts, load_notes); !planned)
-    return Unexpected<Error>(planned.error());
-  for (const std::string& note : load_notes) print_note(note);
-  if (auto together = goes_with_load(options.prompts, worker); !together) return Unexpected<Error>(together.error());
+  for (const std::string& note : asked->prompt_notes) print_note(note);
+  for (const std::string& note : asked->load_notes) print_note(note);
+  plan.facts.insert(plan.facts.end(), asked->load_facts.begin(), asked->load_facts.end());
 
   plan.kind = "llm";
   plan.name = server ? file_name_word(worker.model) : std::filesystem::path(worker.model).stem().string();
@@ -186,14 +220,11 @@ Result<RecordPlan> make_plan(LlmOptions& options, const CommandWords& words) {
   const std::string known = known_model_file(options, server, plan);
   if (auto taken = take_model_facts(options.utilisation, known, plan.facts); !taken)
     return Unexpected<Error>(taken.error());
-  if (auto taken = take_peaks(options.utilisation, plan.facts); !taken) return Unexpected<Error>(taken.error());
+  plan.facts.insert(plan.facts.end(), asked->peak_facts.begin(), asked->peak_facts.end());
   plan.kept_peaks = words.empty() && !server && options.utilisation.no_peak();
   plan.facts.push_back({"prompts.source", prompts_source(options.prompts), "prony"});
-  if (!options.warm_up_until.empty()) {
-    auto rule = warm_up_rule(options.warm_up_until);
-    if (!rule) return Unexpected<Error>(rule.error());
-    worker.warm_up_until = *rule;
-    plan.warm_up = std::make_shared<WarmUpWatch>(*rule);
+  if (worker.warm_up_until) {
+    plan.warm_up = std::make_shared<WarmUpWatch>(*worker.warm_up_until);
     worker.drift = [watch = plan.warm_up] { return watch->drift(); };
   }
   plan.workload = make_worker_workload(worker);
@@ -220,9 +251,7 @@ CLI::Validator at_least(double least, double most = 1'000'000'000) {
           ""};
 }
 
-}  // namespace
-
-std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
+std::shared_ptr<LlmOptions> add_llm_options(CLI::App& command) {
   auto options = std::make_shared<LlmOptions>();
   LlmOptions& o = *options;
   Settings& settings = o.settings;
@@ -292,6 +321,13 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
   add_utilisation_options(command, o.utilisation, settings);
   add_load_options(command, o.load, settings);
   add_record_options(command, o.record, settings);
+  return options;
+}
+
+}  // namespace
+
+std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
+  const auto options = add_llm_options(command);
   return [options](const CommandWords& words) {
     if (options->prompts.models.empty() && words.empty() && !is_http_engine(options->engine) &&
         options->settings.origin("model") == "default") {
@@ -303,6 +339,15 @@ std::function<int(const CommandWords&)> add_llm(CLI::App& command) {
       }
     }
     return llm(*options, words);
+  };
+}
+
+OptionCheck add_llm_check(CLI::App& command) {
+  const auto options = add_llm_options(command);
+  return [options, untouched = *options](const CommandWords& words) -> Result<void> {
+    const auto asked = asked_of(*options, words);
+    *options = untouched;  // the next line begins where this one did
+    return asked ? Result<void>() : Unexpected<Error>(asked.error());
   };
 }
 

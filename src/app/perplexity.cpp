@@ -114,6 +114,11 @@ std::string word(const json& message, const char* name) {
 Result<CorpusScore> score_corpus(const PerplexityOptions& options, const CommandWords& words) {
   if (options.model.empty())
     return fail(ErrorCode::usage, "no model given", "--model", "--perplexity CORPUS --model model.gguf");
+  if (options.stride > options.window)
+    return fail(ErrorCode::usage,
+                "a window of " + std::to_string(options.window) + " tokens has no " + std::to_string(options.stride) +
+                    " new ones",
+                "--stride", "At most as many as --window, so that no token is left out.");
   const auto corpus = read_whole_file(options.corpus, most_corpus_bytes);
   if (!corpus) return Unexpected<Error>(corpus.error());
   const auto timeout = duration_setting(options.timeout, "timeout", milliseconds(1), milliseconds(30 * 86'400'000LL));
@@ -127,6 +132,11 @@ Result<CorpusScore> score_corpus(const PerplexityOptions& options, const Command
   const auto loaded = scorer.ask(
       {{"type", "load"}, {"model", options.model}, {"threads", options.threads}, {"ctx", options.window}}, "loaded");
   if (!loaded) return Unexpected<Error>(loaded.error());
+  const json facts = loaded->value("facts", json::object());
+  if (const std::int64_t trained = facts.is_object() ? whole_number(facts, "model.ctx_trained") : 0;
+      trained > 0 && options.window > trained)
+    print_note("windows of " + std::to_string(options.window) + " tokens, and the model was trained for " +
+               std::to_string(trained) + ": what it makes of the rest is no measure of it");
   const std::int32_t stride = options.stride > 0 ? options.stride : options.window;
   json request = {{"type", "perplexity"}, {"text", *corpus}, {"window", options.window}, {"stride", stride}};
   if (options.most_tokens > 0) request["most_tokens"] = options.most_tokens;
@@ -138,7 +148,6 @@ Result<CorpusScore> score_corpus(const PerplexityOptions& options, const Command
   if (!sums) return Unexpected<Error>(sums.error());
   const auto perplexity = quality::perplexity_of(*sums);
   if (!perplexity) return Unexpected<Error>(perplexity.error());
-  const json facts = loaded->value("facts", json::object());
   CorpusScore score;
   score.perplexity = *perplexity;
   score.engine = word(*hello, "engine") + " " + word(*hello, "engine_version");

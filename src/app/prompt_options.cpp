@@ -146,6 +146,25 @@ std::string prompts_help_text() {
          "All of it: docs/prompts.md\n";
 }
 
+Result<void> batching_goes_with(const std::string& batching, std::string_view engine, bool server) {
+  if (batching.empty() || engine.empty()) return {};
+  if (server)
+    return fail(ErrorCode::usage, "this engine cannot be told how to put prompts together", "--batching",
+                "A server makes its own batches: give it several requests at once.");
+  // As the workers take them.
+  const bool llama = engine == "llama";
+  const std::uint64_t most_prompts = llama ? 256 : 999'999'999, most_tokens = llama ? 1 << 24 : 999'999'999;
+  const std::string_view text = batching;
+  const std::size_t colon = std::min(text.find(':'), text.size());
+  const std::string_view kind = text.substr(0, colon);
+  const std::uint64_t size = parse_u64(text.substr(std::min(colon + 1, text.size()))).value_or(0);
+  const bool prompts = kind == "static" || kind == "sorted" || (kind == "continuous" && llama);
+  if (size >= 1 && ((prompts && size <= most_prompts) || (kind == "dynamic" && size <= most_tokens))) return {};
+  return fail(ErrorCode::usage, "'" + printable(batching, 40) + "' is no way to put prompts together", "--batching",
+              llama ? "static:N, sorted:N or continuous:N (N prompts, to 256) or dynamic:TOKENS"
+                    : "This engine makes batches of a fixed shape: static:N, sorted:N or dynamic:TOKENS");
+}
+
 Result<void> goes_with_load(const PromptOptions& options, const WorkerOptions& worker) {
   if (!worker.load) return {};
   const auto refuse = [](const char* why, const char* option) {

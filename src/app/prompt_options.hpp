@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "app/sampling_mode.hpp"
@@ -31,6 +32,9 @@ void add_prompt_options(CLI::App& command, PromptOptions& options, Settings& set
 
 // The prompts and all that is said of them, into `worker`; notes for the user.
 [[nodiscard]] Result<std::vector<std::string>> take_prompts(const PromptOptions& options, WorkerOptions& worker);
+// Whether an engine can put prompts together at all, and in the way that was asked for. `engine` "": a worker of the
+// user's own, which knows itself what it can.
+[[nodiscard]] Result<void> batching_goes_with(const std::string& batching, std::string_view engine, bool server);
 // Once the load is planned: what does not go together with requests that arrive by a plan is refused by name.
 [[nodiscard]] Result<void> goes_with_load(const PromptOptions& options, const WorkerOptions& worker);
 [[nodiscard]] Result<SamplingMode> sampling_mode(const PromptOptions& options);

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "machine/meter.hpp"
+#include "machine/room.hpp"
 
 namespace prony::app {
 
@@ -23,6 +25,21 @@ Result<RecordTimes> record_times(const RecordOptions& options) {
     times.length = *length;
   }
   return times;
+}
+
+Result<void> check_record_options(const RecordOptions& options) {
+  if (const auto times = record_times(options); !times) return Unexpected<Error>(times.error());
+  if (const auto factors = factors_of(options.energy); !factors) return Unexpected<Error>(factors.error());
+  if (!options.max_temp.empty())
+    if (const auto limit = temperature_setting(options.max_temp, "max-temp"); !limit)
+      return Unexpected<Error>(limit.error());
+  if (!options.budget.empty())
+    if (const auto share = share_setting(options.budget, "budget"); !share) return Unexpected<Error>(share.error());
+  if (const auto meters = parse_meters(options.meters); !meters) return Unexpected<Error>(meters.error());
+  if (!options.machine.simulate.empty())
+    if (const auto room = parse_room_choice(options.machine.simulate); !room) return Unexpected<Error>(room.error());
+  Manifest tags;
+  return add_tags(options.tags, tags);
 }
 
 Result<ControlOptions> control_options(const RecordOptions& options, const SensorSet& sensors) {

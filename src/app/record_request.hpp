@@ -19,6 +19,9 @@ struct RecordTimes {
   std::optional<Duration> length;  // of a recording without a command; absent: until Ctrl-C
 };
 [[nodiscard]] Result<RecordTimes> record_times(const RecordOptions& options);
+// All that can be told of them before the machine is looked at: times, factors, limits, tags, meters, a simulated
+// machine's name.
+[[nodiscard]] Result<void> check_record_options(const RecordOptions& options);
 // Limits of temperature and of Prony's own cost; `sensors`: those that are open.
 [[nodiscard]] Result<ControlOptions> control_options(const RecordOptions& options, const SensorSet& sensors);
 // Each "k=v" as the fact "tag.k".

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "app/record.hpp"
+#include "app/record_request.hpp"
 #include "app/subcommand.hpp"
 #include "base/spawn.hpp"
 #include "base/text.hpp"
@@ -37,6 +38,8 @@ Result<void> check_who(const RunOptions& options, const CommandWords& words) {
                 "For example:  prony run --pid 1234 --until-exit");
   if (words.empty() && options.record.max_temp_stop)
     return fail(ErrorCode::usage, "there is no command to stop", "--max-temp-stop", "Leave it out.");
+  if (options.record.max_temp_stop && options.record.max_temp.empty())
+    return fail(ErrorCode::usage, "there is no temperature to stop at", "--max-temp-stop", "Name one:  --max-temp 90C");
   if (const auto policy = idle_to_setting(targets.idle_to); !policy) return Unexpected<Error>(policy.error());
   if (const auto top = top_setting(targets.top); !top) return Unexpected<Error>(top.error());
   return {};
@@ -60,11 +63,6 @@ int run_command(RunOptions& options, CommandWords words) {
       return found.error().code == ErrorCode::absent ? exit_code::not_found : exit_code::not_executable;
     }
   }
-  if (options.record.max_temp_stop && options.record.max_temp.empty()) {
-    print_error(
-        {ErrorCode::usage, "there is no temperature to stop at", "--max-temp-stop", "Name one:  --max-temp 90C"});
-    return exit_code::own_failure;
-  }
   RecordPlan plan;
   plan.kind = words.empty() ? "watch" : "run";
   plan.name = words.empty() ? options.record.targets.choices.front().name
@@ -81,9 +79,7 @@ int run_command(RunOptions& options, CommandWords words) {
   return record(std::move(plan)).exit_code;
 }
 
-}  // namespace
-
-std::function<int(const CommandWords&)> add_run(CLI::App& command) {
+std::shared_ptr<RunOptions> add_run_options(CLI::App& command) {
   auto options = std::make_shared<RunOptions>();
   add_record_options(command, options->record, options->settings);
   options->settings.watch("max-temp-stop",
@@ -93,6 +89,20 @@ std::function<int(const CommandWords&)> add_run(CLI::App& command) {
   command.add_flag("--until-exit", options->until_exit)->group("");  // `prony help targets`
   options->targets.add(command, options->record.targets, options->settings);
   command.prefix_command();
+  return options;
+}
+
+Result<void> check_run(RunOptions& options, CLI::App& command, const CommandWords& words) {
+  if (auto taken = options.targets.take(command, options.record.targets); !taken) return taken;
+  if (auto resolved = options.settings.resolve(config_file(options.record), config_keys()); !resolved) return resolved;
+  if (auto sound = check_who(options, words); !sound) return sound;
+  return check_record_options(options.record);
+}
+
+}  // namespace
+
+std::function<int(const CommandWords&)> add_run(CLI::App& command) {
+  const auto options = add_run_options(command);
   return [options, &command](const CommandWords& after_dashes) {
     // Without "--" the first word that is no option begins the command.
     CommandWords words = command.remaining(false);
@@ -106,6 +116,15 @@ std::function<int(const CommandWords&)> add_run(CLI::App& command) {
       return exit_code::own_failure;
     }
     return run_command(*options, std::move(words));
+  };
+}
+
+OptionCheck add_run_check(CLI::App& command) {
+  const auto options = add_run_options(command);
+  return [options, &command, untouched = *options](const CommandWords& words) -> Result<void> {
+    auto sound = check_run(*options, command, words);
+    *options = untouched;
+    return sound;
   };
 }
 

@@ -135,6 +135,12 @@ int begin(const StudyOptions& options) {
   if (!manifest.base.empty())
     if (auto kept = replace_durably(folder->file(manifest.base), read->base_text); !kept) return failed(kept.error());
   if (auto kept = folder->save(manifest); !kept) return failed(kept.error());
+  if (!options.quiet)
+    for (const study::EqualVariants& group : read->plan.equal)
+      if (!group.why.empty() && !read->plan.not_run.empty())
+        print_note(std::to_string(group.dropped.size()) +
+                   (group.dropped.size() == 1 ? " variant means" : " variants mean") + " the same as " +
+                   printable(group.kept, 40) + ": " + group.why + " (--no-dedup runs all)");
   if (!options.quiet) print_note("if it breaks off, go on with  prony study --resume " + shown_path(folder->path()));
   StudyRunner runner(read->plan, *folder, std::move(manifest), options.quiet);
   return finish_study(runner, *folder, options.quiet);
@@ -231,18 +237,33 @@ int show_study(const StudyOptions& options) {
   return print_result(study_table(*manifest, terminal.width, terminal.colour));
 }
 
+// A word of a unit's command line or description as systemd reads it: % and $ begin what is put in.
+std::string unit_text(const std::string& text, bool in_command) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '%' || (in_command && c == '$')) out += c;
+    if (in_command && (c == '"' || c == '\\')) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 int print_unit(const StudyOptions& options) {
   if (options.resume.empty())
     return failed({ErrorCode::usage, "which study?", "--print-unit", "prony study --print-unit --resume FOLDER"});
   const auto folder = std::filesystem::absolute(options.resume).lexically_normal().string();
+  if (std::ranges::any_of(folder, [](char c) { return static_cast<unsigned char>(c) < 0x20; }))
+    return failed({ErrorCode::usage, "a unit cannot name a folder with a control character in its name",
+                   printable(folder, 200), "Rename it."});
   std::error_code ignored;
   const std::string self = std::filesystem::read_symlink("/proc/self/exe", ignored).string();
   return print_result(
       "# Goes on with a study after a reboot. As root:\n#   prony study --print-unit --resume FOLDER > "
       "/etc/systemd/system/prony-study.service\n"
       "#   systemctl daemon-reload && systemctl enable --now prony-study\n[Unit]\nDescription=Prony study in " +
-      folder + "\nAfter=multi-user.target\n\n[Service]\nType=exec\nUser=" + std::to_string(::getuid()) +
-      "\nExecStart=\"" + self + "\" study --resume \"" + folder +
+      unit_text(folder, false) +
+      "\nAfter=multi-user.target\n\n[Service]\nType=exec\nUser=" + std::to_string(::getuid()) + "\nExecStart=\"" +
+      unit_text(self, true) + "\" study --resume \"" + unit_text(folder, true) +
       "\"\nKillMode=mixed\nTimeoutStopSec=60\nRestart=no\n\n[Install]\nWantedBy=multi-user.target\n");
 }
 

@@ -27,21 +27,55 @@ std::string place(const std::string& file, const study::Variant& variant, const 
   return study::at_line(setting->file.empty() ? file : setting->file, setting->line);
 }
 
-Result<void> check_options(CLI::App& app, const study::Plan& plan, const study::Variant& variant,
-                           const std::string& file) {
+const study::Setting* with_value(const study::Variant& variant, const std::string& text) {
+  const auto at = std::ranges::find_if(variant.settings, [&](const study::Setting& setting) {
+    return setting.value.scalar() && study::filled(variant, study::word_of(setting.value)) == text;
+  });
+  return text.empty() || at == variant.settings.end() ? nullptr : &*at;
+}
+
+// A file that an earlier run or a preparation makes may be missing yet.
+bool is_made_later(const study::Plan& plan, const Error& error) {
+  return error.code == ErrorCode::absent && !plan.prepare.empty();
+}
+
+// Settings of the environment that stand for options are seen by the run alone.
+bool has_settings_in_environment(const study::Variant& variant) {
+  return std::ranges::any_of(study::environment(variant),
+                             [](const auto& row) { return row.first.starts_with("PRONY_"); });
+}
+
+Result<void> check_options(CLI::App& app, const OptionCheck& sound, const study::Plan& plan,
+                           const study::Variant& variant, const std::string& file) {
+  const std::string help =
+      plan.kind == study::Kind::run ? "prony run --help  shows the options." : "prony llm --help  shows the options.";
   std::vector<std::string> words = study::command_line(plan, variant);
   words.erase(words.begin());
-  words.erase(std::ranges::find(words, "--"), words.end());
+  const auto dashes = std::ranges::find(words, "--");
+  CommandWords command;
+  if (dashes != words.end()) command.assign(dashes + 1, words.end());
+  words.erase(dashes, words.end());
   std::ranges::reverse(words);  // as it wants them
   try {
     app.parse(words);
   } catch (const CLI::ParseError& error) {
     const std::string said = printable(error.what(), 200);
-    return fail(ErrorCode::usage, said, place(file, variant, named_in(variant, said)),
-                plan.kind == study::Kind::run ? "prony run --help  shows the options."
-                                              : "prony llm --help  shows the options.");
+    return fail(ErrorCode::usage, said, place(file, variant, named_in(variant, said)), help);
   }
-  return {};
+  if (variant.word("prompts") == "-")
+    return fail(ErrorCode::usage, "a run of a study has no standard input",
+                place(file, variant, with_value(variant, "-")), "Name a file of prompts.");
+  if (has_settings_in_environment(variant)) return {};
+  const auto good = sound(command);
+  if (good || is_made_later(plan, good.error())) return {};
+  const Error& error = good.error();
+  const study::Setting* setting = named_in(variant, error.where);
+  if (setting == nullptr) setting = named_in(variant, error.what);
+  if (setting == nullptr) setting = with_value(variant, error.where);
+  std::string said = error.what;
+  if (!error.where.empty()) said += ": " + error.where;
+  return fail(ErrorCode::usage, said, place(file, variant, setting),
+              error.fix.empty() && error.code == ErrorCode::usage ? help : error.fix);
 }
 
 Result<void> check_engine(const study::Variant& variant, const study::Vocabulary& words, const std::string& file) {
@@ -67,13 +101,14 @@ Result<void> check_engine(const study::Variant& variant, const study::Vocabulary
 Result<void> check_variants(const study::Plan& plan, const std::string& file) {
   if (plan.kind == study::Kind::layers) return {};
   const study::Vocabulary words = study_words();
-  CLI::App app;
-  const auto kept = plan.kind == study::Kind::run ? add_run(app) : add_llm(app);  // the options write into it
-  for (const study::Variant& variant : plan.variants) {
-    if (plan.kind != study::Kind::run)
-      if (auto good = check_engine(variant, words, file); !good) return good;
-    if (auto good = check_options(app, plan, variant, file); !good) return good;
-  }
+  CLI::App app("", plan.kind == study::Kind::run ? "run" : "llm");  // which options there are goes by its name
+  const OptionCheck sound = plan.kind == study::Kind::run ? add_run_check(app) : add_llm_check(app);
+  for (const auto* variants : {&plan.variants, &plan.not_run})
+    for (const study::Variant& variant : *variants) {
+      if (plan.kind != study::Kind::run)
+        if (auto good = check_engine(variant, words, file); !good) return good;
+      if (auto good = check_options(app, sound, plan, variant, file); !good) return good;
+    }
   return {};
 }
 

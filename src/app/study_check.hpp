@@ -1,5 +1,6 @@
-// Whether the runs of a plan can be asked for at all: their options as `prony llm` and `prony run` take them, their
-// engines by name. So a word that is none is told once, before anything runs, and not as a failed run for each variant.
+// Whether the runs of a plan can be asked for at all: their options as `prony llm` and `prony run` take them, what of
+// them contradicts itself, their engines by name. So it is told once, before anything runs, and not as a failed run for
+// each variant.
 // Thread promise: one thread. Errors: usage, with the variant and the line of what is wrong.
 #pragma once
 

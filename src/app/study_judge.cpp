@@ -151,6 +151,7 @@ void condition_flags(const Summary& summary, std::vector<std::string>& flags) {
     flags.push_back("warm-up: not steady after " + summary.fact("warmup.prompts") + " prompts (" +
                     printable(steady.substr(std::min<std::size_t>(steady.size(), 4)), 60) + ")");
   if (summary.spans_lost > 0) flags.push_back("spans were lost");
+  if (const std::string words = context_warning(summary); !words.empty()) flags.push_back("ctx: " + words);
 }
 
 Json settings_json(const Summary& summary, const study::Variant& variant) {

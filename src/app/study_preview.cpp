@@ -2,12 +2,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "app/http_engine.hpp"
 #include "app/study.hpp"
+#include "app/study_needs.hpp"
 #include "app/study_runner.hpp"
 #include "base/text.hpp"
-#include "complexity/model_cost.hpp"
 #include "reports/figures.hpp"
 #include "reports/text_layout.hpp"
 
@@ -27,14 +28,27 @@ void option_names(CLI::App& app, Names& keys, Names& repeatable) {
   }
 }
 
-std::string order_line(const study::Plan& plan, const std::vector<study::Slot>& slots, std::size_t cycle) {
+constexpr std::size_t longest_in_order = 30;
+
+// Whether their names, cut as the order shows them, are still told apart.
+bool cut_names_differ(const study::Plan& plan) {
+  std::set<std::string> seen;
+  return std::ranges::all_of(plan.variants, [&](const study::Variant& variant) {
+    return seen.insert(printable(variant.name, longest_in_order)).second;
+  });
+}
+
+std::string number_of(std::size_t variant) { return "#" + std::to_string(variant + 1); }
+
+std::string order_line(const study::Plan& plan, const std::vector<study::Slot>& slots, std::size_t cycle, bool names) {
   constexpr std::size_t most = 24;
   std::string line;
   std::size_t count = 0;
   for (const study::Slot& slot : slots) {
     if (slot.cycle != cycle && plan.execution.order != study::Order::sequential) continue;
     if (++count > most) break;
-    line += (line.empty() ? "" : ", ") + printable(plan.variants[slot.variant].name, 30);
+    line += (line.empty() ? "" : ", ") +
+            (names ? printable(plan.variants[slot.variant].name, longest_in_order) : number_of(slot.variant));
   }
   return count > most ? line + ", …" : line;
 }
@@ -88,38 +102,10 @@ std::vector<std::string> time_items(const study::Plan& plan, const StudyManifest
   return items;
 }
 
-// How many requests an engine in this process keeps a cache of together, as `prony-engine-llama` does it.
-double sequences_of(const study::Variant& variant) {
-  constexpr std::uint64_t most_of_a_budget = 16;  // of a number of tokens, however short the prompts
-  const std::string batching = variant.word("batching");
-  const auto number = parse_u64(batching.substr(std::min(batching.find(':'), batching.size() - 1) + 1));
-  if (batching.empty() || !number || *number == 0) return 1;
-  return static_cast<double>(batching.starts_with("dynamic") ? std::min(*number, most_of_a_budget) : *number);
-}
-
-// Weights and cache of a model file that is here, by its head alone.
-std::string memory_of(const study::Variant& variant) {
-  const std::string path = study::filled(variant, variant.word("model"));
-  if (path.empty()) return "no model file named";
-  const auto header = complexity::read_gguf(path);
-  if (!header)
-    return header.error().code == ErrorCode::absent ? "its model is not there yet" : "its model's head cannot be read";
-  const auto shape = complexity::shape_of(*header);
-  if (!shape) return "its model's shape is not known";
-  const auto asked = parse_u64(variant.word("ctx"));
-  const double context = static_cast<double>(asked.value_or(shape->context_length));
-  const double sequences = sequences_of(variant);
-  const complexity::MemoryEstimate memory = complexity::memory_estimate(*shape, context, sequences);
-  std::string words;
-  if (memory.weights_bytes) words = figures::bytes(*memory.weights_bytes) + " of weights + ";
-  if (sequences > 1) words += figures::count(sequences) + " × ";
-  words += figures::bytes(memory.kv_bytes / sequences) + " of cache at " + figures::count(context) + " tokens";
-  if (const auto all = memory.bytes()) words += " = " + figures::bytes(*all);
-  return words;
-}
-
-std::string variant_lines(const study::Plan& plan, const study::Variant& variant, bool settings) {
-  std::string out = "   " + printable(variant.name, 60) + "\n";
+// `number`: "#3 ", where the order names it so; else "".
+std::string variant_lines(const study::Plan& plan, const study::Variant& variant, const std::string& number,
+                          bool settings) {
+  std::string out = "   " + number + printable(variant.name, 60) + "\n";
   std::string varied;
   for (const study::Setting& setting : variant.settings) {
     const std::string value = setting.value.scalar() ? study::word_of(setting.value) : study::canonical(setting.value);
@@ -131,7 +117,7 @@ std::string variant_lines(const study::Plan& plan, const study::Variant& variant
       varied += (varied.empty() ? "" : " · ") + printable(setting.key, 30) + " " + shown;
   }
   if (!settings && !varied.empty()) out += "      " + varied + "\n";
-  if (plan.kind != study::Kind::run) out += "      memory: " + memory_of(variant) + "\n";
+  if (plan.kind != study::Kind::run) out += "      memory: " + memory_needed(variant) + "\n";
   return out;
 }
 
@@ -140,8 +126,8 @@ std::string variant_lines(const study::Plan& plan, const study::Variant& variant
 study::Vocabulary study_words() {
   study::Vocabulary words;
   {
-    CLI::App llm, run;
-    const auto keep_llm = add_llm(llm);  // the options write into what these hold
+    CLI::App llm("", "llm"), run("", "run");  // which options there are goes by their names
+    const auto keep_llm = add_llm(llm);       // the options write into what these hold
     const auto keep_run = add_run(run);
     option_names(llm, words.llm_keys, words.repeatable);
     option_names(run, words.run_keys, words.repeatable);
@@ -164,15 +150,16 @@ std::string study_preview(const study::Plan& plan, const StudyManifest* before, 
                      width, 1) +
       "\n";
   constexpr std::size_t most_shown = 60;
+  const bool names = cut_names_differ(plan);
   for (std::size_t i = 0; i < plan.variants.size() && (settings || i < most_shown); ++i)
-    out += variant_lines(plan, plan.variants[i], settings);
+    out += variant_lines(plan, plan.variants[i], names ? "" : number_of(i) + " ", settings);
   if (!settings && plan.variants.size() > most_shown)
     out += "   … and " + std::to_string(plan.variants.size() - most_shown) + " more (--settings shows all)\n";
   out += "\n";
   const std::size_t cycles = e.order == study::Order::sequential ? 1 : std::min<std::size_t>(e.cycles, 8);
   for (std::size_t cycle = 0; cycle < cycles; ++cycle)
     out += layout::labelled(e.order == study::Order::sequential ? "order" : "cycle " + std::to_string(cycle + 1),
-                            {order_line(plan, slots, cycle)}, width, layout::Tone::plain, false);
+                            {order_line(plan, slots, cycle, names)}, width, layout::Tone::plain, false);
   const std::size_t rows = study::williams_rows(std::min<std::size_t>(plan.variants.size(), 64)).size();
   if (e.order == study::Order::counterbalanced && plan.variants.size() > 1 &&
       (plan.variants.size() > 64 || e.cycles % rows != 0))
@@ -193,7 +180,10 @@ std::string study_preview(const study::Plan& plan, const StudyManifest* before, 
     for (const std::string& name : group.dropped) dropped += (dropped.empty() ? "" : ", ") + printable(name, 40);
     out += layout::labelled(
         "equal",
-        {dropped + (e.deduplicate ? " mean the same as " : " run again, the same as ") + printable(group.kept, 40)},
+        {dropped +
+         (e.deduplicate ? (group.dropped.size() == 1 ? " means the same as " : " mean the same as ")
+                        : (group.dropped.size() == 1 ? " runs again, the same as " : " run again, the same as ")) +
+         printable(group.kept, 40) + (group.why.empty() ? "" : " (" + group.why + ")")},
         width, layout::Tone::plain, false);
   }
   constexpr std::size_t many = 2000;

@@ -50,6 +50,12 @@ std::string last_words(const std::string& log) {
   return printable(said, 160);
 }
 
+// Both, unless one says what the other does.
+std::string told_once(const std::string& reason, const std::string& said) {
+  if (said.empty() || reason.find(said) != std::string::npos) return reason;
+  return said.find(reason) != std::string::npos ? said : reason + ": " + said;
+}
+
 }  // namespace
 
 std::vector<StudyRun> planned_runs(const study::Plan& plan, const std::vector<StudyRun>& before) {
@@ -253,8 +259,9 @@ Result<void> StudyRunner::measure(const study::Variant& variant, const StudyRun&
   std::string reason = end->reason.empty() ? verdict.reason : end->reason;
   if (reason.empty() && end->exit_code.value_or(0) != 0)
     reason = "prony ended with code " + std::to_string(*end->exit_code);
-  if (!verdict.good && end->reason.empty())
-    if (const std::string said = last_words(child.log); !said.empty()) reason += ": " + said;
+  if (!verdict.good && end->reason.empty()) reason = told_once(reason, last_words(child.log));
+  if (!reason.empty())  // a Run that was cut off by it cannot say so itself
+    if (const auto space = room(); !space) reason += "; the disk is full: " + space.error().what;
   if (!reason.empty() && end->out_of_memory > 0)
     reason += "; meanwhile the kernel ended " + std::to_string(end->out_of_memory) +
               (end->out_of_memory == 1 ? " process" : " processes") + " of this machine for want of memory";

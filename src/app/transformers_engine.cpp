@@ -86,12 +86,17 @@ std::string asked_of_transformers(const TransformersOptions& o) {
   return {};
 }
 
-Result<std::vector<std::string>> transformers_command(const TransformersOptions& options) {
+Result<void> check_transformers(const TransformersOptions& options) {
   for (const Choice& choice : {Choice{"dtype", options.dtype, {"auto", "float32", "float16", "bfloat16"}},
                                Choice{"quantisation", options.quantisation, {"none", "8bit", "4bit", "nf4"}},
                                Choice{"device", options.device, {"auto", "cpu", "cuda"}},
                                Choice{"attention", options.attention, {"auto", "eager", "sdpa", "flash_attention_2"}}})
-    if (auto fine = check_choice(choice); !fine) return Unexpected<Error>(fine.error());
+    if (auto fine = check_choice(choice); !fine) return fine;
+  return {};
+}
+
+Result<std::vector<std::string>> transformers_command(const TransformersOptions& options) {
+  if (auto fine = check_transformers(options); !fine) return Unexpected<Error>(fine.error());
   const auto worker = find_beside_or_in_path(packed_worker);
   if (!worker)
     return fail(ErrorCode::absent, "the worker of this engine is not installed", std::string(packed_worker),

@@ -25,6 +25,8 @@ void add_transformers_options(CLI::App& command, TransformersOptions& options, S
 [[nodiscard]] std::vector<std::string> transformers_config_keys();
 // The first of them that was asked for, "--dtype": of no other engine. Empty: none.
 [[nodiscard]] std::string asked_of_transformers(const TransformersOptions& options);
+// Whether each of them is one of the words that there are.
+[[nodiscard]] Result<void> check_transformers(const TransformersOptions& options);
 // The worker's command line. Starts the interpreter once, which says what it lacks; waits for at most 40 s.
 [[nodiscard]] Result<std::vector<std::string>> transformers_command(const TransformersOptions& options);
 

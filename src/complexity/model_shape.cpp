@@ -84,7 +84,8 @@ class Shaper {
   Result<void> count_layers() {
     const auto blocks = key("block_count");
     if (!blocks || *blocks == 0 || *blocks > most_layers)
-      return fail(ErrorCode::malformed, "the file does not say how many layers it has", full("block_count"));
+      return fail(ErrorCode::malformed, "the file says no number of layers from 1 to " + std::to_string(most_layers),
+                  full("block_count"));
     const std::uint64_t further = key("nextn_predict_layers").value_or(0);
     out_.layers.resize(static_cast<std::size_t>(further < *blocks ? *blocks - further : *blocks));
     seen_.resize(out_.layers.size());

@@ -96,6 +96,14 @@ RequestCheck check_request(const RequestRow& row) {
   return check;
 }
 
+std::string context_warning(const Summary& summary) {
+  const auto context = parse_u64(summary.fact("engine.ctx")), trained = parse_u64(summary.fact("model.ctx_trained"));
+  if (!context || !trained || *trained == 0 || *context <= *trained) return {};
+  return "a context of " + figures::count(static_cast<double>(*context)) + " tokens, and the model was trained for " +
+         figures::count(static_cast<double>(*trained)) +
+         ": answers beyond that mean little, and memory is held for all of it";
+}
+
 std::vector<std::string> length_warnings(const Summary& summary) {
   std::vector<std::string> out;
   std::size_t outputs = 0, prompts = 0, checked = 0;

@@ -29,6 +29,9 @@ struct RequestCheck {
 
 // One sentence each, for WARNING lines.
 [[nodiscard]] std::vector<std::string> length_warnings(const Summary& summary);
+// That the context is longer than what the model was trained for, as the engine tells both; "": it is not, or nobody
+// tells.
+[[nodiscard]] std::string context_warning(const Summary& summary);
 // Items of the labelled lines "lengths", "loops", "cancelled", "conversations"; empty where there is nothing to say.
 [[nodiscard]] std::vector<std::string> length_items(const Summary& summary);
 [[nodiscard]] std::vector<std::string> loop_items(const Summary& summary);

@@ -63,6 +63,7 @@ std::string warnings(const Summary& s, const TextOptions& o) {
     warn(figures::count(static_cast<double>(bad - most_named)) + " more prompts failed or never ended");
   for (const std::string& words : length_warnings(s)) warn(words);
   for (const std::string& words : pieces_warnings(s)) warn(words);
+  if (const std::string words = context_warning(s); !words.empty()) warn(words);
   for (const TargetRow& row : s.targets)
     if (!row.relay.empty())
       warn("who listens on that port is " + row.relay + ", which passes requests on to a server: " +

@@ -257,9 +257,9 @@ std::vector<std::string> unresolvable(const Summary& summary) {
         std::to_string(count) + " of " + std::to_string(summary.requests.size()) + " prompts: too short for the sensor";
     if (!needed.empty()) {
       std::ranges::sort(needed);
-      const double middle = needed[needed.size() / 2], most = needed.back();  // those that drew little need longest
-      line += "; a prompt would have to last " + figures::seconds(most);
-      if (most > 2 * middle) line += ", half of them " + figures::seconds(middle);
+      const double middle = needed[needed.size() / 2], longest = needed.back();  // those that drew little need longest
+      line += "; a prompt would have to last " + figures::seconds(longest);
+      if (longest > 2 * middle) line += ", half of them " + figures::seconds(middle);
       line += " (try a larger --max-tokens)";
     }
     out.push_back(line);

@@ -374,17 +374,36 @@ Result<void> Planner::add(const std::vector<Draft>& drafts) {
   return {};
 }
 
+// What is asked for without what changes nothing beside the rest: at temperature 0 an answer is made of the likeliest
+// tokens, among however many they are looked for. A worker of the user's own may see that otherwise.
+std::string meaning_of(const Variant& variant, Kind kind) {
+  const Value* worker = variant.find("worker");
+  const bool own = worker != nullptr && !worker->is(Value::Kind::null);
+  const std::string temperature = variant.word("temperature");
+  const bool greedy = temperature.empty() || parse_finite(temperature) == 0.0;
+  if (kind == Kind::run || kind == Kind::layers || own || !greedy) return variant.canonical;
+  std::string text;
+  for (const Setting& setting : variant.settings)
+    if (setting.key != "top-k" && setting.key != "top-p") text += setting.key + " = " + canonical(setting.value) + "\n";
+  return text;
+}
+
 void Planner::collapse() {
   std::map<std::string, std::size_t> first;
   std::map<std::size_t, EqualVariants> equal;
   std::vector<Variant> kept;
   for (Variant& variant : plan_.variants) {
-    const auto [at, fresh] = first.emplace(variant.canonical, kept.size());
+    const auto [at, fresh] = first.emplace(meaning_of(variant, plan_.kind), kept.size());
     if (!fresh) {
       EqualVariants& group = equal[at->second];
       group.kept = kept[at->second].name;
       group.dropped.push_back(variant.name);
-      if (choices_.deduplicate && plan_.execution.deduplicate) continue;
+      if (variant.canonical != kept[at->second].canonical)
+        group.why = "at temperature 0 top-k and top-p change nothing";
+      if (choices_.deduplicate && plan_.execution.deduplicate) {
+        if (!group.why.empty()) plan_.not_run.push_back(std::move(variant));
+        continue;
+      }
     }
     kept.push_back(std::move(variant));
   }

@@ -91,6 +91,7 @@ struct Vocabulary {
 struct EqualVariants {
   std::string kept;
   std::vector<std::string> dropped;
+  std::string why = {};  // of settings that differ and change nothing; empty: they are equal
 };
 
 struct Plan {
@@ -99,6 +100,7 @@ struct Plan {
   std::vector<std::string> varied;  // keys that differ between variants, in the order of the file
   std::vector<Variant> variants;
   std::vector<EqualVariants> equal;
+  std::vector<Variant> not_run;  // whose settings differ from those of one that is run, and change nothing
   std::vector<MachineSetting> machine;
   std::vector<Preparation> prepare;
   Execution execution;

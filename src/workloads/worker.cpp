@@ -182,9 +182,7 @@ Result<void> WorkerWorkload::greet(WorkloadOutcome& outcome) {
                   "A server makes its own batches: give it several requests at once.");
   requests_.worker_reads_messages(capabilities_.is_array() && can("messages"));
   if (options_.load && options_.load->most_streams > 1 && !names("streams"))
-    return fail(ErrorCode::unavailable, "this engine answers one request after another",
-                "several requests under way (--streams, --rate, …)",
-                "Leave out what has several under way (--streams 1), or ask a server:  prony help engines");
+    return Unexpected<Error>(streams_refused());
   for (const auto& [member, fact] :
        {std::pair{"engine", "engine.name"}, {"engine_version", "engine.version"}, {"worker", "engine.worker"}})
     if (words.contains(member)) outcome.facts.emplace_back(fact, plain(words[member]));
@@ -584,6 +582,12 @@ Result<WorkloadOutcome> WorkerWorkload::run(Child& child, const std::function<vo
 }
 
 }  // namespace
+
+Error streams_refused() {
+  return {ErrorCode::unavailable, "this engine answers one request after another",
+          "several requests under way (--streams, --rate, …)",
+          "Leave out what has several under way (--streams 1), or ask a server:  prony help engines"};
+}
 
 std::unique_ptr<Workload> make_worker_workload(WorkerOptions options) {
   return std::make_unique<WorkerWorkload>(std::move(options));

@@ -54,5 +54,7 @@ struct WorkerOptions : AskSettings {   // and how every prompt is asked
 // prompts.left_out, warmup.prompts, warmup.steady ("no: …"), warmup.cv; of a load also load.sent, load.ok, load.failed,
 // load.cancelled and load.not_begun.
 [[nodiscard]] std::unique_ptr<Workload> make_worker_workload(WorkerOptions options);
+// What is said of a load of several requests under way to an engine that cannot have them.
+[[nodiscard]] Error streams_refused();
 
 }  // namespace prony

@@ -1,6 +1,7 @@
 """What a study file says, held against what `prony llm` takes, and files of another tool as studies."""
 
 import json
+import math
 import os
 import re
 import time
@@ -33,6 +34,119 @@ class StudyFiles(StudyCase):
             done = self.study(self.file(text), "--out", "out", code=125)
             self.assertRegex(done.err, said)
             self.assertFalse(os.path.exists(self.path("out")))
+
+    def test_options_that_do_not_go_together_are_refused_with_their_line_by_a_dry_run(self):
+        """Each was a failed run for every variant before."""
+        llm = '[base]\nmodel = "m"\n'
+        for text, said in (
+                (llm + '[sweep]\ndtype = ["auto", "float16"]\n', r"only the engine transformers knows this: --dtype: .*s\.toml:4"),
+                (llm + 'batching = "static:4"\nstreams = 2\n', r"one message.*--batching: .*s\.toml:3"),
+                (llm + 'batching = "statc:4"\n', r"'statc:4' is no way to put prompts together: --batching: .*s\.toml:3"),
+                (llm + 'arrivals = "poisson:2"\n', r"no rate.*--arrivals: .*s\.toml:3"),
+                (llm + 'rate = 2\n', r"one request after another.*s\.toml:3"),
+                (llm + 'synthetic = "4 in:20 oot:16"\n', r"'oot:16' makes no sense here.*s\.toml:3"),
+                (llm + 'prompts = "nope.jsonl"\n', r"No such file.*nope\.jsonl: .*s\.toml:3\n$"),
+                (llm + 'prompts = "-"\n', r"no standard input: .*s\.toml:3"),
+                (llm + 'baseline = "3x"\n', r"'3x' is not a duration: --baseline: .*s\.toml:3"),
+                (llm + '[sweep]\nsimulate = ["laptop", "laptob"]\n', r"no simulated machine called 'laptob'.*s\.toml:4"),
+                (llm + 'warmup-until = "cv=x"\n', r"warmup-until.*s\.toml:3"),
+                ('[base]\nengine = "ollama"\nmodel = "m"\nbatching = "static:2"\n', r"cannot be told how.*s\.toml:4"),
+                ('[base]\nengine = "transformers"\nmodel = "m"\ndtype = "fp4"\n', r"'fp4' is none of.*s\.toml:4"),
+                ('[study]\nkind = "run"\n[base]\ncommand = ["true"]\nmax-temp = "90X"\n', r"'90X' is not a temp.*s\.toml:5"),
+                ('[study]\nkind = "run"\n[base]\ncommand = ["true"]\nuntil-exit = true\n', r"--pid.*--until-exit: .*s\.toml:5")):
+            with self.subTest(text):
+                done = self.study(self.file(text), "--dry-run", code=125)
+                self.assertRegex(done.err, said)
+                self.assertEqual(done.out, "")
+
+    def test_what_one_variant_asks_for_is_not_held_against_the_next(self):
+        text = ('[study]\nmode = "one-factor"\n[base]\nmodel = "m"\n[[experiments]]\nbatching = "static:4"\nrequest-share = "time"\n'
+                '[[experiments]]\nstreams = 1\nloaded-baseline = "1s"\n[[experiments]]\nengine = "transformers"\ndtype = "float16"\n'
+                '[[experiments]]\nengine = "ollama"\nrate = 2\narrivals = "constant"\n')
+        self.assertIn("4 variants", self.study(self.file(text), "--dry-run").out)
+
+    def test_files_that_a_preparation_makes_may_be_missing_in_a_dry_run(self):
+        text = ('[base]\nmodel = "m"\nprompts = "made.jsonl"\n[[prepare]]\ncommand = ["./make"]\nmakes = "made.jsonl"\n')
+        self.assertIn("1 variant", self.study(self.file(text), "--dry-run").out)
+
+    def test_settings_that_change_nothing_beside_the_others_run_once(self):
+        text = '[base]\nmodel = "m"\n[sweep]\ntop-k = [1, 20]\ntemperature = [0, 0.7]\n'
+        done = self.study(self.file(text), "--dry-run")
+        self.assertIn("3 variants", done.out)
+        self.assertRegex(" ".join(done.out.split()),
+                         r"equal top-k=20 temperature=0 means the same as top-k=1 temperature=0 \(at temperature 0 top-k and top-p")
+        self.assertIn("4 variants", self.study(self.file(text), "--dry-run", "--no-dedup").out)
+        own = text.replace('"m"\n', '"m"\nworker = ["./w"]\n')  # what it makes of them is not known
+        self.assertIn("4 variants", self.study(self.file(own), "--dry-run").out)
+
+    def test_names_that_are_cut_to_the_same_are_numbers_in_the_order(self):
+        text = ('[study]\nkind = "run"\n[base]\ncommand = ["true", "{a}", "{b}"]\n'
+                '[sweep]\nvars.a = ["%s1", "%s2"]\nvars.b = [1, 2]\n' % ("long" * 8, "long" * 8))
+        done = self.study(self.file(text), "--dry-run")
+        self.assertIn("#1, #2, #3, #4", done.out)
+        self.assertRegex(done.out, r"\n   #3 .*long2")
+
+    def test_memory_is_told_of_a_folder_and_of_a_server_as_far_as_it_is_known(self):
+        def memory(text):
+            return [line.split("memory: ")[1] for line in self.study(self.file(text), "--dry-run").out.splitlines()
+                    if "memory:" in line]
+
+        config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 2, "hidden_size": 64,
+                  "intermediate_size": 128, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 1000,
+                  "max_position_embeddings": 8192, "tie_word_embeddings": True}
+        hf = self.path("hf")
+        os.mkdir(hf)
+        with open(os.path.join(hf, "config.json"), "w", encoding="utf-8") as file:
+            json.dump(config, file)
+        text = '[base]\nengine = "transformers"\nmodel = "hf"\n[sweep]\ndtype = ["auto", "float32"]\n'
+        self.assertEqual(memory(text), ["its folder has a config.json and no weights whose size could be read"] * 2)
+        elements = self.write_safetensors(os.path.join(hf, "model.safetensors"), config)
+        cache = 2 * 2 * 2 * 16 * 4096  # key and value, layers, key heads, their length, the worker's own context
+        auto, wide = memory(text)
+        for words, each in ((auto, 2), (wide, 4)):
+            self.assertEqual(words, f"{self.bytes_words(each * elements)} of weights + {self.bytes_words(each * cache)} of cache "
+                                    f"at 4 096 tokens = {self.bytes_words(each * (elements + cache))}")
+        self.assertEqual(memory('[base]\nengine = "openai"\nurl = "http://127.0.0.1:1"\n'), ["the server's own affair"])
+        self.assertEqual(self.prony("synth", "llama", "--params", "160k", "-o", self.path("m.gguf")).returncode, 0)
+        [beyond] = memory('[base]\nmodel = "m.gguf"\nctx = 100000\n')
+        self.assertRegex(beyond, r"100 000 tokens = .*; the model was trained for [\d ]+ tokens of context$")
+
+    @staticmethod
+    def bytes_words(count):
+        for unit, size in (("MiB", 1 << 20), ("KiB", 1 << 10)):
+            if count >= size:
+                figure = count / size
+                return f"{figure:.{max(0, 2 - len(str(int(figure))) + 1)}f} {unit}"
+        return f"{count} B"
+
+    @staticmethod
+    def write_safetensors(path, config):
+        """bfloat16 tensors of a small llama, all zeros; → how many elements."""
+        wide, hidden, vocabulary = config["hidden_size"], config["intermediate_size"], config["vocab_size"]
+        kv = wide * config["num_key_value_heads"] // config["num_attention_heads"]
+        shapes = {"model.embed_tokens.weight": [vocabulary, wide], "model.norm.weight": [wide]}
+        for layer in range(config["num_hidden_layers"]):
+            for name, shape in (("input_layernorm", [wide]), ("post_attention_layernorm", [wide]), ("self_attn.q_proj", [wide, wide]),
+                                ("self_attn.k_proj", [kv, wide]), ("self_attn.v_proj", [kv, wide]), ("self_attn.o_proj", [wide, wide]),
+                                ("mlp.gate_proj", [hidden, wide]), ("mlp.up_proj", [hidden, wide]), ("mlp.down_proj", [wide, hidden])):
+                shapes[f"model.layers.{layer}.{name}.weight"] = shape
+        head, at = {}, 0
+        for name, shape in shapes.items():
+            size = 2 * math.prod(shape)
+            head[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [at, at + size]}
+            at += size
+        text = json.dumps(head).encode()
+        with open(path, "wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text + bytes(at))
+        return at // 2
+
+    def test_a_unit_names_its_folder_as_systemd_reads_it(self):
+        folder = self.path('50%h "$x" \\y')
+        done = self.study("--print-unit", "--resume", folder)
+        escaped = folder.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+        self.assertIn(f'study --resume "{escaped}"\n', done.out)
+        self.assertIn(f"Description=Prony study in {folder.replace('%', '%%')}\n", done.out)
+        self.assertIn("control character", self.study("--print-unit", "--resume", self.path("a\nb"), code=125).err)
 
     def test_the_file_that_the_help_shows_is_one_that_prony_takes(self):
         shown = self.prony("help", "study").out

@@ -58,6 +58,20 @@ TEST(PromptChecks, AMadePromptIsAsAskedWithinFivePerCentOrFourTokens) {
   EXPECT_EQ(kept(10, 15), false);
 }
 
+TEST(PromptChecks, AContextBeyondWhatTheModelWasTrainedForIsAWarning) {
+  const auto said = [](const char* context, const char* trained) {
+    Summary made = summary({});
+    if (*context != '\0') made.manifest.set("engine.ctx", context, "worker");
+    if (*trained != '\0') made.manifest.set("model.ctx_trained", trained, "worker");
+    return context_warning(made);
+  };
+  EXPECT_THAT(said("4096", "2048"), ::testing::AllOf(HasSubstr("4 096 tokens"), HasSubstr("2 048:")));
+  EXPECT_EQ(said("2048", "2048"), "");
+  EXPECT_EQ(said("4096", ""), "");
+  EXPECT_EQ(said("4096", "0"), "");
+  EXPECT_EQ(said("", "2048"), "");
+}
+
 TEST(PromptChecks, WhatWasNotKeptIsAWarningWithAnExample) {
   const auto words = length_warnings(
       summary({counted_request("good", 10, 5, {{"asked_output_tokens", 5}}),

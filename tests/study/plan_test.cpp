@@ -72,11 +72,11 @@ TEST(StudyPlan, TablesChangeTogetherTheEmptyOneIsTheBaseAndListsInsideAreAGrid) 
 }
 
 TEST(StudyPlan, KeysOfAnEngineConcernItsRunsAloneAndImplyTheEngines) {
-  const Plan both = good("[sweep]\nctx = [64, 128]\nllama.threads = [1, 2]\nollama.top-k = [10, 20, 30]\n");
+  const Plan both = good("[sweep]\nctx = [64, 128]\nllama.threads = [1, 2]\nollama.max-tokens = [10, 20, 30]\n");
   EXPECT_EQ(both.variants.size(), 2U * 2 + 2U * 3);
   for (const Variant& variant : both.variants) {
     EXPECT_EQ(variant.find("threads") != nullptr, variant.word("engine") == "llama");
-    EXPECT_EQ(variant.find("top-k") != nullptr, variant.word("engine") == "ollama");
+    EXPECT_EQ(variant.find("max-tokens") != nullptr, variant.word("engine") == "ollama");
   }
   const Plan base = good(
       "[base]\nllama.threads = 3\nollama.threads = 4\nthreads = 1\n[sweep]\nengine = ['llama', 'ollama', 'openai']\n");
@@ -118,13 +118,28 @@ TEST(StudyPlan, TheControlledSuiteOfTwoHundredAndSixteenAndAGridOfOneThousandAnd
 TEST(StudyPlan, SingleRunsAndScenariosComeAfterTheSweepAndMayBeChosenByName) {
   const std::string text =
       "[base]\nthreads = 1\n[sweep]\nctx = [64, 128]\n[[experiments]]\nname = 'wide'\nthreads = "
-      "8\n[[experiments]]\ntop-k = [5, 6]\n"
+      "8\n[[experiments]]\nmax-tokens = [5, 6]\n"
       "[scenarios.chat]\ntemperature = 0.8\n[scenarios.batch]\nload = 'concurrent:8'\n";
-  EXPECT_THAT(names(good(text)), ElementsAre("ctx=64", "ctx=128", "wide", "top-k=5", "top-k=6", "chat", "batch"));
+  EXPECT_THAT(names(good(text)), ElementsAre("ctx=64", "ctx=128", "wide", "max-tokens=5", "max-tokens=6", "chat", "batch"));
   EXPECT_THAT(names(good(text, {true, {"batch"}})), ElementsAre("batch"));
   const auto wrong = plan_of(text, {true, {"chats"}});
   ASSERT_FALSE(wrong);
   EXPECT_THAT(wrong.error().fix, HasSubstr("'chat'"));
+}
+
+TEST(StudyPlan, WhatChangesNothingAtTemperatureZeroIsNoOtherRun) {
+  const std::string axes = "[sweep]\ntop-k = [1, 20]\ntop-p = [0.5, 1]\n";
+  const Plan unsaid = good("[base]\nthreads = 1\n" + axes);  // prony llm's own temperature is 0
+  EXPECT_THAT(names(unsaid), ElementsAre("top-k=1 top-p=0.5"));
+  EXPECT_EQ(unsaid.not_run.size(), 3U);
+  EXPECT_EQ(good("[base]\ntemperature = 0.0\n" + axes).variants.size(), 1U);
+  EXPECT_EQ(good("[base]\ntemperature = 0.7\n" + axes).variants.size(), 4U);
+  EXPECT_EQ(good("[base]\ntemperature = 0\n" + axes, {false, {}}).variants.size(), 4U);
+  // Those that are equal to the letter are no others that change nothing.
+  const Plan plain = good("[sweep]\nthreads = [1, 1]\n");
+  ASSERT_EQ(plain.equal.size(), 1U);
+  EXPECT_EQ(plain.equal[0].why, "");
+  EXPECT_TRUE(plain.not_run.empty());
 }
 
 TEST(StudyPlan, RunsThatMeanTheSameCollapseAndAreListedUnlessAllAreWanted) {
