@@ -54,7 +54,6 @@ struct Subcommand {
 [[nodiscard]] std::function<int(const CommandWords&)> add_predict(CLI::App& command);
 [[nodiscard]] std::function<int(const CommandWords&)> add_help(CLI::App& command);
 
-
 // Whether what a parsed command line asks for can be begun, as far as that can be told without starting or looking for
 // anything: what contradicts itself, what is none of the words that there are. It may be asked for one line after
 // another, each parsed by `command`. Errors: as the subcommand tells them; absent where a file is not there (yet).

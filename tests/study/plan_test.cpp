@@ -120,7 +120,8 @@ TEST(StudyPlan, SingleRunsAndScenariosComeAfterTheSweepAndMayBeChosenByName) {
       "[base]\nthreads = 1\n[sweep]\nctx = [64, 128]\n[[experiments]]\nname = 'wide'\nthreads = "
       "8\n[[experiments]]\nmax-tokens = [5, 6]\n"
       "[scenarios.chat]\ntemperature = 0.8\n[scenarios.batch]\nload = 'concurrent:8'\n";
-  EXPECT_THAT(names(good(text)), ElementsAre("ctx=64", "ctx=128", "wide", "max-tokens=5", "max-tokens=6", "chat", "batch"));
+  EXPECT_THAT(names(good(text)),
+              ElementsAre("ctx=64", "ctx=128", "wide", "max-tokens=5", "max-tokens=6", "chat", "batch"));
   EXPECT_THAT(names(good(text, {true, {"batch"}})), ElementsAre("batch"));
   const auto wrong = plan_of(text, {true, {"chats"}});
   ASSERT_FALSE(wrong);
