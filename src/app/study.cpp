@@ -9,6 +9,7 @@
 #include "app/common.hpp"
 #include "app/study_check.hpp"
 #include "app/study_new.hpp"
+#include "app/study_page.hpp"
 #include "app/study_ranks.hpp"
 #include "app/study_results.hpp"
 #include "app/study_runner.hpp"
@@ -22,7 +23,7 @@ namespace prony::app {
 namespace {
 
 struct StudyOptions {
-  std::string file, out, resume, restore, show, order, take_over;
+  std::string file, out, resume, restore, show, html, order, take_over;
   std::vector<std::string> scenarios, ranks;
   std::size_t cycles = 0;
   bool dry_run = false, settings = false, no_dedup = false, quiet = false, print_unit = false;
@@ -110,8 +111,9 @@ int finish_study(StudyRunner& runner, const StudyFolder& folder, bool quiet) {
   std::string text = "\n" + study_table(runner.manifest(), terminal.width, terminal.colour);
   std::string files = "manifest.json, runs/";
   std::error_code ignored;
-  for (const char* name : {"results_long.csv", "results_wide.csv", "results_variants.csv", "results_variants.jsonl",
-                           "results_runs.jsonl", "results.svg"})  // not there where it could not go on
+  for (const char* name :
+       {"results.html", "results_long.csv", "results_wide.csv", "results_variants.csv", "results_variants.jsonl",
+        "results_runs.jsonl", "results.svg"})  // not there where it could not go on
     if (std::filesystem::exists(folder.file(name), ignored)) files += std::string(", ") + name;
   text += layout::labelled("saved", {shown_path(folder.path()) + "  (" + files + ")"}, terminal.width,
                            layout::Tone::plain, false);
@@ -233,6 +235,11 @@ int show_study(const StudyOptions& options) {
   if (!text) return failed(text.error());
   const auto manifest = manifest_from(*text, path);
   if (!manifest) return failed(manifest.error());
+  if (!options.html.empty()) {  // also of a study that an older Prony made, or that is not at its end
+    const auto page = study_page(*manifest, power_traces(options.show, *manifest));
+    if (auto written = write_file(options.html, page); !written) return failed(written.error());
+    return exit_code::ok;
+  }
   const Terminal terminal = terminal_of(STDOUT_FILENO);
   return print_result(study_table(*manifest, terminal.width, terminal.colour));
 }
@@ -286,6 +293,8 @@ int study_command(const StudyOptions& options) {
   if (!options.take_over.empty()) return take_over(options.take_over);
   if (options.print_unit) return print_unit(options);
   if (!options.ranks.empty()) return add_up_ranks(options.ranks);
+  if (!options.html.empty() && options.show.empty())
+    return failed({ErrorCode::usage, "a page of which study?", "--html", "prony study --show FOLDER --html FILE"});
   if (!options.show.empty()) return show_study(options);
   if (!options.restore.empty()) return restore(options);
   if (!options.resume.empty()) return resume(options);
@@ -359,6 +368,7 @@ std::function<int(const CommandWords&)> add_study(CLI::App& command) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_flag("--no-dedup", o.no_dedup, "Run also what means the same as another");
   command.add_option("--show", o.show, "The table of a study, also while it goes on")->type_name("DIR");
+  command.add_option("--html", o.html, "… as a page of HTML with its charts")->type_name("FILE");
   command.add_option("--restore", o.restore, "Put the machine's settings back, after a crash")->type_name("DIR");
   command.add_option("--ranks", o.ranks, "Add up the Runs of all ranks of one job, each meter once")
       ->type_name("RUN…")

@@ -30,7 +30,7 @@ struct StudyFront {
 [[nodiscard]] StudyFront study_front(const StudyManifest& manifest);
 // "F16, Q4_0 · no other takes fewer J/token and makes more tokens/s …"; "": fewer than two points.
 [[nodiscard]] std::string front_words(const StudyFront& front);
-// A whole document of its own: nothing is fetched. "": fewer than two points.
-[[nodiscard]] std::string front_svg(const StudyFront& front, const std::string& study);
+// A picture (reports/svg.hpp), by default a document of its own. "": fewer than two points.
+[[nodiscard]] std::string front_svg(const StudyFront& front, const std::string& study, bool alone = true);
 
 }  // namespace prony::app

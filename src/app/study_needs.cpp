@@ -41,15 +41,15 @@ Together together(const study::Variant& variant, const complexity::ModelShape& s
 }
 
 // Bytes of the weights and of a number in the cache, as the worker holds them.
-struct Held {
+struct HeldModel {
   std::optional<double> weights_bytes;
   double cache_number_bytes = complexity::f16_bytes;
   std::string remark;
 };
 
 // PyTorch casts to the format that was asked for; what bitsandbytes packs is its own affair.
-Held held_by_transformers(const study::Variant& variant, const complexity::ModelShape& shape) {
-  Held held;
+HeldModel held_by_transformers(const study::Variant& variant, const complexity::ModelShape& shape) {
+  HeldModel held;
   if (shape.weights_bytes) held.weights_bytes = static_cast<double>(*shape.weights_bytes);
   const std::string dtype = variant.word("dtype"), packed = variant.word("quantisation");
   double bytes = dtype == "float32" ? 4 : dtype == "float16" || dtype == "bfloat16" ? 2 : 0;
@@ -66,7 +66,7 @@ Held held_by_transformers(const study::Variant& variant, const complexity::Model
   return held;
 }
 
-std::string words_of(const study::Variant& variant, const complexity::ModelShape& shape, const Held& held) {
+std::string words_of(const study::Variant& variant, const complexity::ModelShape& shape, const HeldModel& held) {
   std::string words;
   if (held.weights_bytes) {
     words = figures::bytes(*held.weights_bytes) + " of weights";
@@ -96,7 +96,7 @@ std::string needed_by_server(const study::Variant& variant, const std::string& e
     return figures::bytes(static_cast<double>(*shape.weights_bytes)) +
            " of weights, and the cache of what the server keeps";
   }
-  Held held;
+  HeldModel held;
   if (shape.weights_bytes) held.weights_bytes = static_cast<double>(*shape.weights_bytes);
   return words_of(variant, shape, held);
 }
@@ -119,7 +119,7 @@ std::string memory_needed(const study::Variant& variant) {
                                                    : "its model cannot be read: " + printable(named.error().what, 100);
   const complexity::ModelShape& shape = named->model.shape;
   if (engine == "transformers") return words_of(variant, shape, held_by_transformers(variant, shape));
-  Held held;
+  HeldModel held;
   if (shape.weights_bytes) held.weights_bytes = static_cast<double>(*shape.weights_bytes);
   return words_of(variant, shape, held);
 }

@@ -38,7 +38,7 @@ bool cut_names_differ(const study::Plan& plan) {
   });
 }
 
-std::string number_of(std::size_t variant) { return "#" + std::to_string(variant + 1); }
+std::string hash_number(std::size_t variant) { return "#" + std::to_string(variant + 1); }
 
 std::string order_line(const study::Plan& plan, const std::vector<study::Slot>& slots, std::size_t cycle, bool names) {
   constexpr std::size_t most = 24;
@@ -48,7 +48,7 @@ std::string order_line(const study::Plan& plan, const std::vector<study::Slot>& 
     if (slot.cycle != cycle && plan.execution.order != study::Order::sequential) continue;
     if (++count > most) break;
     line += (line.empty() ? "" : ", ") +
-            (names ? printable(plan.variants[slot.variant].name, longest_in_order) : number_of(slot.variant));
+            (names ? printable(plan.variants[slot.variant].name, longest_in_order) : hash_number(slot.variant));
   }
   return count > most ? line + ", …" : line;
 }
@@ -152,7 +152,7 @@ std::string study_preview(const study::Plan& plan, const StudyManifest* before, 
   constexpr std::size_t most_shown = 60;
   const bool names = cut_names_differ(plan);
   for (std::size_t i = 0; i < plan.variants.size() && (settings || i < most_shown); ++i)
-    out += variant_lines(plan, plan.variants[i], names ? "" : number_of(i) + " ", settings);
+    out += variant_lines(plan, plan.variants[i], names ? "" : hash_number(i) + " ", settings);
   if (!settings && plan.variants.size() > most_shown)
     out += "   … and " + std::to_string(plan.variants.size() - most_shown) + " more (--settings shows all)\n";
   out += "\n";

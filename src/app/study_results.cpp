@@ -5,6 +5,7 @@
 
 #include "app/study_front.hpp"
 #include "app/study_judge.hpp"
+#include "app/study_page.hpp"
 #include "app/study_variants.hpp"
 #include "base/text.hpp"
 #include "model/metrics.hpp"
@@ -353,6 +354,10 @@ Result<void> write_study_results(const StudyFolder& folder, const StudyManifest&
                                    std::pair{"results_variants.jsonl", variants_jsonl(manifest)},
                                    std::pair{"results_runs.jsonl", runs_jsonl(manifest)}})
     if (auto written = replace_durably(folder.file(name), text); !written) return written;
+  if (auto written =
+          replace_durably(folder.file("results.html"), study_page(manifest, power_traces(folder.path(), manifest)));
+      !written)
+    return written;
   const std::string picture = front_svg(study_front(manifest), manifest.name);
   return picture.empty() ? Result<void>{} : replace_durably(folder.file("results.svg"), picture);
 }

@@ -12,7 +12,7 @@ namespace prony::app {
 [[nodiscard]] std::string study_table(const StudyManifest& manifest, std::size_t width, bool colour);
 [[nodiscard]] std::string study_csv_long(const StudyManifest& manifest);
 [[nodiscard]] std::string study_csv_wide(const StudyManifest& manifest);
-// results_long.csv and results_wide.csv of the folder.
+// All results_… files of the folder: tables for programs, a picture, and a page of HTML.
 [[nodiscard]] Result<void> write_study_results(const StudyFolder& folder, const StudyManifest& manifest);
 // Of one finished run: "3.2 s · 0.0111 J/token ~ · 1 955 token/s".
 [[nodiscard]] std::string study_run_words(const StudyAttempt& attempt);

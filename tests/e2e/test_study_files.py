@@ -5,6 +5,7 @@ import math
 import os
 import re
 import time
+import xml.dom.minidom
 
 import harness
 from test_study import COUNTED, StudyCase
@@ -139,6 +140,32 @@ class StudyFiles(StudyCase):
         with open(path, "wb") as file:
             file.write(len(text).to_bytes(8, "little") + text + bytes(at))
         return at // 2
+
+    def test_a_study_is_a_page_of_html_that_stands_for_itself(self):
+        """Of a command whose runs differ in two settings, simulated so that there is power to show; also from the folder, later."""
+        text = ('[study]\nname = "a <b> & c"\nkind = "run"\n[base]\ncommand = ["sh", "-c", "sleep {n}; test {m} != 9"]\n'
+                'simulate = "laptop"\n[sweep]\nvars.n = [0.3, 1.8]\nvars.m = [1, 2, 9]\n')
+        self.study(self.file(text), "--out", "out", code=1)
+        with open(self.path("out/results.html"), encoding="utf-8") as file:
+            page = file.read()
+        self.assertNotRegex(page, r"<script|https?:|src=|@import|url\(")
+        self.assertIn("<h1>a &lt;b&gt; &amp; c</h1>", page)
+        self.assertIn("no joule on this page is real", page)
+        self.assertIn("its command ended with code 1", page)  # what was left out, and why
+        for picture in re.findall(r"<svg.*?</svg>", page, re.S):
+            xml.dom.minidom.parseString(picture)
+        titles = re.findall(r"<svg[^>]*>\n<title>(.*?)</title>", page)
+        for title in ("J of a run of each variant", "J of a run over vars.n", "J of a run over vars.n, relative",
+                      "J of a run by vars.m and vars.n", "J of a run against W in the mean of a run",
+                      "settings and figures of each variant", "power over time"):
+            self.assertIn(title, titles)
+        again = self.study("--show", "out", "--html", "again.html")
+        self.assertEqual(again.out, "")
+        with open(self.path("again.html"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), page)
+        self.assertEqual(self.study("--show", "out", "--html", "-").out, page)
+        self.assertIn("--show", self.study("--html", "x.html", code=125).err)
+        self.assertIn("x/y.html", self.study("--show", "out", "--html", "x/y.html", code=125).err)
 
     def test_a_unit_names_its_folder_as_systemd_reads_it(self):
         folder = self.path('50%h "$x" \\y')
