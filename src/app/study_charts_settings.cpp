@@ -17,7 +17,8 @@ using charts::axis_words, charts::colour, charts::range_of, charts::wide;
 using svg::box, svg::dot, svg::label, svg::Place, svg::Scale;
 using Values = std::vector<double>;
 
-constexpr std::size_t most_lines = 8, most_cells = 24;
+constexpr std::size_t most_lines = 8, most_levels = 24;
+constexpr std::size_t most_dots = 1000;  // beyond that nobody sees one, and a page grows by megabytes
 
 struct Level {
   double mean = 0;
@@ -88,13 +89,14 @@ void make_relative(Lines& all) {
 }
 
 std::string line_of(const std::map<std::size_t, Level>& levels, std::size_t place, const Scale& y,
-                    const std::vector<double>& x, const std::string& name, double times) {
+                    const std::vector<double>& x, const std::string& name, double times, bool dots) {
   std::string out;
   std::vector<Place> means, above, below;
   for (const auto& [level, one] : levels) {
     means.push_back({x[level], y.at(one.mean)});
     above.push_back({x[level], y.at(one.mean + one.sd.value_or(0))});
     below.push_back({x[level], y.at(one.mean - one.sd.value_or(0))});
+    if (!dots) continue;
     for (const double value : one.values)
       out += dot(x[level], y.at(value), 3, "faint " + colour("f", place),
                  (name.empty() ? "" : name + ": ") + figures::significant(value * times, 4));
@@ -111,16 +113,18 @@ std::string factor_chart(const StudyData& data, std::size_t factor, const StudyM
   if (!apart) all = lines_of(data, factor, measure, false);
   if (relative) make_relative(all);
   Values values;
-  std::size_t points = 0;
+  std::size_t points = 0, runs = 0;
   for (const auto& levels : all.lines) {
     points = std::max(points, levels.size());
     for (const auto& [level, one] : levels) {
       values.insert(values.end(), one.values.begin(), one.values.end());
+      runs += one.values.size();
       if (one.sd) values.insert(values.end(), {one.mean - *one.sd, one.mean + *one.sd});
     }
   }
   if (points < 2) return {};
   const StudyFactor& axis = data.factors[factor];
+  const bool dots = runs <= most_dots;
   const bool named = apart && all.names.size() > 1;
   constexpr double left = 80, right = 440, top = 40, low = 280;
   const double height = std::max(low + 60, named ? top + 16 * static_cast<double>(all.names.size()) + 20 : 0.0);
@@ -138,10 +142,11 @@ std::string factor_chart(const StudyData& data, std::size_t factor, const StudyM
     out += label(x[level], low + 18, "middle", printable(axis.levels[level], axis.levels.size() > 6 ? 8 : 16));
   out += label((left + right) / 2, low + 40, "middle", axis.key);
   for (std::size_t i = 0; i < all.lines.size(); ++i)
-    if (!all.lines[i].empty()) out += line_of(all.lines[i], i, y, x, all.names[i], times);
+    if (!all.lines[i].empty()) out += line_of(all.lines[i], i, y, x, all.names[i], times, dots);
   if (named) out += charts::legend(all.names, right + 14, top + 6);
   out += label(12, 20, "start",
-               std::string("dots: runs; line: mean; band: ± 1 standard deviation; levels equally far apart") +
+               (dots ? "dots: runs" : "of " + std::to_string(runs) + " runs") +
+                   std::string("; line: mean; band: ± 1 standard deviation; levels equally far apart") +
                    (apart ? "" : "; all combinations of the other settings together"));
   return svg::picture(wide, height, measure.label + " over " + axis.key + (relative ? ", relative" : ""),
                       "by the levels of " + axis.key, out, false);
@@ -149,7 +154,7 @@ std::string factor_chart(const StudyData& data, std::size_t factor, const StudyM
 
 std::string heat_chart(const StudyData& data, std::size_t down, std::size_t across, const StudyMeasure& measure) {
   const StudyFactor &rows = data.factors[down], &columns = data.factors[across];
-  if (rows.levels.size() > most_cells || columns.levels.size() > most_cells) return {};
+  if (rows.levels.size() > most_levels || columns.levels.size() > most_levels) return {};
   std::map<std::pair<std::size_t, std::size_t>, Values> cells;
   for (const StudyPoint& point : data.points) {
     const auto row = data.levels[point.variant][down], column = data.levels[point.variant][across];

@@ -25,7 +25,7 @@ constexpr std::string_view none = "–";
 
 std::string html(std::string_view text) { return svg::escaped(text, 300); }
 
-std::string row_of(const Cells& cells, const char* kind) {
+std::string table_row(const Cells& cells, const char* kind) {
   std::string out = "<tr>";
   for (const std::string& cell : cells)
     out += "<" + std::string(kind) + ">" + html(cell) + "</" + std::string(kind) + ">";
@@ -35,8 +35,8 @@ std::string row_of(const Cells& cells, const char* kind) {
 std::string table_of(const Cells& head, const std::vector<Cells>& rows, const std::string& caption) {
   if (rows.empty()) return {};
   std::string out =
-      "<table><caption>" + html(caption) + "</caption>\n<thead>" + row_of(head, "th") + "</thead><tbody>\n";
-  for (const Cells& row : rows) out += row_of(row, "td");
+      "<table><caption>" + html(caption) + "</caption>\n<thead>" + table_row(head, "th") + "</thead><tbody>\n";
+  for (const Cells& row : rows) out += table_row(row, "td");
   return out + "</tbody></table>\n";
 }
 
@@ -49,7 +49,7 @@ std::string figure(std::optional<double> value, const StudyMeasure& measure) {
 }
 
 // What it is, by what, and of which machine.
-std::string head_of(const StudyManifest& manifest, const StudyData& data) {
+std::string page_head(const StudyManifest& manifest, const StudyData& data) {
   const auto good = std::ranges::count_if(manifest.runs, [](const StudyRun& run) { return run.good() != nullptr; });
   std::string out = "<h1>" + html(manifest.name) + "</h1>\n<p>A study by Prony " + html(manifest.version) + " on " +
                     html(manifest.host) + ", begun " + html(manifest.begun_utc) + ": " +
@@ -206,7 +206,7 @@ std::string study_page(const StudyManifest& manifest, const std::vector<PowerTra
   const std::vector<StudyMeasure> measures = study_measures(data);
   std::string out = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + html(manifest.name) +
                     "</title>\n<meta name=\"viewport\" content=\"width=device-width\"><style>" + std::string(style) +
-                    std::string(svg::style_sheet()) + "</style></head>\n<body>\n" + head_of(manifest, data);
+                    std::string(svg::style_sheet()) + "</style></head>\n<body>\n" + page_head(manifest, data);
   out += section("Variants", variants_table(manifest, data, measures));
   std::string spread;
   for (const StudyMeasure& measure : measures) spread += spread_chart(data, measure);

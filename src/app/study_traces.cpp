@@ -31,7 +31,7 @@ std::vector<ChannelId> headline_channels(const Ledger& ledger) {
 }
 
 // Fewer parts where the sensor is too slow for many: each must tell its own joules.
-std::vector<double> watts_of(const Run& run, const Interval& window) {
+std::vector<double> trace_watts(const Run& run, const Interval& window) {
   for (std::int64_t parts = most_parts; parts >= fewest_parts; parts /= 2) {
     const auto ledgers = ledgers_of(run, parts_of(window, parts));
     if (!ledgers || ledgers->empty()) return {};
@@ -60,7 +60,7 @@ std::vector<PowerTrace> power_traces(const std::filesystem::path& folder, const 
     const auto span = std::ranges::find((*run)->spans(), SpanKind::run, &Span::kind);
     if (span == (*run)->spans().end() || span->interval.length().ns <= 0) continue;
     PowerTrace trace{name, first->good()->origin, span->interval.length().seconds().value(),
-                     watts_of(**run, span->interval)};
+                     trace_watts(**run, span->interval)};
     if (!trace.watts.empty()) traces.push_back(std::move(trace));
   }
   return traces;
