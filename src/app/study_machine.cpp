@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/text.hpp"
+#include "machine/device.hpp"
 
 namespace prony::app {
 
@@ -54,9 +55,9 @@ bool same_value(const std::string& asked, const std::string& got) {
 
 StudyMachine::StudyMachine() : machine_(make_live_machine()) {}
 
-Result<std::string> StudyMachine::command(const std::string& text) {
+Result<std::string> StudyMachine::command(const std::string& text, const std::atomic<int>* stop) {
   const std::vector<std::string> words{"/bin/sh", "-c", text};
-  const auto done = machine_->run_program(words, longest_command);
+  const auto done = run_live_program(words, longest_command, stop);
   if (!done) return Unexpected<Error>(done.error());
   if (done->exit_code != 0)
     return fail(ErrorCode::unavailable,
@@ -67,14 +68,14 @@ Result<std::string> StudyMachine::command(const std::string& text) {
 }
 
 Result<void> StudyMachine::apply(const study::Plan& plan, const study::Variant& variant, StudyManifest& manifest,
-                                 const StudyFolder& folder) {
+                                 const StudyFolder& folder, const std::atomic<int>& stop) {
   for (const study::Setting& setting : variant.settings) {
     if (!setting.key.starts_with("machine.") || setting.value.is(study::Value::Kind::null)) continue;
     const study::MachineSetting* how = plan.machine_setting(setting.key.substr(8));
     if (how == nullptr) return fail(ErrorCode::usage, "nothing says how to set it", setting.key);
     const auto known = [&](const auto& before) { return before.first == how->name; };
     if (std::ranges::none_of(manifest.machine_before, known)) {
-      const auto before = command(study::filled(variant, how->get));
+      const auto before = command(study::filled(variant, how->get), &stop);
       if (!before) return Unexpected<Error>(before.error());
       if (before->empty())
         return fail(ErrorCode::unavailable, "its get prints nothing, so that it could not be put back: it is not set",
@@ -83,9 +84,9 @@ Result<void> StudyMachine::apply(const study::Plan& plan, const study::Variant& 
       if (auto saved = folder.save(manifest); !saved) return saved;
     }
     const std::string value = study::word_of(setting.value);
-    if (auto set = command(put_in(study::filled(variant, how->set), "value", shell_word(value))); !set)
+    if (auto set = command(put_in(study::filled(variant, how->set), "value", shell_word(value)), &stop); !set)
       return Unexpected<Error>(set.error());
-    const auto now = command(put_in(study::filled(variant, how->verify), "value", shell_word(value)));
+    const auto now = command(put_in(study::filled(variant, how->verify), "value", shell_word(value)), &stop);
     if (!now) return Unexpected<Error>(now.error());
     if (!same_value(value, *now))
       return fail(ErrorCode::unavailable, "asked for " + value + ", in force is " + printable(*now, 60), setting.key,

@@ -20,8 +20,9 @@ class StudyMachine {
  public:
   StudyMachine();
   // Puts the variant's machine.* settings in force; what was before is written into the manifest, durably, first.
+  // `stop` not 0 ends a command that hangs.
   [[nodiscard]] Result<void> apply(const study::Plan& plan, const study::Variant& variant, StudyManifest& manifest,
-                                   const StudyFolder& folder);
+                                   const StudyFolder& folder, const std::atomic<int>& stop);
   // Puts back what the manifest says was before, the last change first, and strikes from there what is in force again.
   // Errors: the first of those that did not; the others are put back.
   [[nodiscard]] Result<void> restore(const study::Plan& plan, StudyManifest& manifest, const StudyFolder& folder);
@@ -34,9 +35,9 @@ class StudyMachine {
   [[nodiscard]] Result<double> cool_down(double max_celsius, std::int64_t limit_ns, const std::atomic<int>& stop);
 
  private:
-  [[nodiscard]] Result<std::string> command(const std::string& text);
+  [[nodiscard]] Result<std::string> command(const std::string& text, const std::atomic<int>* stop = nullptr);
   [[nodiscard]] Result<void> put_back(const study::Plan& plan, const std::string& name, const std::string& before);
-  std::unique_ptr<Machine> machine_;  // this one: where commands run
+  std::unique_ptr<Machine> machine_;  // this one
   MachineChoice choice_;
   std::unique_ptr<Machine> watched_;  // null: not this one either yet
   std::optional<SensorSet> sensors_;  // of the watched

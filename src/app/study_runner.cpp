@@ -202,7 +202,7 @@ std::vector<std::string> StudyRunner::words_of(const study::Variant& variant, co
 
 // What must be so before a run is begun; a failure is the attempt's.
 Result<void> StudyRunner::ready(const study::Variant& variant, StudyAttempt& attempt) {
-  if (auto applied = machine_.apply(plan_, variant, manifest_, folder_); !applied) return applied;
+  if (auto applied = machine_.apply(plan_, variant, manifest_, folder_, stop_); !applied) return applied;
   if (plan_.execution.max_celsius) {
     if (auto watched = machine_.watch(variant); !watched) return watched;
     const auto waited = machine_.cool_down(*plan_.execution.max_celsius, plan_.execution.gate_limit_ns, stop_);
@@ -290,7 +290,7 @@ Result<void> StudyRunner::attempt(StudyRun& run, const study::Variant& variant) 
   if (auto saved = folder_.save(manifest_); !saved) return saved;  // before anything is begun
   Result<void> written;
   if (auto good = ready(variant, attempt); !good) {
-    attempt.status = "failed";
+    attempt.status = stop_.load() != 0 ? "interrupted" : "failed";
     attempt.reason = error_text(good.error());
     std::ranges::replace(attempt.reason, '\n', ' ');
   } else if (stop_.load() != 0) {

@@ -70,16 +70,20 @@ bool take(Fd& end, std::string& text) {
   return count > 0;
 }
 
-// Reads both ends until they are closed. False: `until` came first.
-bool drain(Fd& out, Fd& err, ProgramOutput& output, Duration until) {
+bool is_stopped(const std::atomic<int>* stop) noexcept { return stop != nullptr && stop->load() != 0; }
+
+// Reads both ends until they are closed. False: `until` or a stop came first.
+bool drain(Fd& out, Fd& err, ProgramOutput& output, Duration until, const std::atomic<int>* stop) {
+  constexpr Duration look{100'000'000};
   std::array<Fd*, 2> ends{&out, &err};
   std::array<std::string*, 2> texts{&output.out, &output.err};
   std::array<bool, 2> open{true, true};
   while (open[0] || open[1]) {
     std::array<pollfd, 2> ready{};
     for (std::size_t i = 0; i < ends.size(); ++i) ready[i] = {open[i] ? ends[i]->get() : -1, POLLIN, 0};
-    const auto left = until - since_boot();
-    if (left.ns <= 0) return false;
+    Duration left = until - since_boot();
+    if (left.ns <= 0 || is_stopped(stop)) return false;
+    if (stop != nullptr) left = std::min(left, look);
     if (::poll(ready.data(), ready.size(), milliseconds_of(left)) < 0 && errno != EINTR) return false;
     for (std::size_t i = 0; i < ends.size(); ++i)
       if (ready[i].revents != 0) open[i] = take(*ends[i], *texts[i]);
@@ -105,7 +109,8 @@ Result<std::unique_ptr<Device>> open_live_device(const std::string& path) {
   return std::make_unique<LiveDevice>(std::move(*fd));
 }
 
-Result<ProgramOutput> run_live_program(std::span<const std::string> arguments, Duration most) {
+Result<ProgramOutput> run_live_program(std::span<const std::string> arguments, Duration most,
+                                       const std::atomic<int>* stop) {
   if (arguments.empty()) return fail(ErrorCode::usage, "no program to run");
   const auto until = since_boot() + most;
   auto nothing = Fd::open("/dev/null", O_RDONLY);
@@ -128,7 +133,7 @@ Result<ProgramOutput> run_live_program(std::span<const std::string> arguments, D
   out->write_end.reset();
   err->write_end.reset();
   ProgramOutput output;
-  bool in_time = drain(out->read_end, err->read_end, output, until);
+  bool in_time = drain(out->read_end, err->read_end, output, until, stop);
   std::optional<ExitStatus> status;
   if (in_time) {
     auto ended = child->wait(std::max<std::int64_t>(0, (until - since_boot()).ns));
@@ -142,6 +147,8 @@ Result<ProgramOutput> run_live_program(std::span<const std::string> arguments, D
     ::kill(-child->pid(), SIGKILL);
     // A program in uninterruptible sleep dies when its driver lets go of it: it is not waited for longer than this.
     (void)child->wait(1'000'000'000);
+    if (is_stopped(stop))
+      return fail(ErrorCode::transient, "was ended by signal " + std::to_string(stop->load()), arguments.front());
     return fail(ErrorCode::transient,
                 "did not end within " + std::to_string(milliseconds_of(most)) + " ms and was killed",
                 arguments.front());

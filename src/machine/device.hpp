@@ -1,6 +1,8 @@
-// The live machine's devices and programs, for live.cpp. Thread promise, ownership, errors: as Device and Machine.
+// The live machine's devices and programs, for live.cpp and for who runs commands of the user's. Thread promise,
+// ownership, errors: as Device and Machine.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <span>
 #include <string>
@@ -10,6 +12,8 @@
 namespace prony {
 
 [[nodiscard]] Result<std::unique_ptr<Device>> open_live_device(const std::string& path);
-[[nodiscard]] Result<ProgramOutput> run_live_program(std::span<const std::string> arguments, Duration most);
+// `stop`: not 0 ends it before its time, too; may be null.
+[[nodiscard]] Result<ProgramOutput> run_live_program(std::span<const std::string> arguments, Duration most,
+                                                     const std::atomic<int>* stop = nullptr);
 
 }  // namespace prony

@@ -31,6 +31,24 @@ set = "echo {value} > knob"
         with open(self.path("knob"), encoding="utf-8") as file:
             return file.read().strip()
 
+    def test_a_command_for_the_machine_that_hangs_ends_with_the_study(self):
+        """By a signal, and what it had begun to set is as before."""
+        text = self.TEXT.replace('set = "echo {value} > knob"', 'set = "echo {value} > knob; touch begun; sleep 55"\nrestore = "echo {before} > knob"')
+        child = self.start(self.file(text), "--out", "out")
+        for _ in range(300):
+            if os.path.exists(self.path("begun")):
+                break
+            time.sleep(0.1)
+        began = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        self.assertEqual(child.wait(40), 128 + signal.SIGINT)
+        self.assertLess(time.monotonic() - began, 30)  # not the minute that such a command may take
+        self.assertEqual(self.knob(), "400")
+        run = self.manifest()["runs"][0]
+        self.assertEqual([a["status"] for a in run["attempts"]], ["interrupted"])
+        self.assertIn("was ended by signal 2", run["attempts"][0]["reason"])
+        self.assert_nobody_runs("sleep\0" + "55")
+
     def test_settings_are_in_force_in_each_run_and_put_back_at_the_end(self):
         self.study(self.file(self.TEXT), "--out", "out")
         with open(self.path("seen"), encoding="utf-8") as file:
