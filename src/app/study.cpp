@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "app/common.hpp"
+#include "app/study_best.hpp"
 #include "app/study_check.hpp"
 #include "app/study_new.hpp"
 #include "app/study_page.hpp"
@@ -23,8 +24,8 @@ namespace prony::app {
 namespace {
 
 struct StudyOptions {
-  std::string file, out, resume, restore, show, html, order, take_over;
-  std::vector<std::string> scenarios, ranks;
+  std::string file, out, resume, restore, show, html, best, order, take_over;
+  std::vector<std::string> scenarios, ranks, under;
   std::size_t cycles = 0;
   bool dry_run = false, settings = false, no_dedup = false, quiet = false, print_unit = false;
 };
@@ -227,6 +228,21 @@ int restore(const StudyOptions& options) {
 }
 
 // Reads only: also while the study goes on.
+// Exit code 1: no variant keeps to all limits.
+int rank_variants(const StudyOptions& options, const StudyManifest& manifest, const Terminal& terminal) {
+  std::vector<StudyLimit> limits;
+  for (const std::string& text : options.under) {
+    auto limit = study_limit_from(text);
+    if (!limit) return failed(limit.error());
+    limits.push_back(std::move(*limit));
+  }
+  const StudyData data = study_data(manifest);
+  const auto ranking = study_ranking(data, options.best, limits);
+  if (!ranking) return failed(ranking.error());
+  const int printed = print_result(ranking_text(*ranking, limits, data.origin, terminal.width, terminal.colour));
+  return printed != exit_code::ok || ranking->best() != nullptr ? printed : exit_code::failed_requests;
+}
+
 int show_study(const StudyOptions& options) {
   const std::string path = (std::filesystem::path(options.show) / "manifest.json").string();
   const auto text = read_whole_file(path, std::size_t{256} << 20);
@@ -241,6 +257,7 @@ int show_study(const StudyOptions& options) {
     return exit_code::ok;
   }
   const Terminal terminal = terminal_of(STDOUT_FILENO);
+  if (!options.best.empty()) return rank_variants(options, *manifest, terminal);
   return print_result(study_table(*manifest, terminal.width, terminal.colour));
 }
 
@@ -293,6 +310,11 @@ int study_command(const StudyOptions& options) {
   if (!options.take_over.empty()) return take_over(options.take_over);
   if (options.print_unit) return print_unit(options);
   if (!options.ranks.empty()) return add_up_ranks(options.ranks);
+  if ((!options.best.empty() || !options.under.empty()) && options.show.empty())
+    return failed({ErrorCode::usage, "the best of which study?", "--best, --under",
+                   "prony study --show FOLDER --best gross_j --under \"ttft_s < 0.5\""});
+  if (!options.under.empty() && options.best.empty())
+    return failed({ErrorCode::usage, "limits of what?", "--under", "Name the figure to be best in:  --best gross_j"});
   if (!options.html.empty() && options.show.empty())
     return failed({ErrorCode::usage, "a page of which study?", "--html", "prony study --show FOLDER --html FILE"});
   if (!options.show.empty()) return show_study(options);
@@ -369,6 +391,11 @@ std::function<int(const CommandWords&)> add_study(CLI::App& command) {
   command.add_flag("--no-dedup", o.no_dedup, "Run also what means the same as another");
   command.add_option("--show", o.show, "The table of a study, also while it goes on")->type_name("DIR");
   command.add_option("--html", o.html, "… as a page of HTML with its charts")->type_name("FILE");
+  command.add_option("--best", o.best, "… ranked by a figure of results_wide.csv")->type_name("FIGURE");
+  command.add_option("--under", o.under, "… that keep to a limit: \"ttft_s < 0.5\"; may be repeated")
+      ->type_name("LIMIT")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_option("--restore", o.restore, "Put the machine's settings back, after a crash")->type_name("DIR");
   command.add_option("--ranks", o.ranks, "Add up the Runs of all ranks of one job, each meter once")
       ->type_name("RUN…")

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "app/study_chart_parts.hpp"
+#include "base/stable_sort.hpp"
 #include "base/text.hpp"
 #include "model/metrics.hpp"
 #include "statistics/describe.hpp"
@@ -31,8 +32,8 @@ std::vector<Row> rows_by_mean(const StudyData& data, const StudyMeasure& measure
   for (std::size_t variant = 0; variant < data.variants.size(); ++variant)
     if (Values values = data.values(variant, measure.figure); !values.empty())
       rows.push_back({variant, metrics::mean(values).value_or(0), values});
-  std::ranges::stable_sort(
-      rows, [&](const Row& a, const Row& b) { return measure.less_is_better ? a.mean < b.mean : a.mean > b.mean; });
+  sort_stably(rows,
+              [&](const Row& a, const Row& b) { return measure.less_is_better ? a.mean < b.mean : a.mean > b.mean; });
   return rows;
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "base/stable_sort.hpp"
 #include "base/text.hpp"
 
 namespace prony::app {
@@ -35,7 +36,7 @@ std::vector<SettingValues> settings_of(const StudyManifest& manifest) {
 
 void sort_levels(std::vector<std::string>& levels) {
   if (std::ranges::all_of(levels, [](const std::string& level) { return parse_finite(level).has_value(); }))
-    std::ranges::stable_sort(levels, {}, [](const std::string& level) { return *parse_finite(level); });
+    sort_stably(levels, [](const std::string& a, const std::string& b) { return *parse_finite(a) < *parse_finite(b); });
 }
 
 void add_factors(const std::vector<SettingValues>& settings, StudyData& data) {
@@ -114,7 +115,7 @@ StudyData study_data(const StudyManifest& manifest) {
         ++data.other_origins;
     data.points.push_back(std::move(point));
   }
-  std::ranges::stable_sort(data.points, {}, &StudyPoint::cycle);
+  sort_stably(data.points, [](const StudyPoint& a, const StudyPoint& b) { return a.cycle < b.cycle; });
   return data;
 }
 

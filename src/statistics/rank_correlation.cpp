@@ -10,7 +10,7 @@ namespace prony::statistics {
 std::vector<double> ranks_of(std::span<const double> values) {
   std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return values[i]; });
+  std::ranges::sort(order, {}, [&](std::size_t i) { return values[i]; });  // ties share a rank, in whatever order
   std::vector<double> ranks(values.size());
   for (std::size_t begin = 0; begin < order.size();) {
     std::size_t end = begin + 1;

@@ -164,6 +164,11 @@ class StudyFiles(StudyCase):
         with open(self.path("again.html"), encoding="utf-8") as file:
             self.assertEqual(file.read(), page)
         self.assertEqual(self.study("--show", "out", "--html", "-").out, page)
+        best = self.study("--show", "out", "--best", "gross_j", "--under", "run_s > 1")
+        self.assertRegex(best.out, r"best +vars\.[mn]=.* with run_s > 1")
+        self.assertIn("none with run_s < 0.1", self.study("--show", "out", "--best", "gross_j", "--under", "run_s < 0.1", code=1).out)
+        self.assertIn("'gross_j'", self.study("--show", "out", "--best", "gros_j", code=125).err)
+        self.assertIn("--best", self.study("--show", "out", "--under", "run_s < 1", code=125).err)
         self.assertIn("--show", self.study("--html", "x.html", code=125).err)
         self.assertIn("x/y.html", self.study("--show", "out", "--html", "x/y.html", code=125).err)
 
