@@ -103,7 +103,7 @@ std::string ranking_text(const StudyRanking& ranking, const std::vector<StudyLim
   table.columns = {{.header = ""},
                    {.header = "variant", .right = false},
                    {.header = "runs", .priority = 3},
-                   {.header = ranking.figure + " (" + ranking.unit + ")"},
+                   {.header = ranking.figure},
                    {.header = "95 %", .priority = 2},
                    {.header = "against the first", .priority = 1}};
   if (!limits.empty()) table.columns.push_back({.header = "limits", .right = false});
@@ -133,10 +133,15 @@ std::string ranking_text(const StudyRanking& ranking, const std::vector<StudyLim
   if (best != nullptr && best->against_first)
     words.push_back(format_fixed(100 * *best->against_first, 1) + " % against " + printable(ranking.first, 60));
   text += layout::labelled("best", words, width, layout::Tone::plain, colour);
-  std::vector<std::string> notes{"means over cycles; 95 %: Student's t interval of the mean"};
+  std::vector<std::string> notes{"means over cycles, in " + ranking.unit + "; 95 %: Student's t interval of the mean"};
   if (!origin.empty() && origin != "measured" && ranking.unit.find('J') != std::string::npos)
     notes.push_back("joules are " + origin);
   if (!limits.empty()) notes.emplace_back("not sure: the interval reaches beyond a limit, or there is one run");
+  if (!left_out.empty()) {
+    std::string columns;
+    for (const std::string& name : left_out) columns += (columns.empty() ? "" : ", ") + name;
+    notes.push_back("no room for: " + columns);
+  }
   return text + layout::labelled("figures", notes, width, layout::Tone::plain, colour);
 }
 
