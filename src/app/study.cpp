@@ -71,7 +71,6 @@ Result<ReadPlan> read_plan(const std::string& path, const std::string& name, stu
     return Unexpected<Error>(based.error());
   auto plan = study::make_plan(*value, name, study_words(), choices);
   if (!plan) return Unexpected<Error>(plan.error());
-  if (auto good = check_variants(*plan, name); !good) return Unexpected<Error>(good.error());
   if (plan->name.empty()) plan->name = std::filesystem::path(path).stem().string();
   read.text = std::move(*text);
   read.plan = std::move(*plan);
@@ -124,6 +123,7 @@ int finish_study(StudyRunner& runner, const StudyFolder& folder, bool quiet) {
 int begin(const StudyOptions& options) {
   auto read = read_plan(options.file, options.file, {!options.no_dedup, options.scenarios});
   if (!read) return failed(read.error());
+  if (auto good = check_variants(read->plan, options.file); !good) return failed(good.error());
   if (auto taken = take_flags(options, read->plan); !taken) return failed(taken.error());
   if (options.dry_run || options.settings)
     return print_result(study_preview(read->plan, nullptr, options.settings, terminal_of(STDOUT_FILENO).width));
@@ -200,6 +200,8 @@ int resume(const StudyOptions& options) {
     if (auto same = same_design(now->plan, *manifest, options.file); !same) return failed(same.error());
     read = std::move(now);
   }
+  const std::string said_in = given.empty() ? folder->file(manifest->file).string() : options.file;
+  if (auto good = check_variants(read->plan, said_in); !good) return failed(good.error());
   if (auto taken = take_flags(options, read->plan); !taken) return failed(taken.error());
   if (auto taken = take_cycles(options, *manifest, read->plan.execution.cycles); !taken) return failed(taken.error());
   if (options.dry_run || options.settings)
@@ -217,7 +219,7 @@ int restore(const StudyOptions& options) {
   if (!folder) return failed(folder.error());
   auto manifest = folder->load();
   if (!manifest) return failed(manifest.error());
-  const auto read = kept_plan(*folder, *manifest);
+  const auto read = kept_plan(*folder, *manifest);  // its runs need not be possible any more: none is begun
   if (!read) return failed(read.error());
   if (manifest->machine_before.empty()) return print_result("There is nothing to put back.\n");
   const std::size_t count = manifest->machine_before.size();
@@ -227,7 +229,6 @@ int restore(const StudyOptions& options) {
                       " as before the study.\n");
 }
 
-// Reads only: also while the study goes on.
 // Exit code 1: no variant keeps to all limits.
 int rank_variants(const StudyOptions& options, const StudyManifest& manifest, const Terminal& terminal) {
   std::vector<StudyLimit> limits;
@@ -243,6 +244,7 @@ int rank_variants(const StudyOptions& options, const StudyManifest& manifest, co
   return printed != exit_code::ok || ranking->best() != nullptr ? printed : exit_code::failed_requests;
 }
 
+// Reads only: also while the study goes on.
 int show_study(const StudyOptions& options) {
   const std::string path = (std::filesystem::path(options.show) / "manifest.json").string();
   const auto text = read_whole_file(path, std::size_t{256} << 20);

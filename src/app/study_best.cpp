@@ -25,9 +25,6 @@ Result<StudyColumn> known_figure(const std::string& name, const char* option) {
       near ? "Did you mean '" + *near + "'?" : "The figures are the columns of results_wide.csv (docs/study.md).");
 }
 
-// Of all that there is, tokens a second alone are the better the more of them.
-bool is_better_less(const std::string& figure) { return figure != "output_tokens_per_s"; }
-
 void hold_to(const StudyData& data, std::size_t variant, const std::vector<StudyLimit>& limits, RankedVariant& ranked) {
   for (const StudyLimit& limit : limits) {
     const std::vector<double> values = data.values(variant, limit.figure);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <set>
 
 #include "base/stable_sort.hpp"
 #include "base/text.hpp"
@@ -119,17 +118,19 @@ StudyData study_data(const StudyManifest& manifest) {
   return data;
 }
 
+bool is_better_less(const std::string& figure) { return figure != "output_tokens_per_s"; }
+
 std::vector<StudyMeasure> study_measures(const StudyData& data) {
   static const std::array<std::vector<StudyMeasure>, 4> by_kind{{
-      {{"charged_j_per_output_token", "mJ per output token", 1e3, true},
-       {"gross_j_per_output_token", "gross mJ per output token", 1e3, true},
-       {"cold_first_token_j", "J to the first token", 1, true},
-       {"gross_j", "J of a run", 1, true}},
-      {{"output_tokens_per_s", "output tokens/s", 1, false},
-       {"cold_first_token_s", "s to the first token", 1, true},
-       {"run_s", "s of a run", 1, true}},
-      {{"ttft_s", "ms to the first token", 1e3, true}},
-      {{"mean_w", "W in the mean of a run", 1, true}},
+      {{"charged_j_per_output_token", "mJ per output token", 1e3},
+       {"gross_j_per_output_token", "gross mJ per output token", 1e3},
+       {"cold_first_token_j", "J to the first token", 1},
+       {"gross_j", "J of a run", 1}},
+      {{"output_tokens_per_s", "output tokens/s", 1},
+       {"cold_first_token_s", "s to the first token", 1},
+       {"run_s", "s of a run", 1}},
+      {{"ttft_s", "ms to the first token", 1e3}},
+      {{"mean_w", "W in the mean of a run", 1}},
   }};
   // Of a cold start what counts is the start, not the answers after it.
   const auto fits = [&](const StudyMeasure& row) {
@@ -146,7 +147,10 @@ std::vector<StudyMeasure> study_measures(const StudyData& data) {
           std::ranges::any_of(data.points, [&](const StudyPoint& point) { return point.figures.contains(row.figure); }))
         some = &row;
     }
-    if (all != nullptr || some != nullptr) out.push_back(all != nullptr ? *all : *some);
+    if (all == nullptr) all = some;
+    if (all == nullptr) continue;
+    out.push_back(*all);
+    out.back().less_is_better = is_better_less(all->figure);
   }
   return out;
 }

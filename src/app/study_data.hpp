@@ -45,6 +45,8 @@ struct StudyMeasure {
   double times = 1;    // from the figure's unit to the label's
   bool less_is_better = true;
 };
+// Of all figures, tokens a second alone are the better the more of them.
+[[nodiscard]] bool is_better_less(const std::string& figure);
 [[nodiscard]] std::vector<StudyMeasure> study_measures(const StudyData& data);
 
 }  // namespace prony::app

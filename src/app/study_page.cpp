@@ -1,7 +1,6 @@
 #include "app/study_page.hpp"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "app/study_charts.hpp"
@@ -12,7 +11,6 @@
 #include "reports/figures.hpp"
 #include "reports/svg.hpp"
 #include "statistics/describe.hpp"
-#include "statistics/interval.hpp"
 
 namespace prony::app {
 

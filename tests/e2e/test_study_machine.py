@@ -75,6 +75,24 @@ set = "echo {value} > knob"
         self.assertEqual(self.knob(), "400")
         self.assertIn("nothing to put back", self.study("--restore", "out").out)
 
+    def test_the_machine_is_put_back_also_where_the_studys_runs_are_not_possible_any_more(self):
+        """A file that they read is gone: that is an error of going on, and none of putting back."""
+        text = ('[base]\nmodel = "m"\nprompts = "p.jsonl"\n[sweep]\nmachine.cap = [150, 250]\n[machine.cap]\nget = "cat knob"\n'
+                'set = "echo {value} > knob; touch begun; exec sleep 50"\nrestore = "echo {before} > knob"\n')
+        self.file('{"id": "a", "prompt": "b"}\n', "p.jsonl")
+        child = self.start(self.file(text), "--out", "out")
+        for _ in range(600):
+            if os.path.exists(self.path("begun")):
+                break
+            time.sleep(0.05)
+        child.kill()
+        child.wait()
+        self.assertEqual(self.knob(), "150")
+        os.remove(self.path("p.jsonl"))
+        self.assertIn("p.jsonl", self.study("--resume", "out", code=125).err)
+        self.assertIn("1 setting is as before", self.study("--restore", "out").out)
+        self.assertEqual(self.knob(), "400")
+
     def test_a_set_that_names_its_value_twice_puts_back_what_was_before_in_both_places(self):
         self.study(self.file(self.TEXT.replace("echo {value} > knob", "echo {value} > other; echo {value} > knob")), "--out", "out")
         self.assertEqual(self.knob(), "400")
